@@ -1,0 +1,1 @@
+"""The application: composes the four libraries below it and makes every decision."""

@@ -1,0 +1,38 @@
+"""The one crossing from an event loop into threads.
+
+Everything behind a head blocks; every head with a loop comes through here. The pool is bounded, and so is what may wait for it: a
+head that outruns the core waits its turn on the loop, without holding a thread or a byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Crossing:
+    """A bounded pool of threads for calls into the synchronous core."""
+
+    def __init__(self, *, threads: int = 16, name: str = "core") -> None:
+        """Make the pool; threads start when first needed."""
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix=name)
+        self._turns = asyncio.Semaphore(threads * 2)
+
+    async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call *call* on a thread and return what it returns or raises.
+
+        A cancelled caller stops waiting; the call itself runs to its end (a commit must).
+        """
+        async with self._turns:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: call(*args, **kwargs))
+
+    def close(self) -> None:
+        """Wait for the calls under way and let the threads go."""
+        self._pool.shutdown(wait=True, cancel_futures=False)

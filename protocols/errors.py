@@ -1,0 +1,88 @@
+"""What can go wrong between a protocol head and the filesystem behind it.
+
+    FileSystemError
+    ├── NotFoundError            nothing there, or nothing that this login may know of
+    │   └── NotADirectoryPathError   a file stands where a directory was asked for
+    ├── PermissionDeniedError    it is there, and this login may not do that to it
+    │   └── IsADirectoryPathError    a directory stands where a file was asked for
+    ├── AlreadyExistsError
+    ├── InvalidNameError         the name cannot be a name here; says why
+    ├── OffsetMismatchError      a resume at another place than where the upload stands
+    ├── QuotaExceededError       also: below the free-space watermark
+    ├── RejectedError            policy says no, with a reason for the sender
+    ├── LockedError              somebody else is writing it; try again
+    └── UnavailableError         the case system or a store does not answer; try again
+
+    AuthenticationError          the credential was not accepted (never says which part)
+    └── ThrottledError           too many failures; says when to try again
+
+The text of each of these may be sent to the client. The text of any other exception may not.
+"""
+
+from __future__ import annotations
+
+
+class FileSystemError(Exception):
+    """Base of everything a filesystem may tell a client."""
+
+
+class NotFoundError(FileSystemError):
+    """Nothing is there, or nothing that this login may know of."""
+
+
+class NotADirectoryPathError(NotFoundError):
+    """A file stands where a directory was asked for."""
+
+
+class PermissionDeniedError(FileSystemError):
+    """It is there, and this login may not do that to it."""
+
+
+class IsADirectoryPathError(PermissionDeniedError):
+    """A directory stands where a file was asked for."""
+
+
+class AlreadyExistsError(FileSystemError):
+    """Something is there already."""
+
+
+class InvalidNameError(FileSystemError):
+    """The name cannot be a name here."""
+
+
+class OffsetMismatchError(FileSystemError):
+    """A resume begins elsewhere than where the upload stands."""
+
+
+class QuotaExceededError(FileSystemError):
+    """A quota or the free-space watermark stands against it."""
+
+
+class RejectedError(FileSystemError):
+    """Policy refuses it; the text is the reason for the sender."""
+
+
+class LockedError(FileSystemError):
+    """Somebody else is writing it."""
+
+
+class UnavailableError(FileSystemError):
+    """Something that is needed does not answer; a later try may succeed."""
+
+    def __init__(self, message: str, *, retry_after: float = 5.0) -> None:
+        """Say what does not answer and after how many seconds a retry makes sense."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class AuthenticationError(Exception):
+    """The credential was not accepted. Never says which part of it."""
+
+
+class ThrottledError(AuthenticationError):
+    """Too many failures from this account or network."""
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        """Say it, and after how many seconds a try is looked at again."""
+        super().__init__(message)
+        self.retry_after = retry_after

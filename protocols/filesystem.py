@@ -1,0 +1,166 @@
+"""The filesystem that a head serves, declared here and implemented by the application.
+
+All of it is synchronous and may block: heads with an event loop cross into threads (`protocols.aio`). Handles are safe to call
+from several threads; a head may have several requests of one handle under way.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from protocols.path import VirtualPath
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One row of a directory, or what `stat` says."""
+
+    name: str
+    is_directory: bool
+    size: int = 0
+    """Bytes that a reader would get; for an upload under way, what may be resumed from."""
+    modified: float = 0.0
+    """POSIX seconds, UTC."""
+    writable: bool = False
+    """Whether this session may create in it (directory) or write it (file)."""
+    etag: str | None = None
+    """Strong validator of the content (RFC 9110, section 8.8.3), without quotes; None for directories."""
+    created: float | None = None
+
+
+class WriteMode(enum.Enum):
+    """What to do with what is there."""
+
+    CREATE = "create"
+    """Nothing may be there."""
+    REPLACE = "replace"
+    """A new version from its first byte, whatever is there."""
+    RESUME = "resume"
+    """Go on with this login's interrupted upload of that path; where there is none, as CREATE."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What the filesystem hands back for an upload that has landed."""
+
+    id: str
+    document: Mapping[str, object]
+    """The signed receipt, ready to be written as JSON."""
+
+
+class ReadHandle(Protocol):
+    """An open file, read at any offset."""
+
+    @property
+    def entry(self) -> Entry:
+        """What `stat` said when it was opened; its `size` is fixed for the life of the handle."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to *length* bytes at *offset*; fewer only at the end of the file, none past it.
+
+        Raises:
+            NotFoundError: access has been withdrawn since it was opened.
+            UnavailableError: no allowed copy answers.
+        """
+
+    def close(self) -> None:
+        """Let go of it. Never raises; a second call does nothing."""
+
+
+class WriteHandle(Protocol):
+    """An upload under way. It ends in exactly one of `commit` and `abort`."""
+
+    @property
+    def received(self) -> int:
+        """End of the contiguous prefix received so far, in bytes: where an append or a resume goes on."""
+
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """Store *data* at *offset* (bytes from the start); it is not kept after the call returns.
+
+        Offsets may come in any order and overlap: SFTP clients pipeline (draft-ietf-secsh-filexfer-02, section 6.4).
+
+        Raises:
+            QuotaExceededError: nothing of *data* is kept.
+            NotFoundError: access has been withdrawn since it was opened.
+            LockedError: another session has taken this upload over.
+        """
+
+    def sync(self) -> None:
+        """Return when every byte written so far would survive a power cut."""
+
+    def commit(self, *, length: int | None = None, modified: float | None = None) -> Receipt:
+        """Declare the transfer whole, on the client's word, and return when it is durable and recorded.
+
+        Args:
+            length: what the protocol says the whole file has, in bytes; anything else received is an error.
+            modified: the client's own modification time, POSIX seconds; kept beside, decides nothing.
+
+        Raises:
+            OffsetMismatchError: *length* was not received, or bytes in between are missing; the upload is kept as interrupted.
+        """
+
+    def abort(self, reason: str) -> None:
+        """Record that the transfer broke off: what came is kept for a resume and is never visible as whole. Never raises.
+
+        After `commit` it does nothing.
+        """
+
+
+@runtime_checkable
+class FileSystem(Protocol):
+    """What every session can do."""
+
+    def scandir(self, path: VirtualPath) -> Iterator[Entry]:
+        """Yield the entries of a directory, lazily, in name order, without `.` and `..`."""
+
+    def stat(self, path: VirtualPath) -> Entry:
+        """Describe what is at *path*."""
+
+    def open_read(self, path: VirtualPath) -> ReadHandle:
+        """Open the file at *path* for reading."""
+
+
+@runtime_checkable
+class WritableFileSystem(FileSystem, Protocol):
+    """What sessions can do that may change something. Permission is checked by each call, for its own path."""
+
+    def open_write(self, path: VirtualPath, mode: WriteMode, *, length: int | None = None) -> WriteHandle:
+        """Begin or resume the upload of *path*; *length* is the announced size in bytes, where the protocol has one."""
+
+    def mkdir(self, path: VirtualPath) -> None:
+        """Make one directory; its parent must be there."""
+
+    def rename(self, source: VirtualPath, target: VirtualPath, *, replace: bool = False) -> None:
+        """Move *source*; without *replace* nothing may be at *target*."""
+
+    def remove(self, path: VirtualPath, *, directory: bool) -> None:
+        """Remove a file, or an empty directory when *directory* is true."""
+
+
+@runtime_checkable
+class SetTimes(Protocol):
+    """Optional: the filesystem keeps a client's own time stamps."""
+
+    def set_modified(self, path: VirtualPath, modified: float) -> None:
+        """Keep the client's modification time (POSIX seconds) beside the file; it decides nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceReport:
+    """Room for this session at a path, in bytes."""
+
+    total: int
+    free: int
+
+
+@runtime_checkable
+class Space(Protocol):
+    """Optional: the filesystem can say how much room there is."""
+
+    def space(self, path: VirtualPath) -> SpaceReport:
+        """Say how much room this session has at *path*."""
