@@ -1,0 +1,287 @@
+"""The tables. They describe; `mft.catalog`'s other modules ask and change.
+
+SQLModel tables do not validate: values are checked at the edges. Times are UTC, POSIX seconds as REAL. Keys in these tables are
+wrapped: they open nothing without the key agent.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import MetaData
+from sqlmodel import Column, Field, Index, Integer, LargeBinary, SQLModel, Text, UniqueConstraint
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Table(SQLModel):
+    """What the tables share: one naming convention, so that migrations can name every constraint."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+class CaseRecord(Table, table=True):
+    """A case that has been seen: what its folder needs. The case system stays the authority on who may."""
+
+    __tablename__ = "case_record"
+
+    id: int | None = Field(default=None, primary_key=True)
+    number: str = Field(unique=True)
+    customer: str = Field(index=True)
+    title: str
+    home_region: str
+    scope: str = Field(unique=True)
+    """Random name of the case's key scope: keys are bound to this, never to a number that could be given twice."""
+    upload_root: int | None = None
+    download_root: int | None = None
+    pseudonym_envelope: str | None = Field(default=None, sa_column=Column(Text))
+    created_at: float
+
+
+class CaseKey(Table, table=True):
+    """The case's scope key of one region, wrapped by that region's key."""
+
+    __tablename__ = "case_key"
+
+    case_id: int = Field(primary_key=True, foreign_key="case_record.id")
+    region: str = Field(primary_key=True)
+    wrapped: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+    created_at: float
+    destroyed_at: float | None = None
+
+
+class LandingKey(Table, table=True):
+    """The landing key of a region and day, wrapped by the region's key; destroyed after that day's last upload."""
+
+    __tablename__ = "landing_key"
+
+    region: str = Field(primary_key=True)
+    day: str = Field(primary_key=True)
+    wrapped: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+    created_at: float
+    destroyed_at: float | None = None
+
+
+class Node(Table, table=True):
+    """A name in a case's tree. A zone's root has no parent; names are unique among the children of a parent."""
+
+    __tablename__ = "node"
+    __table_args__ = (UniqueConstraint("parent_id", "name"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    case_id: int = Field(foreign_key="case_record.id", index=True)
+    parent_id: int | None = Field(default=None, foreign_key="node.id")
+    name: str
+    is_directory: bool
+    owner: str
+    created_at: float
+    hidden_at: float | None = None
+    """When it was deleted; its bytes stay until retention."""
+    head_upload: str | None = None
+    """The newest STORED version: what everybody but its sender sees."""
+    versions: int = 0
+
+
+class Upload(Table, table=True):
+    """The authority on one deposit, from its first byte to its last state. Each is one version of its node, in CLOSE order."""
+
+    __tablename__ = "upload"
+    __table_args__ = (
+        Index("ix_upload_partial", "case_id", "login", "parent_id", "name", "state"),
+        Index("ix_upload_state", "state", "updated_at"),
+        Index("ix_upload_node", "node_id", "version"),
+    )
+
+    id: str = Field(primary_key=True)
+    case_id: int = Field(foreign_key="case_record.id")
+    zone: str
+    parent_id: int = Field(foreign_key="node.id")
+    name: str
+    node_id: int | None = Field(default=None, foreign_key="node.id")
+    version: int | None = None
+    login: str
+    protocol: str
+    peer: str
+    session_id: str
+    state: str
+    reason: str | None = None
+    region: str
+    host: str
+    """The machine whose landing zone holds it."""
+    landing_day: str
+    landing_envelope: str = Field(sa_column=Column(Text, nullable=False))
+    epoch: int = 0
+    """Rises when a resume takes the upload over: the older handle's next write fails."""
+    announced: int | None = Field(default=None, sa_column=Column(Integer))
+    size: int = 0
+    records: int = 0
+    sha256: str | None = None
+    modified: float | None = None
+    object_key: str | None = None
+    scrubbed_size: int | None = None
+    scrubbed_sha256: str | None = None
+    report: str | None = Field(default=None, sa_column=Column(Text))
+    attempts: int = 0
+    created_at: float
+    updated_at: float
+    landed_at: float | None = None
+    finished_at: float | None = None
+
+
+class OwnVersion(Table, table=True):
+    """The newest version that a login itself sent of a node: what that login sees."""
+
+    __tablename__ = "own_version"
+
+    node_id: int = Field(primary_key=True, foreign_key="node.id")
+    login: str = Field(primary_key=True)
+    upload_id: str = Field(foreign_key="upload.id")
+
+
+class StoredBody(Table, table=True):
+    """A sealed object, named before its first byte is written."""
+
+    __tablename__ = "stored_body"
+
+    key: str = Field(primary_key=True)
+    upload_id: str = Field(foreign_key="upload.id", index=True)
+    case_id: int = Field(foreign_key="case_record.id", index=True)
+    state: str
+    size: int = 0
+    stored_size: int = 0
+    sha256: str | None = None
+    created_at: float
+
+
+class Replica(Table, table=True):
+    """One region's copy of an object, or the wish for it."""
+
+    __tablename__ = "replica"
+    __table_args__ = (Index("ix_replica_state", "state", "due_at"),)
+
+    object_key: str = Field(primary_key=True, foreign_key="stored_body.key")
+    region: str = Field(primary_key=True)
+    state: str
+    attempts: int = 0
+    last_error: str | None = None
+    queued_at: float
+    due_at: float
+    verified_at: float | None = None
+
+
+class ReceiptRecord(Table, table=True):
+    """A signed receipt as it was given out."""
+
+    __tablename__ = "receipt"
+
+    upload_id: str = Field(primary_key=True, foreign_key="upload.id")
+    kind: str = Field(primary_key=True)
+    document: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: float
+
+
+class AuditEvent(Table, table=True):
+    """One link of a chain; see `mft.audit`. Never changed, never deleted."""
+
+    __tablename__ = "audit_event"
+    __table_args__ = (UniqueConstraint("chain", "previous"), UniqueConstraint("chain", "position"))
+
+    id: int | None = Field(default=None, primary_key=True)
+    chain: str
+    position: int
+    body: str = Field(sa_column=Column(Text, nullable=False))
+    previous: str
+    hash: str = Field(unique=True)
+
+
+class AuditHead(Table, table=True):
+    """Where a chain stands, signed: a removed tail shows."""
+
+    __tablename__ = "audit_head"
+
+    chain: str = Field(primary_key=True)
+    position: int
+    hash: str
+    signature: str
+
+
+class Account(Table, table=True):
+    """A local account, made by `mft user`."""
+
+    __tablename__ = "account"
+
+    login: str = Field(primary_key=True)
+    name: str = ""
+    roles: str
+    """Role names, comma separated."""
+    customer: str | None = None
+    password_hash: str | None = None
+    regions: str | None = None
+    """Region names, comma separated; None: every region."""
+    clearance: int = 0
+    active: bool = True
+    expires_at: float | None = None
+    created_at: float
+    updated_at: float
+
+
+class AccountKey(Table, table=True):
+    """An SSH public key of a local account."""
+
+    __tablename__ = "account_key"
+
+    fingerprint: str = Field(primary_key=True)
+    login: str = Field(primary_key=True, foreign_key="account.login")
+    public_key: str
+    comment: str = ""
+    created_at: float
+
+
+class AccessToken(Table, table=True):
+    """A token that stands in for a login's password; only its keyed hash is kept."""
+
+    __tablename__ = "access_token"
+
+    id: str = Field(primary_key=True)
+    digest: str = Field(unique=True)
+    login: str = Field(index=True)
+    label: str = ""
+    created_at: float
+    expires_at: float | None = None
+    revoked_at: float | None = None
+
+
+class LoginFailure(Table, table=True):
+    """Failed logins of an account or a network, for the throttle."""
+
+    __tablename__ = "login_failure"
+
+    subject: str = Field(primary_key=True)
+    count: int
+    window_started: float
+    locked_until: float | None = None
+
+
+class Revocation(Table, table=True):
+    """A right that was changed or withdrawn, numbered; every worker reads on from the last it saw."""
+
+    __tablename__ = "revocation"
+
+    serial: int | None = Field(default=None, primary_key=True)
+    kind: str
+    subject: str
+    reason: str
+    at: float
+
+
+class Installation(Table, table=True):
+    """Facts about this installation: its id, the release that last wrote it."""
+
+    __tablename__ = "installation"
+
+    key: str = Field(primary_key=True)
+    value: str

@@ -1,0 +1,71 @@
+"""Bring a catalog's schema to this release."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config as AlembicConfig
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import insert, select
+
+from mft.catalog.database import open_engine
+from mft.catalog.errors import CatalogVersionError
+from mft.catalog.model import Installation, Table
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+def _settings(connection: Connection | None = None) -> AlembicConfig:
+    settings = AlembicConfig()
+    settings.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    settings.attributes["connection"] = connection
+    return settings
+
+
+def upgrade(path: Path) -> None:
+    """Make the catalog at *path*, or bring it to this release's schema, in one transaction.
+
+    Raises:
+        CatalogVersionError: it was written by a newer release; nothing is changed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = open_engine(path)
+    try:
+        with engine.begin() as connection:
+            script = ScriptDirectory.from_config(_settings())
+            current = MigrationContext.configure(connection).get_current_revision()
+            known = {revision.revision for revision in script.walk_revisions()}
+            if current is not None and current not in known:
+                raise CatalogVersionError(
+                    f"{path} was written by a newer release (schema {current}); start that release, or restore a backup"
+                )
+            if current != script.get_current_head():
+                command.upgrade(_settings(connection), "head")
+            if connection.execute(select(Installation.value).where(Installation.key == "id")).first() is None:
+                connection.execute(insert(Installation).values(key="id", value=secrets.token_hex(8)))
+        path.chmod(0o600)
+    finally:
+        engine.dispose()
+
+
+def drift(connection: Connection) -> list[object]:
+    """Say in what the database at *connection* differs from the tables in `mft.catalog.model`; empty when in nothing."""
+    context = MigrationContext.configure(
+        connection,
+        opts={"include_name": lambda name, kind, _: kind != "table" or name in Table.metadata.tables},
+    )
+    return list(compare_metadata(context, Table.metadata))
+
+
+def new_revision(path: Path, message: str) -> None:
+    """Write a migration for what `mft.catalog.model` has and the catalog at *path* has not (for developers)."""
+    engine = open_engine(path)
+    with engine.begin() as connection:
+        command.revision(_settings(connection), message=message, autogenerate=True)
+    engine.dispose()
