@@ -1,8 +1,8 @@
 """Connections and transactions.
 
-Writers take the lock at BEGIN (IMMEDIATE) and retry it after a short random wait: SQLite's own busy handler backs off so far that
-the slowest of a hundred writers waits six times as long. One writer at a time in each process. Readers have an engine of their own
-and never wait for writers (WAL).
+Writers take the lock at BEGIN (IMMEDIATE) and retry it after a short random wait: SQLite's own busy handler backs off
+so far that the slowest of a hundred writers waits six times as long. One writer at a time in each process. Readers have an
+engine of their own and never wait for writers (WAL).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _set_pragmas(connection: sqlite3.Connection, *, read_only: bool) -> None:
         "journal_size_limit=67108864",
         *(("query_only=ON",) if read_only else ()),
     ):
-        _retry_locked(lambda pragma=pragma: connection.execute(f"PRAGMA {pragma}"))  # type: ignore[misc]
+        _retry_locked(lambda pragma=pragma: connection.execute(f"PRAGMA {pragma}"))
 
 
 def _retry_locked(attempt: Any) -> Any:  # noqa: ANN401 - passes through whatever the attempt returns

@@ -1,13 +1,15 @@
 """The tables. They describe; `mft.catalog`'s other modules ask and change.
 
-SQLModel tables do not validate: values are checked at the edges. Times are UTC, POSIX seconds as REAL. Keys in these tables are
-wrapped: they open nothing without the key agent.
+SQLModel tables do not validate: values are checked at the edges. Times are UTC, POSIX seconds as REAL. Keys in these
+tables are wrapped: they open nothing without the key agent. The names in capitals at the end are the same tables for
+SQLAlchemy Core, which is what queries are written in.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import MetaData
-from sqlmodel import Column, Field, Index, Integer, LargeBinary, SQLModel, Text, UniqueConstraint
+from sqlalchemy import BigInteger, MetaData
+from sqlalchemy import Table as CoreTable
+from sqlmodel import Column, Field, Index, LargeBinary, SQLModel, Text, UniqueConstraint
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -87,7 +89,7 @@ class Node(Table, table=True):
 
 
 class Upload(Table, table=True):
-    """The authority on one deposit, from its first byte to its last state. Each is one version of its node, in CLOSE order."""
+    """The authority on one deposit, from first byte to last state. Each is one version of its node, in CLOSE order."""
 
     __tablename__ = "upload"
     __table_args__ = (
@@ -116,13 +118,13 @@ class Upload(Table, table=True):
     landing_envelope: str = Field(sa_column=Column(Text, nullable=False))
     epoch: int = 0
     """Rises when a resume takes the upload over: the older handle's next write fails."""
-    announced: int | None = Field(default=None, sa_column=Column(Integer))
-    size: int = 0
+    announced: int | None = Field(default=None, sa_type=BigInteger)
+    size: int = Field(default=0, sa_type=BigInteger)
     records: int = 0
     sha256: str | None = None
     modified: float | None = None
     object_key: str | None = None
-    scrubbed_size: int | None = None
+    scrubbed_size: int | None = Field(default=None, sa_type=BigInteger)
     scrubbed_sha256: str | None = None
     report: str | None = Field(default=None, sa_column=Column(Text))
     attempts: int = 0
@@ -151,8 +153,8 @@ class StoredBody(Table, table=True):
     upload_id: str = Field(foreign_key="upload.id", index=True)
     case_id: int = Field(foreign_key="case_record.id", index=True)
     state: str
-    size: int = 0
-    stored_size: int = 0
+    size: int = Field(default=0, sa_type=BigInteger)
+    stored_size: int = Field(default=0, sa_type=BigInteger)
     sha256: str | None = None
     created_at: float
 
@@ -285,3 +287,26 @@ class Installation(Table, table=True):
 
     key: str = Field(primary_key=True)
     value: str
+
+
+def _table(model: type[Table]) -> CoreTable:
+    return Table.metadata.tables[str(model.__tablename__)]
+
+
+CASES = _table(CaseRecord)
+CASE_KEYS = _table(CaseKey)
+LANDING_KEYS = _table(LandingKey)
+NODES = _table(Node)
+UPLOADS = _table(Upload)
+OWN_VERSIONS = _table(OwnVersion)
+BODIES = _table(StoredBody)
+REPLICAS = _table(Replica)
+RECEIPTS = _table(ReceiptRecord)
+EVENTS = _table(AuditEvent)
+HEADS = _table(AuditHead)
+ACCOUNTS = _table(Account)
+ACCOUNT_KEYS = _table(AccountKey)
+TOKENS = _table(AccessToken)
+FAILURES = _table(LoginFailure)
+REVOCATIONS = _table(Revocation)
+INSTALLATION = _table(Installation)

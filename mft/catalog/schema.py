@@ -15,7 +15,7 @@ from sqlalchemy import insert, select
 
 from mft.catalog.database import open_engine
 from mft.catalog.errors import CatalogVersionError
-from mft.catalog.model import Installation, Table
+from mft.catalog.model import INSTALLATION, Table
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -47,15 +47,15 @@ def upgrade(path: Path) -> None:
                 )
             if current != script.get_current_head():
                 command.upgrade(_settings(connection), "head")
-            if connection.execute(select(Installation.value).where(Installation.key == "id")).first() is None:
-                connection.execute(insert(Installation).values(key="id", value=secrets.token_hex(8)))
+            if connection.execute(select(INSTALLATION.c.value).where(INSTALLATION.c.key == "id")).first() is None:
+                connection.execute(insert(INSTALLATION).values(key="id", value=secrets.token_hex(8)))
         path.chmod(0o600)
     finally:
         engine.dispose()
 
 
 def drift(connection: Connection) -> list[object]:
-    """Say in what the database at *connection* differs from the tables in `mft.catalog.model`; empty when in nothing."""
+    """Say in what the database at *connection* differs from `mft.catalog.model`'s tables; empty when in nothing."""
     context = MigrationContext.configure(
         connection,
         opts={"include_name": lambda name, kind, _: kind != "table" or name in Table.metadata.tables},

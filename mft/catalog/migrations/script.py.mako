@@ -7,7 +7,7 @@ Revises: ${down_revision | comma,n}
 from __future__ import annotations
 
 import sqlalchemy as sa
-import sqlmodel
+import sqlmodel  # noqa: F401 - named by generated column types
 from alembic import op
 ${imports if imports else ""}
 revision = ${repr(up_revision)}
