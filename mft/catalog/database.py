@@ -1,8 +1,8 @@
 """Connections and transactions.
 
 Writers take the lock at BEGIN (IMMEDIATE) and retry it after a short random wait: SQLite's own busy handler backs off
-so far that the slowest of a hundred writers waits six times as long. One writer at a time in each process. Readers have an
-engine of their own and never wait for writers (WAL).
+so far that the slowest of a hundred writers waits six times as long. One writer at a time in each process. Readers have
+an engine of their own and never wait for writers (WAL).
 """
 
 from __future__ import annotations
