@@ -1,9 +1,9 @@
 """The audit trail: who touched what, and where it lay.
 
 A hash chain for each customer and one for the system. Each event is written in the transaction of the change that it
-records: there is no change without its event, and no event without its change. The event's hash covers its whole body and
-the hash before it, and the place where the chain stands is signed, so that an edited, removed, inserted or cut-off record
-shows. Order is the chain's, never the clock's. No secret and no content ever stands here.
+records: there is no change without its event, and no event without its change. The event's hash covers its whole body
+and the hash before it, and the place where the chain stands is signed, so that an edited, removed, inserted or cut-off
+record shows. Order is the chain's, never the clock's. No secret and no content ever stands here.
 """
 
 from __future__ import annotations

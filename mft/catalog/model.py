@@ -72,12 +72,15 @@ class Node(Table, table=True):
     """A name in a case's tree. A zone's root has no parent; names are unique among the children of a parent."""
 
     __tablename__ = "node"
-    __table_args__ = (UniqueConstraint("parent_id", "name"),)
+    __table_args__ = (UniqueConstraint("parent_id", "name"), UniqueConstraint("parent_id", "shown_name"))
 
     id: int | None = Field(default=None, primary_key=True)
     case_id: int = Field(foreign_key="case_record.id", index=True)
     parent_id: int | None = Field(default=None, foreign_key="node.id")
     name: str
+    """As its owner gave it."""
+    shown_name: str | None = None
+    """As everybody else sees it: scrubbed; None until there is something for them to see."""
     is_directory: bool
     owner: str
     created_at: float
@@ -96,6 +99,7 @@ class Upload(Table, table=True):
         Index("ix_upload_partial", "case_id", "login", "parent_id", "name", "state"),
         Index("ix_upload_state", "state", "updated_at"),
         Index("ix_upload_node", "node_id", "version"),
+        Index("ix_upload_landing_id", "landing_id"),
     )
 
     id: str = Field(primary_key=True)
@@ -114,6 +118,10 @@ class Upload(Table, table=True):
     region: str
     host: str
     """The machine whose landing zone holds it."""
+    worker: str
+    """The worker slot and process that receives it: what a dead process left RECEIVING is found by this."""
+    landing_id: str
+    """The landing log that holds its bytes: a resume of a closed file goes on in the log of that file."""
     landing_day: str
     landing_envelope: str = Field(sa_column=Column(Text, nullable=False))
     epoch: int = 0
@@ -127,6 +135,7 @@ class Upload(Table, table=True):
     scrubbed_size: int | None = Field(default=None, sa_type=BigInteger)
     scrubbed_sha256: str | None = None
     report: str | None = Field(default=None, sa_column=Column(Text))
+    landing_gone_at: float | None = None
     attempts: int = 0
     created_at: float
     updated_at: float

@@ -144,6 +144,7 @@ def upgrade() -> None:
         sa.Column("case_id", sa.Integer(), nullable=False),
         sa.Column("parent_id", sa.Integer(), nullable=True),
         sa.Column("name", sa.String(), nullable=False),
+        sa.Column("shown_name", sa.String(), nullable=True),
         sa.Column("is_directory", sa.Boolean(), nullable=False),
         sa.Column("owner", sa.String(), nullable=False),
         sa.Column("created_at", sa.Float(), nullable=False),
@@ -154,6 +155,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["parent_id"], ["node.id"], name=op.f("fk_node_parent_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_node")),
         sa.UniqueConstraint("parent_id", "name", name=op.f("uq_node_parent_id_name")),
+        sa.UniqueConstraint("parent_id", "shown_name", name=op.f("uq_node_parent_id_shown_name")),
     )
     with op.batch_alter_table("node", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_node_case_id"), ["case_id"], unique=False)
@@ -175,6 +177,8 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(), nullable=True),
         sa.Column("region", sa.String(), nullable=False),
         sa.Column("host", sa.String(), nullable=False),
+        sa.Column("worker", sa.String(), nullable=False),
+        sa.Column("landing_id", sa.String(), nullable=False),
         sa.Column("landing_day", sa.String(), nullable=False),
         sa.Column("landing_envelope", sa.Text(), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
@@ -187,6 +191,7 @@ def upgrade() -> None:
         sa.Column("scrubbed_size", sa.BigInteger(), nullable=True),
         sa.Column("scrubbed_sha256", sa.String(), nullable=True),
         sa.Column("report", sa.Text(), nullable=True),
+        sa.Column("landing_gone_at", sa.Float(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.Column("updated_at", sa.Float(), nullable=False),
@@ -198,6 +203,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_upload")),
     )
     with op.batch_alter_table("upload", schema=None) as batch_op:
+        batch_op.create_index("ix_upload_landing_id", ["landing_id"], unique=False)
         batch_op.create_index("ix_upload_node", ["node_id", "version"], unique=False)
         batch_op.create_index("ix_upload_partial", ["case_id", "login", "parent_id", "name", "state"], unique=False)
         batch_op.create_index("ix_upload_state", ["state", "updated_at"], unique=False)
@@ -271,6 +277,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_upload_state")
         batch_op.drop_index("ix_upload_partial")
         batch_op.drop_index("ix_upload_node")
+        batch_op.drop_index("ix_upload_landing_id")
 
     op.drop_table("upload")
     with op.batch_alter_table("node", schema=None) as batch_op:
