@@ -1,0 +1,266 @@
+"""Every decision: who may do what, in which regions a case may lie and be read, and what becomes of a scrubbed file.
+
+Pure: facts in, decisions out, each with the rule and the reason that it rests on. The scrubber finds and the store
+places; only this module decides. The case system says who may; policy may only narrow it.
+"""
+
+from __future__ import annotations
+
+import enum
+import fnmatch
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+
+class Action(enum.Enum):
+    """What somebody wants to do with something in a case."""
+
+    LIST = "list"
+    READ = "read"
+    WRITE = "write"
+    MKDIR = "mkdir"
+    RENAME = "rename"
+    REMOVE = "remove"
+
+
+class Area(enum.Enum):
+    """The parts of a case's folder."""
+
+    ROOT = "root"
+    UPLOAD = "upload"
+    DOWNLOAD = "download"
+    META = "meta"
+
+
+class Part(enum.Enum):
+    """The parts that people play."""
+
+    CUSTOMER = "customer"
+    ENGINEER = "engineer"
+
+
+_LOOK = frozenset({Action.LIST, Action.READ})
+_FILL = _LOOK | {Action.WRITE, Action.MKDIR, Action.RENAME, Action.REMOVE}
+RIGHTS: Mapping[Part, Mapping[Area, frozenset[Action]]] = {
+    Part.CUSTOMER: {Area.ROOT: _LOOK, Area.UPLOAD: _FILL, Area.DOWNLOAD: _LOOK, Area.META: _LOOK},
+    Part.ENGINEER: {Area.ROOT: _LOOK, Area.UPLOAD: _LOOK, Area.DOWNLOAD: _FILL, Area.META: _LOOK},
+}
+"""Who may do what where. Removing is narrowed further by `may_remove`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A yes or a no, and why."""
+
+    allowed: bool
+    reason: str
+    hidden: bool = False
+    """A no that must look as if the thing did not exist."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFacts:
+    """What policy needs to know of a case."""
+
+    number: str
+    customer: str
+    open: bool
+    kind: str | None = None
+    classification: str | None = None
+    clearance: int = 0
+    customer_home: str | None = None
+    """The home region that the case system names for the customer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """What policy needs to know of who asks."""
+
+    login: str
+    part: Part
+    customer: str | None = None
+    clearance: int = 0
+    regions: frozenset[str] | None = None
+    """Regions that the person may work from; None: every region."""
+    listener: str
+    """Region of the listener that the session came in by."""
+    active: bool = True
+    expires: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResidencyRule:
+    """One rule of residency; what is None is not looked at. Names may be globs. The first that fits decides."""
+
+    customer: str | None = None
+    case: str | None = None
+    kind: str | None = None
+    classification: str | None = None
+    home: str | None = None
+    copies: tuple[str, ...] | None = None
+    readers: tuple[str, ...] | None = None
+    reason: str = ""
+
+    def fits(self, case: CaseFacts) -> bool:
+        """Say whether the rule speaks of *case*."""
+        return all(
+            wanted is None or (value is not None and fnmatch.fnmatchcase(value, wanted))
+            for wanted, value in (
+                (self.customer, case.customer),
+                (self.case, case.number),
+                (self.kind, case.kind),
+                (self.classification, case.classification),
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residency:
+    """Where a case may lie and be read from, and which rule says so."""
+
+    home: str
+    copies: tuple[str, ...]
+    readers: frozenset[str]
+    rule: str
+    reason: str
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Every region that holds it, home first."""
+        return (self.home, *self.copies)
+
+
+class ResidencyError(Exception):
+    """No rule gives the case a home that this installation has; nothing of it may be stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResidencyRules:
+    """The rules of an installation, in order, and what holds where none speaks."""
+
+    regions: frozenset[str]
+    home: str
+    copies: tuple[str, ...] = ()
+    readers: tuple[str, ...] | None = None
+    rules: tuple[ResidencyRule, ...] = ()
+    nearest: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """For each region the others, nearest first."""
+
+    def place(self, case: CaseFacts) -> Residency:
+        """Say where *case* is at home, where copies go and from which regions it is read.
+
+        The home is the rule's, else the customer's as the case system names it, else the installation's. Default
+        deny: a copy goes where the rule says and nowhere else, and only regions that hold it read it, unless the rule
+        widens it.
+
+        Raises:
+            ResidencyError: the home is no region of this installation.
+        """
+        number, rule = next(
+            ((index, rule) for index, rule in enumerate(self.rules) if rule.fits(case)), (-1, ResidencyRule())
+        )
+        named = f"residency.rules[{number}]" if number >= 0 else "residency (no rule fits)"
+        home = rule.home or case.customer_home or self.home
+        if home not in self.regions:
+            raise ResidencyError(
+                f"case {case.number} has its home in {home!r}, which is no region of this installation"
+            )
+        wished = rule.copies if rule.copies is not None else self.copies
+        copies = tuple(region for region in wished if region != home)
+        readers = rule.readers if rule.readers is not None else self.readers
+        return Residency(
+            home=home,
+            copies=copies,
+            readers=frozenset(readers) if readers is not None else frozenset((home, *copies)),
+            rule=named,
+            reason=rule.reason,
+        )
+
+    def read_order(self, residency: Residency, listener: str) -> tuple[str, ...]:
+        """Order the regions that hold a case by their distance from *listener*'s region."""
+        order = (listener, *self.nearest.get(listener, ()), *residency.regions)
+        return tuple(dict.fromkeys(region for region in order if region in residency.regions))
+
+
+def may_enter(reader: Reader, case: CaseFacts, residency: Residency, now: datetime) -> Decision:
+    """Say whether *case* exists for *reader* at all: a no is always hidden."""
+    checks: Sequence[tuple[bool, str]] = (
+        (not reader.active, "the principal is not active"),
+        (reader.expires is not None and reader.expires <= now, "the principal has expired"),
+        (not case.open, "the case is closed"),
+        (
+            reader.part is Part.CUSTOMER and reader.customer != case.customer,
+            "the case belongs to another customer",
+        ),
+        (
+            reader.part is Part.ENGINEER and reader.clearance < case.clearance,
+            f"clearance {case.clearance} is needed",
+        ),
+        (
+            reader.listener not in residency.readers,
+            f"{residency.rule}: not from region {reader.listener}",
+        ),
+        (
+            reader.regions is not None and not reader.regions & residency.readers,
+            f"{residency.rule}: none of the principal's regions may read it",
+        ),
+    )
+    for refused, why in checks:
+        if refused:
+            return Decision(allowed=False, reason=why, hidden=True)
+    return Decision(allowed=True, reason=residency.rule)
+
+
+def may(part: Part, action: Action, area: Area) -> Decision:
+    """Say whether *part* may do *action* in *area* of a case that it may enter."""
+    if action in RIGHTS[part][area]:
+        return Decision(allowed=True, reason=f"{part.value}s may {action.value} in {area.value}")
+    return Decision(allowed=False, reason=f"{part.value}s may not {action.value} here")
+
+
+def may_remove(part: Part, *, own: bool, partial: bool) -> Decision:
+    """Say whether a file may be removed: customers take back own interrupted uploads, engineers own files."""
+    if not own:
+        return Decision(allowed=False, reason="somebody else sent it")
+    if part is Part.CUSTOMER and not partial:
+        return Decision(allowed=False, reason="what has been received is kept; ask support to remove it")
+    return Decision(allowed=True, reason="one's own")
+
+
+class Outcome(enum.Enum):
+    """What becomes of a scrubbed file."""
+
+    ACCEPT = "accept"
+    REDACT = "redact"
+    QUARANTINE = "quarantine"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """The outcome for one file, and why."""
+
+    outcome: Outcome
+    reason: str | None = None
+
+
+def judge_inbound(*, obstacles: Sequence[str], findings: int) -> Judgement:
+    """Decide on a customer's file: what could not be looked into is never let through."""
+    if obstacles:
+        more = f" (and {len(obstacles) - 1} more)" if len(obstacles) > 1 else ""
+        return Judgement(outcome=Outcome.QUARANTINE, reason=obstacles[0] + more)
+    if findings:
+        return Judgement(outcome=Outcome.REDACT)
+    return Judgement(outcome=Outcome.ACCEPT)
+
+
+def judge_outbound(*, rules_found: Sequence[str], refused: Sequence[str]) -> Judgement:
+    """Decide on an engineer's file: not a byte is altered; it goes as it is or not at all."""
+    for rule in rules_found:
+        if any(fnmatch.fnmatchcase(rule, pattern) for pattern in refused):
+            return Judgement(outcome=Outcome.REJECT, reason=f"it holds what must not go to a customer: {rule}")
+    return Judgement(outcome=Outcome.ACCEPT)
