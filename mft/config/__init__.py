@@ -1,0 +1,65 @@
+"""The configuration: the only room that reads YAML, the environment and secrets' files."""
+
+from mft.config.access import AuthConfig, LookupConfig, RevocationConfig, ThrottleConfig
+from mft.config.entrances import HttpsConfig, LayoutConfig, ListenerConfig, OperationsConfig, SftpConfig
+from mft.config.errors import ConfigError, Fault, SecretFileError
+from mft.config.load import load_config, parse_config
+from mft.config.model import Config
+from mft.config.places import (
+    CatalogConfig,
+    KeyringConfig,
+    LandingConfig,
+    MatchConfig,
+    RegionConfig,
+    ResidencyConfig,
+    RuleConfig,
+    StoreConfig,
+)
+from mft.config.secrets import load_lookup_secret, load_lookup_table, load_passphrase
+from mft.config.units import FreeSpace
+from mft.config.work import (
+    AuditConfig,
+    LimitsConfig,
+    LogConfig,
+    ReplicationConfig,
+    ScrubConfig,
+    ScrubPolicyConfig,
+    WorkersConfig,
+)
+
+__all__ = [
+    "AuditConfig",
+    "AuthConfig",
+    "CatalogConfig",
+    "Config",
+    "ConfigError",
+    "Fault",
+    "FreeSpace",
+    "HttpsConfig",
+    "KeyringConfig",
+    "LandingConfig",
+    "LayoutConfig",
+    "LimitsConfig",
+    "ListenerConfig",
+    "LogConfig",
+    "LookupConfig",
+    "MatchConfig",
+    "OperationsConfig",
+    "RegionConfig",
+    "ReplicationConfig",
+    "ResidencyConfig",
+    "RevocationConfig",
+    "RuleConfig",
+    "ScrubConfig",
+    "ScrubPolicyConfig",
+    "SecretFileError",
+    "SftpConfig",
+    "StoreConfig",
+    "ThrottleConfig",
+    "WorkersConfig",
+    "load_config",
+    "load_lookup_secret",
+    "load_lookup_table",
+    "load_passphrase",
+    "parse_config",
+]

@@ -1,0 +1,229 @@
+"""What has to hold between keys.
+
+Each check is pure and names the parts that it reads: it is left out when one of them has a fault of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from collections.abc import Set as AbstractSet
+
+    from mft.config.document import KeyPath
+    from mft.config.model import Config
+    from mft.config.places import ResidencyConfig, RuleConfig
+
+
+class Finding(NamedTuple):
+    """One fault: where, what was expected, and what stands there."""
+
+    path: KeyPath
+    expected: str
+    found: str = ""
+
+
+_REGION_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
+_WILDCARDS = {"0.0.0.0", "::", "", "*"}  # noqa: S104  these are compared, not bound to
+
+
+def check(config: Config, broken: AbstractSet[str]) -> Iterator[Finding]:
+    """Yield every fault between keys; *broken* names the parts that have faults of their own."""
+    for parts, rule in _CHECKS:
+        if broken.isdisjoint(parts):
+            yield from rule(config)
+
+
+def _regions(config: Config) -> Iterator[Finding]:
+    if not config.regions:
+        yield Finding(("regions",), "at least one region")
+    for name, region in config.regions.items():
+        if not _REGION_NAME.fullmatch(name):
+            yield Finding(("regions", name), "a name of at most 32 lower-case letters, digits and hyphens")
+        for index, other in enumerate(region.nearest):
+            place: KeyPath = ("regions", name, "nearest", index)
+            if other == name or other in region.nearest[:index]:
+                yield Finding(place, "every other region, each once", repr(other))
+            elif other not in config.regions:
+                yield _no_region(place, other, config)
+
+
+def _listeners(config: Config) -> Iterator[Finding]:
+    if not config.listeners:
+        yield Finding(("listeners",), "at least one listener")
+    for index, listener in enumerate(config.listeners):
+        if listener.region not in config.regions:
+            yield _no_region(("listeners", index, "region"), listener.region, config)
+
+
+def _ports(config: Config) -> Iterator[Finding]:
+    taken: list[tuple[str, int, str]] = []
+    if config.operations.enabled:
+        taken.append((config.operations.address, config.operations.port, "operations"))
+    for index, listener in enumerate(config.listeners):
+        for address, port, owner in taken:
+            if port == listener.port != 0 and _same_address(address, listener.address):
+                yield Finding(("listeners", index, "port"), f"a port of its own; {owner} has this one", str(port))
+        taken.append((listener.address, listener.port, f"listeners[{index}]"))
+
+
+def _same_address(one: str, other: str) -> bool:
+    return one == other or one in _WILDCARDS or other in _WILDCARDS
+
+
+def _residency(config: Config) -> Iterator[Finding]:
+    if config.residency.home not in config.regions:
+        yield _no_region(("residency", "home"), config.residency.home, config)
+    if config.catalog.region not in config.regions:
+        yield _no_region(("catalog", "region"), config.catalog.region, config)
+    yield from _placement(config, config.residency, ("residency",))
+    for index, rule in enumerate(config.residency.rules):
+        path: KeyPath = ("residency", "rules", index)
+        yield from _placement(config, rule, path)
+        if rule.home is not None and rule.home not in config.regions:
+            yield _no_region((*path, "home"), rule.home, config)
+        everything = all(word is None or word == "*" for word in _patterns(rule))
+        if everything and index + 1 < len(config.residency.rules):
+            yield Finding((*path, "match"), "something that it does not match: the rules below it are never reached")
+
+
+def _patterns(rule: RuleConfig) -> tuple[str | None, ...]:
+    return rule.match.customer, rule.match.case, rule.match.kind, rule.match.classification
+
+
+def _placement(config: Config, place: ResidencyConfig | RuleConfig, path: KeyPath) -> Iterator[Finding]:
+    for key in ("copies", "readers", "metadata_regions"):
+        for index, region in enumerate(getattr(place, key) or ()):
+            if region not in config.regions:
+                yield _no_region((*path, key, index), region, config)
+    for index, region in enumerate(place.copies):
+        if region == place.home or region in place.copies[:index]:
+            yield Finding((*path, "copies", index), "regions other than the home region, each once", repr(region))
+    yield from _metadata(config, place, path)
+
+
+def _metadata(config: Config, place: ResidencyConfig | RuleConfig, path: KeyPath) -> Iterator[Finding]:
+    """A rule says where names and titles may lie; the catalog, which holds them, must be there."""
+    home = place.home or config.residency.home
+    allowed = place.metadata_regions if place.metadata_regions is not None else (home,)
+    if config.catalog.region not in allowed:
+        yield Finding(
+            (*path, "metadata_regions"),
+            f"to hold {config.catalog.region!r}, where the catalog lies (catalog.region) with all names and titles; "
+            "else these cases need an installation of their own",
+            ", ".join(allowed) or "no region",
+        )
+
+
+def _no_region(path: KeyPath, name: str, config: Config) -> Finding:
+    return Finding(path, f"a region of this file ({', '.join(config.regions) or 'there is none'})", repr(name))
+
+
+def _directories(config: Config) -> Iterator[Finding]:
+    """No directory of a region may be, hold, or lie in another: what lies where must be plain."""
+    taken: list[tuple[str, Path]] = []
+    for name, region in config.regions.items():
+        for key, path in (("landing", region.landing), ("store.path", region.store.path)):
+            real = Path(os.path.realpath(path))
+            for owner, other in taken:
+                if real == other or real in other.parents or other in real.parents:
+                    yield Finding(
+                        ("regions", name, *key.split(".")), f"a directory apart from {owner}", repr(str(path))
+                    )
+            taken.append((f"regions.{name}.{key}", real))
+    rings: dict[str, str] = {}
+    for name, region in config.regions.items():
+        ring = os.path.realpath(region.keyring.path)
+        if ring in rings:
+            place = ("regions", name, "keyring", "path")
+            yield Finding(
+                place, f"a file of its own; regions.{rings[ring]} has this one", repr(str(region.keyring.path))
+            )
+        rings[ring] = name
+
+
+def _passphrases(config: Config) -> Iterator[Finding]:
+    for name, region in config.regions.items():
+        if (region.keyring.passphrase is None) == (region.keyring.passphrase_file is None):
+            found = "neither" if region.keyring.passphrase is None else "both"
+            yield Finding(("regions", name, "keyring"), "exactly one of passphrase_file and passphrase", found)
+
+
+def _lookup(config: Config) -> Iterator[Finding]:
+    lookup = config.lookup
+    if lookup.type == "static":
+        if lookup.table is None:
+            yield Finding(("lookup", "table"), "is missing; expected a path or a map (lookup.type is static)")
+        return
+    if (lookup.secret is None) == (lookup.secret_file is None):
+        found = "neither" if lookup.secret is None else "both"
+        yield Finding(("lookup", "secret_file"), "exactly one of secret_file and secret", found)
+    if not _is_plain_url(lookup.url):
+        yield Finding(("lookup", "url"), "http:// or https:// with a host and without a login, a query or a fragment")
+
+
+def _is_plain_url(url: str | None) -> bool:
+    try:
+        parts = urlsplit(url or "")
+        port_is_number = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    plain = parts.username is None and not parts.query and not parts.fragment
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and plain and port_is_number
+
+
+def _revocation(config: Config) -> Iterator[Finding]:
+    bound = config.revocation.bound
+    ttl, stale = config.lookup.ttl, config.lookup.stale_if_error
+    if ttl > bound:
+        yield Finding(("lookup", "ttl"), f"at most revocation.bound, {bound:g} s", f"{ttl:g} s")
+    elif ttl + stale > bound:
+        expected = f"with lookup.ttl ({ttl:g} s) at most revocation.bound, {bound:g} s"
+        yield Finding(("lookup", "stale_if_error"), expected, f"{stale:g} s")
+    if config.revocation.poll > bound:
+        yield Finding(("revocation", "poll"), f"at most revocation.bound, {bound:g} s", f"{config.revocation.poll:g} s")
+
+
+def _layout(config: Config) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for key in ("upload", "download", "meta"):
+        name: str = getattr(config.layout, key)
+        folded = unicodedata.normalize("NFC", name).casefold()
+        printable = name.isprintable() and not set(name) & {"/", "\\"}
+        if name in {".", ".."} or name != name.strip() or not printable or len(name.encode()) > 255:
+            yield Finding(("layout", key), "the name of one directory", repr(name))
+        if folded in seen:
+            yield Finding(("layout", key), "a name that differs from the other two", repr(name))
+        seen.add(folded)
+
+
+def _certificate(config: Config) -> Iterator[Finding]:
+    if (config.https.certificate is None) != (config.https.key is None):
+        missing = "key" if config.https.key is None else "certificate"
+        yield Finding(("https", missing), "https.certificate and https.key together, or neither")
+
+
+def _retries(config: Config) -> Iterator[Finding]:
+    if config.replication.retry_max < config.replication.retry_first:
+        yield Finding(("replication", "retry_max"), "at least replication.retry_first")
+
+
+_CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterator[Finding]]], ...] = (
+    (("regions",), _regions),
+    (("listeners", "regions", "residency"), _listeners),
+    (("listeners", "operations"), _ports),
+    (("residency", "regions", "catalog"), _residency),
+    (("regions", "data"), _directories),
+    (("regions",), _passphrases),
+    (("lookup",), _lookup),
+    (("lookup", "revocation"), _revocation),
+    (("layout",), _layout),
+    (("https",), _certificate),
+    (("replication",), _retries),
+)

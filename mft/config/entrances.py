@@ -1,0 +1,85 @@
+"""Where clients come in: listeners, the heads behind them, and the operator's own port."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mft.config.units import Count, PortNumber, PositiveBytes, PositiveSeconds, Seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerConfig:
+    """One address on which one protocol is served, as an entrance of one region."""
+
+    protocol: Literal["sftp", "https"]
+    port: PortNumber
+    """0 lets the system choose one: for tests."""
+    address: str = "127.0.0.1"
+    """An IPv4 or IPv6 address, or a host name; `0.0.0.0` and `::` are every interface."""
+    region: str = ""
+    """The region whose entrance this is; empty: `residency.home`."""
+    public_host: str | None = None
+    """The name that clients use, for certificates and paste-ready commands; null: the address."""
+    public_port: PortNumber | None = None
+    """The port that clients use, where it is forwarded; null: the port."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationsConfig:
+    """The operator's port: /healthz, /readyz and /metrics over plain HTTP. Keep it off public networks."""
+
+    enabled: bool = True
+    address: str = "127.0.0.1"
+    port: PortNumber = 9464
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SftpConfig:
+    """What the SFTP head does that the standard leaves open."""
+
+    host_keys: Path = Path("credentials")
+    """Directory of the SSH host keys; they are made there on first start."""
+    banner: str | None = None
+    """A text shown before login; null: none."""
+    login_attempts: Count = 6
+    """Failed tries on one connection before it is closed."""
+    keepalive: Seconds = 30.0
+    """A silent client is asked for a sign of life this often; 0: never."""
+    keepalive_failures: Count = 3
+    """Unanswered signs of life before the connection is given up."""
+    idle_timeout: Seconds = 3600.0
+    """A session without any request for so long is closed; 0: never."""
+    rekey_bytes: PositiveBytes = 2**30
+    """New session keys after so many bytes in one direction (RFC 4253, section 9)."""
+    window: PositiveBytes = 16 * 2**20
+    """Bytes that a client may send ahead on one channel (RFC 4254, section 5.2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpsConfig:
+    """What the HTTPS head does that the standard leaves open."""
+
+    certificate: Path | None = None
+    """PEM file with the certificate and its chain; null: one is made and signed by itself, its fingerprint shown."""
+    key: Path | None = None
+    """PEM file with the certificate's private key."""
+    header_timeout: PositiveSeconds = 15.0
+    """Longest time for a request's headers to come in."""
+    body_idle_timeout: PositiveSeconds = 60.0
+    """Longest silence within a body, either way."""
+    keepalive: PositiveSeconds = 75.0
+    """How long an idle connection is kept for a next request."""
+    connections: Count = 1000
+    """Connections at once for each worker."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayoutConfig:
+    """The names inside a case's folder."""
+
+    upload: str = "to-support"
+    """Where customers upload."""
+    download: str = "from-support"
+    """Where engineers leave files for the customer."""
+    meta: str = ".meta"
+    """Receipts, states and scrub reports, read only."""

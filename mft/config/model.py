@@ -1,0 +1,56 @@
+"""The whole configuration as values: every key that the file may have, its unit and its default.
+
+Its parts lie in `places`, `entrances`, `access` and `work`. The values here are made by `mft.config.load` alone, which
+also fills in what depends on other keys (see `mft.config.settle`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mft.config.access import AuthConfig, LookupConfig, RevocationConfig
+from mft.config.entrances import HttpsConfig, LayoutConfig, ListenerConfig, OperationsConfig, SftpConfig
+from mft.config.places import CatalogConfig, LandingConfig, RegionConfig, ResidencyConfig
+from mft.config.work import (
+    AuditConfig,
+    LimitsConfig,
+    LogConfig,
+    ReplicationConfig,
+    ScrubConfig,
+    WorkersConfig,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """One installation."""
+
+    installation: str = "mft"
+    """Its name, shown in receipts, banners and certificates."""
+    data: Path = Path("data")
+    """The directory of everything whose path is not given; credentials lie in `credentials` below it."""
+    catalog: CatalogConfig = field(default_factory=CatalogConfig)
+    listeners: tuple[ListenerConfig, ...] = ()
+    """At least one."""
+    operations: OperationsConfig = field(default_factory=OperationsConfig)
+    regions: Mapping[str, RegionConfig] = field(default_factory=dict)
+    """By name (lower-case letters, digits, hyphens); at least one."""
+    residency: ResidencyConfig = field(default_factory=ResidencyConfig)
+    lookup: LookupConfig = field(default_factory=LookupConfig)
+    revocation: RevocationConfig = field(default_factory=RevocationConfig)
+    layout: LayoutConfig = field(default_factory=LayoutConfig)
+    landing: LandingConfig = field(default_factory=LandingConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    auth: AuthConfig = field(default_factory=AuthConfig)
+    scrub: ScrubConfig = field(default_factory=ScrubConfig)
+    replication: ReplicationConfig = field(default_factory=ReplicationConfig)
+    sftp: SftpConfig = field(default_factory=SftpConfig)
+    https: HttpsConfig = field(default_factory=HttpsConfig)
+    workers: WorkersConfig = field(default_factory=WorkersConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+    audit: AuditConfig = field(default_factory=AuditConfig)
+
+    @property
+    def credentials(self) -> Path:
+        """The directory of the server's own keys and certificate."""
+        return self.data / "credentials"

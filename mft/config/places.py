@@ -1,0 +1,108 @@
+"""Where things lie: the catalog, the regions with their stores and keys, and which rules send what where.
+
+A default path here is relative to `data`; `{region}` in it stands for the region's name.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from mft.config.units import FreeSpace, PositiveSeconds, Seconds, Secret, SegmentBytes, Watermark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogConfig:
+    """The one database of an installation."""
+
+    path: Path = Path("catalog.db")
+    """The SQLite file; it lies on a local disk, never on a network file system."""
+    region: str = ""
+    """The region in which it lies, and all names and titles with it; empty: `residency.home`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreConfig:
+    """Where a region's sealed objects lie."""
+
+    type: Literal["local"] = "local"
+    path: Path = Path("regions/{region}/store")
+    """A directory of this region alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyringConfig:
+    """Where a region's keys lie, and what opens them."""
+
+    path: Path = Path("regions/{region}/keyring")
+    """The keyring file, sealed by the passphrase; it is made on first start."""
+    passphrase_file: Path | None = None
+    """The file whose first line is the passphrase."""
+    passphrase: Secret | None = field(default=None, repr=False)
+    """The passphrase itself, from `${ENV}`; give this or the file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionConfig:
+    """A named location of objects and of keys."""
+
+    keyring: KeyringConfig
+    store: StoreConfig = field(default_factory=StoreConfig)
+    landing: Path = Path("regions/{region}/landing")
+    """The directory in which uploads arrive; a directory of this region alone."""
+    nearest: tuple[str, ...] = ()
+    """The other regions, the nearest first; those left out follow in the order of the file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchConfig:
+    """Which cases a rule is for: every pattern given must match (`*`, `?`, `[…]`, as the shell has them)."""
+
+    customer: str | None = None
+    case: str | None = None
+    kind: str | None = None
+    classification: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleConfig:
+    """Where the cases of one kind lie and who may read them; the first rule that matches holds."""
+
+    match: MatchConfig = field(default_factory=MatchConfig)
+    home: str | None = None
+    """Where uploads land and stay; null: the region that the case system names, else `residency.home`."""
+    copies: tuple[str, ...] = ()
+    """Where copies go besides."""
+    readers: tuple[str, ...] | None = None
+    """The regions from which it may be read; null: home and copies."""
+    metadata_regions: tuple[str, ...] | None = None
+    """Where names and titles may lie (the catalog); null: the home region only."""
+    reason: str = ""
+    """Why; shown where something is refused, and in the audit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResidencyConfig:
+    """Where things lie when no rule matches, and the rules."""
+
+    home: str = ""
+    """Empty: the only region there is."""
+    copies: tuple[str, ...] = ()
+    readers: tuple[str, ...] | None = None
+    """Null: home and copies."""
+    metadata_regions: tuple[str, ...] | None = None
+    """Null: the home region only."""
+    rules: tuple[RuleConfig, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LandingConfig:
+    """How uploads arrive."""
+
+    resume_grace: Seconds = 3600.0
+    """How long a closed upload may still be resumed by its sender."""
+    partial_ttl: PositiveSeconds = 7 * 86400.0
+    """How long an interrupted upload is kept."""
+    segment: SegmentBytes = 256 * 2**10
+    """Bytes sealed at once."""
+    free_space: Watermark = field(default_factory=lambda: FreeSpace(bytes=2**30))
+    """New uploads are refused where less than this is free, so that the catalog can always commit."""

@@ -1,0 +1,82 @@
+"""Secrets that the configuration keeps in files of their own."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from mft.config.decode import describe
+from mft.config.errors import ConfigError, Fault, SecretFileError
+from mft.config.load import load_document
+
+if TYPE_CHECKING:
+    from mft.config.access import LookupConfig
+    from mft.config.places import KeyringConfig
+
+MAX_SECRET_BYTES = 4096
+
+
+def load_secret(path: Path, key: str) -> str:
+    """Return the first line of the file *path*, without its end; *key* is where the configuration names it.
+
+    Raises:
+        SecretFileError: it cannot be read, is empty, is no text, or is open to everyone on this machine.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(path.stat().st_mode)
+            raw = file.read(MAX_SECRET_BYTES + 1)
+    except OSError as error:
+        raise _unusable(path, key, "a file that can be read", error.strerror or "an error") from error
+    if mode & 0o007:
+        raise _unusable(path, key, "a file that is closed to others (chmod 600)", f"mode {mode:04o}")
+    line = raw.splitlines()[0] if raw.splitlines() else b""
+    if not line or len(raw) > MAX_SECRET_BYTES:
+        raise _unusable(path, key, f"one line of text, at most {MAX_SECRET_BYTES} bytes", f"{len(raw)} bytes")
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _unusable(path, key, "one line of UTF-8 text", "other bytes") from error
+
+
+def load_passphrase(keyring: KeyringConfig, region: str) -> str:
+    """Return what opens the keyring of *region*.
+
+    Raises:
+        SecretFileError: see `load_secret`.
+    """
+    if keyring.passphrase_file is None:
+        return keyring.passphrase or ""
+    return load_secret(keyring.passphrase_file, f"regions.{region}.keyring.passphrase_file")
+
+
+def load_lookup_secret(lookup: LookupConfig) -> str:
+    """Return what signs requests to the case system.
+
+    Raises:
+        SecretFileError: see `load_secret`.
+    """
+    if lookup.secret_file is None:
+        return lookup.secret or ""
+    return load_secret(lookup.secret_file, "lookup.secret_file")
+
+
+def load_lookup_table(lookup: LookupConfig) -> Mapping[str, object]:
+    """Return the static table of the lookup, read anew from its file where it has one.
+
+    Raises:
+        ConfigError: the file cannot be read, or is no YAML map. What is in the table is the lookup's to check.
+    """
+    if not isinstance(lookup.table, Path):
+        return lookup.table or {}
+    data = load_document(lookup.table).data
+    if not isinstance(data, Mapping):
+        fault = Fault(file=str(lookup.table), path="", expected="a map", found=describe(data))
+        raise ConfigError((fault,))
+    return cast("Mapping[str, object]", data)
+
+
+def _unusable(path: Path, key: str, expected: str, found: str) -> SecretFileError:
+    return SecretFileError((Fault(file=str(path), path=key, expected=expected, found=found),))

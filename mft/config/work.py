@@ -1,0 +1,118 @@
+"""What goes on behind the entrances: limits, scrubbing, copying, processes, logs and audit."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from mft.config.units import Count, PositiveBytes, PositiveSeconds
+
+
+def _half_of_the_cores() -> int:
+    return max(1, (os.cpu_count() or 1) // 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsConfig:
+    """What one worker, one login, one upload and one case may take."""
+
+    transfer_memory: PositiveBytes = 256 * 2**20
+    """Memory for all transfers of one worker together."""
+    sessions: Count = 1000
+    """Sessions at once in one worker."""
+    sessions_per_login: Count = 50
+    """Sessions at once of one login in one worker."""
+    upload_size: PositiveBytes | None = None
+    """Largest upload; null: no limit but the space there is."""
+    case_quota: PositiveBytes | None = None
+    """Bytes that one case may hold; null: no limit."""
+    threads: Count = 16
+    """Threads of one worker for calls into the core."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScrubPolicyConfig:
+    """What is done about what the scrubber finds."""
+
+    secret: Literal["redact", "keep", "quarantine", "reject"] = "redact"  # noqa: S105  what to do, no secret
+    """Keys, tokens and passwords."""
+    personal: Literal["redact", "keep", "quarantine", "reject"] = "redact"
+    """Addresses, numbers and names of people and of their machines."""
+    obstacle: Literal["quarantine", "reject"] = "quarantine"
+    """What could not be looked into: encrypted, corrupt, too deep, opaque."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScrubConfig:
+    """How uploads are scrubbed, each in a child process of its own."""
+
+    workers: Count = 2
+    """Files scrubbed at once."""
+    memory: PositiveBytes = 2**30
+    """Memory of one scrub child."""
+    cpu: PositiveSeconds = 6 * 3600.0
+    """Processor time of one scrub child."""
+    wall: PositiveSeconds = 6 * 3600.0
+    """Time by the clock of one scrub child."""
+    file_size: PositiveBytes = 64 * 2**30
+    """Largest scratch file of one scrub child; what is in it is sealed."""
+    attempts: Count = 3
+    """Crashes or time-outs on one file before it is quarantined."""
+    depth: Count = 8
+    """Archives within archives."""
+    members: Count = 200_000
+    """Members of one upload, all archives together."""
+    max_ratio: Count = 200
+    """How many times its packed size an archive may grow to."""
+    profile: Literal["support"] = "support"
+    """Which rules are used."""
+    on: ScrubPolicyConfig = field(default_factory=ScrubPolicyConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicationConfig:
+    """How copies are made in other regions."""
+
+    workers: Count = 2
+    """Copies made at once."""
+    attempts: Count = 20
+    """Tries of one copy before an operator is called; it stays in the queue."""
+    retry_first: PositiveSeconds = 5.0
+    """Wait after the first failure; each next wait is twice as long."""
+    retry_max: PositiveSeconds = 3600.0
+    """Longest wait between two tries."""
+    bandwidth: PositiveBytes | None = None
+    """Bytes a second for all copies together; null: no limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkersConfig:
+    """Processes."""
+
+    protocol: Count = field(default_factory=_half_of_the_cores)
+    """Protocol workers; every one serves every listener. By default half of the processor cores, at least one."""
+    drain: PositiveSeconds = 30.0
+    """On SIGTERM, how long transfers under way may go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig:
+    """The log (not the audit, which lies in the catalog)."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """At DEBUG, names of files and titles of cases may occur in it."""
+    format: Literal["json", "text"] = "json"
+    file: Path | None = None
+    """Null: standard error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditConfig:
+    """The audit chain's head, handed out so that nobody can rewrite the whole chain unseen."""
+
+    export_head: Path | None = None
+    """The file to which heads are appended, best on another machine's disk; null: none."""
+    export_every: PositiveSeconds = 3600.0
+    """How often."""
+    sign: bool = True
+    """Sign them with the receipts' key."""
