@@ -21,8 +21,8 @@ from storage.keys.envelope import Envelope
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from storage.keys.envelope import Region
     from storage.keys.service import KeyService
-    from storage.store import Region
 
 MESSAGE_LIMIT = 64 * 1024
 ANSWER_SECONDS = 10.0
@@ -128,13 +128,11 @@ def _answer(keys: KeyService, message: bytes) -> bytes:
 def serve_keys(keys: KeyService, channels: Sequence[socket.socket], stopped: Callable[[], bool]) -> None:
     """Answer requests on *channels* until *stopped* says so; looked at twice a second."""
     with selectors.DefaultSelector() as selector:
-        for channel in channels:
-            selector.register(channel, selectors.EVENT_READ)
+        for each in channels:
+            selector.register(each, selectors.EVENT_READ, each)
         while not stopped():
             for ready, _events in selector.select(timeout=0.5):
-                channel = ready.fileobj
-                if not isinstance(channel, socket.socket):
-                    continue
+                channel: socket.socket = ready.data
                 message = channel.recv(MESSAGE_LIMIT)
                 if not message:
                     selector.unregister(channel)

@@ -72,8 +72,10 @@ class CaseFacts:
     kind: str | None = None
     classification: str | None = None
     clearance: int = 0
-    customer_home: str | None = None
-    """The home region that the case system names for the customer."""
+    home: str | None = None
+    """The home region that the case system names, for the case or else for its customer."""
+    regions: frozenset[str] | None = None
+    """Where the case system lets its files lie; None: it leaves that to the rules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,24 +155,30 @@ class ResidencyRules:
     def place(self, case: CaseFacts) -> Residency:
         """Say where *case* is at home, where copies go and from which regions it is read.
 
-        The home is the rule's, else the customer's as the case system names it, else the installation's. Default
+        The home is the rule's, else the one that the case system names, else the installation's. Default
         deny: a copy goes where the rule says and nowhere else, and only regions that hold it read it, unless the rule
         widens it.
 
         Raises:
-            ResidencyError: the home is no region of this installation.
+            ResidencyError: the home is no region of this installation, or not one that the case system allows.
         """
         number, rule = next(
             ((index, rule) for index, rule in enumerate(self.rules) if rule.fits(case)), (-1, ResidencyRule())
         )
         named = f"residency.rules[{number}]" if number >= 0 else "residency (no rule fits)"
-        home = rule.home or case.customer_home or self.home
+        home = rule.home or case.home or self.home
         if home not in self.regions:
             raise ResidencyError(
                 f"case {case.number} has its home in {home!r}, which is no region of this installation"
             )
         wished = rule.copies if rule.copies is not None else self.copies
-        copies = tuple(region for region in wished if region != home)
+        if case.regions is not None and home not in case.regions:
+            raise ResidencyError(
+                f"case {case.number} may lie in {sorted(case.regions)}, and {named} puts it in {home!r}"
+            )
+        copies = tuple(
+            region for region in wished if region != home and (case.regions is None or region in case.regions)
+        )
         readers = rule.readers if rule.readers is not None else self.readers
         return Residency(
             home=home,

@@ -127,6 +127,10 @@ class Upload(Table, table=True):
     epoch: int = 0
     """Rises when a resume takes the upload over: the older handle's next write fails."""
     announced: int | None = Field(default=None, sa_type=BigInteger)
+    reserved: int = Field(default=0, sa_type=BigInteger)
+    """Bytes of the case's quota that it holds while it is under way."""
+    prefix: int | None = Field(default=None, sa_type=BigInteger)
+    """Where a resume may go on; None: not known, to be read from the landing log."""
     size: int = Field(default=0, sa_type=BigInteger)
     records: int = 0
     sha256: str | None = None

@@ -183,6 +183,8 @@ def upgrade() -> None:
         sa.Column("landing_envelope", sa.Text(), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("announced", sa.BigInteger(), nullable=True),
+        sa.Column("reserved", sa.BigInteger(), nullable=False),
+        sa.Column("prefix", sa.BigInteger(), nullable=True),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("records", sa.Integer(), nullable=False),
         sa.Column("sha256", sa.String(), nullable=True),

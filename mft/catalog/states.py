@@ -1,0 +1,81 @@
+"""The states of an upload and the only ways between them. Everything that affects an upload's state lives here."""
+
+from __future__ import annotations
+
+import enum
+import time
+from typing import TYPE_CHECKING
+
+from sqlalchemy import update
+
+from mft.catalog.errors import CatalogError
+from mft.catalog.model import UPLOADS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import Connection
+
+
+class UploadState(enum.StrEnum):
+    """Where an upload stands."""
+
+    RECEIVING = "receiving"
+    INTERRUPTED = "interrupted"
+    EXPIRED = "expired"
+    LANDED = "landed"
+    SCRUBBING = "scrubbing"
+    STORED = "stored"
+    QUARANTINED = "quarantined"
+    REJECTED = "rejected"
+    DESTROYED = "destroyed"
+
+
+_S = UploadState
+WAYS: Mapping[UploadState, frozenset[UploadState]] = {
+    _S.RECEIVING: frozenset({_S.INTERRUPTED, _S.LANDED, _S.EXPIRED}),
+    _S.INTERRUPTED: frozenset({_S.RECEIVING, _S.EXPIRED}),
+    _S.LANDED: frozenset({_S.SCRUBBING, _S.QUARANTINED}),
+    _S.SCRUBBING: frozenset({_S.STORED, _S.QUARANTINED, _S.REJECTED, _S.LANDED}),
+    _S.QUARANTINED: frozenset({_S.STORED, _S.DESTROYED}),
+    _S.STORED: frozenset(),
+    _S.REJECTED: frozenset(),
+    _S.EXPIRED: frozenset(),
+    _S.DESTROYED: frozenset(),
+}
+PARTIAL = frozenset({_S.RECEIVING, _S.INTERRUPTED})
+"""Not whole: of no concern to anybody but the sender."""
+WHOLE = frozenset({_S.LANDED, _S.SCRUBBING, _S.STORED, _S.QUARANTINED})
+"""Received in full and kept."""
+WORDS: Mapping[UploadState, str] = {
+    _S.RECEIVING: "receiving",
+    _S.INTERRUPTED: "interrupted",
+    _S.EXPIRED: "expired",
+    _S.LANDED: "received",
+    _S.SCRUBBING: "scanning",
+    _S.STORED: "available",
+    _S.QUARANTINED: "quarantined",
+    _S.REJECTED: "rejected",
+    _S.DESTROYED: "destroyed",
+}
+"""What people are told."""
+
+
+class StateError(CatalogError):
+    """The upload is not in a state from which that is possible: somebody else was faster, or the upload is gone."""
+
+
+def move_upload(connection: Connection, upload_id: str, state: UploadState, /, **values: object) -> None:
+    """Bring an upload into *state*, if its present state allows that, and set *values* with it.
+
+    Raises:
+        StateError: no way leads from its present state to *state*.
+    """
+    sources = [source for source, targets in WAYS.items() if state in targets]
+    moved = connection.execute(
+        update(UPLOADS)
+        .where(UPLOADS.c.id == upload_id, UPLOADS.c.state.in_(sources))
+        .values(state=state, updated_at=time.time(), **values)
+    )
+    if moved.rowcount != 1:
+        raise StateError(f"upload {upload_id} cannot become {state}: it is gone or no longer in {sources}")
