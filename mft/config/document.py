@@ -24,6 +24,8 @@ MAX_NODES = 100_000
 """Values in one file; aliases count each time, so that a few lines cannot stand for millions."""
 MAX_BYTES = 4 * 2**20
 MAX_DEPTH = 32
+_TAGS = {"null", "bool", "int", "float", "str", "timestamp", "merge", "value", "map", "seq"}
+"""What PyYAML gives to values that have no tag."""
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)", re.ASCII)
@@ -89,7 +91,7 @@ class _Reader:
             fault = Fault(file=self.file, path="", expected=f"at most {MAX_NODES} values, {MAX_DEPTH} levels deep")
             raise ConfigError((fault,))
         self.lines.setdefault(path, node.start_mark.line + 1)
-        if not node.tag.startswith("tag:yaml.org,2002:"):
+        if node.tag.removeprefix("tag:yaml.org,2002:") not in _TAGS:
             self._fault(node, path, expected="a value without a tag of its own", found=node.tag)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
