@@ -1,0 +1,94 @@
+"""Both stores of this package against the contract, and what is special to the local one."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from storage.errors import ObjectExistsError, ObjectNameError, OutOfSpaceError, StoreUnavailableError
+from storage.local import LocalStore
+from storage.memory import MemoryStore
+from storage.store import body_name, new_object_key, parse_object_key, slot_name
+from tests.contracts.store import StoreContract
+
+
+class TestMemoryStore(StoreContract):
+    """The contract on `MemoryStore`."""
+
+    @pytest.fixture
+    def store(self):
+        return MemoryStore()
+
+
+class TestLocalStore(StoreContract):
+    """The contract on `LocalStore`, and crashes and full disks."""
+
+    @pytest.fixture
+    def store(self, tmp_path):
+        return LocalStore(tmp_path / "region")
+
+    def test_second_store_on_the_same_root_sees_the_same(self, store, tmp_path):
+        """A restart finds what was stored."""
+        store.put("a/b", [b"x"])
+        assert LocalStore(tmp_path / "region").open("a/b").read(0, 1) == b"x"
+
+    @pytest.mark.parametrize("step", ["write", "fsync", "link"])
+    @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+    def test_failing_disk_leaves_nothing(self, store, tmp_path, monkeypatch, step, code):
+        """A full or broken disk at any step is named, and nothing is left behind."""
+
+        def fail(*_arguments, **_keywords):
+            raise OSError(code, os.strerror(code))
+
+        store.put("a/before", [b"x"])
+        monkeypatch.setattr(os, step, fail)
+        with pytest.raises(StoreUnavailableError if code == errno.EIO else OutOfSpaceError):
+            store.put("a/b", [b"data"])
+        monkeypatch.undo()
+        files = [path.name for path in (tmp_path / "region").rglob("*") if path.is_file()]
+        assert files == ["before"]
+        store.put("a/b", [b"data"])
+
+    def test_file_and_every_directory_are_synced_before_put_returns(self, store, tmp_path, monkeypatch):
+        """The file, its directory and each newly made parent are fsynced, the file first."""
+        synced = []
+        fsync = os.fsync
+        monkeypatch.setattr(
+            os, "fsync", lambda fd: (synced.append(str(Path(f"/proc/self/fd/{fd}").readlink())), fsync(fd))
+        )
+        store.put("bodies/ab/one", [b"x"])
+        root = str(tmp_path / "region")
+        assert synced[0].startswith(root + "/.incoming/")
+        assert synced[1:] == [root, root + "/bodies", root + "/bodies/ab"]
+
+    def test_reap_removes_old_leftovers_only(self, store, tmp_path):
+        """What a crash left is removed once it is old; what is stored never is."""
+        store.put("a", [b"x"])
+        left = tmp_path / "region" / ".incoming" / "crashed"
+        left.write_bytes(b"sealed")
+        assert store.reap(3600) == 0
+        os.utime(left, (0, 0))
+        assert store.reap(3600) == 1
+        assert [found.name for found in store.list()] == ["a"]
+
+    def test_name_below_an_object_is_refused(self, store):
+        """A file cannot become a directory."""
+        store.put("a", [b"x"])
+        with pytest.raises(ObjectExistsError):
+            store.put("a/b", [b"y"])
+
+    def test_files_are_for_their_owner_alone(self, store, tmp_path):
+        """Objects have mode 0600."""
+        store.put("a/b", [b"x"])
+        assert (tmp_path / "region/a/b").stat().st_mode & 0o777 == 0o600
+
+
+def test_object_keys_are_random_and_strict():
+    """A key is 32 lower-case hexadecimal digits and nothing else."""
+    key = new_object_key()
+    assert parse_object_key(key) == key != new_object_key()
+    assert (body_name(key), slot_name(key)) == (f"bodies/{key[:2]}/{key}", f"slots/{key[:2]}/{key}")
+    for text in ("", key.upper().replace("0", "A"), key + "0", key[:-1], key[:-1] + "/", key + "\n"):
+        with pytest.raises(ObjectNameError):
+            parse_object_key(text)
