@@ -16,8 +16,8 @@ T = TypeVar("T")
 class Breaker:
     """Refuses calls after *failures* in a row that got no answer, for *rest* seconds; then lets one through to try.
 
-    Nonsense and "there is none" are answers: neither opens it, so no single record and nobody who guesses logins can cut
-    everyone off.
+    Nonsense and "there is none" are answers: neither opens it, so no single record and nobody who guesses logins can
+    cut everyone off.
     """
 
     def __init__(self, *, failures: int, rest: float, clock: Callable[[], float]) -> None:

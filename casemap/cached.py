@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from casemap.breaker import Breaker
+from casemap.errors import RecordNotFoundError
 from casemap.lookup import DEFAULT_LIMIT, Page, check_page, customer_asked, login_asked, number_asked
 from casemap.model import Case, CaseState, Customer, Principal
 from casemap.shelf import Lifetimes, Shelf
@@ -118,16 +120,19 @@ class CachedLookup:
 
     def forget_principal(self, login: str) -> None:
         """Ask anew about *login* from now on."""
-        self._principals.forget(login_asked(login))
+        with suppress(RecordNotFoundError):
+            self._principals.forget(login_asked(login))
 
     def forget_case(self, number: str) -> None:
         """Ask anew about the case, and about every list of cases: it may have entered or left any."""
-        self._cases.forget(number_asked(number))
+        with suppress(RecordNotFoundError):
+            self._cases.forget(number_asked(number))
         self._case_lists.clear()
 
     def forget_customer(self, customer: str) -> None:
         """Ask anew about the customer, the list of customers and every list of cases."""
-        self._customers.forget(customer_asked(customer))
+        with suppress(RecordNotFoundError):
+            self._customers.forget(customer_asked(customer))
         self._customer_lists.clear()
         self._case_lists.clear()
 

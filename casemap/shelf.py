@@ -1,7 +1,7 @@
 """One kind of record, remembered for a while.
 
-The rule: what is given out was *asked for* no longer ago than the settings allow, and never before the last `forget`. Age
-counts from when the question was sent, for the answer may have been made at once and travelled long.
+The rule: what is given out was *asked for* no longer ago than the settings allow, and never before the last `forget`.
+Age counts from when the question was sent, for the answer may have been made at once and travelled long.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import copy
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -105,13 +104,13 @@ class Shelf(Generic[K, V]):
             if absent is not None and now - absent[0] < self._lifetimes.negative_ttl:
                 self.tally.negative_hits += 1
                 raise copy.copy(absent[1])
-            flight = self._flights.get(key)
-            if flight is None:
+            under_way = self._flights.get(key)
+            flight = under_way or self._flights.setdefault(key, _Flight())
+            if under_way is None:
                 self.tally.misses += 1
-                mine = self._flights[key] = _Flight()
             else:
                 self.tally.joined += 1
-        return self._lead(key, mine, ask) if flight is None else self._follow(flight)
+        return self._lead(key, flight, ask) if under_way is None else self._follow(flight)
 
     def forget(self, key: K) -> None:
         """Drop what is known of *key*; a question under way is asked again."""
@@ -135,7 +134,8 @@ class Shelf(Generic[K, V]):
             value = self._ask(key, flight, ask)
         except BaseException as error:
             with self._lock:
-                self._flights.pop(key, None)
+                if self._flights.get(key) is flight:  # else it is settled, and another may be under way
+                    del self._flights[key]
             flight.landing.set_exception(error)
             raise
         flight.landing.set_result(value)
@@ -173,8 +173,9 @@ class Shelf(Generic[K, V]):
                 while len(self._absent) > self._capacity:
                     self._absent.popitem(last=False)
             raise answer
-        self._kept[key] = (started, answer)
-        self._weight += self._weigh(answer)
+        if self._weigh(answer) <= self._capacity:
+            self._kept[key] = (started, answer)
+            self._weight += self._weigh(answer)
         while self._weight > self._capacity:
             self._drop(next(iter(self._kept)))
         return answer
@@ -189,7 +190,7 @@ class Shelf(Generic[K, V]):
             return flight.landing.result(timeout=self._lifetimes.wait)
         except CaseMapError as error:
             raise copy.copy(error) from error  # an instance that two threads raise mixes their tracebacks
-        except FutureTimeoutError as error:
+        except TimeoutError as error:
             raise LookupUnavailableError("the case system takes too long") from error
         except Exception as error:
             raise LookupUnavailableError("the call that asked for all failed") from error
