@@ -31,6 +31,8 @@ class Entry:
     etag: str | None = None
     """Strong validator of the content (RFC 9110, section 8.8.3), without quotes; None for directories."""
     created: float | None = None
+    partial: bool = False
+    """Whether it is this login's own upload that is not whole: `size` then says what may be resumed from."""
 
 
 class WriteMode(enum.Enum):

@@ -335,7 +335,8 @@ class MemoryFileSystem:
                 return Entry(name=path.name, is_directory=True, modified=1_700_000_000.0, writable=writable)
             partial = self.tree.partials.get((self.login, path.parts))
             if partial is not None:
-                return Entry(name=path.name, is_directory=False, size=max(partial.prefix - 1, 0), writable=writable)
+                size = max(partial.prefix - 1, 0)
+                return Entry(name=path.name, is_directory=False, size=size, writable=writable, partial=True)
             found = self.tree.files.get(path.parts)
             if found is None:
                 raise NotFoundError(f"{path} does not exist")
