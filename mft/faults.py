@@ -1,0 +1,70 @@
+"""One table: what the leaves raise, as the protocol heads understand it. Looked up along the class hierarchy.
+
+What is not in the table is a defect or a breakdown: it passes through, is logged once at the head and never shown to
+a client.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from casemap.errors import LookupAnswerError, LookupUnavailableError
+from mft.catalog.errors import CatalogBusyError
+from mft.catalog.states import StateError
+from protocols.errors import (
+    FileSystemError,
+    LockedError,
+    NotFoundError,
+    OffsetMismatchError,
+    QuotaExceededError,
+    UnavailableError,
+)
+from storage.errors import (
+    HoleError,
+    KeyUnavailableError,
+    LandingBusyError,
+    LandingClosedError,
+    LandingNotFoundError,
+    NoReplicaError,
+    ObjectTooLargeError,
+    OutOfSpaceError,
+    StoreUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+TABLE: Mapping[type[Exception], tuple[type[FileSystemError], str]] = {
+    OutOfSpaceError: (
+        QuotaExceededError,
+        "the server has no room left; what was acknowledged is kept, try again later",
+    ),
+    ObjectTooLargeError: (QuotaExceededError, "the file is larger than any file may be"),
+    HoleError: (OffsetMismatchError, "bytes in the middle are missing; resume the upload"),
+    LandingBusyError: (LockedError, "another session is writing this upload; try again in a moment"),
+    LandingClosedError: (LockedError, "another session has taken this upload over"),
+    LandingNotFoundError: (NotFoundError, "the upload is gone; send the file again"),
+    StateError: (LockedError, "the upload was ended elsewhere; send the file again"),
+    KeyUnavailableError: (UnavailableError, "keys are not at hand; try again in a moment"),
+    NoReplicaError: (UnavailableError, "no copy of it can be read just now; try again in a moment"),
+    StoreUnavailableError: (UnavailableError, "the store does not answer; try again in a moment"),
+    CatalogBusyError: (UnavailableError, "the server is busy; try again in a moment"),
+    LookupUnavailableError: (UnavailableError, "the case system does not answer; try again in a moment"),
+    LookupAnswerError: (UnavailableError, "the case system does not answer; try again in a moment"),
+}
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Raise what the block raises in the heads' words."""
+    try:
+        yield
+    except FileSystemError:
+        raise
+    except Exception as error:
+        for kind in type(error).__mro__:
+            if kind in TABLE:
+                translation, message = TABLE[kind]
+                raise translation(message) from error
+        raise

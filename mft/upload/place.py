@@ -1,0 +1,75 @@
+"""Names in a case's tree: finding and making the nodes that uploads hang on."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, select, update
+
+from mft.catalog.model import NODES
+from protocols.errors import AlreadyExistsError, NotADirectoryPathError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, Row
+
+
+def find_node(connection: Connection, parent_id: int, name: str) -> Row[tuple[object, ...]] | None:
+    """Return the row of *name* in a directory, also if it is hidden."""
+    return connection.execute(select(NODES).where(NODES.c.parent_id == parent_id, NODES.c.name == name)).first()
+
+
+def find_shown(connection: Connection, parent_id: int, name: str) -> Row[tuple[object, ...]] | None:
+    """Return the row that others than its owner know by *name*."""
+    return connection.execute(
+        select(NODES).where(NODES.c.parent_id == parent_id, NODES.c.shown_name == name, NODES.c.hidden_at.is_(None))
+    ).first()
+
+
+def walk(connection: Connection, root: int, names: Sequence[str], *, shown: bool = False) -> int:
+    """Return the node of a directory below *root*; with *shown*, *names* are the scrubbed ones.
+
+    Raises:
+        NotFoundError: a directory on the way is not there.
+        NotADirectoryPathError: a file stands in the way.
+    """
+    node = root
+    for name in names:
+        row = find_shown(connection, node, name) if shown else find_node(connection, node, name)
+        if row is None or row.hidden_at is not None:
+            raise NotFoundError("no such file or directory")
+        if not row.is_directory:
+            raise NotADirectoryPathError("a file stands where a directory was asked for")
+        node = row.id
+    return node
+
+
+def make_node(
+    connection: Connection, *, case_id: int, parent_id: int, name: str, owner: str, is_directory: bool
+) -> int:
+    """Return the node of *name*, made or brought back where it is not there.
+
+    Raises:
+        AlreadyExistsError: a directory stands where a file is to be, or the other way round.
+    """
+    row = find_node(connection, parent_id, name)
+    if row is None:
+        made = connection.execute(
+            insert(NODES).values(
+                case_id=case_id,
+                parent_id=parent_id,
+                name=name,
+                is_directory=is_directory,
+                owner=owner,
+                created_at=time.time(),
+            )
+        )
+        return int(made.inserted_primary_key[0])  # type: ignore[index]  # SQLAlchemy types it as optional
+    if row.is_directory != is_directory:
+        kind = "directory" if row.is_directory else "file"
+        raise AlreadyExistsError(f"a {kind} of that name is there")
+    if row.hidden_at is not None:
+        connection.execute(update(NODES).where(NODES.c.id == row.id).values(hidden_at=None, owner=owner))
+    return int(row.id)
