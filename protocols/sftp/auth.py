@@ -1,0 +1,296 @@
+"""One SSH connection: who it is, its session, its channels, its end.
+
+A key that was merely *offered* proves nothing: the session is opened in `auth_completed`, which asyncssh calls once a
+password was accepted or a signature verified, and for the grant of that very attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import unicodedata
+from typing import TYPE_CHECKING
+
+import asyncssh
+
+from protocols.errors import AuthenticationError, ThrottledError, UnavailableError
+from protocols.session import Origin, PasswordCredential, PublicKeyCredential
+from protocols.sftp.channel import Gate, SftpChannel
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from protocols.aio import Crossing
+    from protocols.session import Authenticator, Grant, Session
+    from protocols.sftp.settings import SftpObserver, SftpSettings
+
+logger = logging.getLogger("mft.sftp")
+
+_MAX_LOGIN = 255
+"""Longest login that is looked at, in characters."""
+_CLOSING_SECONDS = 2.0
+"""How long a client may take to acknowledge the end of its channels."""
+
+
+class Connection(asyncssh.SSHServerConnection):
+    """An SSH connection that tells whether its socket takes more; asyncssh fills the transport's endless buffer."""
+
+    gate: Gate
+
+    def pause_writing(self) -> None:
+        """Close the gate: the transport's buffer is full."""
+        self.gate.set(is_open=False)
+
+    def resume_writing(self) -> None:
+        """Open the gate."""
+        self.gate.set(is_open=True)
+
+
+class Login(asyncssh.SSHServer):
+    """What asyncssh asks about one connection."""
+
+    def __init__(
+        self,
+        *,
+        region: str,
+        authenticator: Authenticator,
+        crossing: Crossing,
+        observer: SftpObserver,
+        settings: SftpSettings,
+        registry: set[Login],
+    ) -> None:
+        """Serve a connection to the listener of *region*; it stands in *registry* until it is gone."""
+        self._region = region
+        self._authenticator = authenticator
+        self._crossing = crossing
+        self._observer = observer
+        self._settings = settings
+        self._registry = registry
+        self._loop = asyncio.get_running_loop()
+        self._conn: Connection
+        self._origin: Origin
+        self._gate = Gate()
+        self._grant: Grant | None = None
+        self._offered: dict[tuple[str, bytes], Grant] = {}
+        self._attempts = 0
+        self._opened: asyncio.Future[Session | None] = self._loop.create_future()
+        self._channels: list[SftpChannel] = []
+        self._lost = False
+        self._heard_at = self._loop.time()
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self.ended = asyncio.Event()
+        """Set once the connection is gone and the application knows of it."""
+        self._end_task: asyncio.Task[None] | None = None
+
+    # -- what asyncssh calls: the connection ---------------------------------------------------------------------------
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        """Take the connection, or drop it where too many are open."""
+        if not isinstance(conn, Connection):
+            raise TypeError("a Login serves a Connection")
+        self._conn = conn
+        conn.gate = self._gate
+        peer = conn.get_extra_info("peername")
+        self._origin = Origin(protocol="sftp", peer=str(peer[0]) if peer else "", region=self._region)
+        waiting = sum(not login.is_open for login in self._registry)
+        crowded = len(self._registry) >= self._settings.max_connections or waiting >= self._settings.max_unauthenticated
+        self._registry.add(self)
+        self._observer.connected(self._region)
+        if crowded:
+            logger.warning("connection_refused", extra={"peer": self._origin.peer, "open": len(self._registry)})
+            conn.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End what is open, then tell the application."""
+        self._lost = True
+        reason = str(exc) if exc else "disconnected"
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        for channel in self._channels:
+            channel.lose(reason)
+        self._end_task = self._loop.create_task(self._end(reason))
+
+    # -- what asyncssh calls: authentication ---------------------------------------------------------------------------
+
+    def begin_auth(self, username: str) -> bool:  # noqa: ARG002 - every login must prove itself
+        """Ask for a credential, and show the banner if there is one."""
+        if self._settings.banner:
+            self._conn.send_auth_banner(self._settings.banner)
+        return True
+
+    def password_auth_supported(self) -> bool:
+        """Offer passwords; asyncssh then offers them as keyboard-interactive too."""
+        return True
+
+    def public_key_auth_supported(self) -> bool:
+        """Offer public keys."""
+        return True
+
+    async def validate_password(self, username: str, password: str) -> bool:
+        """Have a password looked at."""
+        self._grant = None
+        self._grant = await self._check("password", PasswordCredential(login=username, password=password))
+        return self._grant is not None
+
+    async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        """Have a key looked at: once when it is offered, and asyncssh asks again when it is proven."""
+        self._grant = None
+        blob = key.public_data
+        grant = self._offered.get((username, blob))
+        if grant is None:
+            grant = await self._check("publickey", PublicKeyCredential(login=username, key=blob))
+        if grant is not None:
+            self._offered[username, blob] = grant
+        self._grant = grant
+        return grant is not None
+
+    async def auth_completed(self) -> None:
+        """Open the session of the grant that was just proven."""
+        grant, self._grant = self._grant, None
+        self._offered.clear()
+        session = None
+        try:
+            if grant is not None:
+                session = await self._crossing.run(self._authenticator.open, grant, self._origin)
+        except AuthenticationError:
+            self._conn.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "access was withdrawn")
+        except UnavailableError:
+            self._conn.disconnect(asyncssh.DISC_SERVICE_NOT_AVAILABLE, "the account source does not answer")
+        except Exception:
+            logger.exception("session_failed", extra={"peer": self._origin.peer})
+            self._conn.disconnect(asyncssh.DISC_BY_APPLICATION, "internal error")
+        finally:
+            if not self._opened.done():
+                self._opened.set_result(session)
+        if session is None:
+            return
+        if self._lost:
+            await self._crossing.run(session.close, "disconnected")
+            return
+        session.when_revoked(self._revoked_on_a_thread)
+        self._watch_idleness()
+
+    # -- what asyncssh calls: channels ---------------------------------------------------------------------------------
+
+    def session_requested(self) -> Coroutine[None, None, SftpChannel]:
+        """Open a channel once the session is there: USERAUTH_SUCCESS goes out before `auth_completed` is called."""
+        return self._open_channel()
+
+    async def _open_channel(self) -> SftpChannel:
+        session = await asyncio.shield(self._opened)
+        self._channels = [channel for channel in self._channels if channel.task is None or not channel.task.done()]
+        if session is None or session.revoked is not None or self._lost:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "access was withdrawn")
+        if len(self._channels) >= self._settings.max_channels:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_RESOURCE_SHORTAGE, "too many channels")
+        channel = SftpChannel(
+            session,
+            gate=self._gate,
+            crossing=self._crossing,
+            observer=self._observer,
+            settings=self._settings,
+            heard=self._hear,
+        )
+        self._channels.append(channel)
+        return channel
+
+    # -- what the server calls -----------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has logged in."""
+        return self._opened.done()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a file is open or a request is not answered yet."""
+        return any(channel.is_busy for channel in self._channels)
+
+    async def close(self, reason: str) -> None:
+        """End the channels so that the client gets every reply that was made, then the connection."""
+        closing = [asyncio.ensure_future(channel.close()) for channel in self._channels]
+        if closing:
+            await asyncio.wait(closing, timeout=_CLOSING_SECONDS)
+            for task in closing:
+                task.cancel()
+        self.disconnect(reason)
+
+    def disconnect(self, reason: str) -> None:
+        """End the connection now."""
+        for channel in self._channels:
+            channel.lose(reason)
+        if not self._lost:
+            self._conn.disconnect(asyncssh.DISC_BY_APPLICATION, reason)
+
+    # -- within --------------------------------------------------------------------------------------------------------
+
+    async def _check(self, method: str, credential: PasswordCredential | PublicKeyCredential) -> Grant | None:
+        # Attempts are counted before they are looked at: asyncssh drops a running one when the next comes in.
+        self._attempts += 1
+        if self._attempts > self._settings.max_auth_attempts:
+            raise asyncssh.DisconnectError(asyncssh.DISC_PROTOCOL_ERROR, "too many authentication failures")
+        if not _is_worth_a_look(credential):
+            self._observer.authenticated(method, "refused")
+            return None
+        try:
+            grant = await self._crossing.run(self._authenticator.check, credential, self._origin)
+        except ThrottledError:
+            self._observer.authenticated(method, "throttled")
+            return None
+        except AuthenticationError:
+            self._observer.authenticated(method, "refused")
+            return None
+        except UnavailableError as error:
+            self._observer.authenticated(method, "unavailable")
+            raise asyncssh.DisconnectError(
+                asyncssh.DISC_SERVICE_NOT_AVAILABLE, "the account source does not answer; try again later"
+            ) from error
+        except Exception as error:
+            self._observer.authenticated(method, "unavailable")
+            logger.exception("authentication_failed", extra={"peer": self._origin.peer})
+            raise asyncssh.DisconnectError(asyncssh.DISC_BY_APPLICATION, "internal error") from error
+        self._attempts -= 1
+        self._observer.authenticated(method, "accepted")
+        return grant
+
+    async def _end(self, reason: str) -> None:
+        tasks = [channel.task for channel in self._channels if channel.task is not None]
+        if tasks:
+            await asyncio.wait(tasks)
+        if not self._opened.done():
+            # A login that is being opened closes its own session: see auth_completed.
+            self._opened.set_result(None)
+        session = self._opened.result()
+        if session is not None:
+            await self._crossing.run(session.close, reason)
+        self._registry.discard(self)
+        self.ended.set()
+        self._observer.disconnected(self._region)
+
+    def _revoked_on_a_thread(self, reason: str) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self.disconnect, f"access withdrawn: {reason}")
+        except RuntimeError:
+            # The loop is closed, and with it every connection.
+            logger.debug("revoked_after_end", extra={"reason": reason})
+
+    def _hear(self) -> None:
+        self._heard_at = self._loop.time()
+
+    def _watch_idleness(self) -> None:
+        limit = self._settings.idle_timeout
+        if not limit or self._lost:
+            return
+        idle = self._loop.time() - self._heard_at
+        if idle >= limit:
+            self.disconnect("idle for too long")
+            return
+        self._idle_timer = self._loop.call_later(max(limit - idle, 1.0), self._watch_idleness)
+
+
+def _is_worth_a_look(credential: PasswordCredential | PublicKeyCredential) -> bool:
+    """Say whether a credential has the form of one; what has not is refused like any other wrong one."""
+    login = credential.login
+    if not 0 < len(login) <= _MAX_LOGIN or any(unicodedata.category(character)[0] == "C" for character in login):
+        return False
+    return not isinstance(credential, PasswordCredential) or credential.password != ""

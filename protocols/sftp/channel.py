@@ -1,0 +1,232 @@
+"""One `sftp` subsystem on the event loop: bytes to packets, packets to a thread, replies back, and an honest end.
+
+An upload becomes a file only while an SSH_FXP_CLOSE is answered. Every way in which a channel can end (end of file,
+close, reset, time-out, withdrawal, drain) comes to the one `finally` in `SftpChannel._serve`, which abandons what is
+still open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING
+
+import asyncssh
+
+from protocols.sftp.requests import Requests
+from protocols.sftp.wire import Assembler, BrokenStreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from protocols.aio import Crossing
+    from protocols.session import Session
+    from protocols.sftp.settings import SftpObserver, SftpSettings
+
+logger = logging.getLogger("mft.sftp")
+
+_QUEUE_HIGH = 1 << 20
+"""Bytes of waiting requests at which the client is held back."""
+_QUEUE_PACKETS = 1024
+"""Number of waiting requests at which the client is held back: small ones cost time, not room."""
+
+
+class Gate:
+    """Whether the connection's socket takes more; asyncssh itself does not look."""
+
+    def __init__(self) -> None:
+        """Begin open."""
+        self.is_open = True
+        self.listeners: set[Callable[[], None]] = set()
+
+    def set(self, *, is_open: bool) -> None:
+        """Open or close it, and tell who waits."""
+        self.is_open = is_open
+        for listener in list(self.listeners):
+            listener()
+
+
+class SftpChannel(asyncssh.SSHServerSession[bytes]):
+    """One channel of a logged-in connection; only the `sftp` subsystem may be started in it."""
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        gate: Gate,
+        crossing: Crossing,
+        observer: SftpObserver,
+        settings: SftpSettings,
+        heard: Callable[[], None],
+    ) -> None:
+        """Serve *session*; *heard* is called whenever something comes in."""
+        self._session = session
+        self._gate = gate
+        self._crossing = crossing
+        self._heard = heard
+        self._requests = Requests(session, observer, max_handles=settings.max_handles)
+        self._assembler = Assembler()
+        self._queue: deque[bytearray] = deque()
+        self._queued = 0
+        self._answering = False
+        self._reading_paused = False
+        self._writing_paused = False
+        self._no_more = False
+        self._lost: str | None = None
+        self._broken: BrokenStreamError | None = None
+        self._wake = asyncio.Event()
+        self._chan: asyncssh.SSHServerChannel[bytes]
+        self.task: asyncio.Task[None] | None = None
+
+    # -- what asyncssh calls -------------------------------------------------------------------------------------------
+
+    def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
+        """Keep the channel."""
+        self._chan = chan
+
+    def subsystem_requested(self, subsystem: str) -> bool:
+        """Allow `sftp` alone; shell, exec and pty stay refused as they are in the superclass."""
+        return subsystem == "sftp"
+
+    def session_started(self) -> None:
+        """Begin to serve."""
+        self._gate.listeners.add(self._wake.set)
+        self.task = asyncio.get_running_loop().create_task(self._serve())
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        """Cut what came in into packets and queue them."""
+        if datatype is not None or self._broken is not None:
+            return
+        self._heard()
+        try:
+            packets = self._assembler.feed(data)
+        except BrokenStreamError as error:
+            self._broken = error
+            self._wake.set()
+            return
+        if packets:
+            self._queue.extend(packets)
+            self._queued += sum(map(len, packets))
+            self._wake.set()
+            if not self._reading_paused and self._is_full():
+                self._reading_paused = True
+                self._chan.pause_reading()
+
+    def eof_received(self) -> bool:
+        """Answer what is queued, then end; the other direction stays open for that."""
+        self._no_more = True
+        self._wake.set()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop at once: what was not answered yet was not promised."""
+        self.lose(str(exc) if exc else "connection closed")
+
+    def pause_writing(self) -> None:
+        """Hold replies back: the client's window is used up."""
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        """Go on with replies."""
+        self._writing_paused = False
+        self._wake.set()
+
+    # -- what the connection calls -------------------------------------------------------------------------------------
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a file is open or a request is not answered yet."""
+        return bool(self._queue) or self._answering or self._requests.transfers > 0
+
+    def lose(self, reason: str) -> None:
+        """Take no more and abandon what is open, for *reason*."""
+        if self._lost is None:
+            self._lost = reason
+            self._requests.end()
+            self._wake.set()
+
+    async def close(self) -> None:
+        """End the channel and wait until the client has seen it."""
+        self._no_more = True
+        self._wake.set()
+        if self.task is not None:
+            await asyncio.wait({self.task})
+            await self._chan.wait_closed()
+
+    # -- serving -------------------------------------------------------------------------------------------------------
+
+    async def _serve(self) -> None:
+        status = 0
+        try:
+            await self._answer_all()
+        except BrokenStreamError as error:
+            status = 1
+            logger.info("broken_stream", extra={"session": self._session.id, "problem": str(error)})
+        except Exception:
+            status = 1
+            logger.exception("channel_failed", extra={"session": self._session.id})
+        finally:
+            self._gate.listeners.discard(self._wake.set)
+            reason = self._session.revoked or self._lost or "the channel ended before the file was closed"
+            await self._crossing.run(self._requests.abandon, reason)
+        # Today's scp takes a missing exit status for a failure.
+        self._chan.exit(status)
+
+    async def _answer_all(self) -> None:
+        replies: list[bytes] = []
+        while not self._requests.ended:
+            if not self._queue:
+                self._write(replies)
+                replies = []
+                if self._broken is not None:
+                    raise self._broken
+                if self._no_more:
+                    return
+            await self._until(lambda: bool(self._queue) or self._no_more or self._broken is not None)
+            if not self._queue:
+                continue
+            # The turn runs on a thread while the replies of the turn before it are sealed and sent from here.
+            turn = asyncio.ensure_future(self._turn())
+            await asyncio.sleep(0)
+            self._write(replies)
+            replies = await turn
+            if not self._can_write():
+                self._write(replies)
+                replies = []
+                await self._until(self._can_write)
+
+    async def _turn(self) -> list[bytes]:
+        batch, self._queue = self._queue, deque()
+        before = sum(map(len, batch))
+        self._answering = True
+        try:
+            replies = await self._crossing.run(self._requests.answer, batch)
+        finally:
+            self._answering = False
+        self._queued -= before - sum(map(len, batch))
+        self._queue.extendleft(reversed(batch))
+        if self._reading_paused and not self._is_full():
+            self._reading_paused = False
+            self._chan.resume_reading()
+        return replies
+
+    def _write(self, replies: list[bytes]) -> None:
+        if not replies or self._lost is not None or self._chan.is_closing():
+            return
+        if sum(map(len, replies)) <= 1 << 16:
+            replies = [b"".join(replies)]
+        for reply in replies:
+            self._chan.write(reply)
+
+    def _is_full(self) -> bool:
+        return self._queued > _QUEUE_HIGH or len(self._queue) > _QUEUE_PACKETS
+
+    def _can_write(self) -> bool:
+        return self._gate.is_open and not self._writing_paused
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        """Wait until *condition* holds or the requests have ended."""
+        while not (condition() or self._requests.ended):
+            self._wake.clear()
+            await self._wake.wait()

@@ -1,0 +1,181 @@
+"""What a client has open: an upload, a download, a listing.
+
+The rule of this module: `Upload.finish` is called for a real SSH_FXP_CLOSE and for nothing else; every other end is
+`abandon`.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol
+
+from protocols.errors import FileSystemError, OffsetMismatchError
+from protocols.filesystem import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from protocols.filesystem import ReadHandle, WriteHandle
+    from protocols.path import VirtualPath
+
+LISTING_PAGE = 256
+"""Entries that one SSH_FXP_READDIR answers; names stand in it twice, so 256 of 255 bytes stay below `MAX_PACKET`."""
+_MAX_OFFSET = (1 << 63) - 1
+
+
+class OpenHandle(Protocol):
+    """Whatever an SSH_FXP_HANDLE stands for."""
+
+    @property
+    def is_transfer(self) -> bool:
+        """Whether a drain waits for it."""
+
+    def finish(self) -> None:
+        """End it on the client's word (SSH_FXP_CLOSE)."""
+
+    def abandon(self, reason: str) -> None:
+        """End it without the client's word. Never raises."""
+
+
+class _Placing(enum.Enum):
+    """How the offsets of a client's writes are to be read."""
+
+    AS_SENT = enum.auto()
+    AT_END = enum.auto()
+    UNDECIDED = enum.auto()
+
+
+class Upload:
+    """A file that is being received."""
+
+    is_transfer = True
+
+    def __init__(self, handle: WriteHandle, path: VirtualPath, *, appending: bool) -> None:
+        """Wrap *handle*; *appending* tells whether the client opened it with SSH_FXF_APPEND."""
+        self.path = path
+        self.modified: float | None = None
+        """The client's modification time (POSIX seconds), kept for the commit."""
+        self._handle = handle
+        self._placing = _Placing.UNDECIDED if appending else _Placing.AS_SENT
+        self._failure: FileSystemError | None = None
+
+    @property
+    def entry(self) -> Entry:
+        """What SSH_FXP_FSTAT shows."""
+        modified = self.modified or 0.0
+        return Entry(
+            name=self.path.name, is_directory=False, size=self._handle.received, modified=modified, writable=True
+        )
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Store *data*. After one failure nothing more is taken, and the file cannot become whole any more.
+
+        Raises:
+            FileSystemError: this write, or an earlier one, failed.
+        """
+        if self._failure is not None:
+            raise self._failure.with_traceback(None)
+        try:
+            self._handle.write(self._place(offset, len(data)), data)
+        except FileSystemError as error:
+            self._failure = error
+            raise
+        except Exception:
+            self._failure = FileSystemError("the transfer failed")
+            raise
+
+    def sync(self) -> None:
+        """Make what was written durable."""
+        self._handle.sync()
+
+    def finish(self) -> None:
+        """Commit. A transfer of which a write failed is aborted, and the close says so."""
+        if self._failure is not None:
+            self._handle.abort(f"a write failed: {self._failure}")
+            raise self._failure.with_traceback(None)
+        try:
+            self._handle.commit(modified=self.modified)
+        except BaseException:
+            self._handle.abort("it could not be committed")
+            raise
+
+    def abandon(self, reason: str) -> None:
+        """Abort."""
+        self._handle.abort(reason)
+
+    def _place(self, offset: int, length: int) -> int:
+        """Return where a write belongs.
+
+        The draft lets a server ignore the offsets of an append (section 6.3). Clients differ: OpenSSH's `reput` appends
+        with true offsets, counted from the size that `stat` showed, which may be less than what was received; others
+        always send 0. The first write tells which it is.
+        """
+        if offset + length > _MAX_OFFSET:
+            raise OffsetMismatchError("the offset is beyond what a file can have")
+        received = self._handle.received
+        if self._placing is _Placing.UNDECIDED:
+            self._placing = _Placing.AS_SENT if offset else _Placing.AT_END
+            if offset > received:
+                raise OffsetMismatchError(f"{received} bytes are here; an append at {offset} would leave a hole")
+        return received if self._placing is _Placing.AT_END else offset
+
+
+class Download:
+    """A file that is being sent."""
+
+    is_transfer = True
+
+    def __init__(self, handle: ReadHandle, path: VirtualPath) -> None:
+        """Wrap *handle*."""
+        self.path = path
+        self._handle = handle
+
+    @property
+    def entry(self) -> Entry:
+        """What SSH_FXP_FSTAT shows."""
+        return self._handle.entry
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return bytes of the file; none at its end."""
+        return self._handle.read(offset, length) if offset <= _MAX_OFFSET else b""
+
+    def finish(self) -> None:
+        """Close."""
+        self._handle.close()
+
+    def abandon(self, reason: str) -> None:  # noqa: ARG002 - a reading leaves nothing to explain
+        """Close."""
+        self._handle.close()
+
+
+@dataclass(slots=True)
+class Listing:
+    """A directory that is being listed, a page at a time; the first page is fetched when it is opened."""
+
+    is_transfer = False
+    entries: Iterator[Entry]
+    _first: list[Entry] = field(default_factory=list)
+
+    def open(self, *special: Entry) -> None:
+        """Fetch the first page, so that a directory that is not there fails now and not at the first read."""
+        self._first = [*special, *islice(self.entries, LISTING_PAGE - len(special))]
+
+    def page(self) -> list[Entry]:
+        """Return the next entries; none at the end."""
+        if self._first:
+            first, self._first = self._first, []
+            return first
+        return list(islice(self.entries, LISTING_PAGE))
+
+    def finish(self) -> None:
+        """Let the iterator go, and with it what it holds."""
+        self._first = []
+        close = getattr(self.entries, "close", None)
+        if close is not None:
+            close()
+
+    def abandon(self, reason: str) -> None:  # noqa: ARG002 - a listing leaves nothing to explain
+        """Let the iterator go."""
+        self.finish()

@@ -1,0 +1,411 @@
+"""What each SFTP request does to the filesystem: packets in, replies out, one at a time, in order.
+
+All of it is synchronous and knows no socket. One `Requests` serves one channel and is called by one thread at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from protocols.errors import FileSystemError, NotFoundError, PermissionDeniedError
+from protocols.filesystem import Entry, SetTimes, Space, WriteMode
+from protocols.path import parse_path
+from protocols.sftp.attrs import encode_attributes, encode_name, parse_attributes
+from protocols.sftp.handles import Download, Listing, Upload
+from protocols.sftp.status import EndOfFileError, UnsupportedError, status_of
+from protocols.sftp.wire import (
+    MAX_DATA,
+    MAX_PACKET,
+    BrokenStreamError,
+    Fields,
+    MalformedError,
+    OpenFlag,
+    Reply,
+    Request,
+    Status,
+    data_reply,
+    reply,
+    status_reply,
+    string,
+    uint32,
+    uint64,
+    version_reply,
+)
+
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Callable
+
+    from protocols.filesystem import WritableFileSystem
+    from protocols.path import VirtualPath
+    from protocols.session import Session
+    from protocols.sftp.handles import OpenHandle
+
+logger = logging.getLogger("mft.sftp")
+
+TURN_BYTES = 1 << 20
+"""Bytes of replies after which a turn ends, so that they go out while the next turn runs."""
+TURN_SECONDS = 0.05
+"""Time after which a turn ends with what is answered: slow requests must not hold back the replies before them."""
+_BLOCK = 4096
+"""Block size in which statvfs counts, in bytes."""
+_NO_SUID = 2
+"""SSH_FXE_STATVFS_ST_NOSUID, OpenSSH's PROTOCOL file, section 4.5."""
+
+H = TypeVar("H", Upload, Download, Listing)
+
+
+class RequestObserver(Protocol):
+    """Who counts requests; called on the thread that answers."""
+
+    def answered(self, operation: str, status: str) -> None:
+        """One request other than a successful READ or WRITE was answered."""
+
+    def transferred(self, direction: str, count: int) -> None:
+        """*count* bytes of file went `in` or `out`."""
+
+
+class Requests:
+    """The requests of one `sftp` subsystem."""
+
+    def __init__(self, session: Session, observer: RequestObserver, *, max_handles: int = 128) -> None:
+        """Serve *session*'s filesystem."""
+        self._session = session
+        self._filesystem: WritableFileSystem = session.filesystem
+        self._observer = observer
+        self._max_handles = max_handles
+        self._handles: dict[bytes, OpenHandle] = {}
+        self._next_handle = 0
+        self._greeted = False
+        self._ended = False
+        self._answers: dict[int, Callable[[int, Fields], bytes]] = {
+            Request.OPEN: self._open,
+            Request.CLOSE: self._close,
+            Request.READ: self._read,
+            Request.WRITE: self._write,
+            Request.LSTAT: self._stat,
+            Request.FSTAT: self._fstat,
+            Request.SETSTAT: self._setstat,
+            Request.FSETSTAT: self._fsetstat,
+            Request.OPENDIR: self._opendir,
+            Request.READDIR: self._readdir,
+            Request.REMOVE: self._remove,
+            Request.MKDIR: self._mkdir,
+            Request.RMDIR: self._rmdir,
+            Request.REALPATH: self._realpath,
+            Request.STAT: self._stat,
+            Request.RENAME: self._rename,
+            Request.EXTENDED: self._extended,
+        }
+        self._extensions: dict[bytes, Callable[[int, Fields], bytes]] = {
+            b"posix-rename@openssh.com": self._posix_rename,
+            b"fsync@openssh.com": self._fsync,
+            b"lsetstat@openssh.com": self._setstat,
+            b"limits@openssh.com": self._limits,
+        }
+        if isinstance(self._filesystem, Space):
+            self._extensions[b"statvfs@openssh.com"] = self._statvfs
+            self._extensions[b"fstatvfs@openssh.com"] = self._fstatvfs
+
+    @property
+    def transfers(self) -> int:
+        """Number of files that the client has open."""
+        return sum(handle.is_transfer for handle in list(self._handles.values()))
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is answered any more: `end` was called, or access was withdrawn."""
+        return self._ended or self._session.revoked is not None
+
+    def answer(self, batch: deque[bytearray]) -> list[bytes]:
+        """Take packets from the front of *batch* and return their replies.
+
+        It stops when the batch is empty, after `TURN_BYTES` of replies, after `TURN_SECONDS`, or when it has `ended`;
+        what is left stays in *batch*.
+
+        Raises:
+            BrokenStreamError: a packet that no reply can be made to.
+        """
+        replies: list[bytes] = []
+        size = 0
+        limit = time.monotonic() + TURN_SECONDS
+        while batch and not self.ended:
+            answer = self._answer(batch.popleft())
+            replies.append(answer)
+            size += len(answer)
+            if size >= TURN_BYTES or time.monotonic() >= limit:
+                break
+        return replies
+
+    def end(self) -> None:
+        """Let `answer` stop after the request at hand; may be called from any thread."""
+        self._ended = True
+
+    def abandon(self, reason: str) -> None:
+        """End everything that is open without the client's word: no upload becomes a file by this."""
+        self._ended = True
+        handles, self._handles = self._handles, {}
+        for handle in handles.values():
+            try:
+                handle.abandon(reason)
+            except Exception:
+                logger.exception("abandon_failed", extra={"session": self._session.id})
+
+    def _answer(self, packet: bytearray) -> bytes:
+        kind = packet[0]
+        if kind == Request.INIT:
+            return self._init()
+        if len(packet) < 5 or not self._greeted:
+            raise BrokenStreamError(f"a packet of kind {kind} with {len(packet)} bytes")
+        request_id = int.from_bytes(packet[1:5], "big")
+        answer = self._answers.get(kind, _refuse_unknown)
+        try:
+            encoded = answer(request_id, Fields(packet, 5))
+        except MalformedError as error:
+            code, message = Status.BAD_MESSAGE, str(error)
+        except FileSystemError as error:
+            code, message = status_of(error)
+        except Exception:
+            logger.exception("internal_error", extra={"session": self._session.id, "operation": _name(kind)})
+            code, message = Status.FAILURE, f"internal error, session {self._session.id}"
+        else:
+            if kind not in {Request.READ, Request.WRITE}:
+                self._observer.answered(_name(kind), "ok")
+            return encoded
+        self._observer.answered(_name(kind), code.name.lower())
+        return status_reply(request_id, code, message)
+
+    def _init(self) -> bytes:
+        if self._greeted:
+            raise BrokenStreamError("a second INIT")
+        self._greeted = True
+        return version_reply(tuple((name, _EXTENSION_VERSIONS[name]) for name in self._extensions))
+
+    # -- files ---------------------------------------------------------------------------------------------------------
+
+    def _open(self, request_id: int, fields: Fields) -> bytes:
+        path = parse_path(fields.string())
+        flags = OpenFlag(fields.uint32() & 0x3F)
+        wanted = parse_attributes(fields)
+        self._check_handles()
+        if not flags & (OpenFlag.WRITE | OpenFlag.APPEND):
+            return self._opened(request_id, Download(self._filesystem.open_read(path), path))
+        mode = self._write_mode(path, flags)
+        handle = self._filesystem.open_write(path, mode)
+        upload = Upload(handle, path, appending=bool(flags & OpenFlag.APPEND))
+        upload.modified = wanted.modified
+        return self._opened(request_id, upload)
+
+    def _write_mode(self, path: VirtualPath, flags: OpenFlag) -> WriteMode:
+        """Say what an open for writing means, or why it cannot be.
+
+        Many clients ask for READ with WRITE and only write (Go's `Create`, file systems in user space). That is granted
+        where the content is new; reading an existing file and changing it in place is not offered.
+        """
+        if flags & OpenFlag.EXCL:
+            return WriteMode.CREATE
+        fresh = bool(flags & OpenFlag.TRUNC)
+        in_place = bool(flags & OpenFlag.READ) and not fresh
+        if not flags & OpenFlag.CREAT or in_place:
+            there = self._stat_or_none(path)
+            if there is None and not flags & OpenFlag.CREAT:
+                raise NotFoundError(f"{path} does not exist")
+            if there is not None and in_place:
+                raise PermissionDeniedError("a file here cannot be read and changed in place; send it anew")
+        return WriteMode.REPLACE if fresh else WriteMode.RESUME
+
+    def _close(self, request_id: int, fields: Fields) -> bytes:
+        handle = self._handles.pop(fields.string(), None)
+        if handle is None:
+            raise FileSystemError("no such handle")
+        handle.finish()
+        return _ok(request_id)
+
+    def _read(self, request_id: int, fields: Fields) -> bytes:
+        download = self._handle(fields, Download)
+        offset = fields.uint64()
+        length = min(fields.uint32(), MAX_DATA)
+        data = download.read(offset, length)
+        if not data:
+            raise EndOfFileError("end of file")
+        self._observer.transferred("out", len(data))
+        return data_reply(request_id, data)
+
+    def _write(self, request_id: int, fields: Fields) -> bytes:
+        upload = self._handle(fields, Upload)
+        offset = fields.uint64()
+        data = fields.view()
+        if data:
+            upload.write(offset, data)
+            self._observer.transferred("in", len(data))
+        return _ok(request_id)
+
+    def _fsync(self, request_id: int, fields: Fields) -> bytes:
+        handle = self._any_handle(fields)
+        if isinstance(handle, Upload):
+            handle.sync()
+        return _ok(request_id)
+
+    # -- attributes ----------------------------------------------------------------------------------------------------
+
+    def _stat(self, request_id: int, fields: Fields) -> bytes:
+        entry = self._filesystem.stat(parse_path(fields.string()))
+        return reply(Reply.ATTRS, request_id, encode_attributes(entry))
+
+    def _fstat(self, request_id: int, fields: Fields) -> bytes:
+        handle = self._any_handle(fields)
+        if isinstance(handle, Listing):
+            raise FileSystemError("a listing has no attributes")
+        return reply(Reply.ATTRS, request_id, encode_attributes(handle.entry))
+
+    def _setstat(self, request_id: int, fields: Fields) -> bytes:
+        path = parse_path(fields.string())
+        wanted = parse_attributes(fields)
+        entry = self._filesystem.stat(path)
+        if wanted.size is not None and (entry.is_directory or wanted.size != entry.size):
+            raise PermissionDeniedError("a file here cannot be cut or stretched; send it anew")
+        self._set_modified(path, wanted.modified)
+        return _ok(request_id)
+
+    def _fsetstat(self, request_id: int, fields: Fields) -> bytes:
+        handle = self._any_handle(fields)
+        wanted = parse_attributes(fields)
+        if isinstance(handle, Listing):
+            raise FileSystemError("a listing has no attributes")
+        if wanted.size is not None and wanted.size != handle.entry.size:
+            raise PermissionDeniedError("a file here cannot be cut or stretched; send it anew")
+        if isinstance(handle, Download):
+            self._set_modified(handle.path, wanted.modified)
+        elif wanted.modified is not None:
+            handle.modified = wanted.modified
+        return _ok(request_id)
+
+    def _set_modified(self, path: VirtualPath, modified: float | None) -> None:
+        if modified is not None and isinstance(self._filesystem, SetTimes):
+            self._filesystem.set_modified(path, modified)
+
+    # -- directories and names -----------------------------------------------------------------------------------------
+
+    def _opendir(self, request_id: int, fields: Fields) -> bytes:
+        path = parse_path(fields.string())
+        self._check_handles()
+        listing = Listing(iter(self._filesystem.scandir(path)))
+        listing.open(*(Entry(name=name, is_directory=True) for name in (".", "..")))
+        return self._opened(request_id, listing)
+
+    def _readdir(self, request_id: int, fields: Fields) -> bytes:
+        page = self._handle(fields, Listing).page()
+        if not page:
+            raise EndOfFileError("end of directory")
+        now = time.time()
+        rows = [encode_name(entry.name, entry, now=now) for entry in page]
+        return reply(Reply.NAME, request_id, uint32(len(rows)) + b"".join(rows))
+
+    def _realpath(self, request_id: int, fields: Fields) -> bytes:
+        name = string(str(parse_path(fields.string())).encode("utf-8"))
+        return reply(Reply.NAME, request_id, uint32(1) + name + name + uint32(0))
+
+    def _mkdir(self, request_id: int, fields: Fields) -> bytes:
+        self._filesystem.mkdir(parse_path(fields.string()))
+        return _ok(request_id)
+
+    def _rmdir(self, request_id: int, fields: Fields) -> bytes:
+        self._filesystem.remove(parse_path(fields.string()), directory=True)
+        return _ok(request_id)
+
+    def _remove(self, request_id: int, fields: Fields) -> bytes:
+        self._filesystem.remove(parse_path(fields.string()), directory=False)
+        return _ok(request_id)
+
+    def _rename(self, request_id: int, fields: Fields) -> bytes:
+        self._filesystem.rename(parse_path(fields.string()), parse_path(fields.string()))
+        return _ok(request_id)
+
+    # -- extensions ----------------------------------------------------------------------------------------------------
+
+    def _extended(self, request_id: int, fields: Fields) -> bytes:
+        extension = self._extensions.get(fields.string())
+        if extension is None:
+            raise UnsupportedError("this server does not know that extension")
+        return extension(request_id, fields)
+
+    def _posix_rename(self, request_id: int, fields: Fields) -> bytes:
+        self._filesystem.rename(parse_path(fields.string()), parse_path(fields.string()), replace=True)
+        return _ok(request_id)
+
+    def _limits(self, request_id: int, fields: Fields) -> bytes:  # noqa: ARG002 - the request has no fields
+        limits = (MAX_PACKET, MAX_DATA, MAX_DATA, self._max_handles)
+        return reply(Reply.EXTENDED, request_id, b"".join(map(uint64, limits)))
+
+    def _statvfs(self, request_id: int, fields: Fields) -> bytes:
+        return self._space(request_id, parse_path(fields.string()))
+
+    def _fstatvfs(self, request_id: int, fields: Fields) -> bytes:
+        handle = self._any_handle(fields)
+        if isinstance(handle, Listing):
+            raise UnsupportedError("a listing has no room")
+        return self._space(request_id, handle.path)
+
+    def _space(self, request_id: int, path: VirtualPath) -> bytes:
+        if not isinstance(self._filesystem, Space):
+            raise UnsupportedError("this server does not tell how much room there is")
+        report = self._filesystem.space(path)
+        free = report.free // _BLOCK
+        numbers = (_BLOCK, _BLOCK, report.total // _BLOCK, free, free, 0, 0, 0, 0, _NO_SUID, 255)
+        return reply(Reply.EXTENDED, request_id, b"".join(map(uint64, numbers)))
+
+    # -- handles -------------------------------------------------------------------------------------------------------
+
+    def _check_handles(self) -> None:
+        if len(self._handles) >= self._max_handles:
+            raise FileSystemError(f"{self._max_handles} files are open already; close one")
+
+    def _opened(self, request_id: int, handle: OpenHandle) -> bytes:
+        name = uint32(self._next_handle & 0xFFFFFFFF)
+        self._next_handle += 1
+        self._handles[name] = handle
+        return reply(Reply.HANDLE, request_id, string(name))
+
+    def _handle(self, fields: Fields, kind: type[H]) -> H:
+        handle = self._any_handle(fields)
+        if not isinstance(handle, kind):
+            raise FileSystemError(f"the handle is of {type(handle).__name__.lower()}, not of {kind.__name__.lower()}")
+        return handle
+
+    def _any_handle(self, fields: Fields) -> Upload | Download | Listing:
+        handle = self._handles.get(fields.string())
+        if isinstance(handle, (Upload, Download, Listing)):
+            return handle
+        raise FileSystemError("no such handle")
+
+    def _stat_or_none(self, path: VirtualPath) -> Entry | None:
+        try:
+            return self._filesystem.stat(path)
+        except NotFoundError:
+            return None
+
+
+_EXTENSION_VERSIONS = {
+    b"posix-rename@openssh.com": b"1",
+    b"fsync@openssh.com": b"1",
+    b"lsetstat@openssh.com": b"1",
+    b"limits@openssh.com": b"1",
+    b"statvfs@openssh.com": b"2",
+    b"fstatvfs@openssh.com": b"2",
+}
+_NAMES = {kind.value: kind.name.lower() for kind in Request}
+_OK_TAIL = uint32(Status.OK) + string(b"") + string(b"en")
+
+
+def _refuse_unknown(_request_id: int, _fields: Fields) -> bytes:
+    raise UnsupportedError("this server does not do that")
+
+
+def _ok(request_id: int) -> bytes:
+    return reply(Reply.STATUS, request_id, _OK_TAIL)
+
+
+def _name(kind: int) -> str:
+    return _NAMES.get(kind, "unknown")

@@ -1,0 +1,115 @@
+"""The SFTP head: listeners that somebody else bound, connections, and their orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import asyncssh
+
+from protocols.sftp.algorithms import PROFILES
+from protocols.sftp.auth import Connection, Login
+from protocols.sftp.settings import SftpObserver, SftpSettings, SilentObserver
+
+if TYPE_CHECKING:
+    import socket
+
+    from protocols.aio import Crossing
+    from protocols.session import Authenticator
+
+__all__ = ["SftpObserver", "SftpServer", "SftpSettings"]
+
+_LOOK_AGAIN = 0.02
+"""Seconds between two looks at whether a draining connection is still busy."""
+
+
+class SftpServer:
+    """Serves SFTP on one event loop. One crossing may be shared with other heads."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        settings: SftpSettings,
+        crossing: Crossing,
+        observer: SftpObserver | None = None,
+    ) -> None:
+        """Make a server that listens nowhere yet."""
+        self._authenticator = authenticator
+        self._settings = settings
+        self._crossing = crossing
+        self._observer = observer or SilentObserver()
+        self._listeners: list[asyncio.Server] = []
+        self._logins: set[Login] = set()
+
+    @property
+    def connections(self) -> int:
+        """Number of connections that are open or not yet wound up."""
+        return len(self._logins)
+
+    async def start(self, sock: socket.socket, region: str) -> None:
+        """Accept connections on *sock*, which listens already, and tell sessions that they came in at *region*.
+
+        Raises:
+            OSError, asyncssh.KeyImportError: a host key cannot be read.
+        """
+        loop = asyncio.get_running_loop()
+        options = await asyncssh.SSHServerConnectionOptions.construct(**self._options(region))
+        self._listeners.append(await loop.create_server(lambda: Connection(loop, options), sock=sock))
+
+    async def drain(self, grace: float) -> None:
+        """Accept nothing more, and end each connection once it has no file open; after *grace* seconds end all.
+
+        Returns when every session is closed.
+        """
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+        deadline = asyncio.get_running_loop().time() + grace
+        while self._logins:
+            await asyncio.gather(*(self._drain_one(login, deadline) for login in list(self._logins)))
+
+    async def _drain_one(self, login: Login, deadline: float) -> None:
+        loop = asyncio.get_running_loop()
+        while login.is_busy and loop.time() < deadline:  # noqa: ASYNC110 - busy is known by looking: files, queue, turn
+            await asyncio.sleep(_LOOK_AGAIN)
+        if login.is_busy:
+            login.disconnect("the server is going down")
+        else:
+            await login.close("the server is going down")
+        await login.ended.wait()
+
+    def _options(self, region: str) -> dict[str, object]:
+        settings = self._settings
+        algorithms = PROFILES[settings.algorithms]
+        return {
+            "server_factory": lambda: Login(
+                region=region,
+                authenticator=self._authenticator,
+                crossing=self._crossing,
+                observer=self._observer,
+                settings=settings,
+                registry=self._logins,
+            ),
+            "config": None,
+            "server_host_keys": [str(path) for path in settings.host_keys],
+            "server_version": settings.version,
+            "kex_algs": algorithms.key_exchange,
+            "encryption_algs": algorithms.encryption,
+            "mac_algs": algorithms.mac,
+            "signature_algs": algorithms.signature,
+            "compression_algs": None,
+            "gss_host": None,
+            "host_based_auth": False,
+            "x11_forwarding": False,
+            "agent_forwarding": False,
+            "allow_pty": False,
+            "allow_scp": False,
+            "line_editor": False,
+            "encoding": None,
+            "window": settings.window,
+            "max_pktsize": settings.max_packet,
+            "login_timeout": settings.login_grace,
+            "keepalive_interval": settings.keepalive_interval,
+            "keepalive_count_max": settings.keepalive_count,
+            "rekey_bytes": settings.rekey_bytes,
+        }
