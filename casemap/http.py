@@ -67,7 +67,7 @@ class LookupSettings:
             ValueError: with a reason that may be shown.
         """
         parts = urlsplit(self.url)
-        _ = parts.port  # raises ValueError itself
+        _ = parts.port, (parts.hostname or "").encode("idna")  # these raise ValueError themselves
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("url must be https://host[:port][/path]")
         if parts.username is not None or parts.password is not None:
@@ -268,4 +268,5 @@ def _refusal(answer: _Answer) -> CaseMapError:
         )
     if 300 <= answer.status < 400:
         return LookupAnswerError(f"the case system redirects ({answer.status}); give its real address")
-    return LookupAnswerError(f"the case system answers {answer.status}, outside the contract")
+    what = "something that is not JSON" if answer.status == 200 else str(answer.status)
+    return LookupAnswerError(f"the case system answers {what}, outside the contract")
