@@ -1,0 +1,209 @@
+"""One TCP connection: its limits, and the sessions that live and end with it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from http import HTTPStatus
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+from aiohttp import http_exceptions, web
+from aiohttp.http import RawRequestMessage
+
+from protocols.http.status import ProblemError, problem_response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aiohttp import StreamReader
+
+    from protocols.http.settings import HttpSettings
+    from protocols.session import Session
+
+_log = logging.getLogger(__name__)
+_IPV4_IN_IPV6 = "::ffff:"
+
+
+class Connection(web.RequestHandler):
+    """aiohttp's protocol with a region, sessions, a time limit for heads, and answers that name no library.
+
+    Everything but `adopt` and what it registers is called on the loop.
+    """
+
+    def __init__(self, server: web.Server, *, region: str, settings: HttpSettings, headers: Mapping[str, str]) -> None:
+        """Make the protocol of a connection that reached the listener of *region*; *headers* go on every answer."""
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=settings.idle_timeout,
+            lingering_time=settings.linger,
+            max_line_size=settings.max_line,
+            max_field_size=settings.max_line,
+            max_headers=settings.max_headers,
+            read_bufsize=settings.chunk,
+            auto_decompress=False,  # a stored file is what was sent, and a small body may not grow
+            access_log=None,  # type: ignore[arg-type]  # aiohttp's own way to say none (AppRunner passes it on)
+        )
+        self.region = region
+        self.lost = asyncio.Event()
+        """Set once the transport is gone."""
+        self.idle = asyncio.Event()
+        """Set while no handler runs."""
+        self.idle.set()
+        self._settings = settings
+        self._headers = headers
+        self._body: StreamReader | None = None
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._sessions: dict[bytes, Session] = {}
+        self._sessions_lock = threading.Lock()
+        self._ended = False
+        self._made = False
+
+    @property
+    def peer(self) -> str:
+        """Address of the client, without port; IPv4 as such also where the listener speaks IPv6."""
+        name = self.peername
+        address = str(name[0]) if isinstance(name, tuple) else str(name)
+        return address.removeprefix(_IPV4_IN_IPV6)
+
+    @property
+    def in_handshake(self) -> bool:
+        """Whether TLS is not yet agreed on."""
+        return not self._made
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for a request."""
+        self._made = True
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Wake whoever waits for the end."""
+        super().connection_lost(exc)
+        self._stop_head_timer()
+        self.lost.set()
+
+    def data_received(self, data: bytes) -> None:
+        """Pass *data* to the parser; start the clock of a head, and tell a body that its framing is broken."""
+        super().data_received(data)
+        if not self.idle.is_set():
+            self._fail_broken_body()
+        elif data and self._head_timer is None and not self.lost.is_set():
+            self._head_timer = asyncio.get_running_loop().call_later(self._settings.head_timeout, self.abort)
+
+    def begin(self, body: StreamReader) -> None:
+        """Note that a handler has taken a request."""
+        self._stop_head_timer()
+        self._body = body
+        self.idle.clear()
+
+    def end(self) -> None:
+        """Note that the handler is done."""
+        self._body = None
+        self.idle.set()
+
+    def abort(self) -> None:
+        """Cut the connection at once; a client can tell it from an end."""
+        self._stop_head_timer()
+        transport = self.transport
+        if transport is not None:
+            transport.abort()
+
+    def session(self, mark: bytes) -> Session | None:
+        """Return this connection's session of the credential that *mark* stands for."""
+        return self._sessions.get(mark)
+
+    def adopt(self, mark: bytes, session: Session, loop: asyncio.AbstractEventLoop) -> None:
+        """Keep *session* for this connection's life; called on a thread of the crossing.
+
+        Raises:
+            ConnectionResetError: the connection has ended meanwhile; the session is closed.
+        """
+        surplus: Session | None = None
+        with self._sessions_lock:
+            ended = self._ended
+            if not ended:
+                self._sessions[mark] = session
+                if len(self._sessions) > self._settings.max_sessions:
+                    surplus = self._sessions.pop(next(iter(self._sessions)))
+        if ended:
+            session.close()
+            raise ConnectionResetError("the connection ended while its login was looked at")
+        if surplus is not None:
+            surplus.close("too many logins on one connection")
+        session.when_revoked(lambda _reason: _call_on(loop, self.abort))
+
+    def close_sessions(self) -> None:
+        """Close every session and take no more; called on a thread of the crossing."""
+        with self._sessions_lock:
+            self._ended = True
+            sessions = list(self._sessions.values())
+            self._sessions.clear()
+        for session in sessions:
+            session.close()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 -- the parser's words quote the request; they are not sent back
+    ) -> web.StreamResponse:
+        """Answer what never reached a handler: bytes that are no HTTP request, or a head over the limits."""
+        if isinstance(exc, ConnectionError):
+            raise exc
+        request_id = token_hex(8)
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            _log.error("http.failed", extra={"request_id": request_id}, exc_info=exc)
+        else:
+            _log.debug("http.malformed", extra={"request_id": request_id, "peer": self.peer}, exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionResetError("an answer has begun; the connection is all that can still be cut")
+        response = problem_response(_parser_problem(status, exc), request_id)
+        response.headers.update(self._headers)
+        response.force_close()
+        return response
+
+    def log_exception(self, *args: object, **kw: object) -> None:
+        """Log what aiohttp could not handle; a broken body has been answered and logged by its handler."""
+        error = kw.get("exc_info")
+        if isinstance(error, web.RequestPayloadError | OSError):
+            _log.debug("http.cut", extra={"peer": self.peer})
+        else:
+            _log.error(
+                "http.failed: %s", args[0] if args else "", exc_info=error if isinstance(error, Exception) else None
+            )
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _fail_broken_body(self) -> None:
+        """Wake the reader of a body whose framing broke.
+
+        aiohttp (3.14) queues the parser's error behind the request under way, and leaves the reader of that request
+        waiting for bytes that can never come.
+        """
+        if self._body is None or self._body.is_eof() or self._body.exception() is not None:
+            return
+        if any(not isinstance(message, RawRequestMessage) for message, _ in self._messages):
+            self._body.set_exception(web.RequestPayloadError("the body's framing is broken"))
+
+
+def _parser_problem(status: int, exc: BaseException | None) -> ProblemError:
+    """Return what a client is told about a request that could not be parsed."""
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
+    if isinstance(exc, http_exceptions.LineTooLong):
+        return ProblemError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request line or a header is too long")
+    return ProblemError(HTTPStatus.BAD_REQUEST, "this is not a well-formed HTTP/1.1 request")
+
+
+def _call_on(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    """Have *loop* call *call* soon; from any thread, also when the loop is gone."""
+    try:
+        loop.call_soon_threadsafe(call)
+    except RuntimeError:
+        _log.debug("http.loop_gone")

@@ -1,0 +1,197 @@
+"""GET and HEAD: a file, a part of it, or a directory's rows.
+
+What is sent is exactly what Content-Length says, or the connection is cut: an error in the middle never looks like an
+end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import email.utils
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from aiohttp import hdrs, web
+
+from protocols.errors import NotADirectoryPathError, UnavailableError
+from protocols.http.conditions import Span, not_modified, parse_range
+from protocols.http.listing import answer_directory
+from protocols.http.upload import UPLOAD_OFFSET
+
+if TYPE_CHECKING:
+    from multidict import CIMultiDictProxy
+
+    from protocols.aio import Crossing
+    from protocols.filesystem import Entry, FileSystem, ReadHandle
+    from protocols.http.settings import HttpSettings
+    from protocols.http.target import Target
+    from protocols.path import VirtualPath
+
+_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 !#$&+-.^_`|~()[]{}=@,")
+"""Characters of a quoted file name that no client reads in a way of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What will be answered, and the file behind it."""
+
+    entry: Entry
+    status: HTTPStatus
+    span: Span
+    handle: ReadHandle | None = None
+    """Open only where more than `first` is to be sent."""
+    first: bytes = b""
+
+
+class Downloads:
+    """Answers GET and HEAD."""
+
+    def __init__(self, crossing: Crossing, settings: HttpSettings) -> None:
+        """Read through *crossing*, within *settings*."""
+        self._crossing = crossing
+        self._settings = settings
+
+    async def answer(self, request: web.Request, filesystem: FileSystem, target: Target) -> web.StreamResponse:
+        """Return the answer, its body sent.
+
+        Raises:
+            ProblemError: 412 or 416.
+            FileSystemError: before anything is sent: the answer; later: the connection is to be cut.
+            ConnectionResetError: the client is gone, or takes nothing more.
+        """
+        head = request.method == hdrs.METH_HEAD
+        plan = await self._crossing.run(
+            _plan, filesystem, target, request.headers, None if head else self._settings.chunk
+        )
+        if plan.entry.is_directory:
+            return await answer_directory(request, filesystem, target.path, self._crossing, self._settings)
+        headers = _headers(plan, target.path)
+        if plan.handle is None:
+            return _small(plan, headers, head=head)
+        try:
+            response = web.StreamResponse(status=plan.status, reason=plan.status.phrase, headers=headers)
+            response.content_length = plan.span.length
+            await response.prepare(request)
+            await self._stream(response, plan, plan.handle)
+            await response.write_eof()
+        finally:
+            await self._crossing.run(plan.handle.close)
+        return response
+
+    async def _stream(self, response: web.StreamResponse, plan: Plan, handle: ReadHandle) -> None:
+        """Send piece by piece; the next is read while one is sent."""
+        piece, offset = plan.first, plan.span.start + len(plan.first)
+        while offset < plan.span.end:
+            length = min(self._settings.chunk, plan.span.end - offset)
+            coming = asyncio.create_task(self._crossing.run(_read, handle, offset, length))
+            try:
+                await self._send(response, piece)
+                piece = await coming
+            finally:
+                if not coming.done():
+                    await asyncio.wait([coming])  # the handle may not be closed under a read
+                if not coming.cancelled():
+                    coming.exception()
+            offset += length
+        await self._send(response, piece)
+
+    async def _send(self, response: web.StreamResponse, piece: bytes) -> None:
+        """Hand *piece* to the connection.
+
+        Raises:
+            ConnectionResetError: it was lost, or has taken nothing for too long.
+        """
+        try:
+            async with asyncio.timeout(self._settings.send_timeout):
+                await response.write(piece)
+        except TimeoutError as error:
+            raise ConnectionResetError("the client takes nothing more") from error
+
+
+def _plan(filesystem: FileSystem, target: Target, headers: CIMultiDictProxy[str], chunk: int | None) -> Plan:
+    """Decide and open in one crossing; a file is opened, and so audited as read, only if bytes of it will be sent.
+
+    *chunk* is the size of the first piece; None for a HEAD, which reads nothing.
+    """
+    entry = filesystem.stat(target.path)
+    if entry.is_directory:
+        return Plan(entry=entry, status=HTTPStatus.OK, span=Span(start=0, length=0))
+    if target.directory:
+        raise NotADirectoryPathError("this is a file; ask for it without the slash at the end")
+    plan = _decide(entry, headers, ranges=chunk is not None)
+    if chunk is None or plan.status == HTTPStatus.NOT_MODIFIED:
+        return plan
+    handle = filesystem.open_read(target.path)
+    keep = False
+    try:
+        plan = _decide(handle.entry, headers, ranges=True)  # it may have changed since `stat`
+        if plan.status == HTTPStatus.NOT_MODIFIED:
+            return plan
+        first = _read(handle, plan.span.start, min(chunk, plan.span.length))
+        keep = len(first) < plan.span.length
+        return Plan(entry=plan.entry, status=plan.status, span=plan.span, handle=handle if keep else None, first=first)
+    finally:
+        if not keep:
+            handle.close()
+
+
+def _decide(entry: Entry, headers: CIMultiDictProxy[str], *, ranges: bool) -> Plan:
+    """Evaluate preconditions, then ranges (RFC 9110, section 13.2.2); a HEAD knows no ranges (section 14.2)."""
+    whole = Span(start=0, length=entry.size)
+    if not_modified(headers, entry):
+        return Plan(entry=entry, status=HTTPStatus.NOT_MODIFIED, span=whole)
+    span = parse_range(headers, entry) if ranges else None
+    if span is None:
+        return Plan(entry=entry, status=HTTPStatus.OK, span=whole)
+    return Plan(entry=entry, status=HTTPStatus.PARTIAL_CONTENT, span=span)
+
+
+def _read(handle: ReadHandle, offset: int, length: int) -> bytes:
+    """Read exactly *length* bytes.
+
+    Raises:
+        UnavailableError: the file ended before its own size.
+    """
+    if not length:
+        return b""
+    data = handle.read(offset, length)
+    if len(data) != length:
+        raise UnavailableError(f"{len(data)} bytes at offset {offset} where {length} should be")
+    return data
+
+
+def _small(plan: Plan, headers: dict[str, str], *, head: bool) -> web.Response:
+    """Answer without a stream: no body, or one that is in hand."""
+    if head and plan.status == HTTPStatus.OK:
+        headers[hdrs.CONTENT_LENGTH] = str(plan.entry.size)
+    return web.Response(status=plan.status, reason=plan.status.phrase, body=plan.first or None, headers=headers)
+
+
+def _headers(plan: Plan, path: VirtualPath) -> dict[str, str]:
+    """Return what describes the file. It is always an attachment of no type: it is a stranger's, and is never shown."""
+    entry = plan.entry
+    headers: dict[str, str] = {hdrs.CACHE_CONTROL: "private, no-store", hdrs.ACCEPT_RANGES: "bytes"}
+    if entry.etag is not None:
+        headers[hdrs.ETAG] = f'"{entry.etag}"'
+    if entry.modified > 0:
+        with contextlib.suppress(ValueError, OverflowError, OSError):
+            headers[hdrs.LAST_MODIFIED] = email.utils.formatdate(int(entry.modified), usegmt=True)
+    if plan.status == HTTPStatus.NOT_MODIFIED:
+        return headers
+    headers[hdrs.CONTENT_TYPE] = "application/octet-stream"
+    headers[hdrs.CONTENT_DISPOSITION] = content_disposition(path.name)
+    if plan.status == HTTPStatus.PARTIAL_CONTENT:
+        headers[hdrs.CONTENT_RANGE] = f"bytes {plan.span.start}-{plan.span.end - 1}/{entry.size}"
+    if entry.partial:
+        headers[UPLOAD_OFFSET] = str(entry.size)
+    return headers
+
+
+def content_disposition(name: str) -> str:
+    """Return the header that makes a browser save *name* (RFC 6266, with RFC 8187 for what is not plain ASCII)."""
+    plain = "".join(character if character in _PLAIN else "_" for character in name)
+    header = f'attachment; filename="{plain}"'
+    return header if plain == name else f"{header}; filename*=UTF-8''{quote(name, safe='', errors='replace')}"

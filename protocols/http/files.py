@@ -1,0 +1,52 @@
+"""The routes of the tree and its aliases, and what each method of them needs of the head."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from aiohttp import hdrs, web
+
+from protocols.aio import Crossing
+from protocols.http.auth import session_of
+from protocols.http.download import Downloads
+from protocols.http.settings import HttpSettings
+from protocols.http.status import defer_continue
+from protocols.http.target import Mount, parse_target
+from protocols.http.upload import Uploads
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CROSSING = web.AppKey("crossing", Crossing)
+SETTINGS = web.AppKey("settings", HttpSettings)
+ALLOW = "GET, HEAD, OPTIONS, PUT"
+
+
+def add_files(app: web.Application, mounts: Sequence[Mount]) -> None:
+    """Add GET, HEAD, PUT and OPTIONS for everything below *mounts*; other methods get 405 from the router."""
+    crossing, settings = app[CROSSING], app[SETTINGS]
+    downloads, uploads = Downloads(crossing, settings), Uploads(crossing, settings)
+    for mount in mounts:
+        resource = app.router.add_resource(mount.prefix + "{below:(?s:/.*)?}")
+        resource.add_route(hdrs.METH_GET, partial(_get, mount, downloads), expect_handler=defer_continue)
+        resource.add_route(hdrs.METH_HEAD, partial(_get, mount, downloads), expect_handler=defer_continue)
+        resource.add_route(hdrs.METH_PUT, partial(_put, mount, uploads), expect_handler=defer_continue)
+        resource.add_route(hdrs.METH_OPTIONS, _options, expect_handler=defer_continue)
+
+
+async def _get(mount: Mount, downloads: Downloads, request: web.Request) -> web.StreamResponse:
+    """Answer GET and HEAD."""
+    session = await session_of(request)
+    return await downloads.answer(request, session.filesystem, parse_target(request.raw_path, mount))
+
+
+async def _put(mount: Mount, uploads: Uploads, request: web.Request) -> web.StreamResponse:
+    """Answer PUT."""
+    session = await session_of(request)
+    return await uploads.answer(request, session.filesystem, parse_target(request.raw_path, mount))
+
+
+async def _options(_request: web.Request) -> web.StreamResponse:
+    """Say what is allowed; asks for no sign-in, because it says nothing about any file."""
+    return web.Response(status=204, headers={hdrs.ALLOW: ALLOW, hdrs.ACCEPT_RANGES: "bytes"})

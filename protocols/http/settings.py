@@ -1,0 +1,64 @@
+"""What an operator may set about this head, and what it reports about each request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """Limits of the HTTPS head. Sizes in bytes, times in seconds.
+
+    A transfer holds at most some six pieces of `chunk` bytes: what the TLS layer and the parser have read ahead, the
+    piece on its way to or from the filesystem, and what the socket has not yet taken.
+    """
+
+    chunk: int = 256 * KIB
+    """One piece: read, crossed and written as one."""
+    max_connections: int = 1000
+    """Open connections; above it new ones wait in the listening socket, where another worker may take them."""
+    max_sessions: int = 8
+    """Sessions of different credentials on one connection; the oldest ends when one more is opened."""
+    max_line: int = 8190
+    """Longest request line, and longest header field."""
+    max_headers: int = 64
+    max_body: int | None = None
+    """Largest file that is taken at all; None leaves it to the filesystem's quota."""
+    max_document: int = 1024 * KIB
+    """Largest body of the application's own routes that is read as a whole."""
+    handshake_timeout: float = 15.0
+    head_timeout: float = 20.0
+    """From the first byte of a request's head to its last."""
+    idle_timeout: float = 75.0
+    """Between two requests."""
+    body_timeout: float = 60.0
+    """Longest silence inside the body of an upload."""
+    send_timeout: float = 120.0
+    """Longest time for a client to take one more piece of a download."""
+    linger: float = 5.0
+    """How long the rest of a refused body is read and thrown away, so that the client gets to see the answer."""
+    listing_page: int = 256
+    """Rows of a directory fetched in one crossing."""
+    hsts: int = 365 * 24 * 3600
+    """max-age of Strict-Transport-Security (RFC 6797), seconds; 0 leaves the header out."""
+    realm: str = "mft"
+    server: str = "mft"
+    """The Server header: a name without version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One request that was answered, for logs and metrics. It holds no path and no name."""
+
+    request_id: str
+    session_id: str | None
+    method: str
+    status: int
+    """What was answered; 499 where the client was gone before an answer."""
+    received: int
+    """Bytes of body."""
+    sent: int
+    """Bytes handed to the connection, its head included; of a small answer, those of its body."""
+    seconds: float

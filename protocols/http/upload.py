@@ -1,0 +1,338 @@
+"""PUT: a body becomes an upload, whole or not at all.
+
+Only a body that is framed and proven complete is committed. Whatever else ends it leaves an interrupted upload behind,
+which `Content-Range: bytes FIRST-LAST/TOTAL` goes on with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import json
+import logging
+import math
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from aiohttp import hdrs, web
+
+from protocols.errors import FileSystemError, NotFoundError
+from protocols.filesystem import WriteMode
+from protocols.http.conditions import (
+    ContentRange,
+    allow_write,
+    parse_content_range,
+    wants_nothing_there,
+    wants_stat,
+)
+from protocols.http.status import ProblemError, TransferCutError, proceed
+
+if TYPE_CHECKING:
+    from multidict import CIMultiDictProxy
+
+    from protocols.aio import Crossing
+    from protocols.filesystem import Receipt, WritableFileSystem, WriteHandle
+    from protocols.http.settings import HttpSettings
+    from protocols.http.target import Target
+    from protocols.path import VirtualPath
+
+_log = logging.getLogger(__name__)
+UPLOAD_OFFSET = "Upload-Offset"
+_OC_MTIME = "X-OC-Mtime"
+_LATEST = 253_402_300_800.0
+"""POSIX seconds of the year 10000, which no calendar of ours can show."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a PUT asks for."""
+
+    path: VirtualPath
+    mode: WriteMode
+    start: int
+    """Offset of the first byte of the body in the file."""
+    body: int | None
+    """Bytes that the body must have; None: its own last chunk says so."""
+    whole: int | None
+    """Bytes that the whole file has, where known before the body."""
+    final: bool
+    """Whether the file is whole after this body."""
+    modified: float | None
+    """The client's own time stamp, POSIX seconds."""
+
+
+@dataclass(slots=True)
+class Tail:
+    """What of a body has come and is not written yet."""
+
+    offset: int
+    """Where the first of `pieces` belongs in the file."""
+    pieces: list[bytes]
+    size: int = 0
+
+    def add(self, piece: bytes) -> None:
+        """Keep *piece* for the next write."""
+        self.pieces.append(piece)
+        self.size += len(piece)
+
+    def take(self) -> tuple[int, bytes]:
+        """Return where the bytes kept so far belong, and these; and begin anew behind them."""
+        offset, data = self.offset, self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+        self.offset, self.pieces, self.size = offset + len(data), [], 0
+        return offset, data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed:
+    """A committed upload, and the ETag that its sender sees."""
+
+    receipt: Receipt
+    etag: str | None
+
+
+class Uploads:
+    """Answers PUT."""
+
+    def __init__(self, crossing: Crossing, settings: HttpSettings) -> None:
+        """Write through *crossing*, within *settings*."""
+        self._crossing = crossing
+        self._settings = settings
+
+    async def answer(self, request: web.Request, filesystem: WritableFileSystem, target: Target) -> web.StreamResponse:
+        """Receive the body; return 201 with the receipt, or 202 for a part that does not end the file.
+
+        Everything that can be refused is refused before `100 Continue`, hence before a patient client sends its body.
+
+        Raises:
+            ProblemError: it is refused.
+            FileSystemError: the filesystem refuses it.
+            TransferCutError: the body broke off; it is kept for a resume.
+        """
+        order = parse_order(request, target, self._settings)
+        handle = await self._crossing.run(_open, filesystem, order, request.headers)
+        tail = Tail(offset=order.start, pieces=[])
+        try:
+            await proceed(request)
+            await self._receive(request, handle, order, tail)
+            if not order.final:
+                return await self._part_received(handle, tail)
+            landed = await self._crossing.run(_land, filesystem, handle, tail, order)
+        except BaseException as error:
+            await self._crossing.run(_keep, handle, tail, _reason(error))
+            raise
+        return _created(landed, target, order)
+
+    async def _receive(self, request: web.Request, handle: WriteHandle, order: Order, tail: Tail) -> None:
+        """Take the body piece by piece; what is shorter than a piece stays in *tail* for the last crossing."""
+        received = 0
+        limit = order.body if order.body is not None else self._settings.max_body
+        while piece := await self._next(request):
+            received += len(piece)
+            if limit is not None and received > limit:
+                raise _too_large(limit) if order.body is None else _wrong_length(order.body)
+            tail.add(piece)
+            if tail.size >= self._settings.chunk:
+                await self._crossing.run(handle.write, *tail.take())
+        if order.body is not None and received != order.body:
+            raise _wrong_length(order.body)
+
+    async def _next(self, request: web.Request) -> bytes:
+        """Return what has come of the body, at least a byte; nothing at its proven end.
+
+        Raises:
+            ProblemError: 408, the client has fallen silent.
+            TransferCutError: it has broken off, or its framing is broken.
+        """
+        try:
+            async with asyncio.timeout(self._settings.body_timeout):
+                return await request.content.readany()
+        except TimeoutError as error:
+            raise ProblemError(
+                HTTPStatus.REQUEST_TIMEOUT, "nothing more came; what came is kept for a resume"
+            ) from error
+        except (OSError, web.RequestPayloadError) as error:
+            raise TransferCutError("the body broke off; what came is kept for a resume") from error
+
+    async def _part_received(self, handle: WriteHandle, tail: Tail) -> web.Response:
+        """Keep a part of a file that more parts will follow."""
+        received = await self._crossing.run(_keep_part, handle, tail)
+        return web.Response(
+            status=HTTPStatus.ACCEPTED,
+            body=json.dumps({"received": received}).encode(),
+            content_type="application/json",
+            headers={hdrs.CACHE_CONTROL: "no-store", **_progress(received)},
+        )
+
+
+def parse_order(request: web.Request, target: Target, settings: HttpSettings) -> Order:
+    """Read what a PUT asks for from its target and headers.
+
+    Raises:
+        ProblemError: 400, 411, 413 or 415, saying what is wrong.
+    """
+    headers = request.headers
+    if target.directory or target.depth < target.mount.name_depth:
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST, "the address names a directory; add the file's name (curl -T adds it after a slash)"
+        )
+    if headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() != "identity":
+        raise ProblemError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the file's own bytes; no Content-Encoding is undone here"
+        )
+    body = _announced(headers)
+    part = parse_content_range(headers[hdrs.CONTENT_RANGE]) if hdrs.CONTENT_RANGE in headers else None
+    if part is not None and body not in {None, part.length}:
+        raise _wrong_length(part.length)
+    whole = part.total if part is not None else body
+    if settings.max_body is not None and whole is not None and whole > settings.max_body:
+        raise _too_large(settings.max_body)
+    return Order(
+        path=target.path,
+        mode=_mode(headers, part),
+        start=part.first if part is not None else 0,
+        body=part.length if part is not None else body,
+        whole=whole,
+        final=part is None or part.final,
+        modified=_modified(headers),
+    )
+
+
+def _announced(headers: CIMultiDictProxy[str]) -> int | None:
+    """Return the length of the body; None when it comes in chunks. The parser has checked its form.
+
+    A PUT with neither has, by the letter, an empty body (RFC 9112, section 6.3), and an HTTP/1.0 client may mean 'until
+    I hang up': a cut transfer would pass for a whole file, so 411.
+    """
+    if hdrs.TRANSFER_ENCODING in headers:
+        return None
+    if hdrs.CONTENT_LENGTH not in headers:
+        raise ProblemError(HTTPStatus.LENGTH_REQUIRED, "send Content-Length, or Transfer-Encoding: chunked")
+    return int(headers[hdrs.CONTENT_LENGTH])
+
+
+def _mode(headers: CIMultiDictProxy[str], part: ContentRange | None) -> WriteMode:
+    """Return how to open: a part behind the first byte goes on with what is there."""
+    if part is not None and part.first > 0:
+        return WriteMode.RESUME
+    return WriteMode.CREATE if wants_nothing_there(headers) else WriteMode.REPLACE
+
+
+def _modified(headers: CIMultiDictProxy[str]) -> float | None:
+    """Return the client's own time stamp: `X-OC-Mtime` (POSIX seconds, as rclone sends it) or Last-Modified."""
+    text = headers.get(_OC_MTIME)
+    if text is not None:
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = math.nan
+        if not 0 <= seconds < _LATEST:
+            raise ProblemError(HTTPStatus.BAD_REQUEST, f"{_OC_MTIME} is a time in seconds since 1970")
+        return seconds
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(headers[hdrs.LAST_MODIFIED]).timestamp())
+    except (KeyError, ValueError, OverflowError):
+        return None
+
+
+def _open(filesystem: WritableFileSystem, order: Order, headers: CIMultiDictProxy[str]) -> WriteHandle:
+    """Check the preconditions and begin or resume the upload, in one crossing."""
+    if wants_stat(headers) or order.start > 0:
+        try:
+            entry = filesystem.stat(order.path)
+        except NotFoundError:
+            entry = None
+        allow_write(headers, entry)
+        if entry is None and order.start > 0:
+            raise _gap(0)
+    handle = filesystem.open_write(order.path, order.mode, length=order.whole)
+    received = handle.received
+    if order.start > received:
+        handle.abort("resumed behind what was received")
+        raise _gap(received)
+    return handle
+
+
+def _land(filesystem: WritableFileSystem, handle: WriteHandle, tail: Tail, order: Order) -> Landed:
+    """Write the last piece and commit, in one crossing."""
+    if tail.size:
+        handle.write(*tail.take())
+    whole = order.whole if order.whole is not None else tail.offset
+    receipt = handle.commit(length=whole, modified=order.modified)
+    try:
+        etag = filesystem.stat(order.path).etag
+    except FileSystemError:
+        etag = None
+    except Exception:  # noqa: BLE001 -- it has landed: no failure behind that may turn the answer into an error
+        _log.exception("http.stat_failed")
+        etag = None
+    return Landed(receipt=receipt, etag=etag)
+
+
+def _keep(handle: WriteHandle, tail: Tail, reason: str) -> None:
+    """Write what came before the transfer broke off, and give the upload up for now."""
+    if tail.size:
+        try:
+            handle.write(*tail.take())
+        except FileSystemError:
+            _log.debug("http.tail_refused")
+        except Exception:  # noqa: BLE001 -- the upload must be given up whatever happens
+            _log.exception("http.tail_failed")
+    handle.abort(reason)
+
+
+def _keep_part(handle: WriteHandle, tail: Tail) -> int:
+    """Make a part durable and return how much of the file is there."""
+    if tail.size:
+        handle.write(*tail.take())
+    handle.sync()
+    received = handle.received
+    handle.abort("part received; more to come")
+    return received
+
+
+def _created(landed: Landed, target: Target, order: Order) -> web.Response:
+    """Answer 201 with the receipt as body."""
+    document = dict(landed.receipt.document)
+    headers: dict[str, str] = {hdrs.LOCATION: target.mount.url(order.path), hdrs.CACHE_CONTROL: "no-store"}
+    url = document.get("url")
+    if isinstance(url, str):
+        headers[hdrs.CONTENT_LOCATION] = url
+    if landed.etag is not None:
+        headers[hdrs.ETAG] = f'"{landed.etag}"'
+    if order.modified is not None:
+        headers[_OC_MTIME] = "accepted"
+    return web.Response(
+        status=HTTPStatus.CREATED, body=json.dumps(document).encode(), content_type="application/json", headers=headers
+    )
+
+
+def _progress(received: int) -> dict[str, str]:
+    """Return the headers that say how much of an upload is there."""
+    headers = {UPLOAD_OFFSET: str(received)}
+    if received:
+        headers[hdrs.RANGE] = f"bytes=0-{received - 1}"
+    return headers
+
+
+def _gap(received: int) -> ProblemError:
+    return ProblemError(
+        HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+        f"{received} bytes are there; go on from there or before",
+        headers=_progress(received),
+    )
+
+
+def _wrong_length(length: int) -> ProblemError:
+    return ProblemError(HTTPStatus.BAD_REQUEST, f"the body should have {length} bytes")
+
+
+def _too_large(limit: int) -> ProblemError:
+    return ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"files of up to {limit} bytes are taken")
+
+
+def _reason(error: BaseException) -> str:
+    """Return what the record says about an upload that was not committed."""
+    if isinstance(error, ProblemError | FileSystemError | TransferCutError):
+        return str(error)
+    return "the transfer ended early"

@@ -1,0 +1,321 @@
+"""GET and HEAD over a real connection."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from protocols.errors import LockedError, PermissionDeniedError, UnavailableError
+from protocols.http.download import content_disposition
+from tests.protocols.http.house import UPLOADS, head
+
+if TYPE_CHECKING:
+    from protocols.path import VirtualPath
+    from tests.protocols.http.house import House
+
+FILE = f"/files{UPLOADS}/log.txt"
+CONTENT = bytes(range(256)) * 4096  # 1 MiB: several pieces
+ETAG = '"' + hashlib.sha256(CONTENT).hexdigest() + '"'
+
+
+@pytest.fixture
+def stored(house: House) -> House:
+    """A head with a file of several pieces."""
+    house.tree.add(f"{UPLOADS}/log.txt", CONTENT)
+    return house
+
+
+def test_get_gives_the_file_with_headers_that_make_it_harmless(stored: House) -> None:
+    """A download is whole, and nothing in it can act in our origin."""
+    answer = stored.ask("GET", FILE)
+    assert (answer.status, answer.body) == (200, CONTENT)
+    wanted = {
+        "etag": ETAG,
+        "accept-ranges": "bytes",
+        "content-length": str(len(CONTENT)),
+        "content-type": "application/octet-stream",
+        "content-disposition": 'attachment; filename="log.txt"',
+        "last-modified": "Tue, 14 Nov 2023 22:13:20 GMT",
+        "x-content-type-options": "nosniff",
+        "content-security-policy": "default-src 'none'; sandbox",
+        "cache-control": "private, no-store",
+        "strict-transport-security": "max-age=31536000",
+        "server": "mft",
+    }
+    assert {name: answer.headers.get(name) for name in wanted} == wanted
+
+
+def test_get_works_at_the_deposit_alias_too(stored: House) -> None:
+    """`/cases/CASE/…` and `/files/cases/CASE/…` are the same file."""
+    assert stored.ask("GET", f"{UPLOADS}/log.txt").body == CONTENT
+
+
+def test_head_describes_and_sends_nothing(stored: House) -> None:
+    """HEAD has the headers of GET, ignores Range and opens no file."""
+    opened: list[str] = []
+    stored.tree.before = lambda operation, _path: opened.append(operation)
+    with stored.wire() as wire:
+        answer = wire.ask("HEAD", FILE, {"Range": "bytes=0-9"})
+        assert (answer.status, answer.headers["content-length"], answer.headers["etag"]) == (200, str(len(CONTENT)), ETAG)
+        assert wire.silent()
+    assert opened == ["stat"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "first", "last"),
+    [
+        ("bytes=0-0", 0, 0),
+        ("bytes=10-19", 10, 19),
+        ("bytes=1000-", 1000, len(CONTENT) - 1),
+        ("bytes=-5", len(CONTENT) - 5, len(CONTENT) - 1),
+        ("bytes=-99999999999", 0, len(CONTENT) - 1),
+        ("bytes=262143-262144", 262143, 262144),
+        ("BYTES=5-99999999999", 5, len(CONTENT) - 1),
+    ],
+)
+def test_get_of_a_range_gives_just_that(stored: House, wanted: str, first: int, last: int) -> None:
+    """A single range is answered with 206 and exactly its bytes."""
+    answer = stored.ask("GET", FILE, {"Range": wanted})
+    assert (answer.status, answer.body) == (206, CONTENT[first : last + 1])
+    assert answer.headers["content-range"] == f"bytes {first}-{last}/{len(CONTENT)}"
+
+
+@pytest.mark.parametrize(
+    "wanted", ["bytes=0-1,5-6", "bytes=5-2", "bytes=a-b", "lines=0-1", "bytes=-", "bytes 0-1", "bytes=" + "9" * 40 + "-"]
+)
+def test_get_of_a_range_that_is_not_served_gives_the_whole(stored: House, wanted: str) -> None:
+    """Several ranges and malformed ones are ignored, as the standard allows."""
+    answer = stored.ask("GET", FILE, {"Range": wanted})
+    assert (answer.status, answer.body) == (200, CONTENT)
+
+
+@pytest.mark.parametrize("wanted", [f"bytes={len(CONTENT)}-", "bytes=9999999999-99999999999", "bytes=-0"])
+def test_get_of_a_range_outside_is_416_and_says_the_size(stored: House, wanted: str) -> None:
+    """A range with no byte in the file is refused with the file's size."""
+    answer = stored.ask("GET", FILE, {"Range": wanted})
+    assert (answer.status, answer.headers["content-range"]) == (416, f"bytes */{len(CONTENT)}")
+
+
+@pytest.mark.parametrize(
+    ("condition", "status"),
+    [(ETAG, 206), ('"other"', 200), (f"W/{ETAG}", 200), ("Tue, 14 Nov 2023 22:13:20 GMT", 200)],
+)
+def test_if_range_holds_only_for_the_strong_etag(stored: House, condition: str, status: int) -> None:
+    """A resumed download never splices two versions: dates and weak tags get the whole file."""
+    assert stored.ask("GET", FILE, {"Range": "bytes=1-2", "If-Range": condition}).status == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"If-None-Match": ETAG}, 304),
+        ({"If-None-Match": f"W/{ETAG}"}, 304),
+        ({"If-None-Match": f'"a", {ETAG}'}, 304),
+        ({"If-None-Match": "*"}, 304),
+        ({"If-None-Match": '"a"'}, 200),
+        ({"If-None-Match": '"a"', "If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"}, 200),
+        ({"If-Modified-Since": "Tue, 14 Nov 2023 22:13:20 GMT"}, 304),
+        ({"If-Modified-Since": "Tue, 14 Nov 2023 22:13:19 GMT"}, 200),
+        ({"If-Modified-Since": "yesterday"}, 200),
+        ({"If-Match": ETAG}, 200),
+        ({"If-Match": "*"}, 200),
+        ({"If-Match": '"a"'}, 412),
+        ({"If-Match": f"W/{ETAG}"}, 412),
+        ({"If-Unmodified-Since": "Tue, 14 Nov 2023 22:13:19 GMT"}, 412),
+        ({"If-Unmodified-Since": "Tue, 14 Nov 2023 22:13:20 GMT"}, 200),
+        ({"If-Match": '"a"', "If-None-Match": ETAG, "Range": "bytes=9999999-"}, 412),
+        ({"If-None-Match": ETAG, "Range": "bytes=9999999-"}, 304),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_preconditions_are_evaluated_in_the_standards_order(
+    stored: House, method: str, headers: dict[str, str], status: int
+) -> None:
+    """If-Match, If-Unmodified-Since, If-None-Match, If-Modified-Since, then Range."""
+    with stored.wire() as wire:
+        answer = wire.ask(method, FILE, headers)
+        assert answer.status == status
+        assert wire.ask("GET", FILE, {"Range": "bytes=0-0"}).body == b"\0", "the connection is out of step"
+
+
+def test_get_of_an_empty_file(stored: House) -> None:
+    """An empty file is an answer of no bytes; a range of it is not."""
+    stored.tree.add(f"{UPLOADS}/empty", b"")
+    answer = stored.ask("GET", f"/files{UPLOADS}/empty")
+    assert (answer.status, answer.headers["content-length"], answer.body) == (200, "0", b"")
+    assert stored.ask("GET", f"/files{UPLOADS}/empty", {"Range": "bytes=0-"}).status == 416
+
+
+def test_get_of_what_is_not_there_is_a_problem_document(stored: House) -> None:
+    """Errors are problem+json with the request's id."""
+    answer = stored.ask("GET", "/files/cases/4711/nothing")
+    assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert answer.json["status"] == 404
+    assert answer.json["title"] == "Not Found"
+    assert answer.json["instance"].endswith(answer.headers["x-request-id"])
+
+
+def test_get_of_a_file_with_a_slash_behind_it_is_404(stored: House) -> None:
+    """A slash at the end asks for a directory."""
+    assert stored.ask("GET", FILE + "/").status == 404
+
+
+def test_a_read_error_in_the_middle_cuts_the_connection(stored: House) -> None:
+    """Half a file is never followed by a proper end."""
+    reads: list[int] = []
+
+    def fail_later(operation: str, _path: VirtualPath) -> None:
+        if operation == "read":
+            reads.append(1)
+            if len(reads) == 3:
+                raise UnavailableError("the store does not answer")
+
+    stored.tree.before = fail_later
+    with stored.wire() as wire:
+        wire.send(head("GET", FILE))
+        status, headers, _, _ = wire.answer_head()
+        assert (status, headers["content-length"]) == (200, str(len(CONTENT)))
+        with pytest.raises((EOFError, OSError)):
+            wire.take(len(CONTENT))
+    stored.wait(lambda: len(stored.exchanges) == 1)
+    assert stored.exchanges[0].status == 499
+
+
+def test_an_error_before_the_first_byte_is_an_answer(stored: House) -> None:
+    """What fails at the first piece is still told as it is, with Retry-After."""
+
+    def fail(operation: str, _path: VirtualPath) -> None:
+        if operation == "read":
+            raise UnavailableError("the store does not answer", retry_after=6.2)
+
+    stored.tree.before = fail
+    answer = stored.ask("GET", FILE)
+    assert (answer.status, answer.headers["retry-after"]) == (503, "7")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(PermissionDeniedError("no"), 403), (LockedError("busy"), 423), (UnavailableError("down"), 503)]
+)
+def test_errors_of_the_filesystem_have_their_statuses(stored: House, error: Exception, status: int) -> None:
+    """The table of the design holds, and the text reaches the client."""
+
+    def fail(_operation: str, _path: VirtualPath) -> None:
+        raise error
+
+    stored.tree.before = fail
+    answer = stored.ask("GET", FILE)
+    assert (answer.status, answer.json["detail"]) == (status, str(error))
+
+
+def test_an_unknown_error_is_not_told(stored: House, caplog: pytest.LogCaptureFixture) -> None:
+    """The client gets a number, the log gets the rest, once."""
+
+    def fail(_operation: str, _path: VirtualPath) -> None:
+        raise RuntimeError("secret inner workings")
+
+    stored.tree.before = fail
+    answer = stored.ask("GET", FILE)
+    assert answer.status == 500
+    assert b"inner workings" not in answer.body
+    assert answer.headers["x-request-id"] in answer.json["detail"]
+    assert [record.message for record in caplog.records if record.exc_info] == ["http.failed"]
+
+
+def test_listing_shows_entries_as_json(stored: House) -> None:
+    """A directory is listed with or without the slash."""
+    stored.tree.add(f"{UPLOADS}/a", b"1")
+    for target in (f"/files{UPLOADS}", f"/files{UPLOADS}/", f"{UPLOADS}/"):
+        answer = stored.ask("GET", target)
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json["path"] == UPLOADS
+        assert [(row["name"], row["type"], row["size"]) for row in answer.json["entries"]] == [
+            ("a", "file", 1),
+            ("log.txt", "file", len(CONTENT)),
+        ]
+
+
+def test_listing_of_many_entries_is_streamed_whole(house: House) -> None:
+    """Pages are joined into one valid document."""
+    for number in range(1025):
+        house.tree.add(f"{UPLOADS}/{number:05}", b"")
+    answer = house.ask("GET", f"/files{UPLOADS}/")
+    assert answer.headers["transfer-encoding"] == "chunked"
+    assert [row["name"] for row in answer.json["entries"]] == [f"{number:05}" for number in range(1025)]
+
+
+def test_listing_of_exactly_one_page_and_of_nothing(house: House) -> None:
+    """The edges of a page make valid documents too."""
+    assert house.ask("GET", f"/files{UPLOADS}/").json["entries"] == []
+    for number in range(256):
+        house.tree.add(f"{UPLOADS}/{number:05}", b"")
+    assert len(house.ask("GET", f"/files{UPLOADS}/").json["entries"]) == 256
+
+
+def test_listing_of_what_is_not_there_is_404(house: House) -> None:
+    """A missing directory, and a file asked for as one, are not found."""
+    assert house.ask("GET", "/files/cases/9999/").status == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [
+        ("a b.txt", 'attachment; filename="a b.txt"'),
+        ('x"; filename=evil.exe', "attachment; filename=\"x__ filename=evil.exe\"; filename*=UTF-8''x%22%3B%20filename%3Devil.exe"),
+        ("größe.log", "attachment; filename=\"gr__e.log\"; filename*=UTF-8''gr%C3%B6%C3%9Fe.log"),
+        ("a\r\nX: y", "attachment; filename=\"a__X_ y\"; filename*=UTF-8''a%0D%0AX%3A%20y"),
+        ("50%.txt", "attachment; filename=\"50_.txt\"; filename*=UTF-8''50%25.txt"),
+    ],
+)
+def test_content_disposition_cannot_be_broken_out_of(name: str, header: str) -> None:
+    """A hostile name stays inside its quotes, and no line ends."""
+    assert content_disposition(name) == header
+
+
+def test_names_of_all_kinds_come_back_as_they_were(house: House) -> None:
+    """What a name means in a URL, in JSON and in a header does not change it."""
+    names = ["größe ☃.log", "a+b c%20d.txt", "<img src=x onerror=alert(1)>", "quote\"'`", "semi;colon&amp=1", "-rf", "..."]
+    for name in names:
+        quoted = "".join(f"%{byte:02x}" for byte in name.encode())
+        assert house.ask("PUT", f"{UPLOADS}/{quoted}", body=name.encode()).status == 201
+        answer = house.ask("GET", f"{UPLOADS}/{quoted}")
+        assert (answer.status, answer.body) == (200, name.encode())
+    listing = house.ask("GET", f"{UPLOADS}/")
+    assert sorted(row["name"] for row in listing.json["entries"]) == sorted(names)
+
+
+def test_many_requests_on_one_connection(house: House) -> None:
+    """A thousand requests use one connection and one session."""
+    house.tree.add(f"{UPLOADS}/small", b"payload")
+    with house.wire() as wire:
+        for number in range(1000):
+            method = "HEAD" if number % 3 == 0 else "GET"
+            assert wire.ask(method, f"{UPLOADS}/small").status == 200
+    assert len(house.authenticator.opened) == 1
+
+
+def test_pipelined_requests_are_answered_in_order(house: House) -> None:
+    """Requests sent together are answered one after another."""
+    for number in range(20):
+        house.tree.add(f"{UPLOADS}/{number}", str(number).encode())
+    with house.wire() as wire:
+        wire.send(b"".join(head("GET", f"{UPLOADS}/{number}") for number in range(20)))
+        assert [wire.answer().body for _ in range(20)] == [str(number).encode() for number in range(20)]
+
+
+def test_a_client_that_stops_reading_is_cut(certificate: tuple, stored_size: int = 8 << 20) -> None:
+    """Who takes nothing for the send time-out loses the connection, and the file is closed."""
+    from protocols.http import HttpSettings
+    from tests.protocols.http.house import running
+
+    with running(certificate, HttpSettings(send_timeout=0.3)) as house:
+        house.tree.add(f"{UPLOADS}/big", os.urandom(stored_size))
+        with house.wire(receive_buffer=4096) as wire:
+            wire.send(head("GET", f"{UPLOADS}/big"))
+            house.wait(lambda: len(house.exchanges) == 1)
+            assert house.exchanges[0].status == 499
+            with pytest.raises((EOFError, OSError)):
+                wire.until(b"\r\n\r\n")
+                wire.take(stored_size)
