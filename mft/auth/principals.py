@@ -1,0 +1,73 @@
+"""Whose login it is: a local account first, else what the case system says."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from casemap.errors import CaseMapError, LookupUnavailableError, PrincipalNotFoundError
+from mft.catalog.errors import CatalogError
+from protocols.errors import UnavailableError
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from casemap.lookup import CaseLookup
+    from casemap.model import Principal
+    from mft.auth.accounts import Accounts
+
+LOG = logging.getLogger(__name__)
+RETRY_AFTER = 5.0
+
+
+class Principals:
+    """Finds principals."""
+
+    def __init__(self, accounts: Accounts, lookup: CaseLookup) -> None:
+        """Ask *accounts*, then *lookup*; a local account, active or not, hides one of its login in the case system."""
+        self._accounts = accounts
+        self._lookup = lookup
+
+    def find(self, login: str) -> Principal | None:
+        """Return who *login* (in NFC) is, active or not; None if nobody.
+
+        Raises:
+            UnavailableError: that cannot be said now.
+        """
+        try:
+            principal = self._accounts.principal(login) or self._lookup.principal(login)
+        except PrincipalNotFoundError:
+            return None
+        except LookupUnavailableError as error:
+            raise UnavailableError("logins cannot be checked now", retry_after=error.retry_after) from error
+        except CaseMapError as error:
+            LOG.warning("lookup.nonsense", exc_info=True)
+            raise UnavailableError("logins cannot be checked now", retry_after=RETRY_AFTER) from error
+        except CatalogError as error:
+            raise UnavailableError("logins cannot be checked now", retry_after=RETRY_AFTER) from error
+        if principal.login != login:
+            LOG.warning("lookup.other_login")
+            return None
+        return principal
+
+
+def entry_fault(principal: Principal, region: str, now: dt.datetime) -> str | None:
+    """Say why *principal* may not be here: by a listener of *region*, at *now*; None if it may."""
+    if not principal.active:
+        return "the account is disabled"
+    if not principal.is_current(now):
+        return "the account has expired"
+    if principal.regions is not None and region not in principal.regions:
+        return f"the account may not read in the region {region}"
+    return None
+
+
+def rights_differ(one: Principal, other: Principal) -> bool:
+    """Say whether what the two may do differs."""
+    return (one.login, one.roles, one.customer, one.regions, one.clearance) != (
+        other.login,
+        other.roles,
+        other.customer,
+        other.regions,
+        other.clearance,
+    )
