@@ -41,6 +41,8 @@ class Part(enum.Enum):
 
     CUSTOMER = "customer"
     ENGINEER = "engineer"
+    STAFF = "staff"
+    """Operators, auditors: they run the house and see no case's files."""
 
 
 _LOOK = frozenset({Action.LIST, Action.READ})
@@ -48,6 +50,7 @@ _FILL = _LOOK | {Action.WRITE, Action.MKDIR, Action.RENAME, Action.REMOVE}
 RIGHTS: Mapping[Part, Mapping[Area, frozenset[Action]]] = {
     Part.CUSTOMER: {Area.ROOT: _LOOK, Area.UPLOAD: _FILL, Area.DOWNLOAD: _LOOK, Area.META: _LOOK},
     Part.ENGINEER: {Area.ROOT: _LOOK, Area.UPLOAD: _LOOK, Area.DOWNLOAD: _FILL, Area.META: _LOOK},
+    Part.STAFF: {area: frozenset() for area in Area},
 }
 """Who may do what where. Removing is narrowed further by `may_remove`."""
 
@@ -199,6 +202,7 @@ def may_enter(reader: Reader, case: CaseFacts, residency: Residency, now: dateti
     checks: Sequence[tuple[bool, str]] = (
         (not reader.active, "the principal is not active"),
         (reader.expires is not None and reader.expires <= now, "the principal has expired"),
+        (reader.part is Part.STAFF, "the role sees no case"),
         (not case.open, "the case is closed"),
         (
             reader.part is Part.CUSTOMER and reader.customer != case.customer,

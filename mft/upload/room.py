@@ -71,6 +71,17 @@ def check_space(watermark: FreeSpace, directories: Sequence[Path]) -> None:
             raise QuotaExceededError("the server is short of space and takes no new uploads; try again later")
 
 
+def quota_used(connection: Connection, case_id: int) -> int:
+    """Add up what a case holds and what uploads under way have reserved, in bytes."""
+    kept = select(func.coalesce(func.sum(UPLOADS.c.size), 0)).where(
+        UPLOADS.c.case_id == case_id, UPLOADS.c.state.in_(list(WHOLE))
+    )
+    under_way = select(func.coalesce(func.sum(UPLOADS.c.reserved), 0)).where(
+        UPLOADS.c.case_id == case_id, UPLOADS.c.state.in_(list(PARTIAL))
+    )
+    return int(connection.execute(kept).scalar_one()) + int(connection.execute(under_way).scalar_one())
+
+
 def reserve_quota(connection: Connection, case_id: int, quota: int | None, amount: int) -> None:
     """Check, in the transaction that reserves it, that *amount* more bytes fit the case's *quota*.
 
@@ -79,13 +90,7 @@ def reserve_quota(connection: Connection, case_id: int, quota: int | None, amoun
     """
     if quota is None:
         return
-    kept = select(func.coalesce(func.sum(UPLOADS.c.size), 0)).where(
-        UPLOADS.c.case_id == case_id, UPLOADS.c.state.in_(list(WHOLE))
-    )
-    under_way = select(func.coalesce(func.sum(UPLOADS.c.reserved), 0)).where(
-        UPLOADS.c.case_id == case_id, UPLOADS.c.state.in_(list(PARTIAL))
-    )
-    used = int(connection.execute(kept).scalar_one()) + int(connection.execute(under_way).scalar_one())
+    used = quota_used(connection, case_id)
     if used + amount > quota:
         raise QuotaExceededError(f"the case may hold {quota} bytes, and {max(0, quota - used)} are left")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import os
 import secrets
 import threading
 import time
@@ -23,7 +24,7 @@ from mft.catalog.states import PARTIAL, StateError, UploadState, move_upload
 from mft.faults import translated
 from mft.upload.handle import UploadHandle
 from mft.upload.place import find_node, make_node
-from mft.upload.room import FIRST_SLAB, check_space, raise_reservation, reserve_quota
+from mft.upload.room import FIRST_SLAB, check_space, quota_used, raise_reservation, reserve_quota
 from protocols.errors import (
     AlreadyExistsError,
     LockedError,
@@ -31,7 +32,7 @@ from protocols.errors import (
     QuotaExceededError,
     RejectedError,
 )
-from protocols.filesystem import Receipt, WriteMode
+from protocols.filesystem import Receipt, SpaceReport, WriteMode
 from storage.errors import LandingBusyError, LandingNotFoundError, StorageError
 from storage.keys.envelope import Envelope, Region
 
@@ -368,6 +369,22 @@ class Uploads:
             handle = self._open.get(upload_id)
         if handle is not None and handle.epoch < epoch:
             handle.lose()
+
+    def wake(self) -> None:
+        """Tell intake that there may be something to do."""
+        self._landed()
+
+    def space(self, tree: CaseTree, region: str) -> SpaceReport:
+        """Say how much room there is for more uploads to a case: its quota's, or the landing zone's."""
+        state = os.statvfs(self._zones[region].directory)
+        total, free = state.f_blocks * state.f_frsize, state.f_bavail * state.f_frsize
+        free = max(0, free - self._settings.free_space.needed(total))
+        quota = self._settings.case_quota
+        if quota is not None:
+            with self._database.read() as connection:
+                free = min(free, max(0, quota - quota_used(connection, tree.id)))
+            total = quota
+        return SpaceReport(total=total, free=free)
 
     def forget(self, handle: UploadHandle) -> None:
         """A handle has let go of its log: give its room back."""

@@ -1,0 +1,72 @@
+"""Stored objects, read from the nearest region that may and does hold them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import select
+
+from mft.catalog.model import REPLICAS
+from protocols.errors import UnavailableError
+from storage.encrypted import EncryptedStore
+from storage.keys.envelope import Region
+from storage.regional import Placement, RegionalStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mft.catalog.database import Database
+    from mft.policy import Residency, ResidencyRules
+    from storage.encrypted import SealedReader
+    from storage.keys.service import KeyService
+    from storage.store import ObjectKey, ObjectStore
+
+
+class OpenedObject(NamedTuple):
+    """A reader of plaintext, and the region that it reads from first."""
+
+    reader: SealedReader
+    region: str
+
+
+class Objects:
+    """The sealed stores of every region, built for each case as its residency says."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        keys: KeyService,
+        stores: Mapping[str, ObjectStore],
+        rules: ResidencyRules,
+    ) -> None:
+        """Read from and write to *stores* (by region)."""
+        self._database = database
+        self._keys = keys
+        self._stores = {Region(name): store for name, store in stores.items()}
+        self._rules = rules
+
+    def store(self, residency: Residency, read_order: tuple[str, ...] | None = None) -> EncryptedStore:
+        """Return the store of a case: its home, its copies, and the order in which they are read."""
+        placement = Placement(
+            home=Region(residency.home),
+            copies=tuple(Region(region) for region in residency.copies),
+            read_order=tuple(Region(region) for region in read_order or residency.regions),
+        )
+        return EncryptedStore(self._keys, RegionalStore(self._stores, placement))
+
+    def open(self, key: ObjectKey, residency: Residency, listener: str) -> OpenedObject:
+        """Open an object for a session that came in by *listener*'s region.
+
+        Raises:
+            UnavailableError: no region that may be read holds a verified copy.
+        """
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(REPLICAS.c.region).where(REPLICAS.c.object_key == key, REPLICAS.c.state == "present")
+            )
+            present = {row.region for row in rows}
+        order = tuple(region for region in self._rules.read_order(residency, listener) if region in present)
+        if not order:
+            raise UnavailableError("no copy of it can be read just now; try again in a moment")
+        return OpenedObject(reader=self.store(residency, order).open(key), region=order[0])
