@@ -1,0 +1,298 @@
+"""Objects as the application sees them: plaintext in, plaintext out, and only ciphertext below.
+
+An object is its *body*, the same in every region, and a *slot* in each region that holds it. The slot is what makes an
+object of it: put writes the body first and the slot last, delete removes slots first and bodies last. A crash in
+between leaves a body without a slot, which nobody can open, no rebuilt catalog lists, and a check of the store finds by
+its name; never a slot without its body. The catalog calls an object stored only after `put` has returned.
+
+Each attempt to store something takes a fresh object key (`new_object_key`): what an attempt that died has left is then
+in nobody's way, and no two attempts can mix a body of one key with a slot of another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from storage.body import HEADER_BYTES, BodyInfo, BodyReader, SealedBody, parse_header
+from storage.errors import (
+    KeyUnavailableError,
+    NoReplicaError,
+    ObjectNotFoundError,
+    RegionNotAllowedError,
+    StorageError,
+    StoreUnavailableError,
+    WrongObjectError,
+)
+from storage.slot import MAX_SLOT_BYTES, Manifest, Slot, seal_manifest
+from storage.store import body_name, slot_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from storage.keys.envelope import Envelope, Region
+    from storage.keys.service import KeyService
+    from storage.regional import RegionalReader, RegionalStore
+    from storage.store import Chunk, ObjectKey, StoredObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedObject:
+    """What `put` made, for the catalog to keep."""
+
+    object_key: ObjectKey
+    region: Region
+    body: BodyInfo
+    envelope: Envelope
+
+
+class SealedReader:
+    """An open object: plaintext at any offset. Safe to call from several threads."""
+
+    def __init__(self, body: BodyReader, source: RegionalReader, manifest: Manifest) -> None:
+        """Read *body*, which lies in *source*."""
+        self._body = body
+        self._source = source
+        self.manifest = manifest
+
+    @property
+    def size(self) -> int:
+        """Plaintext bytes, as the slot says and the body's length proves."""
+        return self._body.size
+
+    @property
+    def region(self) -> Region:
+        """Where it is read from now."""
+        return self._source.region
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to *length* plaintext bytes at *offset*; fewer only at the end, none past it.
+
+        Raises:
+            TamperedError: the body was altered; the subclass names how.
+            NoReplicaError: no allowed region answers any more.
+        """
+        return self._body.read(offset, length)
+
+    def close(self) -> None:
+        """Let go of it. Never raises; a second call does nothing."""
+        self._body.close()
+
+
+class EncryptedStore:
+    """Sealed objects over the stores of a placement."""
+
+    def __init__(self, keys: KeyService, regional: RegionalStore) -> None:
+        """Ask *keys* for the key of one object at a time; put what is sealed into *regional*."""
+        self._keys = keys
+        self._regional = regional
+
+    def put(
+        self,
+        object_key: ObjectKey,
+        scope: str,
+        scope_key: bytes,
+        chunks: Iterable[Chunk],
+        facts: Mapping[str, object],
+    ) -> SealedObject:
+        """Seal *chunks* into a new object at home, and return when body and slot are durable.
+
+        Args:
+            object_key: fresh; one that has been tried before is refused.
+            scope: what its key is shredded with, such as `case:<id>`.
+            scope_key: the scope's key, wrapped for the home region.
+            chunks: the plaintext.
+            facts: what the slot's manifest tells beside size and digest; JSON.
+
+        Raises:
+            ObjectExistsError: there is a body of that key.
+            AlteredKeyError, KeyUnavailableError: as the key service says.
+            OutOfSpaceError, StoreUnavailableError: as the home store says.
+        """
+        home = self._regional.placement.home
+        data_key, envelope = self._keys.new_key(home, scope, scope_key, object_key)
+        body = SealedBody(chunks, data_key, object_key)
+        self._regional.put(body_name(object_key), body)
+        sealed = seal_manifest(data_key, object_key, Manifest(body=body.info, facts=facts))
+        self._publish(Slot(envelope=envelope, sealed_manifest=sealed))
+        return SealedObject(object_key=object_key, region=home, body=body.info, envelope=envelope)
+
+    def put_sealed(
+        self, object_key: ObjectKey, ciphertext: Iterable[Chunk], envelope: Envelope, sealed_manifest: bytes
+    ) -> StoredObject:
+        """Store a body that was sealed elsewhere, with its manifest, at home.
+
+        Args:
+            object_key: fresh.
+            ciphertext: the body, as a `BodyWriter` made it. Its header is checked here, the rest by whoever reads it.
+            envelope: of the data key that the body was sealed under, for the home region.
+            sealed_manifest: from `seal_manifest`.
+
+        Raises:
+            WrongObjectError: envelope or header belong to something else; nothing is stored.
+            TamperedError: what comes is no body.
+        """
+        home = self._regional.placement.home
+        if (envelope.subject, envelope.region) != (object_key, home):
+            raise WrongObjectError(
+                f"the envelope is of {envelope.subject} in {envelope.region!r}, not of {object_key} in {home!r}"
+            )
+        stored = self._regional.put(body_name(object_key), _checked(ciphertext, object_key))
+        self._publish(Slot(envelope=envelope, sealed_manifest=sealed_manifest))
+        return stored
+
+    def open(self, object_key: ObjectKey) -> SealedReader:
+        """Open an object in the nearest region that may be read from and answers.
+
+        Raises:
+            ObjectNotFoundError: no region that may be read from has it.
+            NoReplicaError: none answers that has it, or has it whole; a later try may succeed.
+            TamperedError: slot or body were altered; the subclass names how.
+            KeyUnavailableError: no key of a region that holds it is here.
+        """
+        slot, data_key = self._open_slot(object_key)
+        manifest = slot.open_manifest(data_key)
+        source = self._regional.open(body_name(object_key))
+        try:
+            body = BodyReader(source, data_key, object_key, stored_size=manifest.body.stored_size)
+        except BaseException:
+            source.close()
+            raise
+        return SealedReader(body, source, manifest)
+
+    def slot(self, object_key: ObjectKey, region: Region | None = None) -> Slot:
+        """Read the slot of an object in *region*, or in the nearest region that has one. Needs no key.
+
+        Raises:
+            ObjectNotFoundError, NoReplicaError: as `open` says.
+            AlteredSlotError, WrongObjectError: it is not what was written for that object and region.
+        """
+        return next(self._slots(object_key, region))
+
+    def _open_slot(self, object_key: ObjectKey, region: Region | None = None) -> tuple[Slot, bytes]:
+        """Return the nearest slot whose key can be opened here, and that key: a node holds the keys it serves only."""
+        missing: KeyUnavailableError | None = None
+        slots = self._slots(object_key, region)
+        while True:
+            try:
+                slot = next(slots)
+                return slot, self._keys.open_key(slot.envelope)
+            except KeyUnavailableError as error:
+                missing = missing or error
+            except (ObjectNotFoundError, NoReplicaError):
+                if missing is not None:
+                    raise missing from None
+                raise
+
+    def _slots(self, object_key: ObjectKey, region: Region | None) -> Iterator[Slot]:
+        """Yield the slots of an object, nearest first, and end in the error that says why there are no more."""
+        regions = self._regional.placement.read_order if region is None else (region,)
+        silent = []
+        for candidate in regions:
+            try:
+                reader = self._regional.open_in(candidate, slot_name(object_key))
+                try:
+                    data = reader.read(0, min(reader.size, MAX_SLOT_BYTES))
+                finally:
+                    reader.close()
+            except ObjectNotFoundError:
+                continue
+            except StoreUnavailableError:
+                silent.append(candidate)
+                continue
+            yield Slot.parse(data, object_key=object_key, region=candidate)
+        if silent:
+            raise NoReplicaError(f"the slot of {object_key}: {', '.join(silent)} do not answer")
+        raise ObjectNotFoundError(f"{object_key} is in no region that may be read from")
+
+    def manifest(self, object_key: ObjectKey, region: Region | None = None) -> Manifest:
+        """Say what an object is, from its slot."""
+        slot, data_key = self._open_slot(object_key, region)
+        return slot.open_manifest(data_key)
+
+    def stat(self, object_key: ObjectKey, region: Region | None = None) -> StoredObject:
+        """Describe an object's body as stored, in *region* or in the nearest region that has it. Needs no key."""
+        return self._regional.stat(body_name(object_key), region=region)
+
+    def slots(self, region: Region) -> Iterator[StoredObject]:
+        """Yield the slot files of one region: what a catalog is rebuilt from."""
+        return self._regional.list(region, "slots/")
+
+    def delete(self, object_key: ObjectKey, regions: Iterable[Region] | None = None) -> None:
+        """Delete an object in *regions*, or in all of the placement: slots first. Doing it again does no harm."""
+        where = self._regional.placement.regions if regions is None else tuple(regions)
+        self._regional.delete(slot_name(object_key), where)
+        self._regional.delete(body_name(object_key), where)
+
+    def copy(
+        self, object_key: ObjectKey, target: Region, scope: str, scope_key: bytes, *, source: Region | None = None
+    ) -> Envelope:
+        """Copy an object to *target*: the body as it is, then a slot whose key is wrapped for that region.
+
+        Doing it again does no harm: what is there is verified, and the slot is kept.
+
+        Args:
+            object_key: what to copy.
+            target: a region of the placement.
+            scope: the scope there.
+            scope_key: its key, wrapped for *target*.
+            source: where to copy from; home unless said.
+
+        Raises:
+            RegionNotAllowedError: the placement does not name *target* or *source*; nothing was touched.
+            DifferingCopyError: *target* did not read back what was written, or holds something else.
+        """
+        placement = self._regional.placement
+        start = placement.home if source is None else source
+        for region in (start, target):
+            if region not in placement.regions:
+                raise RegionNotAllowedError(f"{region!r} is not among {placement.regions}")
+        slot = self.slot(object_key, start)
+        self._regional.copy(body_name(object_key), start, target)
+        try:
+            return self.slot(object_key, target).envelope
+        except ObjectNotFoundError:
+            envelope = self._keys.move_key(slot.envelope, target, scope, scope_key)
+            self._put_slot(Slot(envelope=envelope, sealed_manifest=slot.sealed_manifest))
+            return envelope
+
+    def replace_envelope(self, object_key: ObjectKey, envelope: Envelope) -> None:
+        """Rewrite the slot of the envelope's region with *envelope*, atomically: rotation, or another scope.
+
+        The caller made *envelope* from the present one by `KeyService.move_key`.
+
+        Raises:
+            WrongObjectError: *envelope* is of something else.
+        """
+        slot = self.slot(object_key, envelope.region)
+        if envelope.subject != object_key:
+            raise WrongObjectError(f"the envelope is of {envelope.subject}, not of {object_key}")
+        self._put_slot(Slot(envelope=envelope, sealed_manifest=slot.sealed_manifest), replace=True)
+
+    def _publish(self, slot: Slot) -> None:
+        """Put the slot of a body that has just been stored; without it the body goes again, as far as that can be."""
+        try:
+            self._put_slot(slot)
+        except StorageError:
+            # Whether the slot is there may not be known: `delete` takes it first, and the body only if that worked.
+            with contextlib.suppress(StorageError):
+                self.delete(slot.object_key, (slot.envelope.region,))
+            raise
+
+    def _put_slot(self, slot: Slot, *, replace: bool = False) -> None:
+        region, name = slot.envelope.region, slot_name(slot.object_key)
+        self._regional.put(name, [slot.serialise()], region=region, replace=replace)
+
+
+def _checked(ciphertext: Iterable[Chunk], object_key: ObjectKey) -> Iterator[Chunk]:
+    """Pass *ciphertext* on, once its header proves to be that of *object_key*."""
+    begun = b""
+    pieces = iter(ciphertext)
+    for piece in pieces:
+        begun += bytes(piece)
+        if len(begun) >= HEADER_BYTES:
+            break
+    parse_header(begun, object_key)
+    yield begun
+    yield from pieces

@@ -1,0 +1,263 @@
+"""One object in several regions: put at home, copied where the placement allows, read from the nearest that answers.
+
+Nothing here touches a region that the placement does not name. It knows no key: what it moves is ciphertext.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from storage.errors import (
+    DifferingCopyError,
+    NoReplicaError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    RegionNotAllowedError,
+    StorageError,
+    StoreUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from storage.keys.envelope import Region
+    from storage.store import Chunk, ObjectReader, ObjectStore, StoredObject
+
+_log = logging.getLogger(__name__)
+_COPY_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where one object may be, as policy decided."""
+
+    home: Region
+    copies: tuple[Region, ...] = ()
+    """Other regions that may hold it."""
+    read_order: tuple[Region, ...] = ()
+    """Regions that this reader may read from, nearest first; empty: it may read nowhere."""
+
+    def __post_init__(self) -> None:
+        """Refuse a placement that contradicts itself."""
+        for name, regions in (("copies", self.copies), ("read order", self.read_order)):
+            if len(set(regions)) != len(regions):
+                raise ValueError(f"a region stands twice in the {name}: {regions}")
+        if self.home in self.copies:
+            raise ValueError(f"{self.home!r} is home and copy at once")
+        if not set(self.read_order) <= set(self.regions):
+            raise ValueError(f"the read order {self.read_order} leaves the placement {self.regions}")
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """All regions that may hold it, home first."""
+        return (self.home, *self.copies)
+
+
+class RegionalReader:
+    """An open object that goes on in the next allowed region when the one it reads from fails."""
+
+    def __init__(self, name: str, candidates: Iterator[tuple[Region, ObjectReader]]) -> None:
+        """Read from the first of *candidates*, each opened when it is asked for.
+
+        Raises:
+            ObjectNotFoundError, NoReplicaError: there is no first one.
+        """
+        self._name = name
+        self._candidates = candidates
+        self._lock = threading.Lock()
+        self._region, self._reader = next(candidates)
+        self._size = self._reader.size
+        self._closed = False
+
+    @property
+    def region(self) -> Region:
+        """Where it reads from now."""
+        return self._region
+
+    @property
+    def size(self) -> int:
+        """Bytes as stored, the same in every region."""
+        return self._size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to *length* bytes at *offset*, from whichever region still answers.
+
+        Raises:
+            NoReplicaError: none does any more.
+        """
+        while True:
+            region, reader = self._region, self._reader
+            try:
+                return reader.read(offset, length)
+            except (StoreUnavailableError, ObjectNotFoundError, OSError) as error:
+                self._fail_over(region, reader, error)
+
+    def close(self) -> None:
+        """Let go of it. Never raises; a second call does nothing."""
+        with self._lock:
+            self._closed = True
+            self._reader.close()
+
+    def _fail_over(self, region: Region, failed: ObjectReader, error: Exception) -> None:
+        with self._lock:
+            if self._closed:
+                raise error
+            if self._reader is not failed:
+                return  # another thread was faster
+            _log.warning("replica_failed region=%s object=%s error=%s", region, self._name, type(error).__name__)
+            for next_region, reader in self._candidates:
+                if reader.size != self._size:
+                    reader.close()
+                    continue
+                failed.close()
+                self._region, self._reader = next_region, reader
+                return
+            raise NoReplicaError(f"{self._name}: no allowed region is left to read from") from error
+
+
+class RegionalStore:
+    """The stores of several regions, seen through one placement. Made for each call; holds nothing open."""
+
+    def __init__(self, stores: Mapping[Region, ObjectStore], placement: Placement) -> None:
+        """Use *stores* as far as *placement* allows; regions of it that *stores* lacks are unavailable here."""
+        self._stores = stores
+        self.placement = placement
+
+    def put(
+        self, name: str, chunks: Iterable[Chunk], *, region: Region | None = None, replace: bool = False
+    ) -> StoredObject:
+        """Store an object at home, or in the *region* of the placement that is named.
+
+        Raises:
+            RegionNotAllowedError: the placement does not name *region*.
+            ObjectExistsError, OutOfSpaceError, StoreUnavailableError: as the store of that region says.
+        """
+        return self._store(region or self.placement.home).put(name, chunks, replace=replace)
+
+    def open(self, name: str) -> RegionalReader:
+        """Open an object in the first region of the read order that has it and answers.
+
+        Raises:
+            ObjectNotFoundError: every region of the read order answers, and none has it.
+            NoReplicaError: none that answers has it, and at least one does not answer.
+        """
+        return RegionalReader(name, self._open_each(name))
+
+    def open_in(self, region: Region, name: str) -> ObjectReader:
+        """Open an object in that region alone."""
+        return self._store(region).open(name)
+
+    def stat(self, name: str, *, region: Region | None = None) -> StoredObject:
+        """Describe an object as the nearest region that has it does, or as *region* does."""
+        if region is not None:
+            return self._store(region).stat(name)
+        reader = self.open(name)
+        try:
+            return self._store(reader.region).stat(name)
+        finally:
+            reader.close()
+
+    def list(self, region: Region, prefix: str = "") -> Iterator[StoredObject]:
+        """Yield the objects of one region, in order of their names."""
+        return self._store(region).list(prefix)
+
+    def delete(self, name: str, regions: Iterable[Region] | None = None) -> None:
+        """Delete an object in *regions*, or in all of the placement; where it is not, nothing happens.
+
+        Every region is tried, also when one fails; then the first failure is raised.
+        """
+        stores = [self._store(region) for region in (self.placement.regions if regions is None else regions)]
+        failures = []
+        for store in stores:
+            try:
+                store.delete(name)
+            except StorageError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def copy(self, name: str, source: Region, target: Region) -> StoredObject:
+        """Copy an object's bytes as they are, and read them back before it counts.
+
+        A copy that is there already is compared and left as it is. Doing it again does no harm.
+
+        Raises:
+            RegionNotAllowedError: the placement does not name one of them.
+            ObjectNotFoundError: *source* has no such object.
+            DifferingCopyError: *target* holds something else under that name, or did not read back what was written
+                (then it was deleted there).
+        """
+        from_store, to_store = self._store(source), self._store(target)
+        reader = from_store.open(name)
+        try:
+            digest = hashlib.sha256()
+            try:
+                copied = to_store.put(name, _read_all(reader, digest))
+                written = True
+            except ObjectExistsError:
+                copied, written = to_store.stat(name), False
+                digest = _digest_of(reader)
+        finally:
+            reader.close()
+        if _digest_in(to_store, name).digest() == digest.digest():
+            return copied
+        if written:
+            with contextlib.suppress(StorageError):
+                to_store.delete(name)
+        raise DifferingCopyError(f"{name} in {target!r} is not what {source!r} holds")
+
+    def _store(self, region: Region) -> ObjectStore:
+        if region not in self.placement.regions:
+            raise RegionNotAllowedError(f"{region!r} is not among {self.placement.regions}")
+        try:
+            return self._stores[region]
+        except KeyError:
+            raise StoreUnavailableError(f"this node has no way to the store of {region!r}") from None
+
+    def _open_each(self, name: str) -> Iterator[tuple[Region, ObjectReader]]:
+        """Yield a reader for each region that has it; raise only if there was none at all."""
+        unavailable: list[str] = []
+        found = False
+        for region in self.placement.read_order:
+            try:
+                reader = self._store(region).open(name)
+            except ObjectNotFoundError:
+                continue
+            except (StoreUnavailableError, OSError) as error:
+                _log.warning("replica_failed region=%s object=%s error=%s", region, name, type(error).__name__)
+                unavailable.append(region)
+                continue
+            found = True
+            yield region, reader
+        if found:
+            return
+        if unavailable:
+            raise NoReplicaError(f"{name}: {', '.join(unavailable)} do not answer")
+        raise ObjectNotFoundError(f"{name} is in no region that may be read from")
+
+
+def _read_all(reader: ObjectReader, digest: hashlib._Hash) -> Iterator[bytes]:
+    for offset in range(0, reader.size, _COPY_BYTES):
+        data = reader.read(offset, _COPY_BYTES)
+        digest.update(data)
+        yield data
+
+
+def _digest_of(reader: ObjectReader) -> hashlib._Hash:
+    digest = hashlib.sha256()
+    for _ in _read_all(reader, digest):
+        pass
+    return digest
+
+
+def _digest_in(store: ObjectStore, name: str) -> hashlib._Hash:
+    reader = store.open(name)
+    try:
+        return _digest_of(reader)
+    finally:
+        reader.close()
