@@ -55,11 +55,13 @@ class Connection(web.RequestHandler):
         self._settings = settings
         self._headers = headers
         self._body: StreamReader | None = None
-        self._head_timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        """Cuts the connection: while a head is coming, and once it is being closed."""
+        self._wire: asyncio.Transport | None = None
+        """aiohttp forgets its transport when it begins to close it; it may still have to be cut."""
         self._sessions: dict[bytes, Session] = {}
         self._sessions_lock = threading.Lock()
         self._ended = False
-        self._made = False
 
     @property
     def peer(self) -> str:
@@ -71,30 +73,38 @@ class Connection(web.RequestHandler):
     @property
     def in_handshake(self) -> bool:
         """Whether TLS is not yet agreed on."""
-        return not self._made
+        return self._wire is None and not self.lost.is_set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a request."""
-        self._made = True
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 -- tells mypy what TLS over TCP always gives
+        self._wire = transport
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Wake whoever waits for the end."""
         super().connection_lost(exc)
-        self._stop_head_timer()
+        self._stop_timer()
+        self._wire = None
         self.lost.set()
+
+    def force_close(self) -> None:
+        """Close; cut it if the client does not answer the TLS farewell in time."""
+        super().force_close()
+        if self._wire is not None:
+            self._start_timer(self._settings.linger)
 
     def data_received(self, data: bytes) -> None:
         """Pass *data* to the parser; start the clock of a head, and tell a body that its framing is broken."""
         super().data_received(data)
         if not self.idle.is_set():
             self._fail_broken_body()
-        elif data and self._head_timer is None and not self.lost.is_set():
-            self._head_timer = asyncio.get_running_loop().call_later(self._settings.head_timeout, self.abort)
+        elif data and self._timer is None and self._wire is not None:
+            self._start_timer(self._settings.head_timeout)
 
     def begin(self, body: StreamReader) -> None:
         """Note that a handler has taken a request."""
-        self._stop_head_timer()
+        self._stop_timer()
         self._body = body
         self.idle.clear()
 
@@ -105,10 +115,9 @@ class Connection(web.RequestHandler):
 
     def abort(self) -> None:
         """Cut the connection at once; a client can tell it from an end."""
-        self._stop_head_timer()
-        transport = self.transport
-        if transport is not None:
-            transport.abort()
+        self._stop_timer()
+        if self._wire is not None:
+            self._wire.abort()
 
     def session(self, mark: bytes) -> Session | None:
         """Return this connection's session of the credential that *mark* stands for."""
@@ -175,10 +184,14 @@ class Connection(web.RequestHandler):
                 "http.failed: %s", args[0] if args else "", exc_info=error if isinstance(error, Exception) else None
             )
 
-    def _stop_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def _start_timer(self, seconds: float) -> None:
+        self._stop_timer()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self.abort)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _fail_broken_body(self) -> None:
         """Wake the reader of a body whose framing broke.

@@ -51,9 +51,7 @@ def make_certificate(directory: Path) -> tuple[Path, Path]:
     paths = directory / "cert.pem", directory / "key.pem"
     paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     paths[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return paths
 
@@ -86,8 +84,12 @@ class Wire:
         if receive_buffer is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         raw.settimeout(20)
-        raw.connect(("127.0.0.1", port))
-        self.tls = context.wrap_socket(raw)
+        try:
+            raw.connect(("127.0.0.1", port))
+            self.tls = context.wrap_socket(raw)
+        except OSError:
+            raw.close()
+            raise
         self._buffer = b""
 
     def __enter__(self) -> Wire:
@@ -109,7 +111,16 @@ class Wire:
         authorization: str | None = BASIC,
     ) -> Answer:
         """Send a whole request and read its answer."""
-        self.send(head(method, target, headers, authorization=authorization, length=len(body) if body or method == "PUT" else None) + body)
+        self.send(
+            head(
+                method,
+                target,
+                headers,
+                authorization=authorization,
+                length=len(body) if body or method == "PUT" else None,
+            )
+            + body
+        )
         return self.answer(method)
 
     def answer(self, method: str = "GET") -> Answer:
@@ -227,7 +238,9 @@ class House:
         """Open a connection."""
         return Wire(self.port, **options)
 
-    def ask(self, method: str, target: str, headers: dict[str, str] | None = None, body: bytes = b"", **options: Any) -> Answer:
+    def ask(
+        self, method: str, target: str, headers: dict[str, str] | None = None, body: bytes = b"", **options: Any
+    ) -> Answer:
         """Ask on a connection of its own."""
         with self.wire() as wire:
             return wire.ask(method, target, headers, body, **options)

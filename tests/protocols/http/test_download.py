@@ -59,7 +59,11 @@ def test_head_describes_and_sends_nothing(stored: House) -> None:
     stored.tree.before = lambda operation, _path: opened.append(operation)
     with stored.wire() as wire:
         answer = wire.ask("HEAD", FILE, {"Range": "bytes=0-9"})
-        assert (answer.status, answer.headers["content-length"], answer.headers["etag"]) == (200, str(len(CONTENT)), ETAG)
+        assert (answer.status, answer.headers["content-length"], answer.headers["etag"]) == (
+            200,
+            str(len(CONTENT)),
+            ETAG,
+        )
         assert wire.silent()
     assert opened == ["stat"]
 
@@ -84,7 +88,8 @@ def test_get_of_a_range_gives_just_that(stored: House, wanted: str, first: int, 
 
 
 @pytest.mark.parametrize(
-    "wanted", ["bytes=0-1,5-6", "bytes=5-2", "bytes=a-b", "lines=0-1", "bytes=-", "bytes 0-1", "bytes=" + "9" * 40 + "-"]
+    "wanted",
+    ["bytes=0-1,5-6", "bytes=5-2", "bytes=a-b", "lines=0-1", "bytes=-", "bytes 0-1", "bytes=" + "9" * 40 + "-"],
 )
 def test_get_of_a_range_that_is_not_served_gives_the_whole(stored: House, wanted: str) -> None:
     """Several ranges and malformed ones are ignored, as the standard allows."""
@@ -197,7 +202,8 @@ def test_an_error_before_the_first_byte_is_an_answer(stored: House) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(PermissionDeniedError("no"), 403), (LockedError("busy"), 423), (UnavailableError("down"), 503)]
+    ("error", "status"),
+    [(PermissionDeniedError("no"), 403), (LockedError("busy"), 423), (UnavailableError("down"), 503)],
 )
 def test_errors_of_the_filesystem_have_their_statuses(stored: House, error: Exception, status: int) -> None:
     """The table of the design holds, and the text reaches the client."""
@@ -263,7 +269,10 @@ def test_listing_of_what_is_not_there_is_404(house: House) -> None:
     ("name", "header"),
     [
         ("a b.txt", 'attachment; filename="a b.txt"'),
-        ('x"; filename=evil.exe', "attachment; filename=\"x__ filename=evil.exe\"; filename*=UTF-8''x%22%3B%20filename%3Devil.exe"),
+        (
+            'x"; filename=evil.exe',
+            "attachment; filename=\"x__ filename=evil.exe\"; filename*=UTF-8''x%22%3B%20filename%3Devil.exe",
+        ),
         ("größe.log", "attachment; filename=\"gr__e.log\"; filename*=UTF-8''gr%C3%B6%C3%9Fe.log"),
         ("a\r\nX: y", "attachment; filename=\"a__X_ y\"; filename*=UTF-8''a%0D%0AX%3A%20y"),
         ("50%.txt", "attachment; filename=\"50_.txt\"; filename*=UTF-8''50%25.txt"),
@@ -276,7 +285,15 @@ def test_content_disposition_cannot_be_broken_out_of(name: str, header: str) -> 
 
 def test_names_of_all_kinds_come_back_as_they_were(house: House) -> None:
     """What a name means in a URL, in JSON and in a header does not change it."""
-    names = ["größe ☃.log", "a+b c%20d.txt", "<img src=x onerror=alert(1)>", "quote\"'`", "semi;colon&amp=1", "-rf", "..."]
+    names = [
+        "größe ☃.log",
+        "a+b c%20d.txt",
+        "<img src=x onerror=alert(1)>",
+        "quote\"'`",
+        "semi;colon&amp=1",
+        "-rf",
+        "...",
+    ]
     for name in names:
         quoted = "".join(f"%{byte:02x}" for byte in name.encode())
         assert house.ask("PUT", f"{UPLOADS}/{quoted}", body=name.encode()).status == 201
