@@ -159,7 +159,7 @@ def _lookup(config: Config) -> Iterator[Finding]:
     lookup = config.lookup
     if lookup.type == "static":
         if lookup.table is None:
-            yield Finding(("lookup", "table"), "is missing; expected a path or a map (lookup.type is static)")
+            yield Finding(("lookup", "table"), "a path or a map (lookup.type is static)", "nothing")
         return
     if (lookup.secret is None) == (lookup.secret_file is None):
         found = "neither" if lookup.secret is None else "both"

@@ -48,13 +48,16 @@ class Decoder:
         self._base = base
         self._environment = environment
 
-    def fault(self, path: KeyPath, expected: str, *, found: str = "", nearest: str = "") -> _WrongError:
+    def fault(
+        self, path: KeyPath, expected: str, *, problem: str = "", found: str = "", nearest: str = ""
+    ) -> _WrongError:
         """Note a fault at *path* and return what may be raised for it."""
         self.faults.append(
             Fault(
                 file=self._document.file,
                 path=path_text(path),
                 expected=expected,
+                problem=problem,
                 found=found,
                 nearest=nearest,
                 line=self._document.lines.get(path),
@@ -78,7 +81,7 @@ class Decoder:
             if name not in value:
                 if _required(field):
                     lacking = True
-                    self.fault((*path, name), f"is missing; expected {expectation(kind)}")
+                    self.fault((*path, name), expectation(kind), problem="is missing")
                 continue
             try:
                 arguments[name] = self.value(kind, value[name], (*path, name))
@@ -139,7 +142,7 @@ class Decoder:
             return self._convert(kind, resolved)
         except ValueError:
             found = "a value that is not shown" if secret else describe(value)
-            raise self.fault(path, f"expected {expectation(kind)}", found=found) from None
+            raise self.fault(path, expectation(kind), found=found) from None
 
     def _convert(self, kind: object, value: object) -> object:
         unit = next((note for note in getattr(kind, "__metadata__", ()) if isinstance(note, Unit)), None)
@@ -166,9 +169,9 @@ class Decoder:
             if name is None:
                 return "${"
             if not _VARIABLE.fullmatch(name):
-                raise self.fault(path, "expected ${NAME}, the name of an environment variable", found=f"${{{name}}}")
+                raise self.fault(path, "${NAME}, the name of an environment variable", found=f"${{{name}}}")
             if name not in self._environment:
-                raise self.fault(path, f"expected the environment variable {name} to be set")
+                raise self.fault(path, f"the environment variable {name} to be set")
             return self._environment[name]
 
         return _ENVIRONMENT.sub(put_in, text)
@@ -177,7 +180,7 @@ class Decoder:
         """Note an unknown key; one that is not given yet is a likelier meaning than one that is."""
         near = difflib.get_close_matches(key, free, n=1) or difflib.get_close_matches(key, known, n=1)
         nearest = path_text((*path, near[0])) if near else ""
-        self.fault((*path, key), f"is not a key; expected one of {', '.join(sorted(known))}", nearest=nearest)
+        self.fault((*path, key), f"one of {', '.join(sorted(known))}", problem="is not a key", nearest=nearest)
 
 
 def _required(field: dataclasses.Field[typing.Any]) -> bool:

@@ -17,6 +17,8 @@ class Fault:
     path: str
     """The key, as in `regions.eu.store.path` or `listeners[0].port`; empty for the file itself."""
     expected: str
+    problem: str = ""
+    """What is wrong, where that is not plain from what is expected: `is missing`."""
     found: str = ""
     """What stands there instead, as the file has it; never a secret's value."""
     nearest: str = ""
@@ -28,7 +30,8 @@ class Fault:
         """Say it in one line, file and line first, as compilers do."""
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         text = f"{place}: {self.path}: " if self.path else f"{place}: "
-        text += self.expected
+        text += f"{self.problem}; " if self.problem else ""
+        text += f"expected {self.expected}"
         if self.found:
             text += f"; found {self.found}"
         if self.nearest:

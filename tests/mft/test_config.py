@@ -234,7 +234,7 @@ revocation: {bound: 1s}
     def test_missing_key_says_what_is_expected(self):
         """A key without a default that is not there is named."""
         fault = faults(changed(listeners=[{"protocol": "sftp"}]))["listeners[0].port"]
-        assert fault.expected == "is missing; expected a port from 0 to 65535"
+        assert str(fault) == "configuration: listeners[0].port: is missing; expected a port from 0 to 65535"
 
     @pytest.mark.parametrize(
         ("data", "path"),

@@ -1,0 +1,5 @@
+"""`python -m mft` is the command `mft`."""
+
+from mft.cli import main
+
+main()

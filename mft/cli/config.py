@@ -1,0 +1,78 @@
+"""`mft config check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mft.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mft.config import Config, Fault
+
+File = Annotated[Path, typer.Argument(metavar="FILE", envvar="MFT_CONFIG", help="The configuration file.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    group = typer.Typer(help="Check the configuration.", no_args_is_help=True, rich_markup_mode=None)
+    group.command("check")(check)
+    app.add_typer(group, name="config")
+
+
+def check(file: File) -> None:
+    """Say what is wrong with a configuration, all of it, and with the files that it names. Nothing is changed."""
+    from mft.config import ConfigError  # noqa: PLC0415  keeps `mft --help` quick
+
+    config = options.load(file)
+    faults = tuple(_file_faults(config))
+    if faults:
+        raise ConfigError(faults)
+    listeners = ", ".join(
+        f"{listener.protocol} {listener.address}:{listener.port} ({listener.region})" for listener in config.listeners
+    )
+    typer.echo(f"{file}: good")
+    typer.echo(f"  installation  {config.installation}")
+    typer.echo(f"  data          {config.data}")
+    typer.echo(f"  listeners     {listeners}")
+    typer.echo(f"  regions       {', '.join(config.regions)}; home {config.residency.home}")
+    typer.echo(f"  catalog       {config.catalog.path} ({config.catalog.region})")
+    typer.echo(f"  case lookup   {config.lookup.url or config.lookup.type}")
+
+
+def _file_faults(config: Config) -> Iterator[Fault]:
+    """Try what the server will read at start."""
+    from mft.config import ConfigError, load_lookup_secret, load_lookup_table, load_passphrase  # noqa: PLC0415
+
+    for name, region in config.regions.items():
+        try:
+            load_passphrase(region.keyring, name)
+        except ConfigError as error:
+            yield from error.faults
+    try:
+        load_lookup_secret(config.lookup)
+        load_lookup_table(config.lookup)
+    except ConfigError as error:
+        yield from error.faults
+    named = {
+        "lookup.ca_file": config.lookup.ca_file,
+        "https.certificate": config.https.certificate,
+        "https.key": config.https.key,
+    }
+    for key, path in named.items():
+        if path is not None:
+            yield from _unreadable(key, path)
+
+
+def _unreadable(key: str, path: Path) -> Iterator[Fault]:
+    from mft.config import Fault  # noqa: PLC0415  keeps `mft --help` quick
+
+    try:
+        with path.open("rb"):
+            return
+    except OSError as error:
+        yield Fault(file=str(path), path=key, expected="a file that can be read", found=error.strerror or "an error")
