@@ -15,7 +15,8 @@ import asyncssh
 
 from protocols.errors import AuthenticationError, ThrottledError, UnavailableError
 from protocols.session import Origin, PasswordCredential, PublicKeyCredential
-from protocols.sftp.channel import Gate, SftpChannel
+from protocols.sftp.channel import SftpChannel
+from protocols.sftp.connection import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -30,20 +31,6 @@ _MAX_LOGIN = 255
 """Longest login that is looked at, in characters."""
 _CLOSING_SECONDS = 2.0
 """How long a client may take to acknowledge the end of its channels."""
-
-
-class Connection(asyncssh.SSHServerConnection):
-    """An SSH connection that tells whether its socket takes more; asyncssh fills the transport's endless buffer."""
-
-    gate: Gate
-
-    def pause_writing(self) -> None:
-        """Close the gate: the transport's buffer is full."""
-        self.gate.set(is_open=False)
-
-    def resume_writing(self) -> None:
-        """Open the gate."""
-        self.gate.set(is_open=True)
 
 
 class Login(asyncssh.SSHServer):
@@ -69,7 +56,6 @@ class Login(asyncssh.SSHServer):
         self._loop = asyncio.get_running_loop()
         self._conn: Connection
         self._origin: Origin
-        self._gate = Gate()
         self._grant: Grant | None = None
         self._offered: dict[tuple[str, bytes], Grant] = {}
         self._attempts = 0
@@ -89,7 +75,6 @@ class Login(asyncssh.SSHServer):
         if not isinstance(conn, Connection):
             raise TypeError("a Login serves a Connection")
         self._conn = conn
-        conn.gate = self._gate
         peer = conn.get_extra_info("peername")
         self._origin = Origin(protocol="sftp", peer=str(peer[0]) if peer else "", region=self._region)
         waiting = sum(not login.is_open for login in self._registry)
@@ -185,7 +170,7 @@ class Login(asyncssh.SSHServer):
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_RESOURCE_SHORTAGE, "too many channels")
         channel = SftpChannel(
             session,
-            gate=self._gate,
+            connection=self._conn,
             crossing=self._crossing,
             observer=self._observer,
             settings=self._settings,

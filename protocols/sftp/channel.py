@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from protocols.aio import Crossing
     from protocols.session import Session
+    from protocols.sftp.connection import Connection
     from protocols.sftp.settings import SftpObserver, SftpSettings
 
 logger = logging.getLogger("mft.sftp")
@@ -32,21 +33,6 @@ _QUEUE_PACKETS = 1024
 """Number of waiting requests at which the client is held back: small ones cost time, not room."""
 
 
-class Gate:
-    """Whether the connection's socket takes more; asyncssh itself does not look."""
-
-    def __init__(self) -> None:
-        """Begin open."""
-        self.is_open = True
-        self.listeners: set[Callable[[], None]] = set()
-
-    def set(self, *, is_open: bool) -> None:
-        """Open or close it, and tell who waits."""
-        self.is_open = is_open
-        for listener in list(self.listeners):
-            listener()
-
-
 class SftpChannel(asyncssh.SSHServerSession[bytes]):
     """One channel of a logged-in connection; only the `sftp` subsystem may be started in it."""
 
@@ -54,7 +40,7 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         self,
         session: Session,
         *,
-        gate: Gate,
+        connection: Connection,
         crossing: Crossing,
         observer: SftpObserver,
         settings: SftpSettings,
@@ -62,7 +48,7 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
     ) -> None:
         """Serve *session*; *heard* is called whenever something comes in."""
         self._session = session
-        self._gate = gate
+        self._connection = connection
         self._crossing = crossing
         self._heard = heard
         self._requests = Requests(session, observer, max_handles=settings.max_handles)
@@ -91,7 +77,7 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
 
     def session_started(self) -> None:
         """Begin to serve."""
-        self._gate.listeners.add(self._wake.set)
+        self._connection.listeners.add(self._wake.set)
         self.task = asyncio.get_running_loop().create_task(self._serve())
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
@@ -167,7 +153,7 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
             status = 1
             logger.exception("channel_failed", extra={"session": self._session.id})
         finally:
-            self._gate.listeners.discard(self._wake.set)
+            self._connection.listeners.discard(self._wake.set)
             reason = self._session.revoked or self._lost or "the channel ended before the file was closed"
             await self._crossing.run(self._requests.abandon, reason)
         # Today's scp takes a missing exit status for a failure.
@@ -217,13 +203,14 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         if sum(map(len, replies)) <= 1 << 16:
             replies = [b"".join(replies)]
         for reply in replies:
-            self._chan.write(reply)
+            with self._connection.gathering():
+                self._chan.write(reply)
 
     def _is_full(self) -> bool:
         return self._queued > _QUEUE_HIGH or len(self._queue) > _QUEUE_PACKETS
 
     def _can_write(self) -> bool:
-        return self._gate.is_open and not self._writing_paused
+        return self._connection.is_writable and not self._writing_paused
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         """Wait until *condition* holds or the requests have ended."""

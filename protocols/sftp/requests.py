@@ -212,7 +212,7 @@ class Requests:
             there = self._stat_or_none(path)
             if there is None and not flags & OpenFlag.CREAT:
                 raise NotFoundError(f"{path} does not exist")
-            if there is not None and in_place:
+            if there is not None and in_place and not there.partial:
                 raise PermissionDeniedError("a file here cannot be read and changed in place; send it anew")
         return WriteMode.REPLACE if fresh else WriteMode.RESUME
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import asyncssh
 
 from protocols.sftp.algorithms import PROFILES
-from protocols.sftp.auth import Connection, Login
+from protocols.sftp.auth import Login
+from protocols.sftp.connection import Connection
 from protocols.sftp.settings import SftpObserver, SftpSettings, SilentObserver
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ import asyncio
 import socket
 import subprocess
 import threading
-import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncssh
@@ -15,24 +14,14 @@ import paramiko
 from protocols.aio import Crossing
 from protocols.sftp.server import SftpServer
 from protocols.sftp.settings import SftpSettings
+from tests.contracts.head import PASSWORD, PATIENCE, REPORT
 from tests.protocols.memory import MemoryAuthenticator, MemoryTree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
     from pathlib import Path
 
 T = TypeVar("T")
-PASSWORD = "correct horse battery"
-PATIENCE = 20.0
-"""Seconds after which a test that waits for something fails."""
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait until *condition* holds."""
-    limit = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < limit, "it did not come"
-        time.sleep(0.01)
 
 
 class Rig:
@@ -42,7 +31,7 @@ class Rig:
         self.directory = directory
         self.tree = MemoryTree("/in", "/out")
         self.tree.read_only.add(("out",))
-        self.tree.add("/out/report.txt", b"report\n" * 1000)
+        self.tree.add("/out/report.txt", REPORT)
         self.accounts = MemoryAuthenticator(self.tree)
         self.accounts.passwords.update(alice=PASSWORD, bob=PASSWORD)
         self.key = directory / "id_ed25519"
