@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from casemap.errors import InvalidRecordError
+from casemap.lookup import MAX_LIMIT
 from casemap.record import MAX_INTEGER, Record
 
 if TYPE_CHECKING:
@@ -136,6 +137,12 @@ def _other_customer(answer: dict[str, object]) -> bytes:
     return _json({**answer, "items": [{**item, "customer": "somebody-else"} for item in _listed(answer)]})
 
 
+def _too_many(answer: dict[str, object]) -> bytes:
+    row = next(iter(_listed(answer)), {"id": "c", "name": "c"})
+    key = "number" if "number" in row else "id"
+    return _json({"items": [{**row, key: f"X{n}"} for n in range(MAX_LIMIT + 1)]})
+
+
 def _repeated_key(answer: dict[str, object]) -> bytes:
     name = next(iter(answer), "x")
     return b"{" + _json(name) + b": null, " + _json(answer)[1:]
@@ -155,7 +162,6 @@ _DISTORTIONS: dict[Nonsense, Callable[[dict[str, object]], bytes]] = {
     Nonsense.OTHER_CUSTOMER: _other_customer,
     Nonsense.DUPLICATES: lambda answer: _json({**answer, "items": _listed(answer) * 2}),
     Nonsense.CIRCLE: lambda answer: _json({**answer, "items": [], "next_cursor": "again"}),
-    Nonsense.HUGE: lambda answer: b" " * HUGE_BYTES + _json(answer),
+    Nonsense.TOO_MANY: _too_many,
     Nonsense.COMPRESSED: _json,
-    Nonsense.CUT: _json,
 }

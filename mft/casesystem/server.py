@@ -16,7 +16,7 @@ from casemap.errors import CursorError, InvalidRecordError, RecordNotFoundError
 from casemap.lookup import DEFAULT_LIMIT, MAX_LIMIT
 from casemap.model import CaseState
 from casemap.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, verify
-from mft.casesystem.behaviour import Nonsense, distort, parse_behaviour
+from mft.casesystem.behaviour import HUGE_BYTES, Nonsense, distort, parse_behaviour
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,16 +158,23 @@ async def _misbehave(request: web.Request, kind: Nonsense, find: Callable[[], Ro
     if kind is Nonsense.REDIRECT:
         return web.Response(status=302, headers={"Location": request.path_qs})
     answer = find()
-    if kind is Nonsense.TOO_MANY:
-        items = answer.get("items")
-        row = items[0] if isinstance(items, list) and items else {"id": "c", "name": "c"}
-        key = "number" if "number" in row else "id"
-        answer = {"items": [{**row, key: f"X{n}"} for n in range(MAX_LIMIT + 1)]}
-        return web.json_response(answer)
+    if kind is Nonsense.HUGE:
+        return await _flood(request, json.dumps(answer).encode())
     if kind in {Nonsense.DRIP, Nonsense.CUT}:
         return await _trickle(request, json.dumps(answer).encode(), for_ever=kind is Nonsense.DRIP)
     headers = {"Content-Encoding": "gzip"} if kind is Nonsense.COMPRESSED else {}
     return web.Response(body=distort(kind, answer), content_type="application/json", headers=headers)
+
+
+async def _flood(request: web.Request, body: bytes) -> web.StreamResponse:
+    """Send *body* behind 50 MB of white space, which JSON allows."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    with contextlib.suppress(ConnectionError):
+        for _ in range(HUGE_BYTES >> 16):
+            await response.write(b" " * 65536)
+        await response.write(body)
+    return response
 
 
 async def _trickle(request: web.Request, body: bytes, *, for_ever: bool) -> web.StreamResponse:
