@@ -10,7 +10,7 @@ import typer
 from mft.cli import options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from mft.config import Config, Fault
 
@@ -55,9 +55,12 @@ def _file_faults(config: Config) -> Iterator[Fault]:
             yield from error.faults
     try:
         load_lookup_secret(config.lookup)
-        load_lookup_table(config.lookup)
+        table = load_lookup_table(config.lookup)
     except ConfigError as error:
         yield from error.faults
+    else:
+        if config.lookup.type == "static":
+            yield from _table_faults(config, table)
     named = {
         "lookup.ca_file": config.lookup.ca_file,
         "https.certificate": config.https.certificate,
@@ -66,6 +69,18 @@ def _file_faults(config: Config) -> Iterator[Fault]:
     for key, path in named.items():
         if path is not None:
             yield from _unreadable(key, path)
+
+
+def _table_faults(config: Config, table: Mapping[str, object]) -> Iterator[Fault]:
+    from casemap.errors import InvalidRecordError  # noqa: PLC0415  keeps `mft --help` quick
+    from casemap.static import StaticLookup  # noqa: PLC0415
+    from mft.config import Fault  # noqa: PLC0415
+
+    try:
+        StaticLookup(table)
+    except InvalidRecordError as error:
+        file = str(config.lookup.table) if isinstance(config.lookup.table, Path) else "the table in the configuration"
+        yield Fault(file=file, path="lookup.table", problem=str(error), expected="the records of docs/integrate.md")
 
 
 def _unreadable(key: str, path: Path) -> Iterator[Fault]:
