@@ -1,8 +1,8 @@
 """Connections and transactions.
 
 Writers take the lock at BEGIN (IMMEDIATE) and retry it after a short random wait: SQLite's own busy handler backs off
-so far that the slowest of a hundred writers waits six times as long. One writer at a time in each process. Readers have
-an engine of their own and never wait for writers (WAL).
+so far that the slowest of a hundred writers waits six times as long. One writer at a time in each process. Readers
+have an engine of their own and never wait for writers (WAL).
 """
 
 from __future__ import annotations
@@ -76,6 +76,19 @@ def open_engine(path: Path, *, read_only: bool = False, pool_size: int = 8) -> E
     def _begin(connection: Connection) -> None:
         statement = "BEGIN" if read_only else "BEGIN IMMEDIATE"
         _retry_locked(lambda: connection.exec_driver_sql(statement))
+
+    return engine
+
+
+def open_job_engine(path: Path) -> Engine:
+    """Make an engine for the job engine's tables, which begins its own transactions (`isolation_level` IMMEDIATE)."""
+    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: sqlite3.Connection, _record: object) -> None:
+        _set_pragmas(connection, read_only=False)
+        connection.isolation_level = "IMMEDIATE"
+        connection.execute("PRAGMA busy_timeout=30000")
 
     return engine
 

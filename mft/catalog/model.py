@@ -116,6 +116,8 @@ class Upload(Table, table=True):
     state: str
     reason: str | None = None
     region: str
+    copies: str = ""
+    """The regions that residency gives copies to, as decided when it began; comma separated."""
     host: str
     """The machine whose landing zone holds it."""
     worker: str

@@ -81,6 +81,7 @@ class Deposit:
 
     tree: CaseTree
     home: str
+    copies: tuple[str, ...]
     zone: str
     """`upload` or `download`."""
     directories: tuple[str, ...]
@@ -183,6 +184,7 @@ class Uploads:
                     session_id=deposit.session_id,
                     state=UploadState.RECEIVING,
                     region=deposit.home,
+                    copies=",".join(deposit.copies),
                     host=self._settings.host,
                     worker=self._settings.worker,
                     landing_id=upload_id,
@@ -311,6 +313,7 @@ class Uploads:
                     peer=deposit.peer,
                     session_id=deposit.session_id,
                     state=UploadState.RECEIVING,
+                    copies=",".join(deposit.copies),
                     host=self._settings.host,
                     worker=self._settings.worker,
                     reserved=row.size + FIRST_SLAB,
@@ -550,6 +553,28 @@ class Uploads:
             session=row.session_id,
         )
         return Receipt(id=row.id, document=document)
+
+    def recover(self) -> int:
+        """Mark what earlier processes of this slot left RECEIVING as interrupted; return how many.
+
+        Where they may be resumed is read from their landing logs by the sweep.
+        """
+        slot = self._settings.worker.split(":", 1)[0]
+        with self._database.write() as connection:
+            rows = connection.execute(
+                select(UPLOADS.c.id, UPLOADS.c.case_id, UPLOADS.c.login).where(
+                    UPLOADS.c.state == UploadState.RECEIVING,
+                    UPLOADS.c.host == self._settings.host,
+                    UPLOADS.c.worker.like(f"{slot}:%"),
+                    UPLOADS.c.worker != self._settings.worker,
+                )
+            ).all()
+            for row in rows:
+                why = "the server process that received it ended"
+                move_upload(connection, row.id, UploadState.INTERRUPTED, reason=why, prefix=None)
+                chain = self._chain(connection, row.case_id)
+                self._trail.append(connection, chain, "upload.interrupted", upload=row.id, login=row.login, why=why)
+        return len(rows)
 
     # -- words -----------------------------------------------------------------------------------------------------
 

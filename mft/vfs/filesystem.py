@@ -173,6 +173,7 @@ class CaseFileSystem:
             deposit = Deposit(
                 tree=spot.tree,
                 home=spot.entered.residency.home,
+                copies=spot.entered.residency.copies,
                 zone=spot.zone.value,
                 directories=spot.directories,
                 parent_id=spot.place.node_id,

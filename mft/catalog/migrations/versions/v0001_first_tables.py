@@ -176,6 +176,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=True),
         sa.Column("region", sa.String(), nullable=False),
+        sa.Column("copies", sa.String(), nullable=False),
         sa.Column("host", sa.String(), nullable=False),
         sa.Column("worker", sa.String(), nullable=False),
         sa.Column("landing_id", sa.String(), nullable=False),

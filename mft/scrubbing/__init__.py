@@ -1,0 +1,1 @@
+"""Scrubbing in a child process of its own for each file: under limits, with no key but those of that file."""

@@ -1,0 +1,155 @@
+"""What a scrub child does: one file in, sealed, one object out, sealed, and a report.
+
+It holds the key of the file that it reads, of the object that it writes and the case's pseudonym key; file
+descriptors of the landing log, of a pipe for ciphertext and of a pipe for its result; nothing else. Plaintext exists
+in its memory alone: what does not fit lies in sealed scratch.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import signal
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from scrubber import Limits, Pseudonymizer, scrub, scrub_name
+from storage.body import BodyWriter
+from storage.landing import LandingReader
+from storage.scratch import SealedScratch
+from storage.store import ObjectKey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scrubber import ScrubReport
+
+PIECE = 256 * 1024
+SCRATCH_MEMORY = 16 * 2**20
+"""Scratch kept in memory before it is sealed into a temporary file, for each archive member that is being re-packed."""
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cage:
+    """What a scrub child may use."""
+
+    memory: int
+    """Bytes of address space."""
+    cpu: int
+    """Seconds of processor time."""
+    file_size: int
+    """Bytes of any one file that it writes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """One file to scrub, or only names to make presentable (no landing log)."""
+
+    names: tuple[str, ...]
+    """The path below the zone's root; the last is the file's own name."""
+    pseudonym_key: bytes
+    cage: Cage
+    limits: dict[str, int]
+    scratch: str
+    """Directory for sealed scratch files, which are unlinked as soon as they are made."""
+    landing_id: str = ""
+    landing_key: bytes = b""
+    records: int = 0
+    size: int = 0
+    object_key: str = ""
+    data_key: bytes = b""
+    outbound: bool = False
+    """Only look: the bytes that come out are those that went in."""
+
+    def to_json(self) -> bytes:
+        """Write it for the way through a socket."""
+        plain: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name in ("pseudonym_key", "landing_key", "data_key"):
+            plain[name] = base64.b64encode(plain[name]).decode("ascii")
+        plain["cage"] = {field.name: getattr(self.cage, field.name) for field in fields(self.cage)}
+        return json.dumps(plain).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Errand:
+        """Read what `to_json` wrote."""
+        plain = json.loads(text)
+        for name in ("pseudonym_key", "landing_key", "data_key"):
+            plain[name] = base64.b64decode(plain[name])
+        plain["cage"] = Cage(**plain["cage"])
+        plain["names"] = tuple(plain["names"])
+        return cls(**plain)
+
+
+def confine(cage: Cage) -> None:
+    """Put this process under its limits: none of them can be raised again."""
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (cage.memory, cage.memory))
+    resource.setrlimit(resource.RLIMIT_CPU, (cage.cpu, cage.cpu + 1))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (cage.file_size, cage.file_size))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write past the limit then fails with EFBIG
+
+
+def run_errand(errand: Errand, descriptors: Sequence[int]) -> None:
+    """Do an errand and write its result, as JSON, to the result pipe; the last of *descriptors*."""
+    result_fd = descriptors[-1]
+    try:
+        pseudonyms = Pseudonymizer(errand.pseudonym_key)
+        shown = [scrub_name(name, pseudonyms) for name in errand.names]
+        result: dict[str, Any] = {"shown": list(errand.names) if errand.outbound else shown}
+        if errand.landing_id:
+            landing_fd, cipher_fd = descriptors[0], descriptors[1]
+            result |= _scrub_file(errand, pseudonyms, shown[-1], landing_fd, cipher_fd)
+    except MemoryError:
+        result = {"error": "memory"}
+    except Exception as error:  # noqa: BLE001 - the border of the process; never the error's text, which may hold content
+        result = {"error": type(error).__name__}
+    with os.fdopen(result_fd, "wb") as pipe:
+        pipe.write(json.dumps(result).encode())
+
+
+def _scrub_file(
+    errand: Errand, pseudonyms: Pseudonymizer, shown: str, landing_fd: int, cipher_fd: int
+) -> dict[str, Any]:
+    source = LandingReader.from_fd(
+        landing_fd, errand.landing_id, errand.landing_key, records=errand.records, size=errand.size
+    )
+
+    def scratch() -> BinaryIO:
+        return SealedScratch(Path(errand.scratch), SCRATCH_MEMORY)
+
+    with os.fdopen(cipher_fd, "wb", buffering=0) as pipe:
+        body = BodyWriter(lambda piece: _write_all(pipe.fileno(), piece), errand.data_key, ObjectKey(errand.object_key))
+        sink = (lambda _piece: None) if errand.outbound else body.write
+        report: ScrubReport = scrub(
+            source,
+            sink,
+            pseudonyms=pseudonyms,
+            name=shown,
+            limits=Limits(**errand.limits),
+            scratch=scratch,
+        )
+        if errand.outbound:
+            for offset in range(0, source.size, PIECE):
+                body.write(source.read(offset, PIECE))
+        info = body.close()
+    return {
+        "report": report.to_dict(),
+        "body": {"size": info.size, "sha256": info.sha256, "stored_size": info.stored_size},
+    }
+
+
+def _write_all(descriptor: int, piece: bytes | bytearray | memoryview) -> None:
+    view = memoryview(piece)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -1,0 +1,204 @@
+"""Where scrub children come from: a small process, forked before any key was loaded, that forks one for each file.
+
+It has one thread and knows nothing, so a child begins with nothing: intake, which has threads, a database and a
+channel to the key agent, never forks. A request carries the errand and the child's file descriptors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from mft.scrubbing.child import Errand, confine, run_errand
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+REQUEST_LIMIT = 64 * 1024
+ANSWER_SECONDS = 10.0
+
+
+class NurseryError(Exception):
+    """The nursery does not answer; its supervisor brings it back."""
+
+
+class ChildFailedError(Exception):
+    """A scrub child crashed, ran out of time or memory, or was killed; says which, never with content."""
+
+
+def serve_nursery(channel: socket.socket, stopped: Callable[[], bool]) -> None:
+    """Fork children on request until *stopped* says so; reap them."""
+    children: set[int] = set()
+    with selectors.DefaultSelector() as selector:
+        selector.register(channel, selectors.EVENT_READ)
+        while not stopped():
+            if selector.select(timeout=0.25):
+                _serve_one(channel, children)
+            _reap(children)
+    for child in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+
+
+def _serve_one(channel: socket.socket, children: set[int]) -> None:
+    message, descriptors, _flags, _address = socket.recv_fds(channel, REQUEST_LIMIT, 8)
+    try:
+        request = json.loads(message)
+        if request["verb"] == "kill":
+            if request["pid"] in children:
+                os.kill(request["pid"], signal.SIGKILL)
+            answer: dict[str, Any] = {"id": request["id"]}
+        else:
+            pid = _fork(message, descriptors, channel)
+            children.add(pid)
+            answer = {"id": request["id"], "pid": pid}
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+    channel.send(json.dumps(answer).encode())
+
+
+def _fork(message: bytes, descriptors: Sequence[int], channel: socket.socket) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        errand = Errand.from_json(json.loads(message)["errand"].encode())
+        channel.close()
+        _close_all_but({0, 1, 2, *descriptors})
+        confine(errand.cage)
+        run_errand(errand, descriptors)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _close_all_but(kept: set[int]) -> None:
+    low = 0
+    for descriptor in [*sorted(kept), os.sysconf("SC_OPEN_MAX")]:
+        os.closerange(low, descriptor)
+        low = descriptor + 1
+
+
+def _reap(children: set[int]) -> None:
+    while children:
+        pid, _status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        children.discard(pid)
+
+
+class Child:
+    """A scrub child at work: its ciphertext as it comes, then its result."""
+
+    def __init__(self, *, nursery: Nursery, pid: int, cipher_fd: int | None, result_fd: int, deadline: float) -> None:
+        """Read from the pipes until *deadline* (monotonic seconds)."""
+        self._nursery = nursery
+        self._pid = pid
+        self._cipher_fd = cipher_fd
+        self._result_fd = result_fd
+        self._deadline = deadline
+
+    def ciphertext(self) -> Any:  # noqa: ANN401 - an iterator that is handed to a store
+        """Yield the sealed body as the child writes it."""
+        if self._cipher_fd is None:
+            return
+        while piece := self._read(self._cipher_fd, 1024 * 1024):
+            yield piece
+
+    def result(self) -> dict[str, Any]:
+        """Return what the child reported.
+
+        Raises:
+            ChildFailedError: it came to no result.
+        """
+        text = b""
+        while piece := self._read(self._result_fd, 1024 * 1024):
+            text += piece
+        if not text:
+            raise ChildFailedError("the scrubber crashed or went over its limits on this file")
+        result: dict[str, Any] = json.loads(text)
+        if result.get("error") == "memory":
+            raise ChildFailedError("the scrubber needed more memory than it may have for this file")
+        if "error" in result:
+            raise ChildFailedError(f"the scrubber failed on this file ({result['error']})")
+        return result
+
+    def close(self) -> None:
+        """End the child, if it is still at work, and let go of its pipes."""
+        for descriptor in (self._cipher_fd, self._result_fd):
+            if descriptor is not None:
+                os.close(descriptor)
+        with contextlib.suppress(NurseryError):
+            self._nursery.kill(self._pid)
+
+    def _read(self, descriptor: int, limit: int) -> bytes:
+        with selectors.DefaultSelector() as selector:
+            selector.register(descriptor, selectors.EVENT_READ)
+            if not selector.select(timeout=max(0.0, self._deadline - time.monotonic())):
+                raise ChildFailedError("the scrubber took longer than it may for this file")
+        return os.read(descriptor, limit)
+
+
+class Nursery:
+    """Intake's end of the nursery. Safe for many threads."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        """Ask over *channel*, this process's end of the pair."""
+        self._channel = channel
+        self._channel.settimeout(ANSWER_SECONDS)
+        self._lock = threading.Lock()
+        self._number = 0
+
+    def begin(self, errand: Errand, *, landing_fd: int | None, wall: float) -> Child:
+        """Start a child on *errand*; *wall* is how many seconds it may take.
+
+        Raises:
+            NurseryError: the nursery does not answer.
+        """
+        result_read, result_write = os.pipe()
+        cipher_read, cipher_write = os.pipe() if landing_fd is not None else (None, None)
+        given = [fd for fd in (landing_fd, cipher_write, result_write) if fd is not None]
+        try:
+            answer = self._ask({"verb": "begin", "errand": errand.to_json().decode()}, given)
+        except BaseException:
+            for descriptor in (result_read, cipher_read):
+                if descriptor is not None:
+                    os.close(descriptor)
+            raise
+        finally:
+            for descriptor in (result_write, cipher_write):
+                if descriptor is not None:
+                    os.close(descriptor)
+        return Child(
+            nursery=self,
+            pid=answer["pid"],
+            cipher_fd=cipher_read,
+            result_fd=result_read,
+            deadline=time.monotonic() + wall,
+        )
+
+    def kill(self, pid: int) -> None:
+        """End a child; one that has ended is left alone."""
+        self._ask({"verb": "kill", "pid": pid}, [])
+
+    def _ask(self, request: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
+        with self._lock:
+            self._number += 1
+            request["id"] = f"{os.getpid()}:{self._number}"
+            try:
+                socket.send_fds(self._channel, [json.dumps(request).encode()], descriptors)
+                while True:
+                    answer: dict[str, Any] = json.loads(self._channel.recv(REQUEST_LIMIT))
+                    if answer.get("id") == request["id"]:
+                        return answer
+            except (OSError, ValueError) as error:
+                raise NurseryError("the scrub nursery does not answer") from error
