@@ -17,7 +17,7 @@ from tests.protocols.http.house import BASIC, UPLOADS, head, running
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.protocols.http.house import House
+    from tests.protocols.http.house import House, Wire
 
 FILE = f"{UPLOADS}/a"
 
@@ -172,6 +172,19 @@ def test_heads_over_the_limits_are_refused(house: House, request_bytes: bytes, s
         assert wire.ended()
 
 
+def trickle(wire: Wire, data: bytes) -> int:
+    """Send byte by byte; return how many went out before the connection was cut."""
+    for sent, byte in enumerate(data):
+        try:
+            wire.send(bytes([byte]))
+            time.sleep(0.01)
+            if not wire.silent(0.001):
+                return sent
+        except OSError:
+            return sent
+    return len(data)
+
+
 def test_a_head_that_trickles_is_cut(certificate: tuple[Path, Path]) -> None:
     """Bytes now and then do not keep a connection whose head never ends, at the first request or a later one."""
     with running(certificate, HttpSettings(head_timeout=0.3)) as house:
@@ -179,12 +192,7 @@ def test_a_head_that_trickles_is_cut(certificate: tuple[Path, Path]) -> None:
             with house.wire() as wire:
                 if warm_up:
                     assert wire.ask("GET", "/files/").status == 200
-                with pytest.raises((ssl.SSLError, OSError, EOFError)):
-                    for byte in head("GET", "/files/", {"X": "y" * 5000}):
-                        wire.send(bytes([byte]))
-                        time.sleep(0.01)
-                        if not wire.silent(0.001):
-                            raise EOFError
+                assert trickle(wire, head("GET", "/files/", {"X": "y" * 5000})) < 5000
 
 
 def test_an_idle_connection_is_ended(certificate: tuple[Path, Path]) -> None:
