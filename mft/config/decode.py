@@ -159,7 +159,7 @@ class Decoder:
         if plain is bool:
             return _truth(value)
         text = _text(value)
-        return self._base.joinpath(Path(text).expanduser()) if plain is Path else text
+        return self._base.joinpath(text) if plain is Path else text
 
     def _resolve(self, text: str, path: KeyPath) -> str:
         """Put in what `${NAME}` stands for; `$${` stands for `${`."""

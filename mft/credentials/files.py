@@ -26,7 +26,9 @@ class CredentialError(Exception):
 
 def make_directory(directory: Path) -> None:
     """Make a directory, and those above it, closed to others; one that is there stays as it is."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in (*reversed(directory.parents), directory):
+        if not path.exists():
+            path.mkdir(mode=0o700, exist_ok=True)
 
 
 def make_file(path: Path, content: bytes) -> None:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from mft.config import parse_config
 from mft.credentials import CredentialError, host_key_fingerprint, host_key_lines, load_credentials
+from mft.credentials.files import make_directory
 
 NOW = dt.datetime(2026, 11, 22, 12, 0, tzinfo=dt.UTC)
 FILES = (
@@ -66,6 +67,14 @@ def test_every_private_file_is_closed_to_others(made):
     assert set(FILES) <= set(modes)
     assert set(modes.values()) == {0o600}
     assert stat.S_IMODE((made / "credentials").stat().st_mode) == 0o700
+
+
+def test_directories_that_are_made_are_closed_to_others(tmp_path):
+    """The data directory too, when it was not there."""
+    make_directory(tmp_path / "data" / "credentials")
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "data", tmp_path / "data/credentials")] == [
+        0o700
+    ] * 2
 
 
 def test_credentials_survive_a_restart(data):
