@@ -1,0 +1,157 @@
+"""Check digits and structure: what makes a candidate a real one. Each takes the matched bytes and says yes or no."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import zlib
+from collections.abc import Callable
+from math import log2
+
+_BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+# ISO 13616 registry: length of a whole IBAN for each country.
+_IBAN_LENGTHS = {
+    b"AD": 24, b"AE": 23, b"AL": 28, b"AT": 20, b"AZ": 28, b"BA": 20, b"BE": 16, b"BG": 22, b"BH": 22, b"BI": 27, b"BR": 29,
+    b"BY": 28, b"CH": 21, b"CR": 22, b"CY": 28, b"CZ": 24, b"DE": 22, b"DJ": 27, b"DK": 18, b"DO": 28, b"EE": 20, b"EG": 29,
+    b"ES": 24, b"FI": 18, b"FK": 18, b"FO": 18, b"FR": 27, b"GB": 22, b"GE": 22, b"GI": 23, b"GL": 18, b"GR": 27, b"GT": 28,
+    b"HR": 21, b"HU": 28, b"IE": 22, b"IL": 23, b"IQ": 23, b"IS": 26, b"IT": 27, b"JO": 30, b"KW": 30, b"KZ": 20, b"LB": 28,
+    b"LC": 32, b"LI": 21, b"LT": 20, b"LU": 20, b"LV": 21, b"LY": 25, b"MC": 27, b"MD": 24, b"ME": 22, b"MK": 19, b"MN": 20,
+    b"MR": 27, b"MT": 31, b"MU": 30, b"NI": 28, b"NL": 18, b"NO": 15, b"OM": 23, b"PK": 24, b"PL": 28, b"PS": 29, b"PT": 25,
+    b"QA": 29, b"RO": 24, b"RS": 22, b"RU": 33, b"SA": 24, b"SC": 31, b"SD": 18, b"SE": 24, b"SI": 19, b"SK": 24, b"SM": 27,
+    b"SO": 23, b"ST": 25, b"SV": 28, b"TL": 23, b"TN": 24, b"TR": 26, b"UA": 29, b"VA": 22, b"VG": 24, b"XK": 20, b"YE": 30,
+}  # fmt: skip
+
+# ISO/IEC 7812-1 issuer ranges as networks publish them: first digits from, to, and the lengths in use.
+_CARD_RANGES = (
+    (b"4", b"4", (13, 16, 19)),  # Visa
+    (b"51", b"55", (16,)),  # Mastercard
+    (b"2221", b"2720", (16,)),  # Mastercard
+    (b"34", b"34", (15,)),  # American Express
+    (b"37", b"37", (15,)),
+    (b"6011", b"6011", (16, 19)),  # Discover
+    (b"644", b"659", (16, 19)),
+    (b"3528", b"3589", (16, 19)),  # JCB
+    (b"300", b"305", (14,)),  # Diners Club
+    (b"36", b"36", (14,)),
+    (b"38", b"39", (14,)),
+    (b"62", b"62", (16, 17, 18, 19)),  # UnionPay
+    (b"5018", b"5018", (16,)),  # Maestro
+    (b"5020", b"5020", (16,)),
+    (b"5038", b"5038", (16,)),
+    (b"6304", b"6304", (16,)),
+    (b"6759", b"6763", (16,)),
+)
+
+
+def luhn(digits: bytes) -> bool:
+    """Say whether *digits* pass the check of ISO/IEC 7812-1 annex B."""
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        number = digit - 0x30
+        if place & 1:
+            number = number * 2 - 9 if number > 4 else number * 2
+        total += number
+    return total % 10 == 0
+
+
+def card(text: bytes) -> bool:
+    """Say whether *text* is a payment card number: issuer range, length, Luhn, and not one digit repeated."""
+    digits = re.sub(rb"\D", b"", text)
+    if len(set(digits)) < 2 or not luhn(digits):
+        return False
+    return any(low <= digits[: len(low)] <= high and len(digits) in lengths for low, high, lengths in _CARD_RANGES)
+
+
+def iban_length(text: bytes) -> int:
+    """Give the length of an IBAN of the country that *text* begins with, 0 where it has none."""
+    return _IBAN_LENGTHS.get(text[:2].upper(), 0)
+
+
+def iban(text: bytes) -> bool:
+    """Say whether *text* is an IBAN: the country's length and ISO 7064 mod 97-10."""
+    plain = re.sub(rb"[ \-]", b"", text).upper()
+    if _IBAN_LENGTHS.get(plain[:2]) != len(plain) or plain[2:4] in (b"00", b"01", b"99"):
+        return False
+    moved = plain[4:] + plain[:4]
+    return int("".join(str(int(chr(c), 36)) for c in moved)) % 97 == 1
+
+
+def jwt(text: bytes) -> bool:
+    """Say whether the first part of *text* decodes to a JOSE header (RFC 7515, section 4)."""
+    head = text.split(b".", 1)[0]
+    try:
+        header = json.loads(base64.urlsafe_b64decode(head + b"=" * (-len(head) % 4)))
+    except (ValueError, binascii.Error, RecursionError):
+        return False
+    return isinstance(header, dict) and bool({"alg", "enc", "typ", "kid"} & header.keys())
+
+
+def base62_crc(text: bytes) -> bool:
+    """Say whether the last six characters are the base62 CRC-32 of the thirty before them (GitHub, npm).
+
+    A token whose checksum fails is still redacted when it is long enough to be one: see `token_like`.
+    """
+    body, check = text[-36:-6], text[-6:]
+    number, made = zlib.crc32(body), b""
+    while number:
+        number, rest = divmod(number, 62)
+        made = _BASE62[rest : rest + 1] + made
+    return made.rjust(6, b"0") == check
+
+
+def token_like(text: bytes) -> bool:
+    """Say whether *text* is varied enough to be random and not a placeholder such as `ghp_xxxxxxxx`."""
+    tail = re.split(rb"[_\-.:]", text)[-1]
+    tail = tail if len(tail) >= 12 else text[-24:]
+    return len(set(tail.lower())) >= 6
+
+
+def digest_free(text: bytes) -> bool:
+    """Say whether *text* is anything but a hexadecimal digest, a number or a UUID."""
+    return re.fullmatch(rb"(?:0x)?[0-9a-fA-F\-]+", text) is None
+
+
+def basic(text: bytes) -> bool:
+    """Say whether *text* is base64 of `user:password` (RFC 7617)."""
+    try:
+        return b":" in base64.b64decode(text + b"=" * (-len(text) % 4))
+    except (ValueError, binascii.Error):
+        return False
+
+
+def private_der(text: bytes) -> bool:
+    """Say whether *text* is base64 of a DER SEQUENCE that begins with version INTEGER 0 or 1 (PKCS #1, #8, SEC 1)."""
+    head = re.sub(rb"\s|\\[nr]", b"", text[:80])[:32]
+    try:
+        der = base64.b64decode(head[: len(head) // 4 * 4])
+    except (ValueError, binascii.Error):
+        return False
+    return re.match(rb"\x30(?:\x82..|\x81.|[\x20-\x7f])\x02\x01[\x00\x01]", der, re.DOTALL) is not None
+
+
+def ssn(text: bytes) -> bool:
+    """Say whether *text* may be a US social security number: no area 000, 666 or 900 up, no group 00, no serial 0000."""
+    area, group, serial = text[:3], text[4:6], text[7:]
+    return area not in (b"000", b"666") and area < b"900" and group != b"00" and serial != b"0000"
+
+
+def entropy(text: bytes) -> float:
+    """Give Shannon's entropy of *text* in bits a byte."""
+    size = len(text)
+    return -sum(n / size * log2(n / size) for n in (text.count(c) for c in set(text)))
+
+
+CHECKS: dict[str, Callable[[bytes], bool]] = {
+    "basic": basic,
+    "card": card,
+    "crc": base62_crc,
+    "digest_free": digest_free,
+    "iban": iban,
+    "jwt": jwt,
+    "private_der": private_der,
+    "ssn": ssn,
+    "token_like": token_like,
+}

@@ -1,0 +1,27 @@
+"""What the scrubber itself can fail at.
+
+    ScrubberError
+    ├── RuleError      a rule is written wrongly: names the rule and what was expected
+    ├── ScratchError   the scratch file given by the application failed or is full
+    └── SourceError    the source gave fewer bytes than its size, or could not be read
+
+A file that cannot be looked into is none of these: it is an `Obstacle` in the report.
+"""
+
+from __future__ import annotations
+
+
+class ScrubberError(Exception):
+    """Base of everything the scrubber raises."""
+
+
+class RuleError(ScrubberError):
+    """A rule is written wrongly."""
+
+
+class ScratchError(ScrubberError):
+    """The scratch space given by the application failed."""
+
+
+class SourceError(ScrubberError):
+    """The source could not be read, or is shorter than it says."""

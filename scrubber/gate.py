@@ -1,0 +1,150 @@
+"""What a key name and a value must be like for `key=value` to hold a secret.
+
+This is where recall and harm meet: a strong name (password) is believed with any value that is not plainly a setting; a weak one
+(token) needs a value that looks random.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from functools import lru_cache
+
+from scrubber.checks import entropy
+from scrubber.pseudonym import TAG
+
+
+class Strength(IntEnum):
+    """How far a key name is to be believed."""
+
+    NONE = 0
+    WEAK = 1
+    MEDIUM = 2
+    STRONG = 3
+
+
+_STRONG = re.compile(
+    r"pass(?:wor[dt]|wd|phrase|code)|pswd|passwrd|kennwort|losungswort|motdepasse|contrase|palavrapasse|wachtwoord|l(?:o|ö)senord|"
+    r"adgangskode|salasana|parola|has[lł]o|senha|heslo|jelsz|"
+    r"secret|credential|apikey|appkey|apitoken|apisecret|accesskey|accountkey|sharedkey|masterkey|signingkey|encryptionkey|"
+    r"privatekey|clientkeydata|storagekey|sharedaccesskey|securitykey|cryptkey|hmackey|deploykey|licen[sc]ekey|presharedkey|"
+    r"(?:auth|access|refresh|id|session|bearer|security|user|bot|csrf|xsrf|jwt|oauth|personal|deploy|registry|vault|npm|pypi|slack|"
+    r"github|gitlab|telegram|discord|bootstrap|join|admin|service|account|device|push|webhook|reset|verification)tokens?$|"
+    r"bindpw|rootpw|userpw|adminpw|dbpw|ldappw|keypw|storepw|sharedaccesssignature|authkey|authpass|privpass|"
+    r"wpapsk|wepkey|connectionstring|sessionkey|sessionid$|sessid$|jsessionid|phpsessid|xauthtoken"
+)
+_MEDIUM_LAST = frozenset(("pass", "pw", "pwd", "psk", "psw", "passw", "upass", "userpass", "dbpass", "clave"))
+_WEAK_LAST = frozenset(
+    ("token", "tokens", "auth", "authorization", "session", "sid", "community", "pin", "otp", "totp", "cookie", "key")
+)
+_PASS_ENDS = re.compile(r"(?:pass|pwd|psk|token)$")
+
+# A name that ends so tells about a secret and holds none.
+_ABOUT = frozenset(
+    """policy policies length len min max minimum maximum file files filename path paths dir directory folder location url uri urls
+    endpoint endpoints host server servers issuer audience ttl expiry expires expire expiration expiresin expired age lifetime timeout duration
+    interval type types name names count counts number size sizes enabled enable disabled disable required require allowed allow supported
+    algorithm algo alg method methods mechanism prompt prompts changed change changedate lastchange lastchanged lastset updated created modified
+    date time timestamp reset hint field label placeholder manager provider class version ref reference format mode strength history complexity warn
+    warning warndays inactive valid validation validator validity attempts attempt retries retry failures failure lockout status state
+    error errors message messages usage description title help command script module plugin backend store source encoding charset
+    encryption authentication auth authenticator authorization rotation rotate days level score policyid entropy quality check checker match confirmed
+    exists present set isset needed loaded group owner mount volume volumes template selector namespace annotation permission scope
+    scopes service event events action handler callback header prefix suffix separator column index limit limits bits bytes
+    generator request response result fingerprint hashalgorithm digestalgorithm keyname keysize keylength keytype keyid
+    id ids arn cache caches pool count used generated sent received revoked login grace dictionary similarity lifespan renewal""".split()
+)
+_ABOUT_STARTS = ("nopass", "hasp", "ispass", "needpass", "usepass", "askpass", "showpass", "forgot", "changepass", "resetpass", "emptypass", "permit", "allow")
+_FALSE_KEYS = frozenset(
+    ("primary", "foreign", "public", "cache", "partition", "sort", "lookup", "row", "registry", "object", "index", "host", "map", "hash")
+)
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z\u00df-\uffff]+|[0-9]+")
+_SETTINGS = frozenset(
+    b"""null nil none true false yes no on off undefined empty blank required optional prompt ask redacted masked hidden removed
+    omitted filtered secret password passwd passphrase token string str text int integer bool boolean number bytes object char varchar var
+    success successful succeeded failed failure fail ok okay error invalid incorrect wrong expired disabled enabled locked unlocked
+    changed unchanged set unset unknown accepted denied missing found not must should is was will cannot could has have the a an for of to
+    from in with and or required. authentication login stdin file env plain plaintext md5 sha1 sha256 sha512 bcrypt
+    scram-sha-256 files sss compat nis nisplus ldap winbind systemd db all any never always sufficient requisite include default... n/a na
+    valid updated rejected mismatch matched verified passed test... optional<string> undefined... this self new
+    void const let function return await async type any[] unknown... input output your-password yourpassword enter type: confirm
+    example dummy placeholder todo tbd enforcing permissive prohibit-password without-password keyboard-interactive publickey""".split()
+)
+_PLACEHOLDER = re.compile(
+    rb"\$\{.*\}|\$\(.*\)|\{\{.*|\{%.*|<[^<>]*>|%\([\w.]+\)s|%[\w.]+%|%[sdv]|\$[A-Z_][A-Z0-9_]*|\$[a-z_]+(?:[.\->\[].*)?|@[\w.]+@|"
+    rb"\{[\w.:]*\}|#\{.*\}|__\w+__|(?:your|my|the|some|insert|enter)[-_ ].*(?:here|password|token|key|secret)|\[?(?:redacted|masked|hidden|filtered|secret|"
+    rb"protected|removed|omitted|scrubbed|sanitized|not ?set|not ?shown|sensitive)[\w ]*\]?|\(?(?:sensitive|redacted|hidden|masked|null|none|empty|unset)[\w ]*\)?|"
+    rb"(?:vault|secretsmanager|ssm|kms|env|file|ref|arn)[:+]/?/?.*|ENC\[.*",
+    re.IGNORECASE | re.DOTALL,
+)
+_CODE = re.compile(
+    rb"[A-Za-z_$][\w$]*(?:\.[\w$]+|::\w+|->\w+)*\(.*|(?:self|this|os|args|opts|options|config|cfg|settings|params|process|request|req|ctx|env|data|kwargs|"
+    rb"props|state|user|form|app)(?:\.|\[|->).*|(?:Optional|List|Union|Dict|Callable|Option|Vec|Array|Map)[\[<].*|[A-Za-z_]\w*\[[\"'\w]+\]|"
+    rb"(?:await|new|function|lambda|return|typeof|if|not)\s.*|(?:=|!|>|<|~|&&|\|\|).*"
+)
+_PATH = re.compile(rb"(?:~|\.{1,2})?(?:/[\w.@%+\-]+)+/?|[A-Za-z]:\\[\w\\ .\-]+|file:/.*")
+_URL = re.compile(rb"[a-z][a-z0-9+.\-]*://[^@\s]*", re.IGNORECASE)
+_UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_HEX = re.compile(rb"(?:0x)?[0-9a-fA-F]+")
+_NUMBER = re.compile(rb"[+-]?[0-9]+(?:\.[0-9]+)?[a-z%]{0,2}")
+
+
+@lru_cache(maxsize=16384)
+def strength(name: bytes) -> Strength:
+    """Say how far the key *name* is to be believed."""
+    text = name.decode("utf-8", "replace").strip("-. ")
+    words = [word.lower() for word in _WORDS.findall(text)]
+    while len(words) > 1 and (words[-1].isdigit() or words[-1] in ("value", "string", "str", "txt", "plain", "raw", "prod", "dev", "old", "new")):
+        if words[-1] == "string" and len(words) > 1 and words[-2] == "connection":
+            break
+        words.pop()
+    if not words:
+        return Strength.NONE
+    last, joined = words[-1], "".join(words)
+    if last in _ABOUT and not joined.endswith(("sessionid", "secretid")):
+        return Strength.NONE
+    if joined.startswith(_ABOUT_STARTS) or joined.endswith(("file", "path", "policy", "length", "url", "timeout", "enabled")):
+        return Strength.NONE
+    if _STRONG.search(joined):
+        return Strength.STRONG
+    if last in _MEDIUM_LAST or (len(words) == 1 and _PASS_ENDS.search(last) and last not in ("bypass", "compass", "token", "trespass")):
+        return Strength.MEDIUM
+    if last == "key" and (len(words) == 1 or words[-2] in _FALSE_KEYS):
+        return Strength.NONE
+    return Strength.WEAK if last in _WEAK_LAST else Strength.NONE
+
+
+def is_secret(value: bytes, believed: Strength, *, quoted: bool, prose: bool) -> bool:
+    """Say whether *value* is a secret under a key of such strength.
+
+    *prose* is where a colon and a space stand within running text ("password: incorrect for root").
+    """
+    value = value.strip()
+    lower = value.lower()
+    if not value or len(set(value)) == 1 or not value.strip(b"*xX.-_#?\xe2\x80\xa2") or TAG.search(value):
+        return False
+    if lower.rstrip(b".,;:!)") in _SETTINGS or _PLACEHOLDER.fullmatch(value):
+        return False
+    if (not quoted and _CODE.fullmatch(value)) or _URL.fullmatch(value):
+        return False
+    if _PATH.fullmatch(value) and not (len(value) > 30 and value.count(b"/") < 3 and entropy(value) > 4.2):
+        return False
+    mixed = re.search(rb"[0-9]", value) is not None and re.search(rb"[A-Za-z]", value) is not None
+    if believed is Strength.STRONG:
+        if prose:
+            return mixed or re.search(rb"[!@#$%^&*+=~]", value) is not None or len(value) >= 16
+        return quoted or not (_NUMBER.fullmatch(value) and len(value) < 4)
+    if believed is Strength.MEDIUM:
+        if _NUMBER.fullmatch(value):
+            return quoted and len(value) >= 4
+        return not prose or mixed
+    return _looks_random(value, mixed=mixed)
+
+
+def _looks_random(value: bytes, *, mixed: bool) -> bool:
+    if b" " in value or len(value) < 8 or _UUID.fullmatch(value) or _NUMBER.fullmatch(value):
+        return False
+    if _HEX.fullmatch(value):
+        return len(value) >= 16 and mixed
+    return (mixed and entropy(value) >= 2.8) or (len(value) >= 16 and entropy(value) >= 3.5 and re.search(rb"[A-Z]", value) is not None)

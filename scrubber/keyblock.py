@@ -1,0 +1,106 @@
+"""Follow a private key over its lines, however many there are and however they are dressed.
+
+A key block begins at a marker that a rule has found and ends at its END marker, or where the lines stop being a key's. Lines may be
+indented, quoted, commented, escaped into one line (`\\n`), or carry a log's prefix: then only the key's part of each line goes.
+The line count stays.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_END = re.compile(rb"-{4,5} ?END [A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)? ?-{4,5}|-----END OpenSSH|-----END OpenVPN Static key V1-----|Private-MAC: ?[0-9a-f]{8,64}", re.IGNORECASE)
+_BODY_LINE = re.compile(rb"[ \t\"'>#|*+,;/\\-]{0,64}[A-Za-z0-9+/=]{1,}(?:\\{0,8}[nr]|[ \t\"',;+\\*/]|&\#\w{1,4};){0,16}")
+_HEAD_LINE = re.compile(
+    rb"[ \t\"'>#|*+]*(?:Proc-Type|DEK-Info|Comment|Version|Hash|MessageID|Charset|Subject|Encryption|Key-Derivation|Argon2-\w+|"
+    rb"Public-Lines|Private-Lines|Private-MAC|X-[\w-]+|Bag Attributes|localKeyID|friendlyName)\b ?:.*",
+    re.IGNORECASE,
+)
+_LOGGED = re.compile(rb".*?[\s:\"'|>\]](?P<key>[A-Za-z0-9+/]{16,}={0,2}|[A-Za-z0-9+/=]{1,76})(?P<tail>(?:\\{0,8}[nr]|[\s\"',;}\])])*)")
+_RUN = re.compile(rb"[A-Za-z0-9+/=\\ \t\r:,\-.%&#;_\"'()]*")
+_ESCAPED = re.compile(rb"\s|\\+[nrt]|&\#\w{1,4};|#01[25]|%0[AaDd]|[\"',;>#|*+\\]")
+
+SAMPLE = 4096
+"""Bytes of a key's beginning that its tag is made from; the look-ahead of the text engine is longer."""
+
+
+@dataclass(slots=True)
+class KeyWalker:
+    """The state between two blocks: whether a key is open, and what stood before its first line."""
+
+    inside: bool = False
+    logged: bool = False
+    missing: int = 0
+
+    def open(self, prefix: bytes) -> None:
+        """Begin a key whose BEGIN marker follows *prefix* on its line."""
+        self.inside = True
+        self.logged = re.search(rb"\w", prefix) is not None
+        self.missing = 0
+
+    def walk(self, buf: bytes, pos: int, limit: int, *, final: bool) -> tuple[int, list[tuple[int, int]]]:
+        """Follow the key from *pos* while lines begin before *limit*.
+
+        Returns where it stopped and the spans to drop; `inside` says whether the key goes on.
+        """
+        spans: list[tuple[int, int]] = []
+        while self.inside and pos < len(buf) and (pos < limit or final):
+            newline = buf.find(b"\n", pos)
+            stop = newline if newline >= 0 else len(buf)
+            end = _END.search(buf, pos, stop)
+            if end is not None:
+                if end.start() - pos >= 400 and not _RUN.fullmatch(buf, pos, end.start()):
+                    self.inside = False
+                    return pos, spans
+                self._cut_before_end(buf, pos, end, spans)
+                self.inside = False
+                return end.end(), spans
+            if newline < 0 and not final:
+                return self._long_line(buf, pos, limit, spans), spans
+            pos = self._line(buf, pos, stop, spans)
+        return pos, spans
+
+    def _cut_before_end(self, buf: bytes, pos: int, end: re.Match[bytes], spans: list[tuple[int, int]]) -> None:
+        before = buf[pos : end.start()]
+        keep = 0
+        if self.logged and len(before) < 400 and re.search(rb"[A-Za-z0-9+/=]{32}", before) is None:
+            keep = len(before)
+        spans.append((pos + keep, end.end()))
+
+    def _line(self, buf: bytes, pos: int, stop: int, spans: list[tuple[int, int]]) -> int:
+        line = buf[pos:stop].rstrip(b"\r")
+        following = min(stop + 1, len(buf))
+        if not line.strip():
+            self.missing += 1
+            self.inside = self.missing < 3
+            return following
+        if _BODY_LINE.fullmatch(line) or _HEAD_LINE.fullmatch(line) or (len(line) > 400 and _RUN.fullmatch(line)):
+            self.missing = 0
+            indent = len(line) - len(line.lstrip())
+            spans.append((pos + indent, pos + len(line)))
+            return following
+        logged = _LOGGED.fullmatch(line)
+        if logged is not None and (self.logged or len(logged["key"]) >= 48) and (len(logged["key"]) >= 40 or _END.search(buf, stop, stop + 1024)):
+            spans.append((pos + logged.start("key"), pos + logged.end("key")))
+            return following
+        self.inside = False
+        return pos
+
+    def _long_line(self, buf: bytes, pos: int, limit: int, spans: list[tuple[int, int]]) -> int:
+        """Drop a part of a line that does not end in this block; a marker cut by the limit is left for the next."""
+        run = _RUN.match(buf, pos, max(limit, pos))
+        stop = run.end() if run else pos
+        self.inside = stop >= limit
+        if stop > pos:
+            spans.append((pos, stop))
+        return stop
+
+
+def sample(buf: bytes, pos: int) -> bytes:
+    """Give what identifies the key that begins at *pos*: its first characters, without line ends and dress."""
+    body = buf[pos : pos + SAMPLE]
+    end = _END.search(body)
+    if end is not None:
+        body = body[: end.start()]
+    return _ESCAPED.sub(b"", body)[:512]

@@ -1,0 +1,136 @@
+"""Load rules as data: what to look for, where it begins, what confirms it, and examples either way.
+
+A rule has `anchors` (short expressions for the one scan), and either a `pattern` that must match where an anchor began (group `value`
+is what goes, else all of it) with an optional `check`, or the name of a `finder`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from scrubber.anchors import Anchor
+from scrubber.checks import CHECKS
+from scrubber.errors import RuleError
+from scrubber.finders import FINDERS, Finder, Found
+from scrubber.model import Rule
+from scrubber.pseudonym import TAG, Pseudonymizer
+
+_FIELDS = frozenset(
+    "id category kind description anchors caseless back pattern check finder block priority replace examples counter_examples".split()
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledRule:
+    """A rule ready to run."""
+
+    rule: Rule
+    kind: str
+    anchors: tuple[Anchor, ...]
+    priority: int
+    pattern: re.Pattern[bytes] | None
+    check: str | None
+    finder: str | None
+    block: bool
+    back: int
+    replace: str
+
+    def build(self, pseudonyms: Pseudonymizer) -> Finder:
+        """Build what confirms a candidate, under one key."""
+        if self.finder is not None:
+            return FINDERS[self.finder](pseudonyms)
+        pattern = self.pattern
+        if pattern is None:
+            raise RuleError(f"rule {self.rule.id} has neither a pattern nor a finder")
+        return _pattern_finder(self, pattern, pseudonyms)
+
+
+def _pattern_finder(rule: CompiledRule, pattern: re.Pattern[bytes], pseudonyms: Pseudonymizer) -> Finder:
+    check = CHECKS[rule.check] if rule.check else None
+    group: str | int = "value" if "value" in pattern.groupindex else 0
+    kind, back = rule.kind, rule.back
+    digits = rule.replace == "digits"
+
+    def find(buf: bytes, start: int) -> Iterator[Found]:
+        match = pattern.search(buf, max(0, start - back), start + 4096) if back else pattern.match(buf, start)
+        if match is None:
+            return
+        text = match[group]
+        if not text or TAG.search(text) or len(set(text)) == 1 or (check is not None and not check(text)):
+            return
+        yield *match.span(group), text, pseudonyms.digits(kind, text) if digits else pseudonyms.tag(kind, text)
+
+    return find
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleSet:
+    """All rules, and the version that a report names."""
+
+    rules: tuple[CompiledRule, ...]
+    version: str
+
+
+@lru_cache(maxsize=1)
+def load_rules() -> RuleSet:
+    """Load the rules that come with the package.
+
+    Raises:
+        RuleError: a rule is written wrongly.
+    """
+    folder = resources.files("scrubber") / "rulesets"
+    texts = [entry.read_bytes() for entry in sorted(folder.iterdir(), key=lambda e: e.name) if entry.name.endswith(".yaml")]
+    rules = [parse_rule(data) for text in texts for data in yaml.safe_load(text)["rules"]]
+    names = [rule.rule.id for rule in rules]
+    if len(set(names)) != len(names):
+        raise RuleError(f"rule ids are not unique: {sorted(name for name in names if names.count(name) > 1)}")
+    return RuleSet(rules=tuple(rules), version=hashlib.sha256(b"\0".join(texts)).hexdigest()[:12])
+
+
+def parse_rule(data: dict[str, Any]) -> CompiledRule:
+    """Make a rule from its YAML form.
+
+    Raises:
+        RuleError: a field is unknown or missing, or an expression does not compile.
+    """
+    name = data.get("id", "?")
+    unknown = data.keys() - _FIELDS
+    if unknown:
+        raise RuleError(f"rule {name}: unknown fields {sorted(unknown)}")
+    if data.get("category") not in ("secret", "personal"):
+        raise RuleError(f"rule {name}: category is secret or personal")
+    if not data.get("anchors") or not (data.get("pattern") or data.get("finder")):
+        raise RuleError(f"rule {name}: needs anchors, and a pattern or a finder")
+    if data.get("check", "card") not in CHECKS or data.get("finder", "card") not in FINDERS:
+        raise RuleError(f"rule {name}: no such check or finder")
+    caseless = bool(data.get("caseless", False))
+    try:
+        pattern = re.compile(data["pattern"].encode(), re.IGNORECASE if caseless else 0) if "pattern" in data else None
+    except re.error as error:
+        raise RuleError(f"rule {name}: {error}") from error
+    return CompiledRule(
+        rule=Rule(
+            id=name,
+            category=data["category"],
+            description=data["description"],
+            examples=tuple(data.get("examples", ())),
+            counter_examples=tuple(data.get("counter_examples", ())),
+        ),
+        kind=data.get("kind", name.replace(".", ":")),
+        anchors=tuple(Anchor(pattern=text.encode(), caseless=caseless) for text in data["anchors"]),
+        priority=int(data.get("priority", 50)),
+        pattern=pattern,
+        check=data.get("check"),
+        finder=data.get("finder"),
+        block=bool(data.get("block", False)),
+        back=int(data.get("back", 0)),
+        replace=data.get("replace", "tag"),
+    )

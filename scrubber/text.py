@@ -1,0 +1,146 @@
+"""Scrub a stream of text in bounded memory, so that where the blocks are cut never changes the outcome.
+
+Each buffer is: what was already written (HISTORY bytes, for looking back), what is new, and AHEAD bytes that are looked at but decided
+only with the next block. No rule looks back further than HISTORY or matches more than AHEAD. A secret longer than that is followed by
+state: a private key by `KeyWalker`, a long value by swallowing its run. Memory: about 12 times BLOCK at worst, 8 MiB as a rule.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable
+
+from scrubber.detector import Candidate, Detector
+from scrubber.keyblock import KeyWalker, sample
+from scrubber.rules import CompiledRule
+
+BLOCK = 1 << 20
+HISTORY = 16 << 10
+AHEAD = 32 << 10
+LONG = 4000
+
+_RUN = re.compile(rb"[^\s\"'<>,;\x00-\x1f\x7f]*")
+
+Note = Callable[[CompiledRule, int, int, bytes], None]
+"""Told of each replacement: rule, offset and length in the output, the value (for its fingerprint alone)."""
+
+
+class TextScrubber:
+    """Scrub one member. Feed it, then `finish`."""
+
+    def __init__(self, detector: Detector, note: Note, *, same_length: bool = False) -> None:
+        self._detector = detector
+        self._note = note
+        self._same_length = same_length
+        self._key = KeyWalker()
+        self._key_rule: CompiledRule | None = None
+        self._swallowing = False
+        self._kept = b""
+        self._done = 0  # bytes of _kept that are history
+        self._waiting: list[bytes] = []
+        self._waiting_size = 0
+        self._out = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """Take more input, give what is decided."""
+        self._waiting.append(data)
+        self._waiting_size += len(data)
+        return self._process(final=False) if self._waiting_size >= BLOCK else b""
+
+    def finish(self) -> bytes:
+        """Give the rest."""
+        return self._process(final=True)
+
+    def _process(self, *, final: bool) -> bytes:
+        buf = b"".join((self._kept, *self._waiting))
+        self._waiting.clear()
+        self._waiting_size = 0
+        limit = len(buf) if final else max(self._done, len(buf) - AHEAD)
+        pieces: list[bytes] = []
+        pos = self._swallow(buf, self._done, limit)
+        candidates = self._detector.find(buf)
+        candidates, keys_end = self._with_keys(buf, pos, limit, candidates, final=final)
+        for candidate in candidates:
+            start = candidate.start
+            if start >= limit:
+                break
+            if start < pos:
+                continue
+            end = candidate.end
+            if end - start >= LONG and not candidate.rule.block:
+                end = self._run_end(buf, end)
+            pos = self._replace(buf, pos, candidate, end, pieces)
+        stop = max(pos, limit, keys_end)
+        if pos < stop:
+            pieces.append(buf[pos:stop])
+            self._out += stop - pos
+        keep = max(0, stop - HISTORY)
+        self._kept = buf[keep:]
+        self._done = stop - keep
+        return b"".join(pieces)
+
+    def _replace(self, buf: bytes, pos: int, candidate: Candidate, end: int, pieces: list[bytes]) -> int:
+        start = candidate.start
+        pieces.append(buf[pos:start])
+        self._out += start - pos
+        new = b"x" * (end - start) if self._same_length else candidate.replacement
+        if candidate.value:
+            self._note(candidate.rule, self._out, len(new), candidate.value)
+        pieces.append(new)
+        self._out += len(new)
+        return end
+
+    def _swallow(self, buf: bytes, pos: int, limit: int) -> int:
+        if not self._swallowing:
+            return pos
+        run = _RUN.match(buf, pos)
+        end = run.end() if run else pos
+        self._swallowing = end >= limit and end == len(buf)
+        return end
+
+    def _run_end(self, buf: bytes, end: int) -> int:
+        run = _RUN.match(buf, end)
+        stop = run.end() if run else end
+        self._swallowing = stop == len(buf)
+        return stop
+
+    def _with_keys(
+        self, buf: bytes, pos: int, limit: int, candidates: list[Candidate], *, final: bool
+    ) -> tuple[list[Candidate], int]:
+        """Add the spans of private key blocks, and drop what else was found inside them."""
+        begins = [c for c in candidates if c.rule.block and pos <= c.start < limit]
+        if not begins and not self._key.inside:
+            return candidates, pos
+        cuts: list[Candidate] = []
+        if self._key.inside and self._key_rule is not None:
+            pos = self._walk(buf, pos, limit, self._key_rule, cuts, final=final)
+        for begin in begins:
+            if begin.start < pos:
+                continue
+            self._key.open(buf[max(0, begin.start - 256) : begin.start].rpartition(b"\n")[2])
+            self._key_rule = begin.rule
+            value = sample(buf, begin.end)
+            replacement = self._detector.pseudonyms.tag(begin.rule.kind, value)
+            cuts.append(begin._replace(order=-1000, value=value or b"-", replacement=replacement))
+            pos = self._walk(buf, begin.end, limit, begin.rule, cuts, final=final)
+        return _merge(candidates, cuts), pos
+
+    def _walk(self, buf: bytes, pos: int, limit: int, rule: CompiledRule, cuts: list[Candidate], *, final: bool) -> int:
+        pos, spans = self._key.walk(buf, pos, limit, final=final)
+        cuts.extend(Candidate(start, -1000, -end, rule, b"", b"") for start, end in spans if end > start)
+        return pos
+
+
+def _merge(candidates: list[Candidate], cuts: list[Candidate]) -> list[Candidate]:
+    starts = [cut.start for cut in cuts]
+    ends = [cut.end for cut in cuts]
+    kept = list(cuts)
+    for candidate in candidates:
+        if candidate.rule.block:
+            continue
+        after = bisect_left(ends, candidate.start + 1)
+        if after == len(cuts) or starts[after] >= candidate.end:
+            kept.append(candidate)
+    kept.sort(key=lambda c: (c.start, c.order, c.negative_end))
+    return kept
