@@ -1,0 +1,85 @@
+"""Scrub one upload: the whole of the room behind one function."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import BinaryIO
+
+from scrubber.detector import Detector
+from scrubber.model import ENGINE_VERSION, Limits, ScrubReport, Source
+from scrubber.obstacle import ObstacleError
+from scrubber.pseudonym import Pseudonymizer
+from scrubber.rules import load_rules
+from scrubber.stream import HashedSource
+from scrubber.walk import Walk, memory_scratch
+
+_DEFAULT_LIMITS = Limits()
+
+
+class _Sink:
+    """Count and hash what goes out."""
+
+    def __init__(self, sink: Callable[[bytes], object]) -> None:
+        self._sink = sink
+        self.hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        """Give *data* on, unless it is empty."""
+        if data:
+            self.hash.update(data)
+            self.size += len(data)
+            self._sink(data)
+
+
+def scrub(
+    source: Source,
+    sink: Callable[[bytes], object],
+    *,
+    pseudonyms: Pseudonymizer,
+    name: str,
+    limits: Limits = _DEFAULT_LIMITS,
+    scratch: Callable[[], BinaryIO] = memory_scratch,
+    progress: Callable[[int], None] | None = None,
+) -> ScrubReport:
+    """Read *source*, give the scrubbed bytes to *sink*, and report what was replaced and what could not be looked into.
+
+    Args:
+        source: the upload, with random access.
+        sink: is called with each piece of output, in order.
+        pseudonyms: the key of the case.
+        name: what the report calls the upload; it is scrubbed before it is written there.
+        limits: what one upload may cost.
+        scratch: gives a new file-like object each time; it must hold nothing in clear on a disk. In memory by default.
+        progress: is called with the number of bytes read so far.
+
+    Where the report is not `scannable`, what the sink was given must be discarded. Memory: about 16 MiB, and what *scratch* keeps.
+
+    Raises:
+        ScrubberError: the source, the scratch space or a rule failed.
+    """
+    reading = HashedSource(source, progress)
+    writing = _Sink(sink)
+    rules = load_rules()
+    walk = Walk(Detector(rules, pseudonyms), limits, source.size, scratch)
+    label = walk.scrub_name(name.encode("utf-8", "surrogateescape"), "").decode("utf-8", "replace")
+    walk.reset()
+    try:
+        walk.upload(reading, writing.write, label)
+    except ObstacleError as error:
+        walk.block(error.member, error.reason)
+    return ScrubReport(
+        engine=ENGINE_VERSION,
+        rules=rules.version,
+        sha256_in=reading.sha256(),
+        sha256_out=writing.hash.hexdigest(),
+        bytes_in=source.size,
+        bytes_out=writing.size,
+        bytes_scanned=walk.scanned,
+        members=walk.members,
+        counts=dict(sorted(walk.counts.items())),
+        findings=tuple(walk.findings),
+        findings_omitted=walk.omitted,
+        obstacles=tuple(walk.obstacles),
+    )

@@ -1,0 +1,15 @@
+"""The signal that a member cannot be looked into. It stays within the scrubber: outside, it is an `Obstacle` in the report."""
+
+from __future__ import annotations
+
+from scrubber.errors import ScrubberError
+
+
+class ObstacleError(ScrubberError):
+    """*member* cannot be looked into, for *reason*; a fatal one ends the whole walk (a bomb)."""
+
+    def __init__(self, member: str, reason: str, *, fatal: bool = False) -> None:
+        super().__init__(reason)
+        self.member = member
+        self.reason = reason
+        self.fatal = fatal

@@ -1,0 +1,275 @@
+"""Walk a tar archive as a stream, change in it only what scrubbing changes, and write it again in the same order.
+
+Headers are edited in place (ustar, GNU and pax alike), so that modes, times, owners' numbers and links stay as they were. A member's
+new size stands before its data: the data waits in scratch space.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from scrubber.obstacle import ObstacleError
+from scrubber.sniff import is_tar_header
+from scrubber.stream import CHUNK, Stream
+
+if TYPE_CHECKING:
+    from scrubber.walk import Walk
+
+_BLOCK = 512
+_MAX_EXTENDED = 1 << 20
+_WITHOUT_DATA = b"123456"
+
+
+@dataclass(slots=True)
+class _Extended:
+    """What pax and GNU headers say about the member that follows."""
+
+    pax: list[tuple[bytes, bytes]] = field(default_factory=list)
+    pax_header: bytes = b""
+    name: bytes | None = None
+    link: bytes | None = None
+
+    def get(self, key: bytes) -> bytes | None:
+        found = [value for name, value in self.pax if name == key]
+        return found[-1] if found else None
+
+    @property
+    def sparse(self) -> bool:
+        return any(name.startswith(b"GNU.sparse.") for name, _ in self.pax)
+
+
+def walk_tar(walk: Walk, stream: Stream, out: Callable[[bytes], object], path: str, depth: int) -> None:
+    """Scrub every member of the archive in *stream*.
+
+    Raises:
+        ObstacleError: damaged, cut off, or a fatal obstacle within.
+    """
+    extended = _Extended()
+    while True:
+        header = stream.read_exactly(_BLOCK)
+        if not header.strip(b"\0"):
+            _end(stream, out, path, header)
+            return
+        if not is_tar_header(header):
+            raise ObstacleError(path, "the tar archive is damaged" if len(header) == _BLOCK else "the tar archive is cut off")
+        kind = header[156:157]
+        if kind in b"LKxg":
+            _extend(walk, stream, out, path, header, extended)
+            continue
+        _member(walk, stream, out, path, depth, header, extended)
+        extended = _Extended()
+
+
+def _end(stream: Stream, out: Callable[[bytes], object], path: str, header: bytes) -> None:
+    out(header)
+    while data := stream.read(CHUNK):
+        if data.strip(b"\0"):
+            raise ObstacleError(path, "data follows the end of the tar archive")
+        out(data)
+
+
+def _number(text: bytes) -> int:
+    if text[:1] in (b"\x80", b"\xff"):
+        return int.from_bytes(text[1:], "big")
+    digits = text.split(b"\0")[0].strip()
+    return int(digits, 8) if re.fullmatch(rb"[0-7]+", digits) else 0
+
+
+def _payload(stream: Stream, path: str, header: bytes) -> bytes:
+    size = _number(header[124:136])
+    if size > _MAX_EXTENDED:
+        raise ObstacleError(path, "an extended tar header is too long")
+    data = stream.read_exactly(_padded(size))
+    if len(data) < size:
+        raise ObstacleError(path, "the tar archive is cut off")
+    return data[:size]
+
+
+def _extend(
+    walk: Walk, stream: Stream, out: Callable[[bytes], object], path: str, header: bytes, extended: _Extended
+) -> None:
+    data = _payload(stream, path, header)
+    kind = header[156:157]
+    if kind == b"L":
+        extended.name = data.rstrip(b"\0")
+    elif kind == b"K":
+        extended.link = data.rstrip(b"\0")
+    elif kind == b"x":
+        extended.pax = _parse_pax(data, path)
+        extended.pax_header = header
+    else:
+        records = [(key, walk.scrub_bytes(value, path)) for key, value in _parse_pax(data, path)]
+        _write_extended(out, header, _format_pax(records))
+
+
+def _member(
+    walk: Walk, stream: Stream, out: Callable[[bytes], object], path: str, depth: int, header: bytes, extended: _Extended
+) -> None:
+    name = extended.name or extended.get(b"path") or _header_name(header)
+    link = extended.link or extended.get(b"linkpath") or header[157:257].split(b"\0")[0]
+    kind = header[156:157]
+    label = f"{path}!/{walk.scrub_name(name, path).decode('utf-8', 'replace').lstrip('/')}"
+    reason = _refusal(name, link, kind)
+    if reason:
+        walk.block(label, reason)
+    size = int(extended.get(b"size") or b"0") or _number(header[124:136])
+    if kind in _WITHOUT_DATA.replace(b"", b"") and kind != b"":
+        size = 0
+    trailer = _sparse_map(stream, header) if kind == b"S" else b""
+    scratch = walk.new_scratch(label)
+    try:
+        part = stream.part(size)
+        if size:
+            walk.member(part, scratch.write, label, depth + 1, same_length=kind == b"S" or extended.sparse)
+            padding = _padded(size) - size
+            if part.read(1) or len(stream.read_exactly(padding)) < padding:
+                raise ObstacleError(path, "the tar archive is cut off")
+        else:
+            walk.members += 1
+        if walk.obstacles:
+            return
+        _write_header(walk, out, header, extended, path, name, link, scratch.size if size else None)
+        out(trailer)
+        scratch.copy_to(out)
+        out(b"\0" * (_padded(scratch.size) - scratch.size))
+    finally:
+        scratch.close()
+
+
+def _sparse_map(stream: Stream, header: bytes) -> bytes:
+    """Read the further maps of an old GNU sparse member; the last one says that none follows."""
+    maps = b""
+    more = header[482]
+    while more:
+        block = stream.read_exactly(_BLOCK)
+        maps += block
+        more = block[504] if len(block) == _BLOCK else 0
+    return maps
+
+
+def _refusal(name: bytes, link: bytes, kind: bytes) -> str:
+    if name.startswith(b"/") or re.match(rb"[A-Za-z]:[\\/]", name):
+        return "a member of the archive has an absolute name"
+    if b".." in re.split(rb"[/\\]", name):
+        return "a member's name leads out of the archive"
+    if kind in (b"3", b"4"):
+        return "the archive holds a device node"
+    if kind == b"2" and leads_out(name, link):
+        return "a link leads out of the archive"
+    if kind == b"1" and (link.startswith(b"/") or b".." in link.split(b"/")):
+        return "a link leads out of the archive"
+    return ""
+
+
+def leads_out(name: bytes, target: bytes) -> bool:
+    """Say whether a symbolic link called *name* points outside the archive it is in."""
+    if target.startswith(b"/") or re.match(rb"[A-Za-z]:[\\/]", target):
+        return True
+    joined = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+    return joined == b".." or joined.startswith(b"../")
+
+
+def _header_name(header: bytes) -> bytes:
+    name = header[:100].split(b"\0")[0]
+    prefix = header[345:500].split(b"\0")[0] if header[257:263] == b"ustar\0" else b""
+    return prefix + b"/" + name if prefix else name
+
+
+def _write_header(
+    walk: Walk,
+    out: Callable[[bytes], object],
+    header: bytes,
+    extended: _Extended,
+    path: str,
+    name: bytes,
+    link: bytes,
+    size: int | None,
+) -> None:
+    block = bytearray(header)
+    new_name = walk.scrub_name(name, path)
+    new_link = walk.scrub_name(link, path)
+    if extended.pax:
+        fixed = {b"path": new_name, b"linkpath": new_link, b"size": str(size or 0).encode()}
+        records = [
+            (key, fixed.get(key) or (value if key.endswith(b"time") else walk.scrub_bytes(value, path))) for key, value in extended.pax
+        ]
+        records = [(k, walk.owner(v, _number(header[108:116])) if k in (b"uname", b"gname") else v) for k, v in records]
+        _write_extended(out, extended.pax_header, _format_pax(records))
+    long_name = extended.name is not None or (new_name != name and extended.get(b"path") is None and len(new_name) > 100)
+    if extended.link is not None or (new_link != link and extended.get(b"linkpath") is None and len(new_link) > 100):
+        _write_long(out, b"K", new_link)
+    if long_name:
+        _write_long(out, b"L", new_name)
+    if new_name != name:
+        block[:100] = new_name[:100].ljust(100, b"\0")
+        if header[257:263] == b"ustar\0":
+            block[345:500] = bytes(155)
+    if new_link != link:
+        block[157:257] = new_link[:100].ljust(100, b"\0")
+    for start, number in ((265, 108), (297, 116)):
+        owner = bytes(block[start : start + 32]).split(b"\0")[0]
+        if header[257:262] == b"ustar":
+            block[start : start + 32] = walk.owner(owner, _number(header[number : number + 8])).ljust(32, b"\0")[:32]
+    if size is not None:
+        block[124:136] = _size_field(size)
+    out(_with_checksum(block))
+
+
+def _size_field(size: int) -> bytes:
+    if size < 8**11:
+        return b"%011o\0" % size
+    return b"\x80" + size.to_bytes(11, "big")
+
+
+def _with_checksum(block: bytearray) -> bytes:
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+def _write_extended(out: Callable[[bytes], object], header: bytes, data: bytes) -> None:
+    block = bytearray(header)
+    block[124:136] = _size_field(len(data))
+    out(_with_checksum(block) + data.ljust(_padded(len(data)), b"\0"))
+
+
+def _write_long(out: Callable[[bytes], object], kind: bytes, text: bytes) -> None:
+    block = bytearray(_BLOCK)
+    block[:13] = b"././@LongLink"
+    block[100:108] = block[108:116] = block[116:124] = b"0000000\0"
+    block[136:148] = b"00000000000\0"
+    block[156:157] = kind
+    block[257:265] = b"ustar  \0"
+    _write_extended(out, bytes(block), text + b"\0")
+
+
+def _parse_pax(data: bytes, path: str) -> list[tuple[bytes, bytes]]:
+    """Read the records of a pax header (POSIX.1-2001): length, blank, key=value, newline."""
+    records, at = [], 0
+    while at < len(data) and data[at : at + 1] != b"\0":
+        match = re.compile(rb"([0-9]{1,8}) ([^=\n]{1,256})=").match(data, at)
+        end = at + int(match[1]) if match else 0
+        if match is None or end > len(data) or end <= match.end() or data[end - 1 : end] != b"\n":
+            raise ObstacleError(path, "the tar archive is damaged")
+        records.append((match[2], data[match.end() : end - 1]))
+        at = end
+    return records
+
+
+def _format_pax(records: list[tuple[bytes, bytes]]) -> bytes:
+    made = []
+    for key, value in records:
+        body = b" " + key + b"=" + value + b"\n"
+        length = len(body)
+        while len(str(length)) + len(body) != length:
+            length = len(str(length)) + len(body)
+        made.append(str(length).encode() + body)
+    return b"".join(made)
+
+
+def _padded(size: int) -> int:
+    return (size + _BLOCK - 1) // _BLOCK * _BLOCK
