@@ -29,7 +29,7 @@ from storage.slot import MAX_SLOT_BYTES, Manifest, Slot, seal_manifest
 from storage.store import body_name, slot_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from storage.keys.envelope import Envelope, Region
     from storage.keys.service import KeyService
@@ -119,7 +119,11 @@ class EncryptedStore:
         return SealedObject(object_key=object_key, region=home, body=body.info, envelope=envelope)
 
     def put_sealed(
-        self, object_key: ObjectKey, ciphertext: Iterable[Chunk], envelope: Envelope, sealed_manifest: bytes
+        self,
+        object_key: ObjectKey,
+        ciphertext: Iterable[Chunk],
+        envelope: Envelope,
+        sealed_manifest: Callable[[], bytes],
     ) -> StoredObject:
         """Store a body that was sealed elsewhere, with its manifest, at home.
 
@@ -127,7 +131,7 @@ class EncryptedStore:
             object_key: fresh.
             ciphertext: the body, as a `BodyWriter` made it. Its header is checked here, the rest by whoever reads it.
             envelope: of the data key that the body was sealed under, for the home region.
-            sealed_manifest: from `seal_manifest`.
+            sealed_manifest: gives what `seal_manifest` made; asked once *ciphertext* has come to its end.
 
         Raises:
             WrongObjectError: envelope or header belong to something else; nothing is stored.
@@ -139,7 +143,7 @@ class EncryptedStore:
                 f"the envelope is of {envelope.subject} in {envelope.region!r}, not of {object_key} in {home!r}"
             )
         stored = self._regional.put(body_name(object_key), _checked(ciphertext, object_key))
-        self._publish(Slot(envelope=envelope, sealed_manifest=sealed_manifest))
+        self._publish(Slot(envelope=envelope, sealed_manifest=sealed_manifest()))
         return stored
 
     def open(self, object_key: ObjectKey) -> SealedReader:

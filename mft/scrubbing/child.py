@@ -145,7 +145,7 @@ def _scrub_file(
         info = body.close()
     return {
         "report": report.to_dict(),
-        "body": {"size": info.size, "sha256": info.sha256, "stored_size": info.stored_size},
+        "body": {"size": info.size, "sha256": info.sha256.hex(), "stored_size": info.stored_size},
     }
 
 

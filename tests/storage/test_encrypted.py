@@ -130,7 +130,7 @@ def test_body_sealed_elsewhere_can_be_stored(house):
     writer.write(PLAIN)
     sealed = seal_manifest(data_key, key, Manifest(body=writer.close(), facts=FACTS))
     pieces = [out[start : start + 5] for start in range(0, 100, 5)] + [out[100:]]
-    house.store().put_sealed(key, pieces, envelope, sealed)
+    house.store().put_sealed(key, pieces, envelope, lambda: sealed)
     assert read(house.store(), key) == PLAIN
 
 
@@ -144,7 +144,7 @@ def test_ciphertext_of_something_else_is_not_stored(house):
     moved = house.keys.move_key(envelope, US, "case:1", house.scopes[US])
     for ciphertext, wrapped in (([bytes(out)], envelope), ([b"short"], envelope), ([], envelope), ([out], moved)):
         with pytest.raises(TamperedError):
-            house.store().put_sealed(key, ciphertext, wrapped, sealed)
+            house.store().put_sealed(key, ciphertext, wrapped, lambda: sealed)
     assert list(house.stores[EU].list()) == []
 
 

@@ -1,0 +1,90 @@
+"""The names that others than the sender see: scrubbed, and never two alike in a directory."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from mft.catalog.model import CASES, NODES
+from mft.scrubbing.child import Errand
+
+if TYPE_CHECKING:
+    from mft.cases import CaseTree
+    from mft.catalog.database import Database
+    from mft.intake.records import CaseBook
+    from mft.intake.settings import IntakeSettings
+    from mft.scrubbing.nursery import Nursery
+
+
+def free_name(connection: Connection, parent_id: int, name: str) -> str:
+    """Two names may be one once they are scrubbed: number the later ones."""
+    stem, dot, suffix = name.rpartition(".")
+    number, candidate = 1, name
+    while connection.execute(
+        select(NODES.c.id).where(NODES.c.parent_id == parent_id, NODES.c.shown_name == candidate)
+    ).first():
+        number += 1
+        candidate = f"{stem} ({number}){dot}{suffix}" if stem else f"{name} ({number})"
+    return candidate
+
+
+class Naming:
+    """Scrubs the names of what was renamed after it had been stored."""
+
+    def __init__(self, *, database: Database, book: CaseBook, nursery: Nursery, settings: IntakeSettings) -> None:
+        """Ask *nursery* for children that look at names alone."""
+        self._database = database
+        self._book = book
+        self._nursery = nursery
+        self._settings = settings
+
+    def show_renamed(self) -> int:
+        """Give every stored file and directory that was renamed its scrubbed name; return how many."""
+        children = NODES.alias("child")
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(NODES).where(
+                    NODES.c.shown_name.is_(None),
+                    NODES.c.hidden_at.is_(None),
+                    NODES.c.parent_id.is_not(None),
+                    NODES.c.head_upload.is_not(None)
+                    | (
+                        NODES.c.is_directory
+                        & select(children.c.id)
+                        .where(children.c.parent_id == NODES.c.id, children.c.shown_name.is_not(None))
+                        .exists()
+                    ),
+                )
+            ).all()
+        for row in rows:
+            tree = self._book.tree(row.case_id)
+            with self._database.read() as connection:
+                home = connection.execute(select(CASES.c.home_region).where(CASES.c.id == row.case_id)).scalar_one()
+                outbound = _root_of(connection, row) == tree.download_root
+            shown = row.name if outbound else self._scrub_name(tree, home, row.name)
+            with self._database.write() as connection:
+                free = free_name(connection, row.parent_id, shown)
+                connection.execute(
+                    update(NODES).where(NODES.c.id == row.id, NODES.c.name == row.name).values(shown_name=free)
+                )
+        return len(rows)
+
+    def _scrub_name(self, tree: CaseTree, region: str, name: str) -> str:
+        errand = Errand(
+            names=(name,),
+            pseudonym_key=self._book.pseudonym_key(tree, region),
+            cage=self._settings.cage,
+            limits=dict(self._settings.limits),
+            scratch=str(self._settings.scratch[region]),
+        )
+        with contextlib.closing(self._nursery.begin(errand, landing_fd=None, wall=60.0)) as child:
+            return str(child.result()["shown"][0]).replace("/", "_")
+
+
+def _root_of(connection: Connection, row: Row[Any]) -> int:
+    node = row
+    while node.parent_id is not None:
+        node = connection.execute(select(NODES).where(NODES.c.id == node.parent_id)).one()
+    return int(node.id)

@@ -1,0 +1,85 @@
+"""What intake asks the catalog about an upload's case."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from mft.audit import customer_chain
+from mft.cases import CaseTree, case_key
+from mft.catalog.model import CASES, NODES
+from storage.keys.envelope import Envelope, Region
+
+if TYPE_CHECKING:
+    from mft.catalog.database import Database
+    from storage.keys.service import KeyService
+
+
+def moment(seconds: float) -> str:
+    """Write a time as receipts and manifests have it."""
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="milliseconds")
+
+
+def tree_in(connection: Connection, case_id: int) -> CaseTree:
+    """Return what the catalog keeps of a case."""
+    row = connection.execute(select(CASES).where(CASES.c.id == case_id)).one()
+    return CaseTree(
+        id=row.id,
+        number=row.number,
+        customer=row.customer,
+        scope=row.scope,
+        upload_root=row.upload_root,
+        download_root=row.download_root,
+    )
+
+
+def chain_of(connection: Connection, case_id: int) -> str:
+    """Name the audit chain of a case's customer."""
+    return customer_chain(tree_in(connection, case_id).customer)
+
+
+class CaseBook:
+    """Cases, their trees and their keys."""
+
+    def __init__(self, *, database: Database, keys: KeyService) -> None:
+        """Read from *database*; ask *keys* for keys."""
+        self._database = database
+        self._keys = keys
+
+    def tree(self, case_id: int) -> CaseTree:
+        """Return what the catalog keeps of a case."""
+        with self._database.read() as connection:
+            return tree_in(connection, case_id)
+
+    def scope_key(self, tree: CaseTree, region: str) -> bytes:
+        """Return the case's scope key in a region, wrapped."""
+        return case_key(self._database, self._keys, tree, region)
+
+    def path_of(self, row: Row[Any]) -> tuple[str, ...]:
+        """Return the path of an upload's node below its zone's root."""
+        names: list[str] = []
+        with self._database.read() as connection:
+            node = connection.execute(select(NODES).where(NODES.c.id == row.node_id)).one()
+            while node.parent_id is not None:
+                names.append(node.name)
+                node = connection.execute(select(NODES).where(NODES.c.id == node.parent_id)).one()
+        return tuple(reversed(names))
+
+    def pseudonym_key(self, tree: CaseTree, region: str) -> bytes:
+        """Return the case's pseudonym key, a leaf under its scope key at home: shredded with the case."""
+        with self._database.read() as connection:
+            row = connection.execute(select(CASES.c.pseudonym_envelope).where(CASES.c.id == tree.id)).one()
+        if row.pseudonym_envelope is None:
+            scope_key = self.scope_key(tree, region)
+            _key, envelope = self._keys.new_key(Region(region), tree.key_scope, scope_key, "pseudonym")
+            with self._database.write() as connection:
+                connection.execute(
+                    update(CASES)
+                    .where(CASES.c.id == tree.id, CASES.c.pseudonym_envelope.is_(None))
+                    .values(pseudonym_envelope=json.dumps(envelope.to_dict()))
+                )
+                row = connection.execute(select(CASES.c.pseudonym_envelope).where(CASES.c.id == tree.id)).one()
+        return self._keys.open_key(Envelope.from_dict(json.loads(row.pseudonym_envelope)))

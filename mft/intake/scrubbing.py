@@ -1,0 +1,239 @@
+"""One upload through a scrub child into a sealed object."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Row, insert, select, update
+
+from mft.catalog.model import BODIES, UPLOADS
+from mft.catalog.states import UploadState, move_upload
+from mft.intake.records import CaseBook, chain_of, moment
+from mft.policy import Outcome, Residency, judge_inbound, judge_outbound
+from mft.scrubbing.child import Errand
+from mft.scrubbing.nursery import ChildFailedError
+from storage.body import BodyInfo
+from storage.errors import TamperedError
+from storage.keys.envelope import Region
+from storage.slot import Manifest, seal_manifest
+from storage.store import ObjectKey, new_object_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mft.audit import AuditTrail
+    from mft.cases import CaseTree
+    from mft.catalog.database import Database
+    from mft.intake.settings import IntakeSettings
+    from mft.objects import Objects
+    from mft.scrubbing.nursery import Child, Nursery
+    from mft.upload.landed import LandedFiles
+    from storage.keys.envelope import Envelope
+    from storage.keys.service import KeyService
+    from storage.landing import LandingZone
+
+log = logging.getLogger(__name__)
+
+REPORT_FINDINGS = 1000
+"""Findings kept one by one with an upload; the counts are of all."""
+NOTHING_TO_DO, AGAIN = "gone", "again"
+
+
+class _DiscardedError(Exception):
+    """What the child wrote must not become an object."""
+
+
+class Scrubbing:
+    """Runs scrub children, as many at once as the settings say."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        trail: AuditTrail,
+        keys: KeyService,
+        book: CaseBook,
+        zones: Mapping[str, LandingZone],
+        landed: LandedFiles,
+        objects: Objects,
+        nursery: Nursery,
+        settings: IntakeSettings,
+    ) -> None:
+        """Read from *zones* (by region), write to *objects*."""
+        self._database = database
+        self._trail = trail
+        self._keys = keys
+        self._book = book
+        self._zones = zones
+        self._landed = landed
+        self._objects = objects
+        self._nursery = nursery
+        self._settings = settings
+        self._turns = threading.Semaphore(settings.workers)
+
+    def scrub(self, upload_id: str) -> str:
+        """Scrub an upload into a fresh object; return the outcome, as JSON of ids and words."""
+        with self._turns:
+            return json.dumps(self._scrub(upload_id))
+
+    def _scrub(self, upload_id: str) -> dict[str, Any]:
+        row = self._claim(upload_id)
+        if row is None:
+            return {"outcome": NOTHING_TO_DO}
+        if row.attempts > self._settings.attempts:
+            tried = f"it could not be scrubbed in {self._settings.attempts} attempts"
+            reason = f"{tried}: {row.reason}" if row.reason else tried
+            return {"outcome": Outcome.QUARANTINE.value, "reason": reason}
+        object_key = new_object_key()
+        with self._database.write() as connection:
+            connection.execute(
+                insert(BODIES).values(
+                    key=object_key, upload_id=row.id, case_id=row.case_id, state="writing", created_at=time.time()
+                )
+            )
+        try:
+            result = self._run_child(row, self._book.tree(row.case_id), object_key)
+        except ChildFailedError as error:
+            self._give_back(row, str(error))
+            return {"outcome": AGAIN}
+        except TamperedError as error:
+            log.error("intake.landing_tampered", extra={"upload": row.id, "what": error.what})  # noqa: TRY400 - no trace
+            return {"outcome": Outcome.QUARANTINE.value, "reason": "what landed was altered on the disk"}
+        return self._judge(row, object_key, result)
+
+    def _claim(self, upload_id: str) -> Row[Any] | None:
+        """Count an attempt and return the row, or None if there is nothing to do."""
+        with self._database.write() as connection:
+            row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).first()
+            if row is None or row.state not in {UploadState.LANDED, UploadState.SCRUBBING}:
+                return None
+            if row.state == UploadState.LANDED:
+                move_upload(connection, upload_id, UploadState.SCRUBBING, attempts=row.attempts + 1)
+            else:
+                counted = update(UPLOADS).where(UPLOADS.c.id == upload_id).values(attempts=row.attempts + 1)
+                connection.execute(counted)
+            return connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).one()
+
+    def _run_child(self, row: Row[Any], tree: CaseTree, object_key: ObjectKey) -> dict[str, Any]:
+        scope_key = self._book.scope_key(tree, row.region)
+        data_key, envelope = self._keys.new_key(Region(row.region), tree.key_scope, scope_key, object_key)
+        errand = Errand(
+            names=self._book.path_of(row),
+            pseudonym_key=self._book.pseudonym_key(tree, row.region),
+            cage=self._settings.cage,
+            limits=dict(self._settings.limits),
+            scratch=str(self._settings.scratch[row.region]),
+            landing_id=row.landing_id,
+            landing_key=self._landed.key_of(row),
+            records=row.records,
+            size=row.size,
+            object_key=object_key,
+            data_key=data_key,
+            outbound=row.zone == "download",
+        )
+        landing_fd = self._zones[row.region].open_fd(row.landing_id)
+        try:
+            child = self._nursery.begin(errand, landing_fd=landing_fd, wall=self._settings.wall)
+        finally:
+            os.close(landing_fd)
+        with contextlib.closing(child):
+            return self._store(row, tree, child, object_key=object_key, data_key=data_key, envelope=envelope)
+
+    def _store(
+        self,
+        row: Row[Any],
+        tree: CaseTree,
+        child: Child,
+        *,
+        object_key: ObjectKey,
+        data_key: bytes,
+        envelope: Envelope,
+    ) -> dict[str, Any]:
+        """Store what the child writes, unless its result says that it must not become an object."""
+        result: dict[str, Any] = {}
+
+        def pieces() -> Iterator[bytes]:
+            yield from child.ciphertext()
+            result.update(child.result())
+            if self._judgement(row, result)[0] not in {Outcome.ACCEPT, Outcome.REDACT}:
+                raise _DiscardedError
+
+        def manifest() -> bytes:
+            body = result["body"]
+            info = BodyInfo(size=body["size"], sha256=bytes.fromhex(body["sha256"]), stored_size=body["stored_size"])
+            facts = _facts(row, tree, result["report"]["sha256_in"])
+            return seal_manifest(data_key, object_key, Manifest(body=info, facts=facts))
+
+        home = Residency(home=row.region, copies=(), readers=frozenset(), rule="", reason="")
+        with contextlib.suppress(_DiscardedError):
+            self._objects.store(home).put_sealed(object_key, pieces(), envelope, manifest)
+        return result
+
+    def _judgement(self, row: Row[Any], result: dict[str, Any]) -> tuple[Outcome, str | None]:
+        report = result["report"]
+        if row.sha256 is not None and row.sha256 != report["sha256_in"]:
+            return Outcome.QUARANTINE, "what was read back is not what was received"
+        if row.zone == "download":
+            judged = judge_outbound(rules_found=sorted(report["counts"]), refused=self._settings.outbound_refuse)
+        else:
+            obstacles = [obstacle["reason"] for obstacle in report["obstacles"]]
+            judged = judge_inbound(obstacles=obstacles, findings=sum(report["counts"].values()))
+        return judged.outcome, judged.reason
+
+    def _judge(self, row: Row[Any], object_key: ObjectKey, result: dict[str, Any]) -> dict[str, Any]:
+        """Keep report and digest with the upload; return the outcome."""
+        outcome, reason = self._judgement(row, result)
+        report = result["report"]
+        kept = {
+            **report,
+            "findings": report["findings"][:REPORT_FINDINGS],
+            "findings_total": sum(report["counts"].values()),
+        }
+        body = result["body"]
+        stored = outcome in {Outcome.ACCEPT, Outcome.REDACT}
+        facts = {"size": body["size"], "stored_size": body["stored_size"], "sha256": body["sha256"]}
+        with self._database.write() as connection:
+            connection.execute(
+                update(UPLOADS)
+                .where(UPLOADS.c.id == row.id)
+                .values(report=json.dumps(kept), sha256=row.sha256 or report["sha256_in"])
+            )
+            connection.execute(
+                update(BODIES).where(BODIES.c.key == object_key).values(**facts if stored else {"state": "discarded"})
+            )
+        return {"outcome": outcome.value, "reason": reason, "object": object_key, "shown": safe_names(result["shown"])}
+
+    def _give_back(self, row: Row[Any], reason: str) -> None:
+        """A child failed: count it, and let the sweep try again or give up."""
+        log.warning("intake.child_failed", extra={"upload": row.id, "attempt": row.attempts, "why": reason})
+        with self._database.write() as connection:
+            move_upload(connection, row.id, UploadState.LANDED, reason=reason)
+            chain = chain_of(connection, row.case_id)
+            self._trail.append(connection, chain, "scrub.failed", upload=row.id, attempt=row.attempts, why=reason)
+
+
+def safe_names(names: list[str]) -> list[str]:
+    """Scrubbed names are still names: nothing in them may part a path."""
+    return [name.replace("/", "_") or "_" for name in names]
+
+
+def _facts(row: Row[Any], tree: CaseTree, sha256: str) -> dict[str, object]:
+    """Say in an object's manifest what a catalog could be rebuilt from."""
+    return {
+        "case": tree.number,
+        "customer": tree.customer,
+        "upload": row.id,
+        "name": row.name,
+        "version": row.version,
+        "zone": row.zone,
+        "login": row.login,
+        "landed_at": moment(row.landed_at),
+        "sent_size": row.size,
+        "sent_sha256": sha256,
+    }

@@ -1,0 +1,33 @@
+"""What an installation says of scrubbing and copying; see the configuration for each key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from mft.scrubbing.child import Cage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntakeSettings:
+    """The settings of the intake process."""
+
+    installation: str
+    host: str
+    scratch: Mapping[str, Path]
+    """For each region the directory of its sealed scratch files."""
+    cage: Cage
+    wall: float
+    workers: int
+    attempts: int
+    limits: Mapping[str, int]
+    outbound_refuse: tuple[str, ...]
+    copy_workers: int
+    retry_first: float
+    retry_max: float
+    resume_grace: float
+    partial_ttl: float

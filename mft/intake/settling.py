@@ -1,0 +1,169 @@
+"""What becomes of a scrubbed upload: stored and shown, quarantined or rejected; with event and final receipt."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from mft.audit import customer_chain
+from mft.catalog.model import BODIES, NODES, RECEIPTS, REPLICAS, UPLOADS
+from mft.catalog.states import StateError, UploadState, move_upload
+from mft.intake.naming import free_name
+from mft.intake.records import moment, tree_in
+from mft.intake.scrubbing import AGAIN, NOTHING_TO_DO
+from mft.policy import Outcome
+from storage.store import ObjectKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mft.audit import AuditTrail
+    from mft.cases import CaseTree
+    from mft.catalog.database import Database
+    from mft.intake.settings import IntakeSettings
+
+log = logging.getLogger(__name__)
+
+
+class Settling:
+    """Brings uploads into their last state."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        trail: AuditTrail,
+        sign: Callable[[Mapping[str, object]], dict[str, object]],
+        settings: IntakeSettings,
+    ) -> None:
+        """Sign final receipts with *sign*."""
+        self._database = database
+        self._trail = trail
+        self._sign = sign
+        self._settings = settings
+
+    def settle(self, upload_id: str, outcome_json: str) -> str:
+        """Bring an upload into the state that its outcome asks for, with event and receipt, in one transaction."""
+        told = json.loads(outcome_json)
+        if told["outcome"] in {NOTHING_TO_DO, AGAIN}:
+            return ""
+        outcome = Outcome(told["outcome"])
+        try:
+            with self._database.write() as connection:
+                row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).one()
+                if outcome in {Outcome.ACCEPT, Outcome.REDACT}:
+                    self._publish(connection, row, outcome, ObjectKey(told["object"]), told["shown"])
+                else:
+                    self._withhold(connection, row, outcome, told["reason"])
+        except StateError:
+            log.info("intake.alreadysettled", extra={"upload": upload_id})
+        return ""
+
+    def _publish(
+        self, connection: Connection, row: Row[Any], outcome: Outcome, object_key: ObjectKey, shown: list[str]
+    ) -> None:
+        now = time.time()
+        body = connection.execute(select(BODIES).where(BODIES.c.key == object_key)).one()
+        move_upload(
+            connection,
+            row.id,
+            UploadState.STORED,
+            object_key=object_key,
+            scrubbed_size=body.size,
+            scrubbed_sha256=body.sha256,
+            finished_at=now,
+            reason=None,
+        )
+        connection.execute(update(BODIES).where(BODIES.c.key == object_key).values(state="stored"))
+        connection.execute(
+            insert(REPLICAS).values(
+                object_key=object_key, region=row.region, state="present", queued_at=now, due_at=now, verified_at=now
+            )
+        )
+        copies = [region for region in row.copies.split(",") if region]
+        for region in copies:
+            connection.execute(
+                insert(REPLICAS).values(object_key=object_key, region=region, state="wanted", queued_at=now, due_at=now)
+            )
+        self._show(connection, row, shown)
+        tree = tree_in(connection, row.case_id)
+        report = json.loads(row.report)
+        self._receipt(
+            connection,
+            row,
+            tree,
+            outcome=outcome.value,
+            stored={"size": body.size, "sha256": body.sha256, "region": row.region, "copies": copies},
+            removed=report["counts"],
+        )
+        self._trail.append(
+            connection,
+            customer_chain(tree.customer),
+            "upload.stored",
+            upload=row.id,
+            case=tree.number,
+            outcome=outcome.value,
+            object=object_key,
+            region=row.region,
+            copies=copies,
+            size=body.size,
+            sha256=body.sha256,
+            removed=report["counts"],
+        )
+
+    def _show(self, connection: Connection, row: Row[Any], shown: list[str]) -> None:
+        """Make the version the newest of its node; show the node and its directories under scrubbed names."""
+        node = connection.execute(select(NODES).where(NODES.c.id == row.node_id)).one()
+        head = connection.execute(select(UPLOADS.c.version).where(UPLOADS.c.id == node.head_upload)).first()
+        if head is None or head.version < row.version:
+            connection.execute(update(NODES).where(NODES.c.id == node.id).values(head_upload=row.id))
+        for name in reversed(shown):
+            if node.shown_name is None and node.parent_id is not None:
+                free = free_name(connection, node.parent_id, name)
+                connection.execute(update(NODES).where(NODES.c.id == node.id).values(shown_name=free))
+            if node.parent_id is None:
+                return
+            node = connection.execute(select(NODES).where(NODES.c.id == node.parent_id)).one()
+
+    def _withhold(self, connection: Connection, row: Row[Any], outcome: Outcome, reason: str | None) -> None:
+        state = UploadState.QUARANTINED if outcome is Outcome.QUARANTINE else UploadState.REJECTED
+        move_upload(connection, row.id, state, reason=reason, finished_at=time.time())
+        tree = tree_in(connection, row.case_id)
+        self._receipt(connection, row, tree, outcome=state.value, reason=reason)
+        self._trail.append(
+            connection,
+            customer_chain(tree.customer),
+            f"upload.{state.value}",
+            upload=row.id,
+            case=tree.number,
+            why=reason,
+        )
+
+    def _receipt(self, connection: Connection, row: Row[Any], tree: CaseTree, **claims: object) -> None:
+        now = time.time()
+        sha256 = connection.execute(select(UPLOADS.c.sha256).where(UPLOADS.c.id == row.id)).scalar_one()
+        document = self._sign(
+            {
+                "kind": "final",
+                "id": row.id,
+                "installation": self._settings.installation,
+                "case": tree.number,
+                "name": row.name,
+                "version": row.version,
+                "login": row.login,
+                "size": row.size,
+                "sha256": sha256 or "unknown",
+                "landed_at": moment(row.landed_at),
+                "finished_at": moment(now),
+                **{name: value for name, value in claims.items() if value is not None},
+            }
+        )
+        connection.execute(
+            insert(RECEIPTS)
+            .prefix_with("OR REPLACE")
+            .values(upload_id=row.id, kind="final", document=json.dumps(document), created_at=now)
+        )

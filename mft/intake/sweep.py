@@ -1,0 +1,186 @@
+"""What is over: partial uploads past their time, landing logs that nobody needs, keys of days gone by, what crashes left.
+
+State before deletion: a row says that something is gone before it goes. What has no row at all is left alone for a
+day.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Row, delete, func, select, update
+
+from mft.catalog.model import BODIES, LANDING_KEYS, REVOCATIONS, UPLOADS
+from mft.catalog.states import PARTIAL, StateError, UploadState, move_upload
+from mft.intake.records import chain_of
+from mft.policy import Residency
+from storage.errors import LandingError, LandingNotFoundError, StorageError
+from storage.store import ObjectKey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mft.audit import AuditTrail
+    from mft.catalog.database import Database
+    from mft.intake.settings import IntakeSettings
+    from mft.objects import Objects
+    from mft.upload.landed import LandedFiles
+    from storage.landing import LandingZone
+
+log = logging.getLogger(__name__)
+
+STRANGER_SECONDS = 24 * 3600.0
+"""How long what has no row is left alone."""
+REVOCATION_SECONDS = 7 * 24 * 3600.0
+_NEEDED = [*PARTIAL, UploadState.LANDED, UploadState.SCRUBBING, UploadState.QUARANTINED]
+_ENDED = [UploadState.STORED, UploadState.REJECTED, UploadState.EXPIRED, UploadState.DESTROYED]
+_PAGE = 500
+
+
+class Sweep:
+    """Clears up, again and again; each part of it may be cut short at any moment."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        trail: AuditTrail,
+        zones: Mapping[str, LandingZone],
+        landed: LandedFiles,
+        objects: Objects,
+        settings: IntakeSettings,
+    ) -> None:
+        """Clear up *zones* (by region) and what attempts left in *objects*."""
+        self._database = database
+        self._trail = trail
+        self._zones = zones
+        self._landed = landed
+        self._objects = objects
+        self._settings = settings
+
+    def run(self) -> None:
+        """Do one round."""
+        self.measure_partials()
+        self.expire_partials()
+        self.clear_landing()
+        self.clear_attempts()
+        self.retire_landing_keys()
+        with self._database.write() as connection:
+            connection.execute(delete(REVOCATIONS).where(REVOCATIONS.c.at < time.time() - REVOCATION_SECONDS))
+
+    def measure_partials(self) -> None:
+        """Read from their logs where uploads that a dead process left may be resumed."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(UPLOADS).where(UPLOADS.c.state == UploadState.INTERRUPTED, UPLOADS.c.prefix.is_(None))
+            ).all()
+        for row in rows:
+            prefix = self._prefix_of(row)
+            with self._database.write() as connection:
+                connection.execute(
+                    update(UPLOADS)
+                    .where(UPLOADS.c.id == row.id, UPLOADS.c.epoch == row.epoch, UPLOADS.c.prefix.is_(None))
+                    .values(prefix=prefix)
+                )
+
+    def _prefix_of(self, row: Row[Any]) -> int:
+        try:
+            writer = self._zones[row.region].resume(row.landing_id, self._landed.key_of(row))
+        except LandingNotFoundError:
+            return 0
+        except LandingError:
+            log.warning("sweep.partial_unreadable", extra={"upload": row.id})
+            return 0
+        try:
+            return int(writer.prefix)
+        finally:
+            writer.close()
+
+    def expire_partials(self) -> None:
+        """Give up partial uploads past their time."""
+        before = time.time() - self._settings.partial_ttl
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(UPLOADS)
+                .where(UPLOADS.c.state == UploadState.INTERRUPTED, UPLOADS.c.updated_at < before)
+                .limit(_PAGE)
+            ).all()
+        for row in rows:
+            try:
+                with self._database.write() as connection:
+                    why = "not resumed in time"
+                    move_upload(
+                        connection, row.id, UploadState.EXPIRED, reason=why, reserved=0, finished_at=time.time()
+                    )
+                    chain = chain_of(connection, row.case_id)
+                    self._trail.append(connection, chain, "upload.expired", upload=row.id, login=row.login, why=why)
+            except StateError:
+                continue
+
+    def clear_landing(self) -> None:
+        """Destroy landing logs that no upload needs any more, once a closed file can no longer be resumed."""
+        grace = time.time() - self._settings.resume_grace
+        needed = select(UPLOADS.c.landing_id).where(UPLOADS.c.state.in_(_NEEDED))
+        closed_lately = select(UPLOADS.c.landing_id).where(UPLOADS.c.landed_at > grace)
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(UPLOADS.c.landing_id, UPLOADS.c.region)
+                .where(
+                    UPLOADS.c.state.in_(_ENDED),
+                    UPLOADS.c.landing_gone_at.is_(None),
+                    UPLOADS.c.host == self._settings.host,
+                    UPLOADS.c.landing_id.not_in(needed),
+                    UPLOADS.c.landing_id.not_in(closed_lately),
+                )
+                .distinct()
+                .limit(_PAGE)
+            ).all()
+        for row in rows:
+            with self._database.write() as connection:
+                gone = update(UPLOADS).where(UPLOADS.c.landing_id == row.landing_id).values(landing_gone_at=time.time())
+                connection.execute(gone)
+            self._zones[row.region].destroy(row.landing_id)
+
+    def clear_attempts(self) -> None:
+        """Delete what attempts to store have left that came to nothing."""
+        before = time.time() - STRANGER_SECONDS
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(BODIES.c.key, BODIES.c.state, UPLOADS.c.region)
+                .join(UPLOADS, UPLOADS.c.id == BODIES.c.upload_id)
+                .where(
+                    (BODIES.c.state == "discarded") | ((BODIES.c.state == "writing") & (BODIES.c.created_at < before))
+                )
+                .limit(_PAGE)
+            ).all()
+        for row in rows:
+            home = Residency(home=row.region, copies=(), readers=frozenset(), rule="", reason="")
+            try:
+                self._objects.store(home).delete(ObjectKey(row.key))
+            except StorageError:
+                log.warning("sweep.attempt_left", extra={"object": row.key})
+                continue
+            with self._database.write() as connection:
+                connection.execute(delete(BODIES).where(BODIES.c.key == row.key))
+
+    def retire_landing_keys(self) -> None:
+        """Destroy the landing key of each day gone by whose last landing log is gone."""
+        today = dt.datetime.now(dt.UTC).date().isoformat()
+        alive = (
+            select(func.count())
+            .where(
+                UPLOADS.c.region == LANDING_KEYS.c.region,
+                UPLOADS.c.landing_day == LANDING_KEYS.c.day,
+                UPLOADS.c.landing_gone_at.is_(None),
+            )
+            .scalar_subquery()
+        )
+        with self._database.write() as connection:
+            connection.execute(
+                update(LANDING_KEYS)
+                .where(LANDING_KEYS.c.day < today, LANDING_KEYS.c.wrapped.is_not(None), alive == 0)
+                .values(wrapped=None, destroyed_at=time.time())
+            )
