@@ -116,10 +116,8 @@ class HttpLookup:
         self._host_header = parts.netloc.encode("idna")  # with the brackets that an IPv6 address needs there
         self._prefix = quote(parts.path.rstrip("/"), safe="/%")
         self._deadline = Deadline(monotonic)
-        context = ssl.create_default_context(cafile=None if settings.ca_file is None else str(settings.ca_file))
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._pool = httpcore.ConnectionPool(
-            ssl_context=context,
+            ssl_context=_tls(settings.ca_file) if parts.scheme == "https" else None,
             max_connections=settings.connections,
             max_keepalive_connections=settings.connections,
             keepalive_expiry=30.0,
@@ -224,6 +222,12 @@ class HttpLookup:
             if len(body) > most:
                 raise LookupAnswerError(f"the case system's answer is larger than {most} bytes")
         return bytes(body)
+
+
+def _tls(ca_file: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 def _fitting(found: object, parse: Callable[[object], T], fits: Callable[[T], bool]) -> T:

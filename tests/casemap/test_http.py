@@ -1,10 +1,18 @@
 """The HTTP lookup against a case system that is slow, down, or answers nonsense, and against worse."""
 
 import socket
+import ssl
 import threading
+import time
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from casemap.errors import (
     CaseMapError,
@@ -196,8 +204,6 @@ def test_wrong_secret_is_refused_and_not_shown(running):
 @pytest.mark.parametrize("skew", [-301, 301])
 def test_clock_that_is_minutes_off_is_refused(running, skew):
     """A request signed more than five minutes ago, or ahead, is not answered."""
-    import time
-
     late = HttpLookup(settings(running.url), clock=lambda: time.time() + skew)
     with pytest.raises(LookupUnavailableError):
         late.case("CASE-1001")
@@ -318,8 +324,57 @@ def test_settings_that_are_unsafe_or_impossible_are_refused(changes, reason):
         settings(**{"url": "https://cases.example", **changes})
 
 
-def test_certificate_of_nobody_we_trust_is_refused(tmp_path):
-    """TLS is verified; a server that cannot speak it is no answer."""
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """Return the file of a self-signed certificate, and its key, for 127.0.0.1."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "case system")])
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path_factory.mktemp("tls") / "both.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file.write_bytes(built.public_bytes(serialization.Encoding.PEM) + private)
+    return file
+
+
+@pytest.mark.parametrize(("trusted", "host"), [(True, "127.0.0.1"), (False, "127.0.0.1"), (True, "localhost")])
+def test_certificate_must_be_trusted_and_of_that_host(certificate, trusted, host):
+    """Over TLS it works with the authority that was given, and for the host that the certificate names, alone."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    body = b'{"number":"1","customer":"a","state":"open"}'
+
+    def serve(connection):
+        with context.wrap_socket(connection, server_side=True) as tls:
+            tls.recv(4096)
+            tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" + body)
+
+    with raw_server(serve) as plain:
+        url = plain.replace("http://127.0.0.1", f"https://{host}")
+        ca_file = certificate if trusted else None
+        lookup = HttpLookup(LookupSettings(url=url, secret=SECRET, ca_file=ca_file))
+        if trusted and host == "127.0.0.1":
+            assert lookup.case("1").number == "1"
+        else:
+            with pytest.raises(LookupUnavailableError):
+                lookup.case("1")
+        lookup.close()
+
+
+def test_server_without_tls_is_unavailable():
+    """An https address where no TLS is spoken is no answer."""
 
     def serve(connection):
         connection.recv(4096)

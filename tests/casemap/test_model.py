@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from casemap.errors import InvalidRecordError, LookupAnswerError
@@ -13,6 +13,7 @@ from casemap.static import StaticLookup
 from casemap.wire import load_answer, parse_case_page, parse_customer_page
 from tests.contracts.lookup import HASH, KEY, NOT_LOGINS, NOT_NUMBERS, TABLE
 
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PRINCIPAL = {"login": "erin", "roles": ["engineer"]}
 CASE = {"number": "CASE-1", "customer": "acme", "state": "open"}
 CUSTOMER = {"id": "acme", "name": "Acme"}
@@ -184,6 +185,7 @@ FIELDS = st.sampled_from(
 )
 
 
+@unhurried
 @given(st.dictionaries(FIELDS, JSON | st.sampled_from(["open", "CASE-1", "acme", ["customer"]])))
 def test_no_record_raises_anything_else(record):
     """Whatever JSON can say, a record is made or refused with a reason."""
@@ -200,6 +202,7 @@ def test_no_record_raises_anything_else(record):
             assert str(error)  # noqa: PT017 (either outcome is right)
 
 
+@unhurried
 @given(st.binary(max_size=60) | st.text(alphabet='{}[]",:0e+-.\\u dnNaI', max_size=40).map(str.encode))
 def test_no_body_raises_anything_else(body):
     """Whatever bytes come, they are JSON or an answer error."""

@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from casemap.identifier import is_device_name
@@ -33,6 +33,7 @@ from casemap.resolver import (
 from protocols.path import check_name, parse_path
 from tests.contracts.lookup import HOSTILE_TITLE
 
+unhurried = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 NASTY = st.sampled_from([
     "/", "\\", "..", ".", " ", "\0", "\n", "\u202e", "\u200b", "\ud800", "\ufeff", "\u2028", "\x85", "\u00a0", ":",
     "e\u0301", "\u0338", "<", ">", "\uff61", "\uff0f", "~", "é", "日", "😀", "CON", "con.", "(", ")", "(acme)",
@@ -49,6 +50,7 @@ def a_case(number, title):
     return Case(number=number, title=title, customer="acme", state=CaseState.OPEN)
 
 
+@unhurried
 @given(TITLES)
 @example("../../etc/passwd")
 @example(HOSTILE_TITLE)
@@ -93,6 +95,7 @@ def test_safe_title_keeps_what_it_can(title, safe):
     assert safe_title(title) == safe
 
 
+@unhurried
 @given(TITLES, st.integers(0, 40))
 def test_safe_title_is_cut_on_a_character(title, most):
     """A cut title is a beginning of the whole one, or of that behind the mark of a device name."""
@@ -103,6 +106,7 @@ def test_safe_title_is_cut_on_a_character(title, most):
     )
 
 
+@unhurried
 @given(NUMBERS, TITLES)
 def test_folder_finds_back_to_its_case(number, title):
     """A folder's name is a valid name for the protocol heads, and resolves to its number."""
@@ -113,6 +117,7 @@ def test_folder_finds_back_to_its_case(number, title):
     assert resolve((folder,), Role.CUSTOMER) == CaseRootTarget(number=number)
 
 
+@unhurried
 @given(st.lists(st.tuples(NUMBERS, TITLES), unique_by=lambda pair: pair[0], max_size=20))
 def test_folders_of_two_cases_are_never_one(cases):
     """Distinct numbers make distinct folders, whatever the titles."""
@@ -153,6 +158,7 @@ CUSTOMERS = st.lists(
 )
 
 
+@unhurried
 @given(CUSTOMERS, st.randoms(use_true_random=False))
 def test_customers_folders_are_distinct_and_find_back(customers, random):
     """Each customer has a folder of its own, a valid one, the same in any order of the list, which finds back to it."""
@@ -273,6 +279,7 @@ def test_staffs_tree(role, path, target):
     assert resolve(parse_path(path).parts, role, customer_of=only_acme) == target
 
 
+@unhurried
 @given(st.lists(st.one_of(NASTY, TITLES, st.sampled_from(["CASE-1", "Acme", "cases", ".meta"])), max_size=6))
 def test_nothing_resolves_to_a_path_that_climbs(parts):
     """Parts that no protocol head lets through lead nowhere; what is inside a zone is what was given."""

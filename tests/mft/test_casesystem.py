@@ -249,8 +249,7 @@ def start(*arguments):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("kind", ["yaml", "json"])
-@pytest.mark.parametrize("own_secret", [True, False])
+@pytest.mark.parametrize(("kind", "own_secret"), [("yaml", True), ("json", False)])
 def test_command_serves_until_it_is_told_to_end(tmp_path, kind, own_secret):
     """As a process: it says where it listens, answers, and ends with status 0 on SIGTERM even while a request hangs."""
     data, secret_file = tmp_path / f"data.{kind}", tmp_path / "secret"
