@@ -1,7 +1,7 @@
-"""An SSH connection made cheaper: fewer packets, fewer system calls, and a look at whether the socket takes more.
+"""An SSH connection made cheaper and kinder: fewer packets and system calls, and it sees whether the socket takes more.
 
-All of it overrides what asyncssh calls by name. Should a later asyncssh call it otherwise, the connection is slower and
-still right.
+All of it overrides what asyncssh calls by name. Should a later asyncssh call it otherwise, the connection is slower or
+stricter, and still right.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncssh
-from asyncssh.constants import MSG_IGNORE
+from asyncssh.constants import MSG_IGNORE, MSG_SERVICE_ACCEPT, MSG_SERVICE_REQUEST
+from asyncssh.packet import SSHPacket, String
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
+
+
+_USERAUTH = String("ssh-userauth")
 
 
 class Connection(asyncssh.SSHServerConnection):
@@ -27,6 +31,7 @@ class Connection(asyncssh.SSHServerConnection):
         self.listeners: set[Callable[[], None]] = set()
         """Called when `is_writable` has changed."""
         self._gathered: list[bytes] | None = None
+        self._is_authenticating = False
         super().__init__(loop, options)
 
     def pause_writing(self) -> None:
@@ -55,6 +60,19 @@ class Connection(asyncssh.SSHServerConnection):
         """
         if pkttype != MSG_IGNORE:
             super().send_packet(pkttype, *args, handler=self)
+
+    def process_packet(self, pkttype: int, pktid: int, packet: SSHPacket) -> bool | Awaitable[None]:
+        """Process a packet, and let a client ask for `ssh-userauth` again.
+
+        paramiko does before each attempt, which RFC 4252 does not forbid and OpenSSH allows; asyncssh would disconnect
+        whoever offers a key and then a password.
+        """
+        if pkttype == MSG_SERVICE_REQUEST:
+            if self._is_authenticating and packet.get_remaining_payload() == _USERAUTH:
+                self.send_packet(MSG_SERVICE_ACCEPT, _USERAUTH)
+                return True
+            self._is_authenticating = True
+        return super().process_packet(pkttype, pktid, packet)
 
     def log_sent_packet(self, *args: object, **kwargs: object) -> None:
         """Do not even format a line for each packet."""

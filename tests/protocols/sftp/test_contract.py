@@ -24,7 +24,7 @@ def _translated() -> Iterator[None]:
         raise HeadError("missing", str(error)) from error
     except PermissionError as error:
         raise HeadError("denied", str(error)) from error
-    except OSError as error:
+    except (OSError, EOFError, paramiko.SSHException) as error:
         raise HeadError("refused", str(error)) from error
 
 
