@@ -39,6 +39,8 @@ class Subject(enum.StrEnum):
     PRINCIPAL = "principal"
     TOKEN = "token"  # noqa: S105 - a word, not a secret
     CASE = "case"
+    UPLOAD = "upload"
+    """Not a right: a session elsewhere has taken the upload over; the reason names its epoch."""
 
 
 def announce(connection: Connection, kind: Subject, subject: str, reason: str, *, at: float | None = None) -> None:
@@ -97,12 +99,13 @@ class RevocationWatch:
                 self._look()
             except (CatalogError, SQLAlchemyError):
                 LOG.exception("revocation.unreadable")
-                self._reconnect()
+                self._disconnect()
             self._stopped.wait(self._poll)
-        self._reconnect()
+        self._disconnect()
 
-    def _reconnect(self) -> None:
+    def _disconnect(self) -> None:
         if self._connection is not None:
+            self._connection.invalidate()  # or the pool would give the same one again
             self._connection.close()
         self._connection = self._version = None
 

@@ -133,7 +133,7 @@ class Authenticator:
             case Subject.TOKEN:
                 proof = TokenProof(token_id=subject)
                 self._registry.revoke(lambda live: live.proof == proof and self._is_over(live), reason)
-            case Subject.CASE:
+            case Subject.CASE | Subject.UPLOAD:
                 pass  # sessions stay; what they see of the case is the filesystem's
 
     def recheck(self, login: str | None = None) -> None:

@@ -103,6 +103,26 @@ class AuthorizedKeys:
         self._ledger.record(connection, event, (Subject.PRINCIPAL, login), customer=customer, login=login, **details)
 
 
+def parse_key_file(text: str) -> tuple[str, ...]:
+    """Return the lines of a file of public keys, every one of them good; blank lines and `#` comments are left out.
+
+    Raises:
+        PublicKeyError: one is not taken, with its line's number, or there is none.
+    """
+    lines = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        try:
+            parse_public_key(line)
+        except PublicKeyError as error:
+            raise PublicKeyError(f"line {number}: {error}") from error
+        lines.append(line.strip())
+    if not lines:
+        raise PublicKeyError("there is no public key in it")
+    return tuple(lines)
+
+
 def _owner(connection: Connection, login: str) -> tuple[str, str | None]:
     statement = select(ACCOUNTS.c.login, ACCOUNTS.c.customer).where(ACCOUNTS.c.login == parse_new_login(login))
     row = connection.execute(statement).first()

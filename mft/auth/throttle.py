@@ -68,12 +68,12 @@ class Throttle:
         now = self._clock()
         with self._database.read() as connection:
             until = connection.execute(
-                select(func.max(FAILURES.c.locked_until)).where(FAILURES.c.subject.in_(attempt.subjects))
+                select(func.max(FAILURES.c.locked_until)).where(
+                    FAILURES.c.subject.in_(attempt.subjects), FAILURES.c.locked_until.between(*self._in_force(now))
+                )
             ).scalar()
         if until is not None and until > now:
-            # A clock that was set back must not lock anybody out for longer than the settings say.
-            retry_after = min(until - now, self._settings.lockout)
-            raise ThrottledError("too many failed logins; try again later", retry_after=retry_after)
+            raise ThrottledError("too many failed logins; try again later", retry_after=until - now)
 
     def failed(self, connection: Connection, attempt: Attempt) -> tuple[str, ...]:
         """Count a failure in the write transaction of *connection*; return what it locked (`account`, `network`)."""
@@ -112,7 +112,8 @@ class Throttle:
                 insert(FAILURES).values(subject=subject, count=1, window_started=now, locked_until=locked)
             )
             return locked
-        if row.locked_until is not None and now < row.locked_until <= now + self._settings.lockout:
+        since, latest = self._in_force(now)
+        if row.locked_until is not None and since < row.locked_until <= latest:
             return None  # it was under way when another try locked the subject
         fresh = row.locked_until is not None or not 0 <= now - row.window_started < window
         count = 1 if fresh else row.failures + 1
@@ -123,6 +124,10 @@ class Throttle:
             .values(count=count, window_started=now if fresh else row.window_started, locked_until=locked)
         )
         return locked
+
+    def _in_force(self, now: float) -> tuple[float, float]:
+        """Return between which times locks end that hold now. One that ends later was set by a clock that was wrong."""
+        return now, now + self._settings.lockout
 
     def _lock_at(self, count: int, limit: int, now: float) -> float | None:
         return now + self._settings.lockout if count >= limit else None

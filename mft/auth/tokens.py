@@ -1,8 +1,8 @@
 """Tokens that stand in for a login's password.
 
-`mftt_`, 160 random bits and a CRC-32 of all that, both in lower-case base32 (RFC 4648, section 6): 44 characters that a
-scanner finds by `mftt_[a-z2-7]{39}` and proves by the checksum. Kept is an HMAC under a key of the server; no Argon2,
-for nobody guesses 160 bits.
+`mftt_`, 160 random bits and a CRC-32 of all that, both in lower-case base32 (RFC 4648, section 6): 44 characters that
+a scanner finds by `mftt_[a-z2-7]{39}` and proves by the checksum. Kept is an HMAC under a key of the server; no
+Argon2, for nobody guesses 160 bits.
 """
 
 from __future__ import annotations
