@@ -99,7 +99,8 @@ def sign_receipt(claims: Mapping[str, object], key: Ed25519PrivateKey) -> dict[s
     """Return the claims with their signature.
 
     Raises:
-        MalformedReceiptError: no `id`, no `kind` of `KINDS`, a `signature` already, or what canonical JSON cannot hold.
+        MalformedReceiptError: no `id`, no `kind` of `KINDS`, a `signature` already, or what canonical JSON cannot
+        hold.
     """
     _check_claims(claims)
     if "signature" in claims:

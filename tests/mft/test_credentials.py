@@ -71,10 +71,9 @@ def test_every_private_file_is_closed_to_others(made):
 
 def test_directories_that_are_made_are_closed_to_others(tmp_path):
     """The data directory too, when it was not there."""
-    make_directory(tmp_path / "data" / "credentials")
-    assert [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "data", tmp_path / "data/credentials")] == [
-        0o700
-    ] * 2
+    below = tmp_path / "data" / "credentials"
+    make_directory(below)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (below.parent, below)] == [0o700, 0o700]
 
 
 def test_credentials_survive_a_restart(data):
