@@ -48,7 +48,7 @@ class DurableJobs:
     """Jobs on DBOS in the catalog's own database. One in each process, one process for each catalog."""
 
     def __init__(self, path: Path, kinds: Mapping[str, Callable[..., None]]) -> None:
-        """Register *kinds* (a name and what it does) and go on with what an earlier process left unfinished."""
+        """Register *kinds*: a name and what it does."""
         self._engine = open_job_engine(path)
         settings: DBOSConfig = {
             "name": "mft-intake",
@@ -65,6 +65,9 @@ class DurableJobs:
         }
         DBOS(config=settings)
         self._kinds = {name: DBOS.workflow(name=name)(call) for name, call in kinds.items()}
+
+    def launch(self) -> None:
+        """Begin: go on with what an earlier process left unfinished."""
         DBOS.launch()
 
     def start(self, kind: str, job_id: str, *arguments: str) -> None:

@@ -150,6 +150,7 @@ class Settling:
             {
                 "kind": "final",
                 "id": row.id,
+                "url": f"/api/v1/receipts/{row.id}",
                 "installation": self._settings.installation,
                 "case": tree.number,
                 "name": row.name,

@@ -1,4 +1,4 @@
-"""What is over: partial uploads past their time, landing logs that nobody needs, keys of days gone by, what crashes left.
+"""What is over: partials past their time, landing logs that nobody needs, keys of days gone by, what crashes left.
 
 State before deletion: a row says that something is gone before it goes. What has no row at all is left alone for a
 day.

@@ -86,13 +86,18 @@ class Errand:
         return cls(**plain)
 
 
-def confine(cage: Cage) -> None:
-    """Put this process under its limits: none of them can be raised again."""
+def forbid_dumps() -> None:
+    """Let nobody read this process's memory: no core dump, no debugger, and it ends when its parent does."""
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def confine(cage: Cage) -> None:
+    """Put this process under its limits: none of them can be raised again."""
+    forbid_dumps()
     resource.setrlimit(resource.RLIMIT_AS, (cage.memory, cage.memory))
     resource.setrlimit(resource.RLIMIT_CPU, (cage.cpu, cage.cpu + 1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (cage.file_size, cage.file_size))

@@ -69,8 +69,10 @@ class UploadSettings:
     worker: str
     resume_grace: float
     free_space: FreeSpace
-    watched: tuple[Path, ...]
-    """Directories besides the landing zone that must keep room: the catalog's."""
+    landing: Mapping[str, Path]
+    """The landing directory of each region."""
+    catalog: Path
+    """The directory of the catalog, which must keep room to commit."""
     upload_size: int | None = None
     case_quota: int | None = None
 
@@ -138,8 +140,7 @@ class Uploads:
         limit = self._settings.upload_size
         if length is not None and limit is not None and length > limit:
             raise QuotaExceededError(f"an upload may have {limit} bytes; this one has {length}")
-        zone = self._zones[deposit.home]
-        check_space(self._settings.free_space, (zone.directory, *self._settings.watched))
+        check_space(self._settings.free_space, (self._settings.landing[deposit.home], self._settings.catalog))
         self._budget.take()
         try:
             with translated():
@@ -379,7 +380,7 @@ class Uploads:
 
     def space(self, tree: CaseTree, region: str) -> SpaceReport:
         """Say how much room there is for more uploads to a case: its quota's, or the landing zone's."""
-        state = os.statvfs(self._zones[region].directory)
+        state = os.statvfs(self._settings.landing[region])
         total, free = state.f_blocks * state.f_frsize, state.f_bavail * state.f_frsize
         free = max(0, free - self._settings.free_space.needed(total))
         quota = self._settings.case_quota
@@ -523,6 +524,7 @@ class Uploads:
             {
                 "kind": "landed",
                 "id": row.id,
+                "url": f"/api/v1/receipts/{row.id}",
                 "installation": self._settings.installation,
                 "case": case_number,
                 "name": row.name,

@@ -1,0 +1,36 @@
+"""`mft serve`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from mft.cli.options import ConfigPath
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("serve", help="Run the server until SIGTERM.")(serve)
+
+
+def serve(config: ConfigPath) -> None:
+    """Run the server until SIGTERM."""
+    import json  # noqa: PLC0415  keeps `mft --help` quick
+
+    from mft.cli import options  # noqa: PLC0415
+    from mft.server.supervisor import serve as keep  # noqa: PLC0415
+
+    loaded = options.load(config)
+
+    def announce(endpoints: Mapping[str, object]) -> None:
+        run = loaded.data / "run" / "endpoints.json"
+        run.write_text(json.dumps(endpoints, indent=2) + "\n")
+        for listener in endpoints["listeners"]:  # type: ignore[attr-defined]  # made by `House.endpoints`
+            typer.echo(f"{listener['protocol']} on {listener['address']} port {listener['port']}, {listener['region']}")
+        typer.echo(f"certificate {endpoints['certificate']}, SHA-256 {endpoints['fingerprint']}")
+
+    raise typer.Exit(keep(loaded, announce=announce))

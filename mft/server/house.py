@@ -1,0 +1,154 @@
+"""What the supervisor prepares before it forks: directories, schema, credentials, sockets, and who gets which."""
+
+from __future__ import annotations
+
+import datetime as dt
+import errno
+import fcntl
+import functools
+import logging
+import os
+import select
+import socket
+from typing import TYPE_CHECKING
+
+from mft.catalog import schema
+from mft.credentials.load import load_credentials
+from mft.keyagent import make_channel
+from mft.server import metrics
+from mft.server.backroom import run_intake, run_key_agent, run_nursery
+from mft.server.parts import make_directories
+from mft.server.supervisor import Role, StartError, fork_role, listen, listen_at
+from mft.server.worker import WorkerGear, run_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from mft.config.model import Config
+    from mft.credentials.load import Credentials
+
+log = logging.getLogger(__name__)
+
+
+class House:
+    """An installation that is about to open."""
+
+    def __init__(self, config: Config, metrics_directory: Path) -> None:
+        """Prepare *config*; nothing is done yet."""
+        self._config = config
+        self._metrics = metrics_directory
+        self._slots = [f"w{number}" for number in range(config.workers.protocol)]
+        self._key_channels = {slot: make_channel() for slot in [*self._slots, "intake"]}
+        self._nursery = make_channel()
+        self._wake = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._keys_ready = os.pipe()
+        for end in self._wake:
+            end.setblocking(False)
+
+    def prepare(self) -> None:
+        """Make directories, bring the catalog to this release, make credentials, bind every socket.
+
+        Raises:
+            StartError: another server runs on this data, or a port is taken.
+        """
+        make_directories(self._config)
+        self._lock = self._lock_data()
+        prepared = fork_role(self._prepare_files)
+        if os.waitstatus_to_exitcode(os.waitpid(prepared, 0)[1]) != 0:
+            raise StartError("the catalog or the credentials could not be prepared; the log says why")
+        self._listeners = [(listener, listen(listener)) for listener in self._config.listeners]
+        operations = self._config.operations
+        self._operations = listen_at(operations.address, operations.port) if operations.enabled else None
+
+    def _lock_data(self) -> int:
+        """One server for one data directory: the catalog and its jobs belong to one."""
+        path = self._config.data / "run" / "lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in {errno.EACCES, errno.EAGAIN}:
+                raise StartError(f"another server is running on {self._config.data}") from error
+            raise
+        return descriptor
+
+    def _prepare_files(self) -> None:
+        schema.upgrade(self._config.catalog.path)
+        credentials = self._load_credentials()
+        for warning in credentials.warnings:
+            log.warning("credentials.warning", extra={"warning": warning})
+
+    def _load_credentials(self) -> Credentials:
+        return load_credentials(self._config, now=dt.datetime.now(dt.UTC))
+
+    def roles(self) -> list[Role]:
+        """Return the processes of the house."""
+        intake = functools.partial(
+            run_intake,
+            self._config,
+            self._load_credentials,
+            key_channel=self._key_channels["intake"][1],
+            nursery_channel=self._nursery[1],
+            wake=self._wake[0],
+        )
+        return [
+            Role(name="nursery", run=functools.partial(run_nursery, self._config, self._nursery[0]), last=True),
+            Role(name="keyagent", run=self._run_key_agent, last=True),
+            Role(name="intake", run=intake),
+            *(Role(name=slot, run=functools.partial(self._run_worker, slot)) for slot in self._slots),
+        ]
+
+    def _run_key_agent(self) -> None:
+        channels = [agent_end for agent_end, _ in self._key_channels.values()]
+        run_key_agent(self._config, channels, self._tell_keys_ready)
+
+    def _tell_keys_ready(self) -> None:
+        os.write(self._keys_ready[1], b"1")
+
+    def _run_worker(self, slot: str) -> None:
+        gear = WorkerGear(
+            slot=slot,
+            listeners=self._listeners,
+            operations=self._operations,
+            key_channel=self._key_channels[slot][1],
+            wake=self._wake[1],
+            metrics=self._metrics,
+        )
+        run_worker(self._config, self._load_credentials, gear)
+
+    def await_keys(self, patience: float) -> None:
+        """Wait until every keyring is open.
+
+        Raises:
+            StartError: one cannot be opened.
+        """
+        if not select.select([self._keys_ready[0]], [], [], patience)[0]:
+            raise StartError("the keyrings could not be opened; the log says which and why")
+
+    def count_death(self, role: str) -> None:
+        """Count a process that died."""
+        metrics.RESTARTS.labels(role).inc()
+
+    def endpoints(self) -> Mapping[str, object]:
+        """Say where the house is open, with the ports that the system chose."""
+        credentials = self._load_credentials()
+        return {
+            "listeners": [
+                {
+                    "protocol": listener.protocol,
+                    "address": listener.address,
+                    "host": listener.public_host or listener.address,
+                    "port": sock.getsockname()[1],
+                    "region": listener.region,
+                }
+                for listener, sock in self._listeners
+            ],
+            "operations": None
+            if self._operations is None
+            else {"address": self._config.operations.address, "port": self._operations.getsockname()[1]},
+            "certificate": str(credentials.certificate),
+            "fingerprint": credentials.fingerprint,
+            "host_keys": [str(path) + ".pub" for path in credentials.host_keys],
+            "receipt_key": credentials.receipt_key_id,
+        }

@@ -1,0 +1,61 @@
+"""What is counted, for Prometheus. Names of people, cases and files never become labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from protocols.http.settings import Exchange
+
+CONNECTIONS = Gauge("mft_connections", "Open connections", ["protocol", "region"], multiprocess_mode="livesum")
+LOGINS = Counter("mft_logins_total", "Credentials looked at", ["protocol", "method", "outcome"])
+BYTES = Counter("mft_transferred_bytes_total", "Bytes of files", ["protocol", "direction"])
+SFTP_ANSWERS = Counter("mft_sftp_answers_total", "Answers but for plain reads and writes", ["operation", "status"])
+HTTP_ANSWERS = Counter("mft_http_answers_total", "Answers", ["method", "status"])
+HTTP_SECONDS = Histogram(
+    "mft_http_seconds",
+    "From a request to the end of its answer",
+    ["method"],
+    buckets=(0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600),
+)
+UPLOADS = Gauge("mft_uploads", "Uploads by state, as the catalog has them", ["state"], multiprocess_mode="mostrecent")
+COPIES = Gauge("mft_copies_waiting", "Copies that are still to be made", ["region"], multiprocess_mode="mostrecent")
+COPY_LAG = Gauge("mft_copy_lag_seconds", "Age of the oldest copy still to be made", multiprocess_mode="mostrecent")
+FREE_BYTES = Gauge("mft_free_bytes", "Free space below a region's landing zone", ["region"], multiprocess_mode="min")
+RESTARTS = Counter("mft_process_restarts_total", "Processes that died and were started again", ["role"])
+METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH"})
+
+
+class SftpMeter:
+    """Counts what the SFTP head does."""
+
+    def connected(self, region: str) -> None:
+        """A TCP connection was accepted."""
+        CONNECTIONS.labels("sftp", region).inc()
+
+    def disconnected(self, region: str) -> None:
+        """It is gone."""
+        CONNECTIONS.labels("sftp", region).dec()
+
+    def authenticated(self, method: str, outcome: str) -> None:
+        """A credential was looked at."""
+        LOGINS.labels("sftp", method, outcome).inc()
+
+    def answered(self, operation: str, status: str) -> None:
+        """A request was answered."""
+        SFTP_ANSWERS.labels(operation, status).inc()
+
+    def transferred(self, direction: str, count: int) -> None:
+        """Bytes of a file went in or out."""
+        BYTES.labels("sftp", direction).inc(count)
+
+
+def count_exchange(exchange: Exchange) -> None:
+    """Count one HTTP request."""
+    method = exchange.method if exchange.method in METHODS else "other"
+    HTTP_ANSWERS.labels(method, str(exchange.status)).inc()
+    HTTP_SECONDS.labels(method).observe(exchange.seconds)
+    BYTES.labels("https", "in").inc(exchange.received)
+    BYTES.labels("https", "out").inc(exchange.sent)

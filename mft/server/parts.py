@@ -1,0 +1,177 @@
+"""The parts of the house, made from a configuration. Each process makes those that it needs, after it was forked."""
+
+from __future__ import annotations
+
+import functools
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from casemap.cached import CachedLookup, CacheSettings
+from casemap.http import HttpLookup, LookupSettings
+from casemap.model import Role
+from casemap.resolver import LayoutSettings
+from casemap.static import StaticLookup
+from mft.audit import AuditTrail, Folding
+from mft.cases import Cases
+from mft.catalog.database import Database
+from mft.config.secrets import load_lookup_secret, load_lookup_table
+from mft.objects import Objects
+from mft.policy import Part, Reader, ResidencyRule, ResidencyRules
+from mft.receipts import sign_receipt
+from mft.signers import head_signer
+from mft.upload.landed import LandedFiles
+from storage.landing import LandingZone
+from storage.local import LocalStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from casemap.lookup import CaseLookup
+    from casemap.model import Principal
+    from mft.config.model import Config
+    from mft.credentials.load import Credentials
+    from protocols.session import Origin
+    from storage.keys.service import KeyService
+
+
+class Parts:
+    """What protocol workers and intake share in kind. One of its own in each process."""
+
+    def __init__(self, config: Config, credentials: Credentials, keys: KeyService) -> None:
+        """Open the catalog, the landing zones and the stores."""
+        self.config = config
+        self.credentials = credentials
+        self.keys = keys
+        self.host = socket.gethostname()
+        self.database = Database(config.catalog.path)
+        self.trail = AuditTrail(sign=head_signer(credentials.receipt_key), host=self.host)
+        self.folding = Folding()
+        self.zones: Mapping[str, LandingZone] = {
+            name: LandingZone(region.landing) for name, region in config.regions.items()
+        }
+        self.rules = residency_rules(config)
+        self.objects = Objects(
+            database=self.database,
+            keys=keys,
+            stores={name: LocalStore(region.store.path) for name, region in config.regions.items()},
+            rules=self.rules,
+        )
+        self.landed = LandedFiles(keys=keys, zones=self.zones)
+        self.lookup = open_lookup(config)
+        self.cases = Cases(
+            lookup=self.lookup,
+            rules=self.rules,
+            database=self.database,
+            trail=self.trail,
+            folding=self.folding,
+            recheck=min(1.0, config.lookup.ttl or 1.0),
+        )
+        self.layout = LayoutSettings(
+            upload=config.layout.upload, download=config.layout.download, meta=config.layout.meta
+        )
+        self.sign = functools.partial(sign_receipt, key=credentials.receipt_key)
+
+    def write_folded(self, *, everything: bool = False) -> None:
+        """Write the counted denials whose minute is over."""
+        for chain, kind, details in self.folding.due(everything=everything):
+            with self.database.write() as connection:
+                self.trail.append(connection, chain, kind, **details)
+
+
+def make_directories(config: Config) -> None:
+    """Make the directories that the configuration names, closed to other users."""
+    for directory in (config.data, config.catalog.path.parent, *_region_directories(config)):
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _region_directories(config: Config) -> list[Path]:
+    directories: list[Path] = []
+    for name, region in config.regions.items():
+        directories += [region.landing, region.store.path, region.keyring.path.parent, scratch_directory(config, name)]
+    return directories
+
+
+def scratch_directory(config: Config, region: str) -> Path:
+    """Return where the scrub children of a region put sealed scratch files: within the region."""
+    return config.regions[region].landing / "scratch"
+
+
+def residency_rules(config: Config) -> ResidencyRules:
+    """Make policy's rules from the configuration's."""
+    return ResidencyRules(
+        regions=frozenset(config.regions),
+        home=config.residency.home,
+        copies=config.residency.copies,
+        readers=config.residency.readers,
+        rules=tuple(
+            ResidencyRule(
+                customer=rule.match.customer,
+                case=rule.match.case,
+                kind=rule.match.kind,
+                classification=rule.match.classification,
+                home=rule.home,
+                copies=rule.copies,
+                readers=rule.readers,
+                reason=rule.reason,
+            )
+            for rule in config.residency.rules
+        ),
+        nearest={name: region.nearest for name, region in config.regions.items()},
+    )
+
+
+def open_lookup(config: Config) -> CachedLookup:
+    """Make the way to the case system, with its cache."""
+    settings = config.lookup
+    inner: CaseLookup
+    if settings.type == "http":
+        inner = HttpLookup(
+            LookupSettings(
+                url=settings.url or "",
+                secret=load_lookup_secret(settings).encode(),
+                connect_timeout=settings.timeout,
+                read_timeout=settings.timeout,
+                total_timeout=settings.timeout,
+                ca_file=settings.ca_file,
+            )
+        )
+    else:
+        inner = StaticLookup(load_lookup_table(settings), at="lookup.table")
+    return CachedLookup(
+        inner,
+        CacheSettings(
+            ttl=settings.ttl,
+            negative_ttl=settings.negative_ttl,
+            stale_if_error=settings.stale_if_error,
+            revocation_bound=config.revocation.bound,
+            breaker_failures=settings.breaker_failures,
+            breaker_rest=settings.breaker_reset,
+        ),
+    )
+
+
+def reader_of(principal: Principal, origin: Origin) -> Reader:
+    """Say of a principal what policy needs to know."""
+    if principal.is_customer:
+        part = Part.CUSTOMER
+    elif principal.roles & {Role.ENGINEER, Role.RELEASER}:
+        part = Part.ENGINEER
+    else:
+        part = Part.STAFF
+    return Reader(
+        login=principal.login,
+        part=part,
+        customer=principal.customer,
+        clearance=principal.clearance,
+        regions=None if principal.regions is None else frozenset(principal.regions),
+        listener=origin.region,
+        active=principal.active,
+        expires=principal.expires,
+    )
+
+
+def worker_name(slot: str) -> str:
+    """Name this process in the catalog: its slot, and what makes it another one than the last of that slot."""
+    return f"{slot}:{os.getpid()}:{os.urandom(4).hex()}"

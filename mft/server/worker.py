@@ -1,0 +1,277 @@
+"""A protocol worker: the heads on one event loop, over the synchronous core."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import signal
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mft.api.routes import add_routes
+from mft.auth.accounts import Accounts
+from mft.auth.authenticator import Authenticator
+from mft.auth.ledger import Ledger
+from mft.auth.passwords import Passwords
+from mft.auth.principals import Principals
+from mft.auth.registry import SessionRegistry
+from mft.auth.throttle import Throttle
+from mft.auth.tokens import Tokens
+from mft.keyagent import AgentKeys
+from mft.log import configure_logging
+from mft.revocation import RevocationWatch, SessionSweep, Subject, sweep_interval
+from mft.server import metrics
+from mft.server.operations import Health, measure_catalog, serve_operations
+from mft.server.parts import Parts, reader_of, worker_name
+from mft.upload.room import MemoryBudget, check_space
+from mft.upload.service import Uploads, UploadSettings
+from mft.vfs.filesystem import CaseFileSystem, Rooms
+from protocols.aio import Crossing
+from protocols.http.app import HttpServer
+from protocols.http.settings import HttpSettings
+from protocols.http.tls import server_context
+from protocols.sftp.server import SftpServer
+from protocols.sftp.settings import SftpSettings
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from casemap.model import Principal
+    from mft.config.entrances import ListenerConfig
+    from mft.config.model import Config
+    from mft.credentials.load import Credentials
+    from protocols.session import Origin
+
+log = logging.getLogger(__name__)
+HOUSEKEEPING_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerGear:
+    """What the supervisor hands to a protocol worker."""
+
+    slot: str
+    listeners: Sequence[tuple[ListenerConfig, socket.socket]]
+    operations: socket.socket | None
+    key_channel: socket.socket
+    wake: socket.socket
+    """One byte on it tells intake that something landed."""
+    metrics: Path
+
+
+class Worker:
+    """The parts of a protocol worker, put together."""
+
+    def __init__(self, config: Config, credentials: Credentials, gear: WorkerGear) -> None:
+        """Make every part; nothing listens yet."""
+        self._config = config
+        self._credentials = credentials
+        self._gear = gear
+        self.parts = Parts(config, credentials, AgentKeys(gear.key_channel))
+        self.budget = MemoryBudget(config.limits.transfer_memory)
+        self.uploads = self._make_uploads()
+        self._rooms = Rooms(
+            database=self.parts.database,
+            trail=self.parts.trail,
+            cases=self.parts.cases,
+            uploads=self.uploads,
+            landed=self.parts.landed,
+            objects=self.parts.objects,
+            budget=self.budget,
+            layout=self.parts.layout,
+        )
+        self.authenticator = self._make_authenticator()
+        self.crossing = Crossing(threads=config.limits.threads)
+        self.health = Health(
+            crossing=self.crossing, checks={"catalog": self._check_catalog, "space": self._check_landing}
+        )
+        self._watch = RevocationWatch(self.parts.database, poll=config.revocation.poll, on=self._withdrawn)
+        every = sweep_interval(
+            bound=config.revocation.bound, ttl=config.lookup.ttl, stale_if_error=config.lookup.stale_if_error
+        )
+        self._sweep = SessionSweep([self.authenticator.recheck], every=every)
+        self._stop = threading.Event()
+        self._housekeeper = threading.Thread(target=self._keep_house, name="housekeeper", daemon=True)
+
+    # -- making ----------------------------------------------------------------------------------------------------
+
+    def _make_uploads(self) -> Uploads:
+        config = self._config
+        return Uploads(
+            database=self.parts.database,
+            trail=self.parts.trail,
+            keys=self.parts.keys,
+            zones=self.parts.zones,
+            sign=self.parts.sign,
+            budget=self.budget,
+            landed=self._wake_intake,
+            settings=UploadSettings(
+                installation=config.installation,
+                host=self.parts.host,
+                worker=worker_name(self._gear.slot),
+                resume_grace=config.landing.resume_grace,
+                free_space=config.landing.free_space,
+                landing={name: region.landing for name, region in config.regions.items()},
+                catalog=config.catalog.path.parent,
+                upload_size=config.limits.upload_size,
+                case_quota=config.limits.case_quota,
+            ),
+        )
+
+    def _make_authenticator(self) -> Authenticator:
+        config, parts = self._config, self.parts
+        ledger = Ledger(database=parts.database, audit=parts.trail)
+        passwords = Passwords(parallel=config.auth.argon2_parallel, remember=config.auth.password_cache)
+        return Authenticator(
+            database=parts.database,
+            audit=parts.trail,
+            principals=Principals(Accounts(ledger), parts.lookup),
+            tokens=Tokens(ledger, key=self._credentials.token_key),
+            passwords=passwords,
+            throttle=Throttle(parts.database, config.auth.throttle, key=self._credentials.token_key),
+            registry=SessionRegistry(total=config.limits.sessions, per_login=config.limits.sessions_per_login),
+            filesystem_for=self._filesystem_for,
+        )
+
+    def _filesystem_for(self, principal: Principal, session_id: str, origin: Origin) -> CaseFileSystem:
+        return CaseFileSystem(
+            rooms=self._rooms, reader=reader_of(principal, origin), session_id=session_id, origin=origin
+        )
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    async def run(self, stopped: asyncio.Event) -> None:
+        """Serve until *stopped*, then drain."""
+        self.uploads.recover()
+        sftp = SftpServer(self.authenticator, self._sftp_settings(), self.crossing, metrics.SftpMeter())
+        http = HttpServer(
+            self.authenticator,
+            self._http_settings(),
+            self.crossing,
+            extra=functools.partial(
+                add_routes,
+                database=self.parts.database,
+                crossing=self.crossing,
+                public_key=self._credentials.receipt_key.public_key(),
+                health=self.health,
+            ),
+            observe=metrics.count_exchange,
+        )
+        context = server_context(self._credentials.certificate, self._credentials.certificate_key)
+        for listener, sock in self._gear.listeners:
+            if listener.protocol == "sftp":
+                await sftp.start(sock, listener.region)
+            else:
+                await http.start(sock, listener.region, context)
+        operations = None
+        if self._gear.operations is not None:
+            operations = await serve_operations(self._gear.operations, self.health, self._gear.metrics)
+        self._watch.start()
+        self._sweep.start()
+        self._housekeeper.start()
+        log.info("worker.started", extra={"slot": self._gear.slot})
+        await stopped.wait()
+        self.health.draining = True
+        log.info("worker.draining", extra={"slot": self._gear.slot})
+        grace = self._config.workers.drain
+        await asyncio.gather(sftp.drain(grace), http.drain(grace))
+        if operations is not None:
+            await operations.cleanup()
+        await asyncio.to_thread(self._end)
+
+    def _end(self) -> None:
+        self._stop.set()
+        self._watch.stop()
+        self._sweep.stop()
+        self._housekeeper.join()
+        self.authenticator.settle(everything=True)
+        self.parts.write_folded(everything=True)
+        self.crossing.close()
+        for zone in self.parts.zones.values():
+            zone.close()
+        self.parts.database.close()
+
+    def _sftp_settings(self) -> SftpSettings:
+        config = self._config
+        return SftpSettings(
+            host_keys=self._credentials.host_keys,
+            banner=config.sftp.banner or "",
+            login_grace=config.auth.login_grace,
+            max_auth_attempts=config.sftp.login_attempts,
+            max_connections=config.limits.sessions,
+            keepalive_interval=config.sftp.keepalive,
+            keepalive_count=config.sftp.keepalive_failures,
+            idle_timeout=config.sftp.idle_timeout,
+            window=config.sftp.window,
+            rekey_bytes=config.sftp.rekey_bytes,
+        )
+
+    def _http_settings(self) -> HttpSettings:
+        config = self._config.https
+        return HttpSettings(
+            max_connections=config.connections,
+            max_body=self._config.limits.upload_size,
+            head_timeout=config.header_timeout,
+            idle_timeout=config.keepalive,
+            body_timeout=config.body_idle_timeout,
+        )
+
+    # -- what goes on beside ---------------------------------------------------------------------------------------
+
+    def _wake_intake(self) -> None:
+        try:
+            self._gear.wake.send(b"1")
+        except OSError:  # full, or intake is being restarted: its sweep finds the row
+            log.debug("worker.wake_lost")
+
+    def _withdrawn(self, kind: Subject, subject: str, reason: str) -> None:
+        match kind:
+            case Subject.UPLOAD:
+                self.uploads.taken_over(subject, int(reason.removeprefix("epoch ")))
+            case Subject.CASE:
+                self.parts.lookup.forget_case(subject)
+                self.parts.cases.recheck_all()
+            case Subject.PRINCIPAL:
+                self.parts.lookup.forget_principal(subject)
+                self.authenticator.apply(kind, subject, reason)
+            case Subject.TOKEN:
+                self.authenticator.apply(kind, subject, reason)
+
+    def _keep_house(self) -> None:
+        while not self._stop.wait(HOUSEKEEPING_SECONDS):
+            try:
+                self.authenticator.settle()
+                self.parts.write_folded()
+                measure_catalog(self.parts.database)
+                for name, region in self._config.regions.items():
+                    state = os.statvfs(region.landing)
+                    metrics.FREE_BYTES.labels(name).set(state.f_bavail * state.f_frsize)
+            except Exception:  # the worker loop
+                log.exception("worker.housekeeping_failed")
+
+    def _check_catalog(self) -> None:
+        with self.parts.database.read() as connection:
+            connection.exec_driver_sql("SELECT 1")
+
+    def _check_landing(self) -> None:
+        directories = [region.landing for region in self._config.regions.values()]
+        check_space(self._config.landing.free_space, [*directories, self._config.catalog.path.parent])
+
+
+def run_worker(config: Config, load: Callable[[], Credentials], gear: WorkerGear) -> None:
+    """Be a protocol worker until SIGTERM."""
+    configure_logging(config.log, f"worker-{gear.slot}")
+
+    async def main() -> None:
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopped.set)
+        await Worker(config, load(), gear).run(stopped)
+
+    asyncio.run(main())
