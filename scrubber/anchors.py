@@ -10,6 +10,7 @@ import importlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 
@@ -21,11 +22,15 @@ class Anchor:
     caseless: bool = False
 
 
+INDEX_BITS = 10
+"""An event is one number: the start, shifted by so many bits, and the anchor's index. Numbers cost less than tuples here."""
+
+
 class AnchorScanner(Protocol):
     """Something that finds anchors in a block."""
 
-    def scan(self, block: bytes) -> list[tuple[int, int]]:
-        """Give each (start, index of the anchor) once at least, in no order that matters."""
+    def scan(self, block: bytes) -> list[int]:
+        """Give an event for each anchor at least once, in no order that matters."""
         ...
 
 
@@ -34,36 +39,49 @@ class ReScanner:
 
     def __init__(self, anchors: Sequence[Anchor]) -> None:
         self._compiled = [
-            (index, re.compile(b"(?=" + a.pattern + b")", re.IGNORECASE if a.caseless else 0)) for index, a in enumerate(anchors)
+            (index, re.compile(b"(?=" + a.pattern + b")", re.IGNORECASE if a.caseless else 0))
+            for index, a in enumerate(anchors)
         ]
 
-    def scan(self, block: bytes) -> list[tuple[int, int]]:
-        """Give each (start, index)."""
-        return [(match.start(), index) for index, pattern in self._compiled for match in pattern.finditer(block)]
+    def scan(self, block: bytes) -> list[int]:
+        """Give the events."""
+        return [
+            match.start() << INDEX_BITS | index
+            for index, pattern in self._compiled
+            for match in pattern.finditer(block)
+        ]
+
+
+@lru_cache(maxsize=2)
+def _compile(anchors: tuple[Anchor, ...]) -> tuple[Any, Any]:
+    """Compile once in a process (a third of a second); forks inherit it. Give the module and the database."""
+    hyperscan: Any = importlib.import_module("hyperscan")
+    som: int = hyperscan.HS_FLAG_SOM_LEFTMOST
+    caseless: int = hyperscan.HS_FLAG_CASELESS
+    database = hyperscan.Database()
+    database.compile(
+        expressions=[a.pattern for a in anchors],
+        ids=list(range(len(anchors))),
+        elements=len(anchors),
+        flags=[som | caseless if a.caseless else som for a in anchors],
+    )
+    return hyperscan, database
 
 
 class HyperscanScanner:
     """Scan with Vectorscan, start of match reported. One for each thread: it owns its scratch space."""
 
-    def __init__(self, anchors: Sequence[Anchor], hyperscan: Any) -> None:  # noqa: ANN401 - a module that may be missing
-        som: int = hyperscan.HS_FLAG_SOM_LEFTMOST
-        caseless: int = hyperscan.HS_FLAG_CASELESS
-        self._database = hyperscan.Database()
-        self._database.compile(
-            expressions=[a.pattern for a in anchors],
-            ids=list(range(len(anchors))),
-            elements=len(anchors),
-            flags=[som | caseless if a.caseless else som for a in anchors],
-        )
+    def __init__(self, anchors: Sequence[Anchor]) -> None:
+        hyperscan, self._database = _compile(tuple(anchors))
         self._scratch = hyperscan.Scratch(self._database)
 
-    def scan(self, block: bytes) -> list[tuple[int, int]]:
-        """Give each (start, index)."""
-        events: list[tuple[int, int]] = []
+    def scan(self, block: bytes) -> list[int]:
+        """Give the events."""
+        events: list[int] = []
         append = events.append
 
         def on_match(index: int, start: int, _end: int, _flags: int, _context: object) -> None:
-            append((start, index))
+            append(start << INDEX_BITS | index)
 
         if block:
             self._database.scan(block, match_event_handler=on_match, scratch=self._scratch)
@@ -74,7 +92,7 @@ def build_scanner(anchors: Sequence[Anchor], *, accelerated: bool = True) -> Anc
     """Build the fastest scanner that is installed."""
     if accelerated:
         try:
-            return HyperscanScanner(anchors, importlib.import_module("hyperscan"))
+            return HyperscanScanner(anchors)
         except ImportError:
             pass
     return ReScanner(anchors)

@@ -64,7 +64,9 @@ class _GzipDecoder:
         return bytes(made)
 
 
-def walk_compressed(walk: Walk, stream: Stream, out: Callable[[bytes], object], name: str, depth: int, kind: Kind) -> None:
+def walk_compressed(
+    walk: Walk, stream: Stream, out: Callable[[bytes], object], name: str, depth: int, kind: Kind
+) -> None:
     """Scrub what *stream* holds compressed, and compress it again in the same format.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import NamedTuple
 
-from scrubber.anchors import Anchor, build_scanner
+from scrubber.anchors import INDEX_BITS, Anchor, build_scanner
 from scrubber.pseudonym import TAG, Pseudonymizer
 from scrubber.rules import CompiledRule, RuleSet
 
@@ -14,7 +14,7 @@ class Candidate(NamedTuple):
     """A span that a rule wants replaced. Sorting puts the earliest first, then the most specific, then the longest."""
 
     start: int
-    order: int  # negative priority
+    order: int  # negative priority; the rule's place in the rule set breaks ties
     negative_end: int
     rule: CompiledRule
     value: bytes
@@ -45,16 +45,18 @@ class Detector:
         append = found.append
         handlers = self._handlers
         tags: list[int] = []
-        for start, index in set(self._scanner.scan(buf)):
+        mask = (1 << INDEX_BITS) - 1
+        for event in set(self._scanner.scan(buf)):
+            index = event & mask
             if index == self._tag:
-                tags.append(start)
+                tags.append(event >> INDEX_BITS)
                 continue
             rule, order, finder = handlers[index]
-            for begin, end, value, replacement in finder(buf, start):
+            for begin, end, value, replacement in finder(buf, event >> INDEX_BITS):
                 append(Candidate(begin, order, -end, rule, value, replacement))
         if tags and found:
             found = _without_tags(buf, sorted(tags), found)
-        found.sort(key=_order)
+        found.sort()
         return found
 
 
@@ -68,7 +70,3 @@ def _without_tags(buf: bytes, tags: list[int], found: list[Candidate]) -> list[C
             starts.append(begin)
             ends.append(hit + 10)
     return [c for c in found if (after := bisect_right(ends, c.start)) == len(ends) or starts[after] >= c.end]
-
-
-def _order(candidate: Candidate) -> tuple[int, int, int, str]:
-    return candidate.start, candidate.order, candidate.negative_end, candidate.rule.rule.id

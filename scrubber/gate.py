@@ -54,9 +54,38 @@ _ABOUT = frozenset(
     generator request response result fingerprint hashalgorithm digestalgorithm keyname keysize keylength keytype keyid
     id ids arn cache caches pool count used generated sent received revoked login grace dictionary similarity lifespan renewal""".split()
 )
-_ABOUT_STARTS = ("nopass", "hasp", "ispass", "needpass", "usepass", "askpass", "showpass", "forgot", "changepass", "resetpass", "emptypass", "permit", "allow")
+_ABOUT_STARTS = (
+    "nopass",
+    "hasp",
+    "ispass",
+    "needpass",
+    "usepass",
+    "askpass",
+    "showpass",
+    "forgot",
+    "changepass",
+    "resetpass",
+    "emptypass",
+    "permit",
+    "allow",
+)
 _FALSE_KEYS = frozenset(
-    ("primary", "foreign", "public", "cache", "partition", "sort", "lookup", "row", "registry", "object", "index", "host", "map", "hash")
+    (
+        "primary",
+        "foreign",
+        "public",
+        "cache",
+        "partition",
+        "sort",
+        "lookup",
+        "row",
+        "registry",
+        "object",
+        "index",
+        "host",
+        "map",
+        "hash",
+    )
 )
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z\u00df-\uffff]+|[0-9]+")
@@ -95,7 +124,10 @@ def strength(name: bytes) -> Strength:
     """Say how far the key *name* is to be believed."""
     text = name.decode("utf-8", "replace").strip("-. ")
     words = [word.lower() for word in _WORDS.findall(text)]
-    while len(words) > 1 and (words[-1].isdigit() or words[-1] in ("value", "string", "str", "txt", "plain", "raw", "prod", "dev", "old", "new")):
+    while len(words) > 1 and (
+        words[-1].isdigit()
+        or words[-1] in ("value", "string", "str", "txt", "plain", "raw", "prod", "dev", "old", "new")
+    ):
         if words[-1] == "string" and len(words) > 1 and words[-2] == "connection":
             break
         words.pop()
@@ -104,11 +136,15 @@ def strength(name: bytes) -> Strength:
     last, joined = words[-1], "".join(words)
     if last in _ABOUT and not joined.endswith(("sessionid", "secretid")):
         return Strength.NONE
-    if joined.startswith(_ABOUT_STARTS) or joined.endswith(("file", "path", "policy", "length", "url", "timeout", "enabled")):
+    if joined.startswith(_ABOUT_STARTS) or joined.endswith(
+        ("file", "path", "policy", "length", "url", "timeout", "enabled")
+    ):
         return Strength.NONE
     if _STRONG.search(joined):
         return Strength.STRONG
-    if last in _MEDIUM_LAST or (len(words) == 1 and _PASS_ENDS.search(last) and last not in ("bypass", "compass", "token", "trespass")):
+    if last in _MEDIUM_LAST or (
+        len(words) == 1 and _PASS_ENDS.search(last) and last not in ("bypass", "compass", "token", "trespass")
+    ):
         return Strength.MEDIUM
     if last == "key" and (len(words) == 1 or words[-2] in _FALSE_KEYS):
         return Strength.NONE
@@ -147,4 +183,6 @@ def _looks_random(value: bytes, *, mixed: bool) -> bool:
         return False
     if _HEX.fullmatch(value):
         return len(value) >= 16 and mixed
-    return (mixed and entropy(value) >= 2.8) or (len(value) >= 16 and entropy(value) >= 3.5 and re.search(rb"[A-Z]", value) is not None)
+    return (mixed and entropy(value) >= 2.8) or (
+        len(value) >= 16 and entropy(value) >= 3.5 and re.search(rb"[A-Z]", value) is not None
+    )

@@ -10,14 +10,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_END = re.compile(rb"-{4,5} ?END [A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)? ?-{4,5}|-----END OpenSSH|-----END OpenVPN Static key V1-----|Private-MAC: ?[0-9a-f]{8,64}", re.IGNORECASE)
-_BODY_LINE = re.compile(rb"[ \t\"'>#|*+,;/\\-]{0,64}[A-Za-z0-9+/=]{1,}(?:\\{0,8}[nr]|[ \t\"',;+\\*/]|&\#\w{1,4};){0,16}")
+_END = re.compile(
+    rb"-{4,5} ?END [A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)? ?-{4,5}|-----END OpenSSH|-----END OpenVPN Static key V1-----|Private-MAC: ?[0-9a-f]{8,64}",
+    re.IGNORECASE,
+)
+_BODY_LINE = re.compile(
+    rb"[ \t\"'>#|*+,;/\\-]{0,64}[A-Za-z0-9+/=]{1,}(?:\\{0,8}[nr]|[ \t\"',;+\\*/]|&\#\w{1,4};){0,16}"
+)
 _HEAD_LINE = re.compile(
     rb"[ \t\"'>#|*+]*(?:Proc-Type|DEK-Info|Comment|Version|Hash|MessageID|Charset|Subject|Encryption|Key-Derivation|Argon2-\w+|"
     rb"Public-Lines|Private-Lines|Private-MAC|X-[\w-]+|Bag Attributes|localKeyID|friendlyName)\b ?:.*",
     re.IGNORECASE,
 )
-_LOGGED = re.compile(rb".*?[\s:\"'|>\]](?P<key>[A-Za-z0-9+/]{16,}={0,2}|[A-Za-z0-9+/=]{1,76})(?P<tail>(?:\\{0,8}[nr]|[\s\"',;}\])])*)")
+_LOGGED = re.compile(
+    rb".*?[\s:\"'|>\]](?P<key>[A-Za-z0-9+/]{16,}={0,2}|[A-Za-z0-9+/=]{1,76})(?P<tail>(?:\\{0,8}[nr]|[\s\"',;}\])])*)"
+)
 _RUN = re.compile(rb"[A-Za-z0-9+/=\\ \t\r:,\-.%&#;_\"'()]*")
 _ESCAPED = re.compile(rb"\s|\\+[nrt]|&\#\w{1,4};|#01[25]|%0[AaDd]|[\"',;>#|*+\\]")
 
@@ -81,7 +88,11 @@ class KeyWalker:
             spans.append((pos + indent, pos + len(line)))
             return following
         logged = _LOGGED.fullmatch(line)
-        if logged is not None and (self.logged or len(logged["key"]) >= 48) and (len(logged["key"]) >= 40 or _END.search(buf, stop, stop + 1024)):
+        if (
+            logged is not None
+            and (self.logged or len(logged["key"]) >= 48)
+            and (len(logged["key"]) >= 40 or _END.search(buf, stop, stop + 1024))
+        ):
             spans.append((pos + logged.start("key"), pos + logged.end("key")))
             return following
         self.inside = False

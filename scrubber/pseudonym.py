@@ -33,7 +33,7 @@ class Pseudonymizer:
         if len(key) < 16:
             raise ValueError("a pseudonym key has 16 bytes or more")
         self._key = key
-        self._flip = lru_cache(maxsize=65536)(self._flip_uncached)
+        self._flips = lru_cache(maxsize=65536)(self._make_flips)
 
     def __repr__(self) -> str:
         return "Pseudonymizer(…)"
@@ -69,8 +69,8 @@ class Pseudonymizer:
         elif a == 169 and b == 254:
             high = _PRIVATE_192 | 254 << 16
         else:
-            top = self.digest("ipv4/8", bytes((a,)))[0] & 31
-            low = self.digest("ipv4/16", bytes((a, b)))[0] & 63
+            top = self._flips(f"/8:{a}") & 31
+            low = self._flips(f"/16:{a}.{b}") & 63
             high = 240 << 24 | (top << 6 | low) << 16
         third = self._keep_prefix(f"v4:{value >> 16}", c, 8)
         last = self._keep_ends(f"v4:{value >> 8}", d)
@@ -83,8 +83,11 @@ class Pseudonymizer:
         first = address >> 112
         kind = 1 if first & 0xFE00 == 0xFC00 else 2 if first & 0xFFC0 == 0xFE80 else 0
         top = self.digest("ipv6/32", (address >> 96).to_bytes(4, "big"))[0]
-        third = self._keep_prefix(f"v6:{address >> 96}", address >> 80 & 0xFFFF, 16)
-        fourth = self._keep_prefix(f"v6:{address >> 80}", address >> 64 & 0xFFFF, 16)
+        third, fourth = 0, 0
+        for shift in (88, 80):
+            third = third << 8 | self._keep_prefix(f"v6:{address >> shift + 8}", address >> shift & 0xFF, 8)
+        for shift in (72, 64):
+            fourth = fourth << 8 | self._keep_prefix(f"v6:{address >> shift + 8}", address >> shift & 0xFF, 8)
         host = 0
         if address & (1 << 64) - 1:
             host = int.from_bytes(self.digest("ipv6/128", address.to_bytes(16, "big"))[:6], "big") | 1
@@ -122,7 +125,8 @@ class Pseudonymizer:
         plain = re.sub(rb"[^0-9A-Za-z]", b"", text)
         stream = self._digits("iban", plain.upper(), len(plain))
         body = bytes(
-            stream[i] if 0x30 <= c < 0x3A else (0x41 if c < 0x5B else 0x61) + stream[i] % 26 for i, c in enumerate(plain)
+            stream[i] if 0x30 <= c < 0x3A else (0x41 if c < 0x5B else 0x61) + stream[i] % 26
+            for i, c in enumerate(plain)
         )
         image = iter(plain[:2] + b"00" + body[4:])
         return bytes(next(image) if chr(c).isalnum() else c for c in text)
@@ -143,25 +147,30 @@ class Pseudonymizer:
         number = int.from_bytes(self.digest(kind, value) + self.digest(kind + "+", value), "big")
         return str(number).encode()[-length:].rjust(length, b"0") if length else b""
 
-    def _flip_uncached(self, context: str, prefix: int, depth: int) -> int:
-        return self.digest("flip", f"{context}/{depth}/{prefix}".encode())[0] & 1
+    def _make_flips(self, context: str) -> int:
+        """Give one keyed bit for each of the 255 inner nodes of an octet's binary tree."""
+        return int.from_bytes(self.digest("flip", context.encode()), "big")
 
     def _keep_prefix(self, context: str, value: int, bits: int) -> int:
-        """Permute *value* so that two values share as many leading bits after as before (Crypto-PAn, Xu et al. 2002)."""
+        """Permute *value*, of 8 *bits* at most, so that two values share as many leading bits after as before.
+
+        This is Crypto-PAn's construction (Xu et al. 2002), with one HMAC for a whole octet.
+        """
+        flips = self._flips(context)
         image = 0
         for depth in range(bits):
-            bit = value >> (bits - 1 - depth) & 1
-            image = image << 1 | bit ^ self._flip(context, value >> (bits - depth), depth)
+            node = 1 << depth | value >> (bits - depth)
+            image = image << 1 | (value >> (bits - 1 - depth) ^ flips >> node) & 1
         return image
 
     def _keep_ends(self, context: str, value: int) -> int:
         """Permute an octet like `_keep_prefix`, with 0 and 255 (and so 1 and 254) as fixed points."""
+        flips = self._flips(context)
         image = 0
         for depth in range(8):
             prefix = value >> (8 - depth)
-            bit = value >> (7 - depth) & 1
-            fixed = prefix in (0, (1 << depth) - 1)
-            image = image << 1 | (bit if fixed else bit ^ self._flip(context, prefix, depth))
+            flip = 0 if prefix in (0, (1 << depth) - 1) else flips >> (1 << depth | prefix)
+            image = image << 1 | (value >> (7 - depth) ^ flip) & 1
         return image
 
 

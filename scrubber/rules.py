@@ -28,9 +28,9 @@ _FIELDS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CompiledRule:
-    """A rule ready to run."""
+    """A rule ready to run. Rules sort by id, so that equal candidates win in a fixed order."""
 
     rule: Rule
     kind: str
@@ -42,6 +42,9 @@ class CompiledRule:
     block: bool
     back: int
     replace: str
+
+    def __lt__(self, other: CompiledRule) -> bool:
+        return self.rule.id < other.rule.id
 
     def build(self, pseudonyms: Pseudonymizer) -> Finder:
         """Build what confirms a candidate, under one key."""
@@ -87,7 +90,9 @@ def load_rules() -> RuleSet:
         RuleError: a rule is written wrongly.
     """
     folder = resources.files("scrubber") / "rulesets"
-    texts = [entry.read_bytes() for entry in sorted(folder.iterdir(), key=lambda e: e.name) if entry.name.endswith(".yaml")]
+    texts = [
+        entry.read_bytes() for entry in sorted(folder.iterdir(), key=lambda e: e.name) if entry.name.endswith(".yaml")
+    ]
     rules = [parse_rule(data) for text in texts for data in yaml.safe_load(text)["rules"]]
     names = [rule.rule.id for rule in rules]
     if len(set(names)) != len(names):

@@ -75,8 +75,13 @@ _CLOSED: tuple[tuple[bytes, int, str], ...] = (
 )
 _OPEN = (b"SQLite format 3\0", b"\x7fELF", b"JAVA PROFILE 1.0", b"ElfFile\0", b"regf")
 _P12 = re.compile(rb"\x30(?:\x82..|\x83...|\x84....|\x80|\x81.|[\x10-\x7f])\x02\x01\x03\x30", re.DOTALL)
-_DER_KEY = re.compile(rb"\x30(?:\x82..|\x81.|[\x20-\x7f])\x02\x01[\x00\x01](?:\x30[\x05-\x20]\x06|\x02\x82|\x02\x81|\x04[\x20-\x42])", re.DOTALL)
-_PGP_BINARY = re.compile(rb"(?:[\x84\x85\x8c]..?\x03|\xc1[\x40-\xff]..?[\x03\x06]|[\x94\x95]..\x04|\xc5..?[\x04\x06])", re.DOTALL)
+_DER_KEY = re.compile(
+    rb"\x30(?:\x82..|\x81.|[\x20-\x7f])\x02\x01[\x00\x01](?:\x30[\x05-\x20]\x06|\x02\x82|\x02\x81|\x04[\x20-\x42])",
+    re.DOTALL,
+)
+_PGP_BINARY = re.compile(
+    rb"(?:[\x84\x85\x8c]..?\x03|\xc1[\x40-\xff]..?[\x03\x06]|[\x94\x95]..\x04|\xc5..?[\x04\x06])", re.DOTALL
+)
 
 _TEXT_CONTROLS = bytes(c for c in range(32) if c not in b"\t\n\r\x08\x0b\x0c\x1b\0") + b"\x7f"
 _PRINTABLE_16 = re.compile(rb"(?:[\x09\x0a\x0d\x20-\x7e]\x00){4,}")

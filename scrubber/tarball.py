@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from scrubber.walk import Walk
 
 _BLOCK = 512
+_EXTENDED = (b"L", b"K", b"x", b"g")
 _MAX_EXTENDED = 1 << 20
-_WITHOUT_DATA = b"123456"
+_WITHOUT_DATA = (b"1", b"2", b"3", b"4", b"5", b"6")
 
 
 @dataclass(slots=True)
@@ -55,9 +56,11 @@ def walk_tar(walk: Walk, stream: Stream, out: Callable[[bytes], object], path: s
             _end(stream, out, path, header)
             return
         if not is_tar_header(header):
-            raise ObstacleError(path, "the tar archive is damaged" if len(header) == _BLOCK else "the tar archive is cut off")
+            raise ObstacleError(
+                path, "the tar archive is damaged" if len(header) == _BLOCK else "the tar archive is cut off"
+            )
         kind = header[156:157]
-        if kind in b"LKxg":
+        if kind in _EXTENDED:
             _extend(walk, stream, out, path, header, extended)
             continue
         _member(walk, stream, out, path, depth, header, extended)
@@ -107,17 +110,24 @@ def _extend(
 
 
 def _member(
-    walk: Walk, stream: Stream, out: Callable[[bytes], object], path: str, depth: int, header: bytes, extended: _Extended
+    walk: Walk,
+    stream: Stream,
+    out: Callable[[bytes], object],
+    path: str,
+    depth: int,
+    header: bytes,
+    extended: _Extended,
 ) -> None:
     name = extended.name or extended.get(b"path") or _header_name(header)
     link = extended.link or extended.get(b"linkpath") or header[157:257].split(b"\0")[0]
     kind = header[156:157]
-    label = f"{path}!/{walk.scrub_name(name, path).decode('utf-8', 'replace').lstrip('/')}"
+    new_name = walk.scrub_name(name, path)
+    label = f"{path}!/{new_name.decode('utf-8', 'replace').lstrip('/')}"
     reason = _refusal(name, link, kind)
     if reason:
         walk.block(label, reason)
     size = int(extended.get(b"size") or b"0") or _number(header[124:136])
-    if kind in _WITHOUT_DATA.replace(b"", b"") and kind != b"":
+    if kind in _WITHOUT_DATA:
         size = 0
     trailer = _sparse_map(stream, header) if kind == b"S" else b""
     scratch = walk.new_scratch(label)
@@ -132,7 +142,7 @@ def _member(
             walk.members += 1
         if walk.obstacles:
             return
-        _write_header(walk, out, header, extended, path, name, link, scratch.size if size else None)
+        _write_header(walk, out, header, extended, path, (name, new_name), link, scratch.size if size else None)
         out(trailer)
         scratch.copy_to(out)
         out(b"\0" * (_padded(scratch.size) - scratch.size))
@@ -185,21 +195,24 @@ def _write_header(
     header: bytes,
     extended: _Extended,
     path: str,
-    name: bytes,
+    names: tuple[bytes, bytes],
     link: bytes,
     size: int | None,
 ) -> None:
     block = bytearray(header)
-    new_name = walk.scrub_name(name, path)
+    name, new_name = names
     new_link = walk.scrub_name(link, path)
     if extended.pax:
         fixed = {b"path": new_name, b"linkpath": new_link, b"size": str(size or 0).encode()}
         records = [
-            (key, fixed.get(key) or (value if key.endswith(b"time") else walk.scrub_bytes(value, path))) for key, value in extended.pax
+            (key, fixed.get(key) or (value if key.endswith(b"time") else walk.scrub_bytes(value, path)))
+            for key, value in extended.pax
         ]
         records = [(k, walk.owner(v, _number(header[108:116])) if k in (b"uname", b"gname") else v) for k, v in records]
         _write_extended(out, extended.pax_header, _format_pax(records))
-    long_name = extended.name is not None or (new_name != name and extended.get(b"path") is None and len(new_name) > 100)
+    long_name = extended.name is not None or (
+        new_name != name and extended.get(b"path") is None and len(new_name) > 100
+    )
     if extended.link is not None or (new_link != link and extended.get(b"linkpath") is None and len(new_link) > 100):
         _write_long(out, b"K", new_link)
     if long_name:

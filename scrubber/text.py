@@ -61,16 +61,7 @@ class TextScrubber:
         pos = self._swallow(buf, self._done, limit)
         candidates = self._detector.find(buf)
         candidates, keys_end = self._with_keys(buf, pos, limit, candidates, final=final)
-        for candidate in candidates:
-            start = candidate.start
-            if start >= limit:
-                break
-            if start < pos:
-                continue
-            end = candidate.end
-            if end - start >= LONG and not candidate.rule.block:
-                end = self._run_end(buf, end)
-            pos = self._replace(buf, pos, candidate, end, pieces)
+        pos = self._write(buf, pos, limit, candidates, pieces)
         stop = max(pos, limit, keys_end)
         if pos < stop:
             pieces.append(buf[pos:stop])
@@ -80,16 +71,27 @@ class TextScrubber:
         self._done = stop - keep
         return b"".join(pieces)
 
-    def _replace(self, buf: bytes, pos: int, candidate: Candidate, end: int, pieces: list[bytes]) -> int:
-        start = candidate.start
-        pieces.append(buf[pos:start])
-        self._out += start - pos
-        new = b"x" * (end - start) if self._same_length else candidate.replacement
-        if candidate.value:
-            self._note(candidate.rule, self._out, len(new), candidate.value)
-        pieces.append(new)
-        self._out += len(new)
-        return end
+    def _write(self, buf: bytes, pos: int, limit: int, candidates: list[Candidate], pieces: list[bytes]) -> int:
+        """Replace the candidates that begin before *limit*, the first of any that overlap; give how far that came."""
+        append, note, out = pieces.append, self._note, self._out
+        for start, _, negative_end, rule, value, replacement in candidates:
+            if start >= limit:
+                break
+            if start < pos:
+                continue
+            end = -negative_end
+            if end - start >= LONG and not rule.block:
+                end = self._run_end(buf, end)
+            new = b"x" * (end - start) if self._same_length else replacement
+            append(buf[pos:start])
+            append(new)
+            out += start - pos
+            if value:
+                note(rule, out, len(new), value)
+            out += len(new)
+            pos = end
+        self._out = out
+        return pos
 
     def _swallow(self, buf: bytes, pos: int, limit: int) -> int:
         if not self._swallowing:

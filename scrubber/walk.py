@@ -50,7 +50,9 @@ class Walk:
                 self.omitted += 1
                 return
             fingerprint = self.detector.pseudonyms.fingerprint(rule.kind, value)
-            self.findings.append(Finding(rule=name, member=member, offset=offset, length=length, fingerprint=fingerprint))
+            self.findings.append(
+                Finding(rule=name, member=member, offset=offset, length=length, fingerprint=fingerprint)
+            )
 
         return note
 
@@ -69,7 +71,9 @@ class Walk:
         if self._expanded_left < 0:
             raise ObstacleError(member, "it expands to more than the server will unpack", fatal=True)
         if produced > self.limits.ratio_floor and produced > self.limits.max_ratio * max(consumed, 1):
-            raise ObstacleError(member, f"it expands more than {self.limits.max_ratio} times, as a decompression bomb does", fatal=True)
+            raise ObstacleError(
+                member, f"it expands more than {self.limits.max_ratio} times, as a decompression bomb does", fatal=True
+            )
 
     def new_scratch(self, member: str) -> ScratchSource:
         """Open scratch space; close it after use."""
