@@ -1,0 +1,278 @@
+"""Write an upload's bytes as they come: any offset, any order, any overlap; sealed before they reach the disk.
+
+Bytes wait in one buffer until it is full, something arrives that does not touch it, or the handle is flushed. So much
+is lost when the process dies; nothing that was flushed is. What was synced survives a power cut too. The log is synced
+on the way, so that the last sync is short.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from storage.durable import disk_errors, sync_directory
+from storage.errors import LandingBusyError, LandingClosedError, StorageError
+from storage.landing.digest import FrontierDigest
+from storage.landing.log import MAX_UNSYNCED_BYTES, SYNC_BYTES, RecordLog
+from storage.landing.record import MAX_OFFSET, SEGMENT_BYTES, Kind
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from storage.descriptor import Descriptor
+
+
+class LandingWriter:
+    """The one handle that writes an upload's log. Safe to call from several threads."""
+
+    def __init__(
+        self, file: Descriptor, path: Path, upload_id: str, key: bytes, *, hashers: Executor, syncers: Executor
+    ) -> None:
+        """Take the log in *file* over, which is closed with this; `LandingZone` calls it.
+
+        Raises:
+            LandingBusyError: another handle, in any process, has it.
+        """
+        self._file = file
+        self._directory = path.parent
+        self._id = upload_id
+        self._syncers = syncers
+        self._log = RecordLog(file, upload_id, key)
+        self._digest = FrontierDigest(hashers.submit, self._log.read)
+        self._lock = threading.RLock()
+        self._synced_more = threading.Condition(self._lock)
+        self._sync_lock = threading.Lock()
+        self._buffer = memoryview(bytearray())
+        self._start = 0
+        self._fill = 0
+        self._closed = False
+        self._broken: StorageError | None = None
+        self._named = False
+        """Whether the file's name is known to be on the disk."""
+        self._syncing = False
+        self._synced_records = 0
+        self._synced_tail = 0
+        self._durable_prefix = 0
+        try:
+            file.call(lambda fd: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            file.close()
+            raise LandingBusyError(f"{upload_id} is being written by another handle") from error
+
+    def begin(self) -> None:
+        """Begin a new log; `LandingZone` calls it."""
+        self._log.begin()
+
+    def recover(self, records: int | None) -> None:
+        """Replay the log, cut off what is torn, and make the rest durable; `LandingZone` calls it."""
+        self._log.replay(records=records)
+        self._log.cut()
+        self.sync()
+        self._digest.advance(self._log.index.prefix)
+
+    @property
+    def prefix(self) -> int:
+        """Bytes from the first on that were received without a hole; some of them may still wait in memory."""
+        with self._lock:
+            prefix = self._log.index.prefix
+            if self._fill and self._start <= prefix < self._start + self._fill:
+                return self._log.index.contiguous_end(self._start + self._fill)
+            return prefix
+
+    @property
+    def durable_prefix(self) -> int:
+        """Bytes from the first on without a hole that would survive a power cut."""
+        return self._durable_prefix
+
+    @property
+    def end(self) -> int:
+        """Size of the file: behind the farthest byte received, or where it was truncated."""
+        with self._lock:
+            return max(self._log.index.size, self._start + self._fill if self._fill else 0)
+
+    @property
+    def records(self) -> int:
+        """Records in the log, for the catalog to keep; what waits in memory is in none yet."""
+        return self._log.records
+
+    @property
+    def log_size(self) -> int:
+        """Bytes of the log on the disk: what overwriting costs too."""
+        return self._log.tail
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait in memory, fewer than a segment."""
+        return self._fill
+
+    @property
+    def congested(self) -> bool:
+        """Whether the next write would have to wait for the disk."""
+        return self._log.tail - self._synced_tail > MAX_UNSYNCED_BYTES
+
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """Take *data* at *offset* (bytes from the start); it is not kept after the call returns.
+
+        Raises:
+            OutOfSpaceError, StoreUnavailableError: some bytes of *data* may have been taken; all that were taken before
+                are kept, and a later call may succeed.
+            LandingClosedError: the handle is closed.
+            ValueError: *offset* is negative, or beyond what any file has.
+        """
+        view = memoryview(data).cast("B")
+        if offset < 0 or offset + len(view) > MAX_OFFSET:
+            raise ValueError(f"no file has bytes at {offset}")
+        with self._lock:
+            self._check()
+            if self.congested:
+                self._synced_more.wait_for(lambda: not self.congested or not self._syncing)
+                self._check()
+            while view:
+                place = offset - self._start
+                if self._fill and not 0 <= place <= self._fill:
+                    self._seal()
+                if self._fill == SEGMENT_BYTES:
+                    self._seal()
+                if not self._fill:
+                    self._start, place = offset, 0
+                    if not self._buffer:
+                        self._buffer = self._digest.take_buffer(SEGMENT_BYTES)
+                taken = min(len(view), SEGMENT_BYTES - place)
+                self._buffer[place : place + taken] = view[:taken]
+                self._fill = max(self._fill, place + taken)
+                offset += taken
+                view = view[taken:]
+                if self._fill == SEGMENT_BYTES:
+                    self._seal()
+
+    def truncate(self, size: int) -> None:
+        """End the file at *size* bytes: what lies behind is gone; where it was shorter there is a hole."""
+        if not 0 <= size <= MAX_OFFSET:
+            raise ValueError(f"no file has {size} bytes")
+        with self._lock:
+            self._check()
+            self._seal()
+            if size == self._log.index.size:
+                return
+            self._digest.rewind(size)
+            try:
+                self._log.append(Kind.TRUNCATION, size, b"", self._synced_records)
+                self._durable_prefix = min(self._durable_prefix, size)
+            finally:
+                self._digest.advance(self._log.index.prefix)
+
+    def flush(self) -> None:
+        """Seal what waits in memory and hand it to the operating system: then it survives the end of this process.
+
+        Raises:
+            OutOfSpaceError, StoreUnavailableError: it still waits in memory; a later call may succeed.
+        """
+        with self._lock:
+            self._check()
+            self._seal()
+
+    def sync(self) -> None:
+        """Return when every byte written before would survive a power cut.
+
+        Raises:
+            OutOfSpaceError, StoreUnavailableError: that is not so. Once the disk has failed to sync, no later sync of
+                this handle succeeds: the system drops what it could not write (fsync(2)).
+        """
+        with self._lock:
+            self._check()
+            self._seal()
+        self._sync_file()
+
+    def digest(self, *, patience_seconds: float = 1.0) -> bytes | None:
+        """Return SHA-256 of the whole file; None while bytes are missing, or while it is not known yet.
+
+        Call it when all is written. Up to a lag of 64 MiB it waits as long as is said; with a longer one, as after many
+        writes out of order, the digest is left to whoever reads the file.
+
+        Raises:
+            OutOfSpaceError, StoreUnavailableError: what waits in memory could not be sealed.
+        """
+        with self._lock:
+            self._check()
+            self._seal()
+            size = self._log.index.size
+            if self._log.index.prefix != size:
+                return None
+        return self._digest.result(size, patience_seconds)
+
+    def close(self) -> None:
+        """Flush, and let another handle take the upload over. Closed it is in any case; a second call does nothing.
+
+        Raises:
+            OutOfSpaceError, StoreUnavailableError: what waited in memory is lost.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            try:
+                if self._broken is None:
+                    self._seal()
+            finally:
+                self._closed = True
+                self._file.close()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise LandingClosedError(f"the handle of {self._id} is closed")
+        if self._broken is not None:
+            raise self._broken
+
+    def _seal(self) -> None:
+        """Append what waits in memory as one record."""
+        if not self._fill:
+            return
+        start, fill = self._start, self._fill
+        self._digest.rewind(start)
+        try:
+            self._log.append(Kind.DATA, start, self._buffer[:fill], self._synced_records)
+        except StorageError:
+            self._digest.advance(self._log.index.prefix)
+            raise
+        self._fill = 0
+        if self._digest.offer(start, self._buffer, fill):
+            self._buffer = memoryview(bytearray())
+        self._digest.advance(self._log.index.prefix)
+        if self._log.tail - self._synced_tail >= SYNC_BYTES and not self._syncing:
+            self._syncing = True
+            try:
+                self._syncers.submit(self._sync_early)
+            except RuntimeError:  # the zone is closing; the next `sync` does it
+                self._syncing = False
+
+    def _sync_early(self) -> None:
+        """Sync on a thread; a failure is kept for the next call of the writer."""
+        try:
+            with contextlib.suppress(StorageError, ValueError):  # ValueError: closed meanwhile
+                self._sync_file()
+        finally:
+            with self._lock:
+                self._syncing = False
+                self._synced_more.notify_all()
+
+    def _sync_file(self) -> None:
+        with self._sync_lock:
+            with self._lock:
+                self._check()
+                records, tail, prefix = self._log.records, self._log.tail, self._log.index.prefix
+            try:
+                with disk_errors(f"syncing the landing log {self._id}"):
+                    self._file.call(os.fdatasync)
+                    if not self._named:
+                        sync_directory(self._directory)
+                        self._named = True
+            except StorageError as error:
+                self._broken = error
+                raise
+            with self._lock:
+                self._synced_records = max(self._synced_records, records)
+                self._synced_tail = max(self._synced_tail, tail)
+                self._durable_prefix = min(max(self._durable_prefix, prefix), self._log.index.prefix)

@@ -1,0 +1,149 @@
+"""The directory of landing logs of one node in one region."""
+
+from __future__ import annotations
+
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from storage.descriptor import Descriptor
+from storage.durable import disk_errors, sync_directory
+from storage.errors import LandingError, LandingExistsError, LandingNotFoundError
+from storage.landing.reader import LandingReader
+from storage.landing.writer import LandingWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_SUFFIX = ".landing"
+_UPLOAD_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.ASCII)
+_HASHERS = 2
+_SYNCERS = 4
+"""Threads; both kinds leave the interpreter to others meanwhile. Apart, so that a slow disk delays no digest."""
+
+
+class LandingZone:
+    """Where uploads arrive. Safe to call from several threads; several processes may share the directory."""
+
+    def __init__(self, directory: Path) -> None:
+        """Use *directory*, which is made if it is not there, for its owner alone."""
+        self._directory = directory
+        self._hashers = ThreadPoolExecutor(_HASHERS, thread_name_prefix="landing-hash")
+        self._syncers = ThreadPoolExecutor(_SYNCERS, thread_name_prefix="landing-sync")
+        with disk_errors(f"making the landing zone {directory}"):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            sync_directory(directory.parent)
+
+    def create(self, upload_id: str, key: bytes) -> LandingWriter:
+        """Begin the log of a new upload. Its name is durable with the writer's first `sync`.
+
+        Args:
+            upload_id: letters, digits, `-` and `_`, at most 128.
+            key: 32 bytes, of this upload alone.
+
+        Raises:
+            LandingExistsError: there is one already.
+            OutOfSpaceError, StoreUnavailableError: the disk is full or fails.
+        """
+        try:
+            writer = self._writer(upload_id, key, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        except FileExistsError as error:
+            raise LandingExistsError(f"{upload_id} has landed here already") from error
+        try:
+            writer.begin()
+        except BaseException:
+            writer.close()
+            self.destroy(upload_id)
+            raise
+        return writer
+
+    def resume(self, upload_id: str, key: bytes, *, records: int | None = None) -> LandingWriter:
+        """Go on with an upload: replay its log, cut off what a crash has torn, make the rest durable.
+
+        Args:
+            upload_id: as it was created.
+            key: the same.
+            records: how many records the catalog knows to be durable, if it does.
+
+        Raises:
+            LandingNotFoundError: there is no such log.
+            LandingBusyError: another handle, here or in another process, is still writing it.
+            RolledBackError: there are fewer than *records*.
+            AlteredRecordError, WrongKeyError, UnknownFormatError: it is not this upload's log, or was altered where no
+                torn tail can be the reason; nothing was cut.
+        """
+        try:
+            writer = self._writer(upload_id, key, os.O_RDWR)
+        except FileNotFoundError as error:
+            raise LandingNotFoundError(f"{upload_id} has not landed here") from error
+        try:
+            writer.recover(records)
+        except BaseException:
+            writer.close()
+            raise
+        return writer
+
+    def open(self, upload_id: str, key: bytes, *, records: int | None = None, size: int | None = None) -> LandingReader:
+        """Open an upload for reading, as it is now on the disk; see `LandingReader.from_fd`.
+
+        Raises:
+            LandingNotFoundError: there is no such log.
+            RolledBackError, AlteredRecordError, WrongKeyError, UnknownFormatError: as `LandingReader.from_fd` says.
+        """
+        return LandingReader.from_fd(self.open_fd(upload_id), upload_id, key, records, size)
+
+    def open_fd(self, upload_id: str) -> int:
+        """Return a descriptor of the log, open for reading: to be handed to a child, and closed by the caller.
+
+        Raises:
+            LandingNotFoundError: there is no such log.
+        """
+        try:
+            return self._open(upload_id, os.O_RDONLY)
+        except FileNotFoundError as error:
+            raise LandingNotFoundError(f"{upload_id} has not landed here") from error
+
+    def destroy(self, upload_id: str) -> None:
+        """Remove a log and return when that is durable; where there is none, nothing happens."""
+        with disk_errors(f"destroying {upload_id}"):
+            self._path(upload_id).unlink(missing_ok=True)
+            sync_directory(self._directory)
+
+    def ids(self) -> Iterator[str]:
+        """Yield the ids of all uploads that have a log here, in no order."""
+        with disk_errors(f"listing the landing zone {self._directory}"), os.scandir(self._directory) as entries:
+            for entry in entries:
+                name = entry.name.removesuffix(_SUFFIX)
+                if name != entry.name and _UPLOAD_ID.fullmatch(name):
+                    yield name
+
+    def log_size(self, upload_id: str) -> int:
+        """Return how many bytes the log of an upload takes on the disk.
+
+        Raises:
+            LandingNotFoundError: there is no such log.
+        """
+        try:
+            return self._path(upload_id).stat().st_size
+        except FileNotFoundError as error:
+            raise LandingNotFoundError(f"{upload_id} has not landed here") from error
+
+    def close(self) -> None:
+        """Stop the threads, once what they are doing is done. Close the writers first."""
+        self._hashers.shutdown()
+        self._syncers.shutdown()
+
+    def _writer(self, upload_id: str, key: bytes, flags: int) -> LandingWriter:
+        file = Descriptor(self._open(upload_id, flags))
+        return LandingWriter(file, self._path(upload_id), upload_id, key, hashers=self._hashers, syncers=self._syncers)
+
+    def _open(self, upload_id: str, flags: int) -> int:
+        with disk_errors(f"opening the landing log {upload_id}"):
+            return os.open(self._path(upload_id), flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+    def _path(self, upload_id: str) -> Path:
+        if not _UPLOAD_ID.fullmatch(upload_id):
+            raise LandingError(f"{upload_id!r} is not an upload id")
+        return self._directory / (upload_id + _SUFFIX)
