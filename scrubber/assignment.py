@@ -86,6 +86,10 @@ _RUNNING_TEXT = re.compile(
 """A keyword amid words ("Failed password for root") that no dialect takes for a key: it is passed over at once."""
 
 
+_NAME_ENDS = {b'"', b"'", b">", b" ", b"=", b":"}
+_CODE_LIKE = re.compile(rb"[(\[][\"')]|\(|\A[$={\[]")
+
+
 class Value(NamedTuple):
     """Where a secret value stands; *wrap* is what its replacement must be put in to keep JSON valid."""
 
@@ -94,55 +98,68 @@ class Value(NamedTuple):
     wrap: bytes
 
 
+class _Key(NamedTuple):
+    """A key's name, where it ends, how far it is believed, and up to 256 bytes before it."""
+
+    name: bytes
+    end: int
+    believed: Strength
+    before: bytes
+
+    @property
+    def at_line_start(self) -> bool:
+        line = self.before.rpartition(b"\n")[2]
+        return _LINE_START.match(line) is not None and (len(self.before) < _LINE_BACK or b"\n" in self.before)
+
+
 def values(buf: bytes, hit: int) -> Iterator[Value]:
     """Give the secret values that belong to the key whose name was seen at *hit*."""
-    if _RUNNING_TEXT.match(buf, hit) and buf[hit - 1 : hit] == b" ":
+    if buf[hit - 1 : hit] == b" " and _RUNNING_TEXT.match(buf, hit):
         return
     seg = buf[max(0, hit - _KEY_BACK) : hit]
     key_start = hit - (len(seg) - len(seg.rstrip(_KEY_CHARS)))
     right = _KEY_RIGHT.match(buf, hit)
     if right is None:
         return
-    key_end = right.end()
-    name = buf[key_start:key_end]
+    name = buf[key_start : right.end()]
     believed = strength(name)
     if believed is Strength.NONE:
         return
-    before = buf[max(0, key_start - _LINE_BACK) : key_start]
-    separator = _SEPARATOR.match(buf, key_end)
-    if separator is not None:
-        if separator["close"] is None or _NAMED.search(before[-48:]) is None:
-            yield from _after_separator(buf, separator, before, believed, name)
-            return
-    yield from _without_separator(buf, key_start, key_end, before, believed, name)
+    key = _Key(name, right.end(), believed, buf[max(0, key_start - _LINE_BACK) : key_start])
+    separator = _SEPARATOR.match(buf, key.end)
+    if separator is not None and (separator["close"] is None or _NAMED.search(key.before[-48:]) is None):
+        yield from _after_separator(buf, separator, key)
+    else:
+        yield from _without_separator(buf, key)
 
 
-def _after_separator(
-    buf: bytes, separator: re.Match[bytes], before: bytes, believed: Strength, name: bytes
-) -> Iterator[Value]:
+def _after_separator(buf: bytes, separator: re.Match[bytes], key: _Key) -> Iterator[Value]:
     start = separator.end()
     opening = _OPEN.match(buf, start)
+    span = _quoted(buf, opening) if opening is not None else None
     if opening is not None:
-        span = _quoted(buf, opening)
+        if span is not None and is_secret(buf[span[0] : span[1]], key.believed, quoted=True, prose=False):
+            yield Value(*span, b"")
         if span is not None:
-            if is_secret(buf[span[0] : span[1]], believed, quoted=True, prose=False):
-                yield Value(*span, b"")
             return
+        start = opening.end()
     first = buf[start : start + 1]
     if first == b"[" and separator["close"]:
-        listed = _LIST.match(buf, start)
-        for item in _ITEM.finditer(buf, start, listed.end()) if listed else ():
-            if is_secret(item["value"], believed, quoted=True, prose=False):
-                yield Value(*item.span("value"), b"")
+        yield from _listed(buf, start, key)
+    elif first in {b"{", b"["} and not buf[start + 1 : start + 2].isalnum():
         return
-    if first in b"{[" and not buf[start + 1 : start + 2].isalnum():
-        return
-    if first in b"|>":
-        block = _BLOCK.match(buf, start)
-        if block and is_secret(block["value"], believed, quoted=True, prose=False):
+    elif first in {b"|", b">"} and (block := _BLOCK.match(buf, start)):
+        if is_secret(block["value"], key.believed, quoted=True, prose=False):
             yield Value(*block.span("value"), b"")
-        return
-    yield from _unquoted(buf, start, separator, before, believed, name)
+    else:
+        yield from _unquoted(buf, start, separator, key)
+
+
+def _listed(buf: bytes, start: int, key: _Key) -> Iterator[Value]:
+    listed = _LIST.match(buf, start)
+    for item in _ITEM.finditer(buf, start, listed.end()) if listed else ():
+        if is_secret(item["value"], key.believed, quoted=True, prose=False):
+            yield Value(*item.span("value"), b"")
 
 
 def _quoted(buf: bytes, opening: re.Match[bytes]) -> tuple[int, int] | None:
@@ -157,97 +174,78 @@ def _quoted(buf: bytes, opening: re.Match[bytes]) -> tuple[int, int] | None:
     return (opening.end(), end) if end >= 0 and not 0 <= line < end else None
 
 
-def _unquoted(
-    buf: bytes, start: int, separator: re.Match[bytes], before: bytes, believed: Strength, name: bytes
-) -> Iterator[Value]:
-    op = separator["op"]
-    line = before.rpartition(b"\n")[2]
-    spaced = separator.end() - separator.end("op") > 0
-    at_start = _LINE_START.match(line) is not None and (len(before) < _LINE_BACK or b"\n" in before)
-    if at_start and separator["close"] is None and op in (b"=", b":", b":=", b"?="):
+def _unquoted(buf: bytes, start: int, separator: re.Match[bytes], key: _Key) -> Iterator[Value]:
+    op, close = separator["op"], separator["close"]
+    spaced = separator.end() > separator.end("op")
+    at_start = key.at_line_start
+    if at_start and close is None and op in {b"=", b":", b":=", b"?="}:
         rest = _REST.match(buf, start)
         whole = _COMMENT.sub(b"", rest[0]).rstrip() if rest else b""
-        if (
-            b" " not in whole
-            and b"\t" not in whole
-            and not _MORE_PAIRS.search(whole)
-            and whole[-1:] not in (b",", b";", b")")
-        ):
-            quoted = believed is Strength.STRONG and b"(" not in whole and not whole[:1] in (b"$", b"=", b"{", b"[")
-            if is_secret(
-                whole,
-                believed,
-                quoted=quoted and not whole.isdigit(),
-                prose=op == b":" and name[:1].isupper() and whole.isalpha() and whole.islower(),
-            ):
-                yield Value(start, start + len(whole), b"")
-            return
-        if (
-            op == b"="
-            and believed is Strength.STRONG
-            and not _MORE_PAIRS.search(whole)
-            and 1 <= whole.count(b" ") <= 8
-            and whole[-1:] not in (b",", b";", b"(", b"{")
-        ):
-            if is_secret(whole, believed, quoted=False, prose=False) and is_secret(
-                whole.split()[0], believed, quoted=False, prose=False
-            ):
+        one_word = not re.search(rb"\s", whole)
+        if _is_whole_line(whole, key, tight=op != b"=" or not spaced, one_word=one_word):
+            quoted = one_word and key.believed is Strength.STRONG and not _CODE_LIKE.search(whole) and not whole.isdigit()
+            prose = op == b":" and key.name.istitle() and whole.isalpha() and whole.islower()
+            if is_secret(whole, key.believed, quoted=quoted, prose=prose):
                 yield Value(start, start + len(whole), b"")
             return
     inline = _INLINE.match(buf, start)
     if inline is None:
         return
     value = inline[0].rstrip(b".:!") if op.startswith(b":") and spaced else inline[0]
-    follows = buf[inline.end() : inline.end() + 2]
-    prose = (
-        op == b":"
-        and spaced
-        and not separator["close"]
-        and (follows[:1] == b" " or not at_start)
-        and not _MORE_PAIRS.match(buf, inline.end())
+    goes_on = buf[inline.end() : inline.end() + 1] == b" " and not _MORE_PAIRS.match(buf, inline.end())
+    prose = op == b":" and spaced and not close and (goes_on or not at_start)
+    if is_secret(value, key.believed, quoted=False, prose=prose):
+        wrap = b'"' if close is not None and close.endswith(b'"') and op == b":" else b""
+        yield Value(start, start + len(value), wrap)
+
+
+def _is_whole_line(whole: bytes, key: _Key, *, tight: bool, one_word: bool) -> bool:
+    """Say whether all the rest of a line is the value, as in INI and properties, and not the first of several things."""
+    if not whole or _MORE_PAIRS.search(whole):
+        return False
+    if one_word:
+        return whole[-1:] not in {b",", b";", b")"}
+    if tight and (key.name.isupper() or key.name[:1] == b"-" or b":" in key.name):
+        return False  # a shell's assignment before a command, an option
+    words = whole.split()
+    return (
+        key.believed is Strength.STRONG
+        and not key.before.endswith(b"-D")
+        and len(words) <= 9
+        and whole[-1:] not in {b",", b";", b"(", b"{", b".", b":"}
+        and is_secret(words[0], key.believed, quoted=False, prose=True)
     )
-    if is_secret(value, believed, quoted=False, prose=prose):
-        yield Value(
-            start,
-            start + len(value),
-            b'"' if separator["close"] and separator["close"][-1:] == b'"' and op == b":" else b"",
-        )
 
 
-def _without_separator(
-    buf: bytes, key_start: int, key_end: int, before: bytes, believed: Strength, name: bytes
-) -> Iterator[Value]:
+def _without_separator(buf: bytes, key: _Key) -> Iterator[Value]:
     found: re.Match[bytes] | None = None
     quoted, prose = True, False
-    last = before[-1:]
-    if last == b"<" or (last == b":" and re.search(rb"<\w{1,20}:\Z", before[-22:])):
-        found = _ELEMENT.match(buf, key_end)
-    elif last in (b'"', b"'", b">", b" ", b"=", b":") and _NAMED.search(before[-48:]):
-        found = next((match for match in (pattern.match(buf, key_end) for pattern in _PAIRED) if match), None)
-    elif last in (b'"', b"'") and _CALLED.search(before[-48:]):
-        found = _SECOND.match(buf, key_end)
-    elif name[:1] == b"-" and believed >= Strength.MEDIUM:
-        yield from _argument(buf, key_end, believed)
+    last = key.before[-1:]
+    if last == b"<" or (last == b":" and re.search(rb"<\w{1,20}:\Z", key.before[-22:])):
+        found = _ELEMENT.match(buf, key.end)
+    elif last in _NAME_ENDS and _NAMED.search(key.before[-48:]):
+        found = next((match for match in (pattern.match(buf, key.end) for pattern in _PAIRED) if match), None)
+    elif last in {b'"', b"'"} and _CALLED.search(key.before[-48:]):
+        found = _SECOND.match(buf, key.end)
+    elif key.believed >= Strength.MEDIUM and key.name[:1] == b"-":
+        yield from _argument(buf, key)
         return
-    elif believed >= Strength.MEDIUM:
-        found = _SPACE_QUOTED.match(buf, key_end)
+    elif key.believed >= Strength.MEDIUM:
+        found = _SPACE_QUOTED.match(buf, key.end)
         if found is None:
-            found, quoted, prose = _PROSE.match(buf, key_end), False, True
-    if found is not None and is_secret(found["value"], believed, quoted=quoted, prose=prose):
+            found, quoted, prose = _PROSE.match(buf, key.end), False, True
+    if found is not None and is_secret(found["value"], key.believed, quoted=quoted, prose=prose):
         start, end = found.span("value")
         yield Value(start, end - (len(found["value"]) - len(found["value"].rstrip())), b"")
 
 
-def _argument(buf: bytes, key_end: int, believed: Strength) -> Iterator[Value]:
+def _argument(buf: bytes, key: _Key) -> Iterator[Value]:
     """Read the argument of a long option: `--password VALUE`, `"--password", "VALUE"`."""
-    gap = _FLAG_GAP.match(buf, key_end)
+    gap = _FLAG_GAP.match(buf, key.end)
     if gap is None:
         return
-    if gap["q"]:
-        span = _QUOTED[gap["q"]].match(buf, gap.end())
-    else:
-        span = _BARE_ARGUMENT.match(buf, gap.end())
+    span = (_QUOTED[gap["q"]] if gap["q"] else _BARE_ARGUMENT).match(buf, gap.end())
     if span is None or span[0][:1] == b"-":
         return
-    if is_secret(span[0], believed, quoted=bool(gap["q"]), prose=False):
+    if is_secret(span[0], key.believed, quoted=bool(gap["q"]), prose=False):
         yield Value(*span.span(), b"")

@@ -239,6 +239,8 @@ def find_email(pseudonyms: Pseudonymizer) -> Finder:
         while begin < start and buf[begin : begin + 1] in b"'-.+":
             begin += 1
         text = buf[begin : domain.end()]
+        if text.startswith(b"git@") and buf[domain.end() : domain.end() + 1] in (b":", b"/"):
+            return  # a repository's address
         if begin >= start or EMAIL_PSEUDONYM.fullmatch(text):
             return
         yield begin, domain.end(), text.lower(), image(text)

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from scrubber.checks import entropy
 from scrubber.pseudonym import TAG
+from scrubber.words import load_words
 
 
 class Strength(IntEnum):
@@ -19,8 +20,9 @@ class Strength(IntEnum):
 
     NONE = 0
     WEAK = 1
-    MEDIUM = 2
-    STRONG = 3
+    CODE = 2  # a PIN or one-time password: digits alone
+    MEDIUM = 3
+    STRONG = 4
 
 
 _STRONG = re.compile(
@@ -31,29 +33,17 @@ _STRONG = re.compile(
     r"(?:auth|access|refresh|id|session|bearer|security|user|bot|csrf|xsrf|jwt|oauth|personal|deploy|registry|vault|npm|pypi|slack|"
     r"github|gitlab|telegram|discord|bootstrap|join|admin|service|account|device|push|webhook|reset|verification)tokens?$|"
     r"bindpw|rootpw|userpw|adminpw|dbpw|ldappw|keypw|storepw|sharedaccesssignature|authkey|authpass|privpass|"
-    r"wpapsk|wepkey|connectionstring|sessionkey|sessionid$|sessid$|jsessionid|phpsessid|xauthtoken"
+    r"wpapsk|wepkey|sessionkey|sessionid$|sessid$|jsessionid|phpsessid|xauthtoken"
 )
 _MEDIUM_LAST = frozenset(("pass", "pw", "pwd", "psk", "psw", "passw", "upass", "userpass", "dbpass", "clave"))
 _WEAK_LAST = frozenset(
-    ("token", "tokens", "auth", "authorization", "session", "sid", "community", "pin", "otp", "totp", "cookie", "key")
+    ("token", "tokens", "auth", "authorization", "session", "sid", "community", "cookie", "key")
 )
+_CODE_LAST = frozenset(("pin", "otp", "totp", "mfacode", "tan"))
 _PASS_ENDS = re.compile(r"(?:pass|pwd|psk|token)$")
 
 # A name that ends so tells about a secret and holds none.
-_ABOUT = frozenset(
-    """policy policies length len min max minimum maximum file files filename path paths dir directory folder location url uri urls
-    endpoint endpoints host server servers issuer audience ttl expiry expires expire expiration expiresin expired age lifetime timeout duration
-    interval type types name names count counts number size sizes enabled enable disabled disable required require allowed allow supported
-    algorithm algo alg method methods mechanism prompt prompts changed change changedate lastchange lastchanged lastset updated created modified
-    date time timestamp reset hint field label placeholder manager provider class version ref reference format mode strength history complexity warn
-    warning warndays inactive valid validation validator validity attempts attempt retries retry failures failure lockout status state
-    error errors message messages usage description title help command script module plugin backend store source encoding charset
-    encryption authentication auth authenticator authorization rotation rotate days level score policyid entropy quality check checker match confirmed
-    exists present set isset needed loaded group owner mount volume volumes template selector namespace annotation permission scope
-    scopes service event events action handler callback header prefix suffix separator column index limit limits bits bytes
-    generator request response result fingerprint hashalgorithm digestalgorithm keyname keysize keylength keytype keyid
-    id ids arn cache caches pool count used generated sent received revoked login grace dictionary similarity lifespan renewal""".split()
-)
+_ABOUT = load_words("about")
 _ABOUT_STARTS = (
     "nopass",
     "hasp",
@@ -89,17 +79,7 @@ _FALSE_KEYS = frozenset(
 )
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z\u00df-\uffff]+|[0-9]+")
-_SETTINGS = frozenset(
-    b"""null nil none true false yes no on off undefined empty blank required optional prompt ask redacted masked hidden removed
-    omitted filtered secret password passwd passphrase token string str text int integer bool boolean number bytes object char varchar var
-    success successful succeeded failed failure fail ok okay error invalid incorrect wrong expired disabled enabled locked unlocked
-    changed unchanged set unset unknown accepted denied missing found not must should is was will cannot could has have the a an for of to
-    from in with and or required. authentication login stdin file env plain plaintext md5 sha1 sha256 sha512 bcrypt
-    scram-sha-256 files sss compat nis nisplus ldap winbind systemd db all any never always sufficient requisite include default... n/a na
-    valid updated rejected mismatch matched verified passed test... optional<string> undefined... this self new
-    void const let function return await async type any[] unknown... input output your-password yourpassword enter type: confirm
-    example dummy placeholder todo tbd enforcing permissive prohibit-password without-password keyboard-interactive publickey""".split()
-)
+_SETTINGS = frozenset(word.encode() for word in load_words("settings"))
 _PLACEHOLDER = re.compile(
     rb"\$\{.*\}|\$\(.*\)|\{\{.*|\{%.*|<[^<>]*>|%\([\w.]+\)s|%[\w.]+%|%[sdv]|\$[A-Z_][A-Z0-9_]*|\$[a-z_]+(?:[.\->\[].*)?|@[\w.]+@|"
     rb"\{[\w.:]*\}|#\{.*\}|__\w+__|(?:your|my|the|some|insert|enter)[-_ ].*(?:here|password|token|key|secret)|\[?(?:redacted|masked|hidden|filtered|secret|"
@@ -128,8 +108,6 @@ def strength(name: bytes) -> Strength:
         words[-1].isdigit()
         or words[-1] in ("value", "string", "str", "txt", "plain", "raw", "prod", "dev", "old", "new")
     ):
-        if words[-1] == "string" and len(words) > 1 and words[-2] == "connection":
-            break
         words.pop()
     if not words:
         return Strength.NONE
@@ -148,6 +126,8 @@ def strength(name: bytes) -> Strength:
         return Strength.MEDIUM
     if last == "key" and (len(words) == 1 or words[-2] in _FALSE_KEYS):
         return Strength.NONE
+    if last in _CODE_LAST:
+        return Strength.CODE
     return Strength.WEAK if last in _WEAK_LAST else Strength.NONE
 
 
@@ -175,6 +155,8 @@ def is_secret(value: bytes, believed: Strength, *, quoted: bool, prose: bool) ->
         if _NUMBER.fullmatch(value):
             return quoted and len(value) >= 4
         return not prose or mixed
+    if believed is Strength.CODE:
+        return re.fullmatch(rb"[0-9]{4,8}", value) is not None
     return _looks_random(value, mixed=mixed)
 
 

@@ -93,7 +93,7 @@ def load_rules() -> RuleSet:
     texts = [
         entry.read_bytes() for entry in sorted(folder.iterdir(), key=lambda e: e.name) if entry.name.endswith(".yaml")
     ]
-    rules = [parse_rule(data) for text in texts for data in yaml.safe_load(text)["rules"]]
+    rules = [parse_rule(data) for text in texts for data in yaml.safe_load(text).get("rules", ())]
     names = [rule.rule.id for rule in rules]
     if len(set(names)) != len(names):
         raise RuleError(f"rule ids are not unique: {sorted(name for name in names if names.count(name) > 1)}")
