@@ -1,0 +1,1 @@
+"""Vectors: bytes that every later version must read."""
