@@ -234,7 +234,6 @@ class Login(asyncssh.SSHServer):
             self._observer.authenticated(method, "unavailable")
             logger.exception("authentication_failed", extra={"peer": self._origin.peer})
             raise asyncssh.DisconnectError(asyncssh.DISC_BY_APPLICATION, "internal error") from error
-        self._attempts -= 1
         self._observer.authenticated(method, "accepted")
         return grant
 

@@ -85,6 +85,29 @@ def test_an_offered_key_opens_nothing(rig: Rig) -> None:
     assert rig.accounts.opened == []
 
 
+def test_a_key_without_its_signature_does_not_lend_its_login(rig: Rig) -> None:
+    """Alice's public key, signed with another and followed by bob's password, is a session of bob's."""
+    public = asyncssh.read_private_key(rig.key).public_data
+
+    class Forged(paramiko.Ed25519Key):
+        """Says that it is alice's key."""
+
+        def asbytes(self) -> bytes:
+            return public
+
+    other = rig.directory / "other"
+    asyncssh.generate_private_key("ssh-ed25519").write_private_key(other)
+    transport = paramiko.Transport(("127.0.0.1", rig.port))
+    transport.start_client(timeout=PATIENCE)
+    with pytest.raises(paramiko.AuthenticationException):
+        transport.auth_publickey("alice", Forged(filename=str(other)))
+    assert rig.accounts.opened == []
+    transport.auth_password("bob", PASSWORD, fallback=False)
+    transport.open_session(timeout=PATIENCE).invoke_subsystem("sftp")
+    assert [session.login for session in rig.accounts.opened] == ["bob"]
+    transport.close()
+
+
 def test_a_key_that_fails_is_followed_by_a_password(rig: Rig) -> None:
     """A client that asks for the authentication service before each attempt, as paramiko does, is not cut off."""
     with paramiko.SSHClient() as client:
@@ -201,6 +224,16 @@ def test_the_banner_is_shown(tmp_path: Path) -> None:
         transport.close()
     finally:
         rig.stop()
+
+
+def test_forwarding_is_refused(rig: Rig) -> None:
+    """The server is nobody's way into another network."""
+    transport = rig.transport()
+    with pytest.raises(paramiko.ChannelException):
+        transport.open_channel("direct-tcpip", ("127.0.0.1", rig.port), ("127.0.0.1", 1), timeout=PATIENCE)
+    with pytest.raises(paramiko.SSHException):
+        transport.open_session(timeout=PATIENCE).request_x11()
+    transport.close()
 
 
 def test_channels_of_one_connection_are_bounded(tmp_path: Path) -> None:

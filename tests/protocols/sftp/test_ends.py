@@ -15,11 +15,12 @@ import asyncssh
 import paramiko
 import pytest
 
+from protocols.sftp.wire import MAX_DATA, Request, string, uint32, uint64
 from tests.contracts.head import MEGABYTE, PATIENCE, until
 from tests.protocols.sftp.rig import Rig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from protocols.path import VirtualPath
@@ -206,22 +207,23 @@ def test_a_client_that_does_not_read_is_held_back(rig: Rig) -> None:
     rig.tree.before = count
 
     async def ask_and_not_read() -> int:
-        async with _connected(rig, window=1 << 30) as connection:
-            sftp = await connection.start_sftp_client()
-            file = await sftp.open("/in/big", "rb", block_size=0)
-            connection._transport.pause_reading()  # type: ignore[union-attr]
-            asking = [asyncio.ensure_future(file.read(255 << 10, number * (255 << 10))) for number in range(256)]
-            last = -1
-            while last != reads:
+        async with _connected(rig) as connection:
+            writer, reader, _ = await connection.open_session(subsystem="sftp", encoding=None, window=1 << 30)
+            writer.write(string(bytes((Request.INIT,)) + uint32(3)))
+            writer.write(string(bytes((Request.OPEN,)) + uint32(1) + string(b"/in/big") + uint32(1) + uint32(0)))
+            await reader.read(1)
+            connection._transport.pause_reading()
+            for number in range(1024):
+                where = uint64(number * MAX_DATA % (64 << 20)) + uint32(MAX_DATA)
+                writer.write(string(bytes((Request.READ,)) + uint32(2) + string(uint32(0)) + where))
+            last = 0
+            while last == 0 or last != reads:
                 last = reads
                 await asyncio.sleep(0.3)
-            for task in asking:
-                task.cancel()
-            await asyncio.gather(*asking, return_exceptions=True)
             connection.abort()
             return last
 
-    assert 0 < asyncio.run(ask_and_not_read()) < 100
+    assert 0 < asyncio.run(ask_and_not_read()) < 200
 
 
 def test_an_idle_connection_is_ended(tmp_path: Path) -> None:
@@ -236,12 +238,9 @@ def test_an_idle_connection_is_ended(tmp_path: Path) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _connected(rig: Rig, **options: object) -> object:  # type: ignore[misc]
-    window = options.pop("window", None)
+async def _connected(rig: Rig) -> AsyncIterator[asyncssh.SSHClientConnection]:
     client_options = asyncssh.SSHClientConnectionOptions(known_hosts=None, client_keys=[str(rig.key)], username="alice")
     async with asyncssh.connect("127.0.0.1", rig.port, config=None, options=client_options) as connection:
-        if window is not None:
-            connection._window = window
         yield connection
 
 
@@ -253,6 +252,6 @@ def _is_refused(port: int) -> bool:
     return False
 
 
-def _ignore_the_end(call: object) -> None:
+def _ignore_the_end(call: Callable[[], object]) -> None:
     with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
-        call()  # type: ignore[operator]
+        call()
