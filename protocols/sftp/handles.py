@@ -7,6 +7,7 @@ The rule of this module: `Upload.finish` is called for a real SSH_FXP_CLOSE and 
 from __future__ import annotations
 
 import enum
+import time
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
@@ -64,10 +65,9 @@ class Upload:
     @property
     def entry(self) -> Entry:
         """What SSH_FXP_FSTAT shows."""
-        modified = self.modified or 0.0
-        return Entry(
-            name=self.path.name, is_directory=False, size=self._handle.received, modified=modified, writable=True
-        )
+        modified = time.time() if self.modified is None else self.modified
+        size = self._handle.received
+        return Entry(name=self.path.name, is_directory=False, size=size, modified=modified, writable=True)
 
     def write(self, offset: int, data: memoryview) -> None:
         """Store *data*. After one failure nothing more is taken, and the file cannot become whole any more.

@@ -292,7 +292,8 @@ class Requests:
         path = parse_path(fields.string())
         self._check_handles()
         listing = Listing(iter(self._filesystem.scandir(path)))
-        listing.open(*(Entry(name=name, is_directory=True) for name in (".", "..")))
+        now = time.time()
+        listing.open(*(Entry(name=name, is_directory=True, modified=now) for name in (".", "..")))
         return self._opened(request_id, listing)
 
     def _readdir(self, request_id: int, fields: Fields) -> bytes:
