@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 CHECKPOINT_BYTES = 64 * 1024 * 1024
 CATCH_UP_BYTES = 64 * 1024 * 1024
 """A lag up to this is made up for by reading the log again; a longer one is left pending."""
-QUEUED_BUFFERS = 8
-"""Sealed buffers that may wait for the thread: with segments of 256 KiB, 2 MiB an upload."""
+QUEUED_BUFFERS = 4
+"""Sealed buffers that may wait for the thread: with segments of 256 KiB, 1 MiB an upload."""
 _READ_BYTES = 256 * 1024
 _TURN_BUFFERS = 32
 """Buffers that one upload hashes before others get their turn on the thread."""

@@ -118,7 +118,7 @@ def test_pieces_of_any_size_make_the_same_stream(size):
         assert b"".join(reader.read(o, step) for o in range(0, size + step, step)) == plain
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 1500), st.lists(st.tuples(st.integers(0, 1600), st.integers(0, 1600)), max_size=8))
 def test_random_access_is_slicing(size, cuts):
     """Reading at any offset gives what a slice of the plaintext gives."""

@@ -1,6 +1,6 @@
 """Make `storage_v1.json` anew: only ever needed for a new version of a format, beside the old file.
 
-    .venv/bin/python -m tests.vectors.make_storage > tests/vectors/storage_vN.json
+.venv/bin/python -m tests.vectors.make_storage > tests/vectors/storage_vN.json
 """
 
 import base64
@@ -81,9 +81,7 @@ def main():
     """Write the vectors to standard output."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "eu.keyring"
-        ring = Keyring.create(
-            path, REGION, PASSPHRASE, cost=PassphraseCost(memory_kib=1024, iterations=2, lanes=2)
-        )
+        ring = Keyring.create(path, REGION, PASSPHRASE, cost=PassphraseCost(memory_kib=1024, iterations=2, lanes=2))
         keys = LocalKeyService({REGION: ring})
         older = make_object(keys, 5, SEGMENT_BYTES)
         ring.rotate()

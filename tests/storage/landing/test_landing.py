@@ -102,7 +102,7 @@ WRITES = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(WRITES)
 def test_random_writes_match_a_model(tmp_path_factory, steps):
     """Overlapping writes in any order, truncations, flushes and resumes give what a byte array gives."""
