@@ -10,7 +10,7 @@ import stat
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
 
 import typer
 
@@ -140,7 +140,7 @@ def _key(path: Path | None) -> bytes:
 def _scratch() -> BinaryIO:
     from storage.scratch import SealedScratch  # noqa: PLC0415  keeps `mft --help` quick
 
-    return SealedScratch(Path(tempfile.gettempdir()), _SCRATCH_MEMORY)
+    return cast("BinaryIO", SealedScratch(Path(tempfile.gettempdir()), _SCRATCH_MEMORY))
 
 
 class _FileSource:

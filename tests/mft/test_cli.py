@@ -227,3 +227,91 @@ class TestWholeFile:
             file.write(b"new")
         assert (tmp_path / "link").is_symlink()
         assert target.read_text() == "new"
+
+
+class TestScrub:
+    SECRET = b"AKIAQYLPMN5HXZ7TVKWD"
+    TEXT = b"2026-11-22 user=anna.berg@corp-mail.de key=" + SECRET + b" from 203.0.113.77\n"
+
+    @pytest.fixture
+    def source(self, tmp_path):
+        path = tmp_path / "app.log"
+        path.write_bytes(self.TEXT)
+        return path
+
+    def test_file_is_scrubbed_and_reported(self, run, source, tmp_path):
+        """Exit code 0; DST without the secrets, a report that counts them and holds none, SRC as it was."""
+        target, report = tmp_path / "out.log", tmp_path / "report.json"
+        code, out, error = run("scrub", source, target, "--report", report)
+        assert (code, out) == (0, "")
+        assert self.SECRET not in target.read_bytes()
+        assert b"anna.berg" not in target.read_bytes()
+        assert json.loads(report.read_text())["counts"]
+        assert b"anna.berg" not in report.read_bytes() + error.encode()
+        assert "random" in error
+        assert source.read_bytes() == self.TEXT
+
+    def test_pipes_may_stand_at_both_ends(self, run, tmp_path):
+        """`-` and `-`: the scrubbed text alone is on standard output."""
+        report = tmp_path / "report.json"
+        code, out, _ = run("scrub", "-", "-", "--name", "x.log", "--report", report, stdin=self.TEXT)
+        assert code == 0
+        assert out.startswith("2026-11-22 user=")
+        assert out.count("\n") == 1
+        assert "anna.berg" not in out
+        assert {finding["member"] for finding in json.loads(report.read_text())["findings"]} == {"x.log"}
+
+    def test_one_key_gives_the_same_pseudonyms(self, run, source, tmp_path):
+        """Two runs with one key file agree; with random keys they do not."""
+        key = write(tmp_path / "key", "0123456789abcdef")
+        results = [run("scrub", source, "-", *options)[1] for options in (("--key-file", key),) * 2 + ((), ())]
+        assert results[0] == results[1]
+        assert len(set(results)) == 3
+
+    def test_what_cannot_be_looked_into_is_not_written(self, run, tmp_path):
+        """Exit code 3, no DST, and a report that says why."""
+        source, target, report = tmp_path / "a.gz", tmp_path / "out.gz", tmp_path / "report.json"
+        source.write_bytes(b"\x1f\x8b\x08\x00" + bytes(6) + b"no deflate stream at all" * 10)
+        code, _, error = run("scrub", source, target, "--report", report)
+        assert code == 3
+        assert not target.exists()
+        assert json.loads(report.read_text())["obstacles"]
+        assert "nothing was written" in error
+
+    def test_what_cannot_be_looked_into_does_not_reach_a_pipe(self, run):
+        """Not a byte of it comes out at the other end."""
+        code, out, _ = run("scrub", "-", "-", stdin=b"\x1f\x8b\x08\x00" + bytes(6) + b"no deflate stream" * 10)
+        assert (code, out) == (3, "")
+
+    def test_existing_target_stays_when_nothing_is_written(self, run, tmp_path):
+        """An older DST is not lost."""
+        source, target = tmp_path / "a.gz", write(tmp_path / "out.gz", "old")
+        source.write_bytes(b"\x1f\x8b\x08\x00" + bytes(6) + b"no deflate stream at all" * 10)
+        assert run("scrub", source, target)[0] == 3
+        assert target.read_text() == "old"
+
+    def test_wrong_places_are_refused(self, run, source, tmp_path):
+        """SRC over itself, a directory, a device, a missing file, one file for two things, a short key: exit code 2."""
+        short = write(tmp_path / "short", "abc")
+        for arguments in (
+            (source, source),
+            (tmp_path, tmp_path / "out"),
+            (source, "/dev/null"),
+            (source, tmp_path),
+            (tmp_path / "none", tmp_path / "out"),
+            (source, "-", "--report", "-"),
+            (source, tmp_path / "out", "--report", tmp_path / "out"),
+            (source, tmp_path / "out", "--report", source),
+            (source, tmp_path / "out", "--key-file", short),
+            (source, tmp_path / "out", "--key-file", tmp_path / "none"),
+        ):
+            assert run("scrub", *arguments)[0] == 2, arguments
+        assert source.read_bytes() == self.TEXT
+        assert not (tmp_path / "out").exists()
+
+    def test_target_that_cannot_be_written_is_named(self, run, source, tmp_path):
+        """A missing directory is a sentence, not a traceback."""
+        code, _, error = run("scrub", source, tmp_path / "no" / "out")
+        assert code == 1
+        assert "No such file or directory" in error
+        assert "unexpected" not in error
