@@ -44,10 +44,19 @@ class Jobs(Protocol):
         """End: wait up to *patience* seconds for jobs under way. What is not done goes on at the next start."""
 
 
+def _plain(call: Callable[[str, str], None]) -> Callable[[str, str], None]:
+    """Make a function of *call*: the library marks what it registers, and a bound method takes no mark."""
+
+    def work(first: str, second: str) -> None:
+        call(first, second)
+
+    return work
+
+
 class DurableJobs:
     """Jobs on DBOS in the catalog's own database. One in each process, one process for each catalog."""
 
-    def __init__(self, path: Path, kinds: Mapping[str, Callable[..., None]]) -> None:
+    def __init__(self, path: Path, kinds: Mapping[str, Callable[[str, str], None]]) -> None:
         """Register *kinds*: a name and what it does."""
         self._engine = open_job_engine(path)
         settings: DBOSConfig = {
@@ -64,7 +73,7 @@ class DurableJobs:
             "scheduler_polling_interval_sec": 3600.0,
         }
         DBOS(config=settings)
-        self._kinds = {name: DBOS.workflow(name=name)(call) for name, call in kinds.items()}
+        self._kinds = {name: DBOS.workflow(name=name)(_plain(call)) for name, call in kinds.items()}
 
     def launch(self) -> None:
         """Begin: go on with what an earlier process left unfinished."""

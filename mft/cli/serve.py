@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mft.cli.options import ConfigPath
+from mft.cli.options import ConfigPath  # noqa: TC001  typer reads it at run time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import ctypes
+import io
 import json
 import os
 import resource
@@ -18,7 +19,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from scrubber import Limits, Pseudonymizer, scrub, scrub_name
+from scrubber.engine import scrub, scrub_name
+from scrubber.model import Limits
+from scrubber.pseudonym import Pseudonymizer
 from storage.body import BodyWriter
 from storage.landing import LandingReader
 from storage.scratch import SealedScratch
@@ -27,7 +30,7 @@ from storage.store import ObjectKey
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scrubber import ScrubReport
+    from scrubber.model import ScrubReport
 
 PIECE = 256 * 1024
 SCRATCH_MEMORY = 16 * 2**20
@@ -131,7 +134,7 @@ def _scrub_file(
     )
 
     def scratch() -> BinaryIO:
-        return SealedScratch(Path(errand.scratch), SCRATCH_MEMORY)
+        return io.BufferedRandom(SealedScratch(Path(errand.scratch), SCRATCH_MEMORY))
 
     with os.fdopen(cipher_fd, "wb", buffering=0) as pipe:
         body = BodyWriter(lambda piece: _write_all(pipe.fileno(), piece), errand.data_key, ObjectKey(errand.object_key))

@@ -17,6 +17,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mft.scrubbing.child import Errand, confine, run_errand
+from scrubber.engine import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,6 +36,7 @@ class ChildFailedError(Exception):
 
 def serve_nursery(channel: socket.socket, stopped: Callable[[], bool]) -> None:
     """Fork children on request until *stopped* says so; reap them."""
+    prepare()
     children: set[int] = set()
     with selectors.DefaultSelector() as selector:
         selector.register(channel, selectors.EVENT_READ)
@@ -77,6 +79,9 @@ def _fork(message: bytes, descriptors: Sequence[int], channel: socket.socket) ->
         confine(errand.cage)
         run_errand(errand, descriptors)
         status = 0
+    except BaseException as error:  # noqa: BLE001 - the border of the process; never the text, which may hold content
+        with contextlib.suppress(OSError):
+            os.write(2, f"mft: a scrub child failed ({type(error).__name__})\n".encode())
     finally:
         os._exit(status)
 
@@ -84,7 +89,8 @@ def _fork(message: bytes, descriptors: Sequence[int], channel: socket.socket) ->
 def _close_all_but(kept: set[int]) -> None:
     low = 0
     for descriptor in [*sorted(kept), os.sysconf("SC_OPEN_MAX")]:
-        os.closerange(low, descriptor)
+        if low < descriptor:  # an empty range that begins at 0 would close everything
+            os.closerange(low, descriptor)
         low = descriptor + 1
 
 
