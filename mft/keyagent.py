@@ -11,7 +11,6 @@ import base64
 import json
 import secrets
 import selectors
-import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from storage.errors import KeyUnavailableError, StorageError, TamperedError
 from storage.keys.envelope import Envelope
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Mapping, Sequence
 
     from storage.keys.envelope import Region
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 MESSAGE_LIMIT = 64 * 1024
 ANSWER_SECONDS = 10.0
 _ERRORS: Mapping[str, type[StorageError]] = {"tampered": TamperedError, "unavailable": KeyUnavailableError}
-
-
-def make_channel() -> tuple[socket.socket, socket.socket]:
-    """Make one slot's pair: (the agent's end, the asking process's end)."""
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
 def _pack(value: bytes) -> str:

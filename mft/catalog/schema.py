@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config as AlembicConfig
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import insert, select
 
 from mft.catalog.database import open_engine
@@ -18,10 +15,16 @@ from mft.catalog.errors import CatalogVersionError
 from mft.catalog.model import INSTALLATION, Table
 
 if TYPE_CHECKING:
+    from alembic.config import Config as AlembicConfig
     from sqlalchemy import Connection
+
+HEAD = "0001"
+"""The newest migration; a test holds it against the files."""
 
 
 def _settings(connection: Connection | None = None) -> AlembicConfig:
+    from alembic.config import Config as AlembicConfig  # noqa: PLC0415 - heavy, and not needed where nothing changed
+
     settings = AlembicConfig()
     settings.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     settings.attributes["connection"] = connection
@@ -34,6 +37,12 @@ def upgrade(path: Path) -> None:
     Raises:
         CatalogVersionError: it was written by a newer release; nothing is changed.
     """
+    if _is_current(path):
+        return
+    from alembic import command  # noqa: PLC0415 - heavy, and not needed where nothing changed
+    from alembic.migration import MigrationContext  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = open_engine(path)
     try:
@@ -54,8 +63,24 @@ def upgrade(path: Path) -> None:
         engine.dispose()
 
 
+def _is_current(path: Path) -> bool:
+    """Say whether the catalog at *path* is there and already of this release."""
+    if not path.exists():
+        return False
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            revision = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            named = connection.execute("SELECT value FROM installation WHERE key = 'id'").fetchone()
+    except sqlite3.Error:
+        return False
+    return revision == (HEAD,) and named is not None
+
+
 def drift(connection: Connection) -> list[object]:
     """Say in what the database at *connection* differs from `mft.catalog.model`'s tables; empty when in nothing."""
+    from alembic.autogenerate import compare_metadata  # noqa: PLC0415 - heavy, and not needed where nothing changed
+    from alembic.migration import MigrationContext  # noqa: PLC0415
+
     context = MigrationContext.configure(
         connection,
         opts={"include_name": lambda name, kind, _: kind != "table" or name in Table.metadata.tables},
@@ -65,6 +90,8 @@ def drift(connection: Connection) -> list[object]:
 
 def new_revision(path: Path, message: str) -> None:
     """Write a migration for what `mft.catalog.model` has and the catalog at *path* has not (for developers)."""
+    from alembic import command  # noqa: PLC0415 - heavy, and not needed where nothing changed
+
     engine = open_engine(path)
     with engine.begin() as connection:
         command.revision(_settings(connection), message=message, autogenerate=True)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from mft.scrubbing.child import Cage
+    from mft.scrubbing.cage import Cage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

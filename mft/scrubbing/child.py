@@ -8,17 +8,14 @@ in its memory alone: what does not fit lies in sealed scratch.
 from __future__ import annotations
 
 import base64
-import contextlib
-import ctypes
 import io
 import json
 import os
-import resource
-import signal
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from mft.scrubbing.cage import Cage
 from scrubber.engine import scrub, scrub_name
 from scrubber.model import Limits
 from scrubber.pseudonym import Pseudonymizer
@@ -35,19 +32,6 @@ if TYPE_CHECKING:
 PIECE = 256 * 1024
 SCRATCH_MEMORY = 16 * 2**20
 """Scratch kept in memory before it is sealed into a temporary file, for each archive member that is being re-packed."""
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cage:
-    """What a scrub child may use."""
-
-    memory: int
-    """Bytes of address space."""
-    cpu: int
-    """Seconds of processor time."""
-    file_size: int
-    """Bytes of any one file that it writes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,25 +71,6 @@ class Errand:
         plain["cage"] = Cage(**plain["cage"])
         plain["names"] = tuple(plain["names"])
         return cls(**plain)
-
-
-def forbid_dumps() -> None:
-    """Let nobody read this process's memory: no core dump, no debugger, and it ends when its parent does."""
-    with contextlib.suppress(OSError, AttributeError):
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def confine(cage: Cage) -> None:
-    """Put this process under its limits: none of them can be raised again."""
-    forbid_dumps()
-    resource.setrlimit(resource.RLIMIT_AS, (cage.memory, cage.memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (cage.cpu, cage.cpu + 1))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (cage.file_size, cage.file_size))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write past the limit then fails with EFBIG
 
 
 def run_errand(errand: Errand, descriptors: Sequence[int]) -> None:

@@ -16,7 +16,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from mft.scrubbing.child import Errand, confine, run_errand
+from mft.scrubbing.cage import confine
+from mft.scrubbing.child import Errand, run_errand
 from scrubber.engine import prepare
 
 if TYPE_CHECKING:

@@ -1,4 +1,9 @@
-"""What the supervisor prepares before it forks: directories, schema, credentials, sockets, and who gets which."""
+"""What the supervisor prepares before it forks: directories, schema, credentials, sockets, and who gets which.
+
+Imports are heavy (they are most of the time to start), so each stands where it is needed: what the workers need is
+imported here once, while a forked process brings schema and credentials up to date; the others import their own, in
+parallel.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +17,10 @@ import select
 import socket
 from typing import TYPE_CHECKING
 
-from mft.catalog import schema
-from mft.credentials.load import load_credentials
-from mft.keyagent import make_channel
-from mft.server import metrics
-from mft.server.backroom import run_intake, run_key_agent, run_nursery
-from mft.server.parts import make_directories
-from mft.server.supervisor import Role, StartError, fork_role, listen, listen_at
-from mft.server.worker import WorkerGear, run_worker
+from mft.keychannel import make_channel
+from mft.log import configure_logging
+from mft.server.directories import make_directories
+from mft.server.supervisor import Role, StartError, fork_role, listen, listen_at, until_term
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +56,8 @@ class House:
         make_directories(self._config)
         self._lock = self._lock_data()
         prepared = fork_role(self._prepare_files)
+        import mft.server.worker  # noqa: F401, PLC0415 - see the module's docstring
+
         if os.waitstatus_to_exitcode(os.waitpid(prepared, 0)[1]) != 0:
             raise StartError("the catalog or the credentials could not be prepared; the log says why")
         self._listeners = [(listener, listen(listener)) for listener in self._config.listeners]
@@ -74,32 +77,48 @@ class House:
         return descriptor
 
     def _prepare_files(self) -> None:
+        from mft.catalog import schema  # noqa: PLC0415 - see the module's docstring
+
         schema.upgrade(self._config.catalog.path)
         credentials = self._load_credentials()
         for warning in credentials.warnings:
             log.warning("credentials.warning", extra={"warning": warning})
 
     def _load_credentials(self) -> Credentials:
+        from mft.credentials.load import load_credentials  # noqa: PLC0415 - see the module's docstring
+
         return load_credentials(self._config, now=dt.datetime.now(dt.UTC))
 
     def roles(self) -> list[Role]:
         """Return the processes of the house."""
-        intake = functools.partial(
-            run_intake,
+        return [
+            Role(name="keyagent", run=self._run_key_agent, last=True),
+            *(Role(name=slot, run=functools.partial(self._run_worker, slot)) for slot in self._slots),
+            Role(name="intake", run=self._run_intake),
+            Role(name="nursery", run=self._run_nursery, last=True),
+        ]
+
+    def _run_intake(self) -> None:
+        from mft.server.intake import run_intake  # noqa: PLC0415 - see the module's docstring
+
+        run_intake(
             self._config,
             self._load_credentials,
             key_channel=self._key_channels["intake"][1],
             nursery_channel=self._nursery[1],
             wake=self._wake[0],
         )
-        return [
-            Role(name="nursery", run=functools.partial(run_nursery, self._config, self._nursery[0]), last=True),
-            Role(name="keyagent", run=self._run_key_agent, last=True),
-            Role(name="intake", run=intake),
-            *(Role(name=slot, run=functools.partial(self._run_worker, slot)) for slot in self._slots),
-        ]
+
+    def _run_nursery(self) -> None:
+        from mft.scrubbing.nursery import serve_nursery  # noqa: PLC0415 - see the module's docstring
+
+        stopped = until_term()
+        configure_logging(self._config.log, "nursery")
+        serve_nursery(self._nursery[0], stopped)
 
     def _run_key_agent(self) -> None:
+        from mft.server.agent import run_key_agent  # noqa: PLC0415 - see the module's docstring
+
         channels = [agent_end for agent_end, _ in self._key_channels.values()]
         run_key_agent(self._config, channels, self._tell_keys_ready)
 
@@ -107,6 +126,8 @@ class House:
         os.write(self._keys_ready[1], b"1")
 
     def _run_worker(self, slot: str) -> None:
+        from mft.server.worker import WorkerGear, run_worker  # noqa: PLC0415 - see the module's docstring
+
         gear = WorkerGear(
             slot=slot,
             listeners=self._listeners,
@@ -128,6 +149,8 @@ class House:
 
     def count_death(self, role: str) -> None:
         """Count a process that died."""
+        from mft.server import metrics  # noqa: PLC0415 - see the module's docstring
+
         metrics.RESTARTS.labels(role).inc()
 
     def endpoints(self) -> Mapping[str, object]:

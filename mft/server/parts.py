@@ -26,7 +26,6 @@ from storage.local import LocalStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from casemap.lookup import CaseLookup
     from casemap.model import Principal
@@ -78,24 +77,6 @@ class Parts:
         for chain, kind, details in self.folding.due(everything=everything):
             with self.database.write() as connection:
                 self.trail.append(connection, chain, kind, **details)
-
-
-def make_directories(config: Config) -> None:
-    """Make the directories that the configuration names, closed to other users."""
-    for directory in (config.data, config.catalog.path.parent, *_region_directories(config)):
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-
-
-def _region_directories(config: Config) -> list[Path]:
-    directories: list[Path] = []
-    for name, region in config.regions.items():
-        directories += [region.landing, region.store.path, region.keyring.path.parent, scratch_directory(config, name)]
-    return directories
-
-
-def scratch_directory(config: Config, region: str) -> Path:
-    """Return where the scrub children of a region put sealed scratch files: within the region."""
-    return config.regions[region].landing / "scratch"
 
 
 def residency_rules(config: Config) -> ResidencyRules:

@@ -16,6 +16,7 @@ import shutil
 import signal
 import socket
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
@@ -143,6 +144,14 @@ def _ended_children() -> list[tuple[int, int]]:
         if pid == 0:
             return ended
         ended.append((pid, status))
+
+
+def until_term() -> Callable[[], bool]:
+    """Return what says whether SIGTERM has come to this process."""
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: stopped.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor says when
+    return stopped.is_set
 
 
 def fork_role(run: Callable[[], None]) -> int:

@@ -1,13 +1,10 @@
-"""The processes that no client ever reaches: key agent, scrub nursery, intake."""
+"""The intake's process: its parts, put together."""
 
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 from typing import TYPE_CHECKING
 
-from mft.config.secrets import load_passphrase
 from mft.intake.copying import Copying
 from mft.intake.naming import Naming
 from mft.intake.records import CaseBook
@@ -17,62 +14,22 @@ from mft.intake.settings import IntakeSettings
 from mft.intake.settling import Settling
 from mft.intake.sweep import Sweep
 from mft.jobs import DurableJobs
-from mft.keyagent import AgentKeys, serve_keys
+from mft.keyagent import AgentKeys
 from mft.log import configure_logging
-from mft.scrubbing.child import Cage, forbid_dumps
-from mft.scrubbing.nursery import Nursery, serve_nursery
-from mft.server.parts import Parts, scratch_directory
-from storage.keys.envelope import Region
-from storage.keys.keyring import Keyring
-from storage.keys.service import LocalKeyService
+from mft.scrubbing.cage import Cage
+from mft.scrubbing.nursery import Nursery
+from mft.server.directories import scratch_directory
+from mft.server.parts import Parts
+from mft.server.supervisor import until_term
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from mft.config.model import Config
     from mft.credentials.load import Credentials
 
 log = logging.getLogger(__name__)
-
-
-def _until_term() -> Callable[[], bool]:
-    """Return what says whether SIGTERM has come."""
-    stopped = threading.Event()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: stopped.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor says when
-    return stopped.is_set
-
-
-def open_keyring(config: Config, region: str) -> Keyring:
-    """Open a region's keyring, or make it where there is none.
-
-    Raises:
-        WrongPassphraseError: the passphrase does not open it.
-    """
-    settings = config.regions[region].keyring
-    passphrase = load_passphrase(settings, region)
-    if settings.path.exists():
-        return Keyring.load(settings.path, passphrase)
-    return Keyring.create(settings.path, Region(region), passphrase)
-
-
-def run_key_agent(config: Config, channels: Sequence[socket.socket], ready: Callable[[], None]) -> None:
-    """Be the key agent until SIGTERM; call *ready* once the keyrings are open."""
-    stopped = _until_term()
-    forbid_dumps()
-    configure_logging(config.log, "keyagent")
-    wrappers = {Region(name): open_keyring(config, name) for name in config.regions}
-    log.info("keyagent.started", extra={"regions": sorted(wrappers)})
-    ready()
-    serve_keys(LocalKeyService(wrappers), channels, stopped)
-
-
-def run_nursery(config: Config, channel: socket.socket) -> None:
-    """Be the scrub nursery until SIGTERM."""
-    stopped = _until_term()
-    configure_logging(config.log, "nursery")
-    serve_nursery(channel, stopped)
 
 
 def intake_settings(config: Config, host: str) -> IntakeSettings:
@@ -140,7 +97,7 @@ def run_intake(
     wake: socket.socket,
 ) -> None:
     """Be the intake until SIGTERM."""
-    stopped = _until_term()
+    stopped = until_term()
     configure_logging(config.log, "intake")
     parts = Parts(config, load(), AgentKeys(key_channel))
     intake = make_intake(parts, Nursery(nursery_channel))

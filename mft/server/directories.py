@@ -1,0 +1,28 @@
+"""Where the directories of an installation are, and making them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mft.config.model import Config
+
+
+def make_directories(config: Config) -> None:
+    """Make the directories that the configuration names, closed to other users."""
+    for directory in (config.data, config.catalog.path.parent, *_region_directories(config)):
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _region_directories(config: Config) -> list[Path]:
+    directories: list[Path] = []
+    for name, region in config.regions.items():
+        directories += [region.landing, region.store.path, region.keyring.path.parent, scratch_directory(config, name)]
+    return directories
+
+
+def scratch_directory(config: Config, region: str) -> Path:
+    """Return where the scrub children of a region put sealed scratch files: within the region."""
+    return config.regions[region].landing / "scratch"
