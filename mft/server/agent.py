@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from mft.config.secrets import load_passphrase
@@ -42,8 +41,7 @@ def run_key_agent(config: Config, channels: Sequence[socket.socket], ready: Call
     stopped = until_term()
     forbid_dumps()
     configure_logging(config.log, "keyagent")
-    with ThreadPoolExecutor() as pool:  # Argon2id takes its time, for each region on a core of its own
-        wrappers = dict(pool.map(lambda name: (Region(name), open_keyring(config, name)), config.regions))
+    wrappers = {Region(name): open_keyring(config, name) for name in config.regions}
     log.info("keyagent.started", extra={"regions": sorted(wrappers)})
     ready()
     serve_keys(LocalKeyService(wrappers), channels, stopped)
