@@ -82,40 +82,39 @@ def walk_compressed(
         _rewrite_gzip(walk, stream, inner, out, name, depth)
         return
     encoder: Any = bz2.BZ2Compressor(6) if kind is Kind.BZIP2 else lzma.LZMACompressor(preset=1)
-    walk.member(inner, lambda data: out(encoder.compress(data)), f"{name}!", depth + 1)
+    walk.member(inner, lambda data: out(encoder.compress(data)), name, depth + 1)
     out(encoder.flush())
 
 
 def _expander(walk: Walk, stream: Stream, name: str, make: Callable[[], _Decoder]) -> Callable[[int], bytes]:
-    decoder = make()
+    """Give a reader of what *stream* expands to, over all its members and the zeros that may follow them."""
+    decoder: _Decoder | None = make()
     consumed = produced = 0
     rest = b""
-    ended = False
 
     def pull(n: int) -> bytes:
-        nonlocal decoder, consumed, produced, rest, ended
-        while not ended:
+        nonlocal decoder, consumed, produced, rest
+        while True:
             data = b""
-            if decoder.eof:
-                rest = decoder.unused_data + rest
-                rest = rest or stream.read(CHUNK // 4)
-                consumed_now = rest
-                if not rest.strip(b"\0"):
-                    ended = not rest
-                    rest = b""
-                    continue
-                decoder, data, rest = make(), consumed_now, b""
-            elif decoder.needs_input:
+            if decoder is None or decoder.needs_input:
                 data, rest = rest or stream.read(CHUNK // 4), b""
-                if not data:
-                    raise ObstacleError(name, "the compressed file is cut off")
                 consumed += len(data)
+            if decoder is None:
+                if not data:
+                    return b""
+                if not data.strip(b"\0"):
+                    continue
+                decoder = make()
+            elif not data and decoder.needs_input:
+                raise ObstacleError(name, "the compressed file is cut off")
             made = decoder.decompress(data, min(n, CHUNK))
+            if decoder.eof:
+                rest, decoder = decoder.unused_data, None
+                consumed -= len(rest)
             if made:
                 produced += len(made)
                 walk.expand(name, len(made), produced=produced, consumed=consumed)
                 return made
-        return b""
 
     def read(n: int) -> bytes:
         try:
@@ -146,7 +145,7 @@ def _rewrite_gzip(
         out(encoder.compress(data))
 
     label = scrubbed.decode("utf-8", "replace").rpartition("/")[2]
-    walk.member(inner, write, f"{name}!{label}" if label else f"{name}!", depth + 1)
+    walk.member(inner, write, f"{name}!{label}" if label else name, depth + 1)
     out(encoder.flush())
     out(struct.pack("<II", crc & 0xFFFFFFFF, size & 0xFFFFFFFF))
 

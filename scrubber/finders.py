@@ -226,7 +226,10 @@ def find_email(pseudonyms: Pseudonymizer) -> Finder:
         if local is None:
             return
         host = domain[1].lower()
-        if host.rpartition(b".")[2] in _NOT_TLD or host.endswith(_PROTOCOL_NAMES):
+        while host.rpartition(b".")[2] in _NOT_TLD:
+            host = host.rpartition(b".")[0]  # anna@kunde.de.txt is an address and a suffix, icon@2x.png is none
+        end = domain.start(1) + len(host)
+        if b"." not in host or host.endswith(_PROTOCOL_NAMES) or not re.search(rb"\.(?:[a-z]{2,}|xn--[a-z0-9-]+)\Z", host):
             return
         begin = start - len(window) + local.start()
         if buf[start : start + 1] == b"%":
@@ -238,12 +241,12 @@ def find_email(pseudonyms: Pseudonymizer) -> Finder:
             begin = start - len(re.split(rb"%[0-9A-Fa-f]{2}", local[0])[-1])
         while begin < start and buf[begin : begin + 1] in b"'-.+":
             begin += 1
-        text = buf[begin : domain.end()]
-        if text.startswith(b"git@") and buf[domain.end() : domain.end() + 1] in (b":", b"/"):
+        text = buf[begin:end]
+        if text.startswith(b"git@") and buf[end : end + 1] in (b":", b"/"):
             return  # a repository's address
         if begin >= start or EMAIL_PSEUDONYM.fullmatch(text):
             return
-        yield begin, domain.end(), text.lower(), image(text)
+        yield begin, end, text.lower(), image(text)
 
     return find
 

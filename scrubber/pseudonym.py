@@ -18,7 +18,7 @@ TAG = re.compile(rb"\[[a-z][a-z0-9-]*(?::[a-z0-9-]+)*:[0-9a-f]{8}\]")
 """What every replaced secret looks like; the rules leave it alone."""
 
 EMAIL_PSEUDONYM = re.compile(rb"u-[a-z2-7]{10}(?:@|%40)dom-[a-z2-7]{8}\.example", re.IGNORECASE)
-IPV6_PSEUDONYMS = ipaddress.IPv6Network("2001:db8:f000::/36")
+IPV6_PSEUDONYMS = ipaddress.IPv6Network("2001:db8:e000::/36")
 MAC_PSEUDONYM = "02f0"
 
 _PRIVATE_10 = 250 << 24
@@ -78,21 +78,21 @@ class Pseudonymizer:
         return b"%d.%d.%d.%d" % (image >> 24, image >> 16 & 255, image >> 8 & 255, image & 255)
 
     def ipv6(self, text: bytes) -> bytes:
-        """Map an IPv6 address into 2001:db8:f000::/36, keeping the prefixes /32, and bit by bit /33 to /64; `::` hosts stay."""
+        """Map an IPv6 address into 2001:db8:e000::/36, so that a /48 stays a /48 and a /64 a /64; `::` hosts stay.
+
+        Global, unique local and link-local addresses go to parts of their own. A /48 has 10 bits to go to: two may share their image.
+        """
         address = int(ipaddress.IPv6Address(text.decode("ascii")))
         first = address >> 112
         kind = 1 if first & 0xFE00 == 0xFC00 else 2 if first & 0xFFC0 == 0xFE80 else 0
-        top = self.digest("ipv6/32", (address >> 96).to_bytes(4, "big"))[0]
-        third, fourth = 0, 0
-        for shift in (88, 80):
-            third = third << 8 | self._keep_prefix(f"v6:{address >> shift + 8}", address >> shift & 0xFF, 8)
+        site = 0xE000 | kind << 10 | self._flips(f"v6:{address >> 80}") & 0x3FF
+        subnet = 0
         for shift in (72, 64):
-            fourth = fourth << 8 | self._keep_prefix(f"v6:{address >> shift + 8}", address >> shift & 0xFF, 8)
+            subnet = subnet << 8 | self._keep_prefix(f"v6:{address >> shift + 8}", address >> shift & 0xFF, 8)
         host = 0
         if address & (1 << 64) - 1:
-            host = int.from_bytes(self.digest("ipv6/128", address.to_bytes(16, "big"))[:6], "big") | 1
-        image = 0x20010DB8 << 96 | (0xF000 | kind << 8 | top) << 80 | third << 64 | fourth << 48 | host
-        return str(ipaddress.IPv6Address(image)).encode()
+            host = int.from_bytes(self.digest("ipv6", address.to_bytes(16, "big"))[:8], "big") | 1
+        return str(ipaddress.IPv6Address(0x20010DB8 << 96 | site << 80 | subnet << 64 | host)).encode()
 
     def mac(self, text: bytes) -> bytes:
         """Map a MAC address to a locally administered one in 02:f0:…, in the same notation and case."""

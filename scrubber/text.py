@@ -29,10 +29,11 @@ Note = Callable[[CompiledRule, int, int, bytes], None]
 class TextScrubber:
     """Scrub one member. Feed it, then `finish`."""
 
-    def __init__(self, detector: Detector, note: Note, *, same_length: bool = False) -> None:
+    def __init__(self, detector: Detector, note: Note, *, same_length: bool = False, block: int = BLOCK) -> None:
         self._detector = detector
         self._note = note
         self._same_length = same_length
+        self._block = block
         self._key = KeyWalker()
         self._key_rule: CompiledRule | None = None
         self._swallowing = False
@@ -46,7 +47,7 @@ class TextScrubber:
         """Take more input, give what is decided."""
         self._waiting.append(data)
         self._waiting_size += len(data)
-        return self._process(final=False) if self._waiting_size >= BLOCK else b""
+        return self._process(final=False) if self._waiting_size >= self._block else b""
 
     def finish(self) -> bytes:
         """Give the rest."""

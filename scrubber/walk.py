@@ -116,7 +116,15 @@ class Walk:
             if error.fatal:
                 raise
             self.block(error.member, error.reason)
+            self._pass_over(stream)
+
+    def _pass_over(self, stream: Stream) -> None:
+        """Read the rest of a member that is given up; where that fails too, the reason is already written down."""
+        try:
             stream.drain()
+        except ObstacleError as error:
+            if error.fatal:
+                raise
 
     def _dispatch(self, stream: Stream, out: Out, name: str, depth: int, *, same_length: bool) -> None:
         kind, reason = sniff(stream.peek(HEAD))
