@@ -73,6 +73,7 @@ class HttpServer:
         self._settings = settings
         self._crossing = crossing
         self._observe = observe
+        self._buffer = memoryview(bytearray(settings.chunk))
         self._headers = _headers_of_every_answer(settings)
         self._app = web.Application(middlewares=[self._border], client_max_size=settings.max_document)
         self._app[GATE] = Gate(authenticator, crossing)
@@ -185,7 +186,7 @@ class HttpServer:
         server = self._runner.server
         if server is None:
             raise RuntimeError("start() has not been called")
-        return Connection(server, region=region, settings=self._settings, headers=self._headers)
+        return Connection(server, region=region, settings=self._settings, headers=self._headers, buffer=self._buffer)
 
     async def _stamp(self, request: web.Request, response: web.StreamResponse) -> None:
         """Put the headers of every answer on *response*, as it is about to be sent."""

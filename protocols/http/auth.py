@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 
-from protocols.errors import AuthenticationError
+from protocols.errors import AuthenticationError, ThrottledError
 from protocols.http.connection import Connection
 from protocols.http.status import ProblemError
 from protocols.session import BearerCredential, Origin, PasswordCredential, Session
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from protocols.session import Authenticator
 
 _TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+
+
+_REFUSED = "the login or its secret was not accepted"
+"""All that anybody learns about a credential that is no good."""
 
 
 class Gate:
@@ -72,7 +76,13 @@ class Gate:
         loop: asyncio.AbstractEventLoop,
     ) -> Session:
         """Check and open in one crossing; the connection has the session before anybody can lose it."""
-        session = self._authenticator.open(self._authenticator.check(credential, origin), origin)
+        try:
+            grant = self._authenticator.check(credential, origin)
+        except ThrottledError:
+            raise
+        except AuthenticationError as error:
+            raise AuthenticationError(_REFUSED) from error
+        session = self._authenticator.open(grant, origin)
         connection.adopt(mark, session, loop)
         return session
 
@@ -120,7 +130,7 @@ def parse_authorization(values: list[str]) -> PasswordCredential | BearerCredent
         return _parse_basic(rest)
     if scheme.lower() == "bearer":
         if not rest:
-            raise AuthenticationError("the token is empty")
+            raise AuthenticationError(_REFUSED)
         if not _TOKEN68.fullmatch(rest):
             raise _malformed("a bearer token has characters outside RFC 6750, section 2.1")
         return BearerCredential(token=rest)
@@ -139,7 +149,7 @@ def _parse_basic(text: str) -> PasswordCredential:
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in decoded):
         raise _malformed("Basic credentials have no control characters")
     if not login or not password:
-        raise AuthenticationError("the login or the password is empty")
+        raise AuthenticationError(_REFUSED)
     return PasswordCredential(login=login, password=password)
 
 

@@ -262,9 +262,11 @@ class House:
 
 
 @contextlib.contextmanager
-def running(certificate: tuple[Path, Path], settings: HttpSettings | None = None, **options: Any) -> Iterator[House]:
+def running(
+    certificate: tuple[Path, Path], settings: HttpSettings | None = None, tree: MemoryTree | None = None, **options: Any
+) -> Iterator[House]:
     """Run a head over a fresh tree, with one account; every session must be closed at the end."""
-    tree = MemoryTree(UPLOADS, "/cases/4711/down")
+    tree = tree or MemoryTree(UPLOADS, "/cases/4711/down")
     authenticator = MemoryAuthenticator(tree)
     authenticator.passwords[LOGIN] = SECRET
     authenticator.tokens["t0ken"] = LOGIN

@@ -178,7 +178,7 @@ def test_a_read_error_in_the_middle_cuts_the_connection(stored: House) -> None:
     def fail_later(operation: str, _path: VirtualPath) -> None:
         if operation == "read":
             reads.append(1)
-            if len(reads) == 3:
+            if len(reads) == 2:
                 raise UnavailableError("the store does not answer")
 
     stored.tree.before = fail_later
