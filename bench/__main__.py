@@ -1,0 +1,113 @@
+"""`python -m bench`: measure, print a table, and write the numbers down."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bench.clients import ClientError
+from bench.house import HouseError
+from bench.machine import describe_machine
+from bench.room import Room
+from bench.rounds import MIB
+from bench.scrubbing import measure_scrubbing
+from bench.sealing import measure_sealing
+from bench.table import lines_of
+from bench.transfers import Transfers
+
+KINDS = ("sftp", "https", "scrub", "seal")
+PEERS = {"SFTP": "openssh", "HTTPS": "nginx"}
+COPIES = 6
+"""How many times the file may lie there at once, with some to spare."""
+UNITS = {"": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
+
+
+def parse_size(text: str) -> int:
+    """Make bytes from a text such as 256MiB."""
+    found = re.fullmatch(r"(\d+)\s*(|KiB|MiB|GiB)", text, re.IGNORECASE)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 256MiB or 1GiB")
+    return int(found.group(1)) * UNITS[found.group(2).upper()]
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="make bench ARGS=...", description=__doc__)
+    parser.add_argument("--size", type=parse_size, default=parse_size("1GiB"), help="of the file sent (default: 1GiB)")
+    parser.add_argument("--rounds", type=int, default=3, help="in which the servers take turns (default: 3)")
+    parser.add_argument("--only", nargs="+", choices=KINDS, default=KINDS, help="what to measure (default: all)")
+    parser.add_argument(
+        "--where", type=Path, help="the directory to work in (default: /dev/shm, where it is large enough)"
+    )
+    parser.add_argument("--scrub-size", type=parse_size, default=64 * MIB, help="of the logs scrubbed (default: 64MiB)")
+    parser.add_argument("--out", type=Path, default=Path("var/bench"), help="where the numbers go (default: var/bench)")
+    return parser.parse_args()
+
+
+def choose_place(wanted: Path | None, size: int) -> Path:
+    """Return where to work: in memory if there is room."""
+    if wanted is not None:
+        return wanted
+    memory = Path("/dev/shm")
+    if memory.is_dir() and shutil.disk_usage(memory).free > COPIES * size:
+        return memory
+    place = Path(tempfile.gettempdir())
+    print(f"/dev/shm has no room for {COPIES} copies of the file: measuring in {place}, with its disk", file=sys.stderr)
+    return place
+
+
+def measure(arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    """Measure what was asked for; return the report, and whether all of our own server could be measured."""
+    begun = dt.datetime.now(dt.UTC)
+    report: dict[str, Any] = {"time": begun.isoformat(timespec="seconds"), "machine": describe_machine(), "absent": {}}
+    kinds, whole = frozenset(arguments.only), True
+    if kinds & {"sftp", "https"}:
+        place = choose_place(arguments.where, arguments.size)
+        report["place"] = str(place)
+        with Room(place, arguments.size) as room:
+            transfers = Transfers(room, arguments.rounds, kinds, say)
+            try:
+                transfers.run()
+            except (HouseError, ClientError) as error:
+                report["absent"]["mft"] = str(error)
+                whole = False
+            report["absent"] |= transfers.notes.pop("absent", {})
+            report |= transfers.notes
+            report["transfers"] = [
+                each.to_dict(PEERS[title.split()[0]]) for title, each in transfers.comparisons.items()
+            ]
+    if "scrub" in kinds:
+        say("scrubbing")
+        report["scrubbing"] = measure_scrubbing(arguments.scrub_size)
+    if "seal" in kinds:
+        say("sealing")
+        report["sealing"] = measure_sealing(256 * MIB, arguments.rounds)
+    return report, whole
+
+
+def say(what: str) -> None:
+    """Tell who waits what is being done."""
+    print(f"... {what}", file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Measure, print, write."""
+    arguments = parse_arguments()
+    report, whole = measure(arguments)
+    print("\n".join(lines_of(report)))
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    file = arguments.out / (report["time"].replace(":", "").replace("+0000", "Z") + ".json")
+    file.write_text(json.dumps(report, indent=2) + "\n")
+    print(f"\nwritten to {file}")
+    return 0 if whole else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

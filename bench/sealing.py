@@ -1,0 +1,90 @@
+"""How fast a stream is sealed and opened, against what `openssl speed` says of the same cipher."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+from storage.stream import SEGMENT_BYTES, StreamReader, StreamWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PIECE = 1 << 20
+SPEED_SECONDS = 2
+
+
+class Memory:
+    """Ciphertext in memory."""
+
+    def __init__(self, data: bytearray) -> None:
+        """Hold *data*."""
+        self._data = memoryview(data)
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        return len(self._data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to *length* bytes at *offset*."""
+        return bytes(self._data[offset : offset + length])
+
+
+def measure_sealing(size: int, rounds: int) -> dict[str, object]:
+    """Seal and open *size* bytes in turn with `openssl speed`; return MB/s, medians, and their ratios to it."""
+    key, piece = bytes(32), bytes(PIECE)
+    sealed = bytearray()
+
+    def seal() -> None:
+        sealed.clear()
+        writer = StreamWriter(sealed.extend, key, b"bench")
+        for _ in range(size // PIECE):
+            writer.write(piece)
+        writer.close()
+
+    def open_all() -> None:
+        reader = StreamReader(Memory(sealed), key, b"bench")
+        for offset in range(0, reader.size, PIECE):
+            reader.read(offset, PIECE)
+
+    sealing, opening, openssl = [], [], []
+    for _ in range(rounds):
+        sealing.append(size / _seconds(seal) / 1e6)
+        opening.append(size / _seconds(open_all) / 1e6)
+        openssl.append(openssl_speed())
+    result: dict[str, object] = {
+        "bytes": size,
+        "segment_bytes": SEGMENT_BYTES,
+        "seal_mb_per_second": statistics.median(sealing),
+        "open_mb_per_second": statistics.median(opening),
+    }
+    known = [each for each in openssl if each is not None]
+    if known:
+        peer = statistics.median(known)
+        result |= {
+            "openssl_mb_per_second": peer,
+            "seal_ratio": statistics.median(sealing) / peer,
+            "open_ratio": statistics.median(opening) / peer,
+        }
+    return result
+
+
+def openssl_speed() -> float | None:
+    """Return the MB/s of `openssl speed` with AES-256-GCM over pieces of a segment's size; None without openssl."""
+    command = ["openssl", "speed", "-seconds", str(SPEED_SECONDS), "-bytes", str(SEGMENT_BYTES), "-evp", "aes-256-gcm"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    found = re.search(r"^AES-256-GCM\s+([\d.]+)k", done.stdout, re.MULTILINE | re.IGNORECASE)
+    return float(found.group(1)) / 1000 if found else None
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun

@@ -1,0 +1,84 @@
+"""The results as a person reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+COLUMNS = ("server", "MB/s", "best", "ratio", "set-up s", "net MB/s", "net ratio", "CPU s/GiB", "runs")
+WIDTHS = (10, 8, 8, 7, 9, 9, 10, 10, 5)
+
+
+def lines_of(report: dict[str, Any]) -> list[str]:
+    """Return the lines of a whole report, as `bench.__main__` gathers it."""
+    machine = report["machine"]
+    lines = [
+        "{processor}, {cores} cores, Linux {kernel}, load {load_before:.1f}".format(**machine),
+        "{openssh}; {nginx}; {openssl}; {curl}".format(**machine),
+        "Python {python}, asyncssh {asyncssh}, aiohttp {aiohttp}, cryptography {cryptography}".format(**machine),
+        "Medians of interleaved rounds. Ratio: how many times as fast as the peer; net: without the session's set-up.",
+    ]
+    for comparison in report.get("transfers", []):
+        lines += ["", *_comparison(comparison)]
+    for name, reason in report.get("absent", {}).items():
+        lines += ["", f"{name} was not measured: {reason}"]
+    if "intake" in report:
+        intake = report["intake"]
+        lines += ["", f"landed to stored, one file: {intake['mb_per_second']:.0f} MB/s ({intake['state']})"]
+    if "scrubbing" in report:
+        lines += ["", *_scrubbing(report["scrubbing"])]
+    if "sealing" in report:
+        lines += ["", *_sealing(report["sealing"])]
+    return lines
+
+
+def _comparison(comparison: dict[str, Any]) -> list[str]:
+    lines = [f"{comparison['title']}, {comparison['bytes'] / 2**20:.0f} MiB", _row(COLUMNS)]
+    for name, row in comparison["servers"].items():
+        best = comparison["bytes"] / row["best_seconds"] / 1e6
+        lines.append(
+            _row(
+                (
+                    name,
+                    f"{row['mb_per_second']:.0f}",
+                    f"{best:.0f}",
+                    _ratio(row["ratio"]),
+                    f"{row['setup_seconds']:.3f}",
+                    f"{row['net_mb_per_second']:.0f}",
+                    _ratio(row["net_ratio"]),
+                    f"{row['processor_seconds_per_gib']:.2f}",
+                    f"{row['runs']}",
+                )
+            )
+        )
+    lines += [f"  {name} was not measured: {reason}" for name, reason in comparison["absent"].items()]
+    return lines
+
+
+def _row(cells: tuple[str, ...]) -> str:
+    first, *others = (f"{cell:>{width}}" for cell, width in zip(cells, WIDTHS, strict=True))
+    return "  " + first.strip().ljust(WIDTHS[0]) + " ".join(others)
+
+
+def _ratio(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _scrubbing(rows: list[dict[str, Any]]) -> list[str]:
+    lines = ["scrubbing, one process"]
+    for row in rows:
+        outcome = f"{row['findings']} findings" if row["scannable"] else "NOT SCANNABLE"
+        lines.append(
+            f"  {row['title']:<24}{row['mb_per_second']:>6.0f} MB/s, "
+            f"{row['mb_per_processor_second']:.0f} MB a CPU second, {outcome}"
+        )
+    return lines
+
+
+def _sealing(sealing: dict[str, Any]) -> list[str]:
+    peer = sealing.get("openssl_mb_per_second")
+    against = "openssl was not measured" if peer is None else f"openssl speed {peer:.0f} MB/s"
+    lines = [f"sealing, one thread, segments of {sealing['segment_bytes'] // 1024} KiB ({against})"]
+    for word in ("seal", "open"):
+        ratio = _ratio(sealing.get(f"{word}_ratio"))
+        lines.append(f"  {word:<8}{sealing[f'{word}_mb_per_second']:>6.0f} MB/s, ratio {ratio}")
+    return lines

@@ -1,0 +1,235 @@
+"""Files over SFTP and HTTPS, in and out, by our server and its peers in turn."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bench import clients
+from bench.house import CASE, CUSTOMER, ENGINEER, SECRET, House, HouseError
+from bench.nginx import Nginx
+from bench.processes import await_size, tree, tree_seconds
+from bench.rounds import Comparison, Sample
+from bench.sshd import OpenSsh, PeerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from bench.room import Room
+
+OURS = "mft"
+UPLOADS = "to-support"
+NAME = "sent.log"
+CIPHERS = {"aes256-gcm": clients.GCM, "what both agree on": None}
+INTAKE_SECONDS = 1800.0
+Report = dict[str, Any]
+Peer = TypeVar("Peer", OpenSsh, Nginx)
+
+
+@dataclass(slots=True)
+class Transfers:
+    """All comparisons of one run."""
+
+    room: Room
+    rounds: int
+    kinds: frozenset[str]
+    say: Callable[[str], None]
+    comparisons: dict[str, Comparison] = field(default_factory=dict)
+    notes: Report = field(default_factory=dict)
+    nginx: Nginx | None = None
+    openssh: OpenSsh | None = None
+
+    def run(self) -> None:
+        """Measure downloads, then uploads."""
+        with contextlib.ExitStack() as stack:
+            if "sftp" in self.kinds:
+                self.openssh = self._open(stack, "openssh", lambda: OpenSsh(self.room))
+            with self._house() as house:
+                self.notes["start_seconds"] = house.start_seconds
+                if "https" in self.kinds:
+                    certificate, key = self._keep_certificate(house)
+                    self.nginx = self._open(stack, "nginx", lambda: Nginx(self.room, certificate, key))
+                self._deposit(house)
+                for turn in range(self.rounds):
+                    self.say(f"downloads, round {turn + 1} of {self.rounds}")
+                    self._download(house, check=turn == 0)
+            for turn in range(self.rounds):
+                self.say(f"uploads, round {turn + 1} of {self.rounds}")
+                with self._house() as house, house.without_intake():
+                    self._upload(house)
+
+    # -- what is measured ------------------------------------------------------------------------------------------
+
+    def _download(self, house: House, *, check: bool) -> None:
+        received = self.room.path / "received"
+        size = house_size = int(self.notes["intake"]["scrubbed_bytes"])
+        for label, cipher in self._ciphers():
+            comparison = self._comparison(f"SFTP down, {label}", house_size)
+            if self.openssh is not None:
+                batch = f"get {self.room.source} {received}\n"
+                self._sftp(comparison, self.openssh, self.openssh.login, batch, cipher)
+                received.unlink()
+            batch = f"get /Bench/{CASE}/{UPLOADS}/{NAME} {received}\n"
+            self._sftp(comparison, house, ENGINEER, batch, cipher)
+            self._check_received(received, check=check)
+        if "https" not in self.kinds:
+            return
+        comparison = self._comparison("HTTPS down", size)
+        if self.nginx is not None:
+            url = f"https://127.0.0.1:{self.nginx.port}/{NAME}"
+            (self.nginx.files / NAME).unlink(missing_ok=True)
+            os.link(self.room.source, self.nginx.files / NAME)
+            self._curl(comparison, self.nginx, ["--output", received, url], ["--range", "0-0", url])
+            received.unlink()
+        root = f"https://127.0.0.1:{house.port('https')}"
+        login: list[str | Path] = ["--user", f"{ENGINEER}:{SECRET}"]
+        url = f"{root}/files/Bench/{CASE}/{UPLOADS}/{NAME}"
+        self._curl(comparison, house, [*login, "--output", received, url], [*login, "--range", "0-0", url])
+        self._check_received(received, check=check)
+
+    def _upload(self, house: House) -> None:
+        size = self.room.size
+        for number, (label, cipher) in enumerate(self._ciphers()):
+            comparison = self._comparison(f"SFTP up, {label}", size)
+            if self.openssh is not None:
+                target = self.openssh.directory / "sent"
+                self._sftp(comparison, self.openssh, self.openssh.login, f"put {self.room.source} {target}\n", cipher)
+                target.unlink()
+            batch = f"put {self.room.source} /{CASE}/{UPLOADS}/sftp-{number}.log\n"
+            self._sftp(comparison, house, CUSTOMER, batch, cipher)
+        if "https" not in self.kinds:
+            return
+        comparison = self._comparison("HTTPS up", size)
+        if self.nginx is not None and self.nginx.takes_files:
+            root = f"https://127.0.0.1:{self.nginx.port}"
+            (self.nginx.files / "probe").write_bytes(b"x")
+            command: list[str | Path] = ["--upload-file", self.room.source, f"{root}/sent"]
+            self._curl(comparison, self.nginx, command, ["--output", "/dev/null", f"{root}/probe"])
+            (self.nginx.files / "sent").unlink()
+        elif self.nginx is not None:
+            comparison.absent["nginx"] = "this nginx was built without its WebDAV module"
+        root = f"https://127.0.0.1:{house.port('https')}"
+        login: list[str | Path] = ["--user", f"{CUSTOMER}:{SECRET}", "--output", "/dev/null"]
+        command = [*login, "--upload-file", self.room.source, f"{root}/cases/{CASE}/https.log"]
+        self._curl(comparison, house, command, [*login, f"{root}/files/"])
+
+    def _ciphers(self) -> list[tuple[str, str | None]]:
+        return list(CIPHERS.items()) if "sftp" in self.kinds else []
+
+    def _sftp(
+        self, comparison: Comparison, server: House | OpenSsh, login: str, batch: str, cipher: str | None
+    ) -> None:
+        port = server.port("sftp") if isinstance(server, House) else server.port
+
+        def session(commands: str) -> float:
+            return clients.sftp(port, login, self.room.key, commands, cipher=cipher)
+
+        self._measure(comparison, server, lambda: session("pwd\n"), lambda: session(batch))
+
+    def _curl(
+        self, comparison: Comparison, server: House | Nginx, command: list[str | Path], probe: list[str | Path]
+    ) -> None:
+        self._measure(
+            comparison,
+            server,
+            lambda: clients.curl("--output", "/dev/null", *probe),
+            lambda: clients.curl(*command),
+        )
+
+    @staticmethod
+    def _measure(
+        comparison: Comparison,
+        server: House | OpenSsh | Nginx,
+        probe: Callable[[], float],
+        transfer: Callable[[], float],
+    ) -> None:
+        probe()
+        setup = probe()
+        count = len(tree(server.pid))
+        roles = server.roles() if isinstance(server, House) else {}
+        before, each_before = tree_seconds(server.pid), {name: tree_seconds(pid) for name, pid in roles.items()}
+        seconds = transfer()
+        await_size(server.pid, count)
+        used = tree_seconds(server.pid) - before
+        by_role = {name: round(tree_seconds(pid) - each_before[name], 2) for name, pid in roles.items()}
+        name = OURS if isinstance(server, House) else server.name
+        comparison.add(name, Sample(seconds=seconds, setup=setup, processor=used, by_role=by_role))
+
+    # -- what it needs ---------------------------------------------------------------------------------------------
+
+    def _comparison(self, title: str, size: int) -> Comparison:
+        return self.comparisons.setdefault(title, Comparison(title=title, size=size))
+
+    def _open(self, stack: contextlib.ExitStack, name: str, make: Callable[[], Peer]) -> Peer | None:
+        try:
+            return stack.enter_context(make())
+        except PeerError as error:
+            self.notes.setdefault("absent", {})[name] = str(error)
+            return None
+
+    @contextlib.contextmanager
+    def _house(self) -> Iterator[House]:
+        house = House(self.room.path / "house", self.room.public_key)
+        try:
+            with house:
+                # The first session pays for what later ones find done; a session also shows that all roles run.
+                for login in (CUSTOMER, ENGINEER):
+                    clients.sftp(house.port("sftp"), login, self.room.key, "pwd\n", cipher=None)
+                yield house
+        except clients.ClientError as error:
+            raise HouseError(f"{error}; its log ends: {house.last_words()}") from error
+        finally:
+            house.remove()
+
+    def _keep_certificate(self, house: House) -> tuple[Path, Path]:
+        kept = self.room.make("certificate")
+        for name in ("tls.crt", "tls.key"):
+            shutil.copyfile(house.directory / "data" / "credentials" / name, kept / name)
+        return kept / "tls.crt", kept / "tls.key"
+
+    def _deposit(self, house: House) -> None:
+        """Send the file that downloads then read, and wait until it is scrubbed and stored."""
+        self.say("sending the file that is read, and scrubbing it")
+        batch = f"put {self.room.source} /{CASE}/{UPLOADS}/{NAME}\n"
+        clients.sftp(house.port("sftp"), CUSTOMER, self.room.key, batch, cipher=clients.GCM)
+        before, begun = tree_seconds(house.pid), time.monotonic()
+        url = f"https://127.0.0.1:{house.port('https')}/files/{CASE}/.meta/{NAME}.status.json"
+        status: Report = {}
+        while "finished_at" not in status:
+            if time.monotonic() - begun > INTAKE_SECONDS:
+                raise HouseError(f"the deposit was not done after {INTAKE_SECONDS} s: {status}")
+            time.sleep(0.2)
+            answer = clients.timed(["curl", "-sSfk", "--user", f"{CUSTOMER}:{SECRET}", url])[1]
+            status = json.loads(answer)
+        seconds = time.monotonic() - begun
+        if "scrubbed" not in status:
+            raise HouseError(f"the deposit was not stored: {status}")
+        if status["sent"]["sha256"] != self._digest(self.room.source):
+            raise HouseError("what landed is not what was sent")
+        self.notes["intake"] = {
+            "seconds": seconds,
+            "mb_per_second": self.room.size / seconds / 1e6,
+            "processor_seconds": tree_seconds(house.pid) - before,
+            "state": status["state"],
+            "scrubbed_bytes": status["scrubbed"]["size"],
+            "scrubbed_sha256": status["scrubbed"]["sha256"],
+        }
+
+    def _check_received(self, received: Path, *, check: bool) -> None:
+        if received.stat().st_size != self.notes["intake"]["scrubbed_bytes"] or (
+            check and self._digest(received) != self.notes["intake"]["scrubbed_sha256"]
+        ):
+            raise HouseError("what was received is not what was stored")
+        received.unlink()
+
+    @staticmethod
+    def _digest(path: Path) -> str:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
