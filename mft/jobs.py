@@ -69,8 +69,8 @@ class DurableJobs:
             "log_level": "WARNING",
             "console_log_level": "CRITICAL",
             "max_executor_threads": 32,
-            "notification_listener_polling_interval_sec": 60.0,
-            "scheduler_polling_interval_sec": 3600.0,
+            "notification_listener_polling_interval_sec": 1.0,
+            "scheduler_polling_interval_sec": 30.0,
         }
         DBOS(config=settings)
         self._kinds = {name: DBOS.workflow(name=name)(_plain(call)) for name, call in kinds.items()}

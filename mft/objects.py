@@ -10,10 +10,11 @@ from mft.catalog.model import REPLICAS
 from protocols.errors import UnavailableError
 from storage.encrypted import EncryptedStore
 from storage.keys.envelope import Region
+from storage.paced import PacedStore
 from storage.regional import Placement, RegionalStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from mft.catalog.database import Database
     from mft.policy import Residency, ResidencyRules
@@ -55,6 +56,13 @@ class Objects:
         )
         return EncryptedStore(self._keys, RegionalStore(self._stores, placement))
 
+    def copying_store(self, home: str, target: str, pace: Callable[[int], None]) -> EncryptedStore:
+        """Return the store for one copy from *home* to *target*: home is read no faster than *pace* lets it."""
+        source, region = Region(home), Region(target)
+        stores = {source: PacedStore(self._stores[source], pace), region: self._stores[region]}
+        placement = Placement(home=source, copies=(region,), read_order=(source, region))
+        return EncryptedStore(self._keys, RegionalStore(stores, placement))
+
     def open(self, key: ObjectKey, residency: Residency, listener: str) -> OpenedObject:
         """Open an object for a session that came in by *listener*'s region.
 
@@ -69,4 +77,5 @@ class Objects:
         order = tuple(region for region in self._rules.read_order(residency, listener) if region in present)
         if not order:
             raise UnavailableError("no copy of it can be read just now; try again in a moment")
-        return OpenedObject(reader=self.store(residency, order).open(key), region=order[0])
+        reader = self.store(residency, order).open(key)
+        return OpenedObject(reader=reader, region=reader.region)

@@ -150,7 +150,7 @@ class Authenticator:
             try:
                 if whose not in found:
                     found[whose] = self._principals.find(whose)
-                fault = self._fault(found[whose], live.principal, live.proof, live.session.origin)
+                fault = self._fault(found[whose], live.principal, live.proof)
             except UnavailableError:
                 fault = "the rights cannot be confirmed"
             if fault is not None:
@@ -175,7 +175,7 @@ class Authenticator:
         for _ in range(_TRIES):
             turn = self._registry.turn
             principal = self._principals.find(accepted.principal.login)
-            fault = self._fault(principal, accepted.principal, accepted.proof, origin)
+            fault = self._fault(principal, accepted.principal, accepted.proof)
             if principal is None or fault is not None:
                 raise self._denials.refuse(tried, principal, fault or "unknown login")
             live = self._new_session(principal, accepted.proof, origin)
@@ -199,11 +199,11 @@ class Authenticator:
         )
         return LiveSession(session=session, principal=principal, proof=proof)
 
-    def _fault(self, principal: Principal | None, before: Principal, proof: Proof, origin: Origin) -> str | None:
+    def _fault(self, principal: Principal | None, before: Principal, proof: Proof) -> str | None:
         """Say why a session of *before*, accepted on *proof*, may not be for the *principal* of now."""
         if principal is None:
             return "the account was removed"
-        fault = entry_fault(principal, origin.region, self._now())
+        fault = entry_fault(principal, self._now())
         if fault is None and rights_differ(principal, before):
             fault = "the account's rights were changed"
         return fault or proof.fault(principal, self._tokens, self._now())

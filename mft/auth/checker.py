@@ -117,7 +117,7 @@ class CredentialChecker:
 
     def _enter(self, principal: Principal, proof: Proof, tried: Tried) -> Accepted:
         now = self._now()
-        fault = proof.fault(principal, self._tokens, now) or entry_fault(principal, tried.origin.region, now)
+        fault = proof.fault(principal, self._tokens, now) or entry_fault(principal, now)
         if fault is not None:
             raise self._denials.refuse(tried, principal, fault)
         return Accepted(principal=principal, proof=proof)

@@ -51,14 +51,12 @@ class Principals:
         return principal
 
 
-def entry_fault(principal: Principal, region: str, now: dt.datetime) -> str | None:
-    """Say why *principal* may not be here: by a listener of *region*, at *now*; None if it may."""
+def entry_fault(principal: Principal, now: dt.datetime) -> str | None:
+    """Say why *principal* may not be here at *now*; None if it may. Which regions it may read from, policy says."""
     if not principal.active:
         return "the account is disabled"
     if not principal.is_current(now):
         return "the account has expired"
-    if principal.regions is not None and region not in principal.regions:
-        return f"the account may not read in the region {region}"
     return None
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from mft.config.units import FreeSpace, PositiveSeconds, Seconds, Secret, SegmentBytes, Watermark
+from mft.config.units import FreeSpace, PositiveSeconds, Seconds, Secret, Watermark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,5 @@ class LandingConfig:
     """How long a closed upload may still be resumed by its sender."""
     partial_ttl: PositiveSeconds = 7 * 86400.0
     """How long an interrupted upload is kept."""
-    segment: SegmentBytes = 256 * 2**10
-    """Bytes sealed at once."""
     free_space: Watermark = field(default_factory=lambda: FreeSpace(bytes=2**30))
     """New uploads are refused where less than this is free, so that the catalog can always commit."""

@@ -151,10 +151,6 @@ PositiveSeconds = Annotated[
 Bytes = Annotated[int, Unit(expected=_SIZE, parse=parse_size)]
 """A size, nought allowed."""
 PositiveBytes = Annotated[int, Unit(expected=f"{_SIZE}, more than nought", parse=parse_size, accepts=_at_least(1))]
-SegmentBytes = Annotated[
-    int,
-    Unit(expected="a size from 4KiB to 16MiB", parse=parse_size, accepts=_within(4 * 2**10, 16 * 2**20)),
-]
 Watermark = Annotated[
     FreeSpace,
     Unit(expected="a size such as 1GiB, or a share of the file system such as 5%", parse=parse_free_space),

@@ -64,8 +64,6 @@ class ScrubConfig:
     """Members of one upload, all archives together."""
     max_ratio: Count = 200
     """How many times its packed size an archive may grow to."""
-    profile: Literal["support"] = "support"
-    """Which rules are used."""
     on: ScrubPolicyConfig = field(default_factory=ScrubPolicyConfig)
 
 
@@ -114,5 +112,3 @@ class AuditConfig:
     """The file to which heads are appended, best on another machine's disk; null: none."""
     export_every: PositiveSeconds = 3600.0
     """How often."""
-    sign: bool = True
-    """Sign them with the receipts' key."""

@@ -11,7 +11,7 @@ from sqlalchemy import Row, select, update
 
 from mft.audit import customer_chain
 from mft.catalog.model import BODIES, REPLICAS, UPLOADS
-from mft.policy import Residency
+from mft.intake.pace import Pace
 from storage.errors import StorageError
 from storage.keys.envelope import Region
 from storage.store import ObjectKey
@@ -46,6 +46,7 @@ class Copying:
         self._objects = objects
         self._settings = settings
         self._turns = threading.Semaphore(settings.copy_workers)
+        self._pace = Pace(settings.copy_rate)
 
     def copy(self, object_key: str, region: str) -> str:
         """Copy an object to a region and verify it there; a failure is noted and comes up again later."""
@@ -68,9 +69,7 @@ class Copying:
         started = time.monotonic()
         try:
             scope_key = self._book.scope_key(tree, region)
-            store = self._objects.store(
-                Residency(home=row.home, copies=(region,), readers=frozenset(), rule="", reason="")
-            )
+            store = self._objects.copying_store(row.home, region, self._pace)
             store.copy(key, Region(region), tree.key_scope, scope_key)
         except StorageError as error:
             self._note_copy_failure(row, tree, error)
@@ -95,7 +94,10 @@ class Copying:
     def _note_copy_failure(self, row: Row[Any], tree: CaseTree, error: StorageError) -> None:
         attempts = row.attempts + 1
         wait = min(self._settings.retry_max, self._settings.retry_first * 2 ** min(attempts - 1, 20))
-        log.warning("intake.copy_failed", extra={"object": row.object_key, "region": row.region, "attempt": attempts})
+        level, word = (logging.WARNING, "intake.copy_failed")
+        if attempts >= self._settings.copy_attempts:
+            level, word = (logging.ERROR, "intake.copy_stuck")
+        log.log(level, word, extra={"object": row.object_key, "region": row.region, "attempt": attempts})
         with self._database.write() as connection:
             connection.execute(
                 update(REPLICAS)

@@ -27,6 +27,13 @@ class IntakeSettings:
     limits: Mapping[str, int]
     outbound_refuse: tuple[str, ...]
     copy_workers: int
+    copy_attempts: int
+    """Failures of one copy from which on the log calls for an operator."""
+    copy_rate: int | None
+    """Bytes a second for all copies together."""
+    heads: Path | None
+    """File to which the signed heads of the audit's chains are appended."""
+    heads_every: float
     retry_first: float
     retry_max: float
     resume_grace: float

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, delete, func, select, update
 
-from mft.catalog.model import BODIES, LANDING_KEYS, REVOCATIONS, UPLOADS
+from mft.audit import export_heads
+from mft.catalog.model import BODIES, LANDING_KEYS, UPLOADS
 from mft.catalog.states import PARTIAL, StateError, UploadState, move_upload
 from mft.intake.records import chain_of
 from mft.policy import Residency
+from mft.revocation import prune
 from storage.errors import LandingError, LandingNotFoundError, StorageError
 from storage.store import ObjectKey
 
@@ -60,6 +63,7 @@ class Sweep:
         self._landed = landed
         self._objects = objects
         self._settings = settings
+        self._heads_due = 0.0
 
     def run(self) -> None:
         """Do one round."""
@@ -68,8 +72,22 @@ class Sweep:
         self.clear_landing()
         self.clear_attempts()
         self.retire_landing_keys()
+        self.hand_out_heads()
         with self._database.write() as connection:
-            connection.execute(delete(REVOCATIONS).where(REVOCATIONS.c.at < time.time() - REVOCATION_SECONDS))
+            prune(connection, time.time() - REVOCATION_SECONDS)
+
+    def hand_out_heads(self) -> None:
+        """Append the signed heads of the audit's chains to their file, as often as the settings say."""
+        path = self._settings.heads
+        if path is None or time.monotonic() < self._heads_due:
+            return
+        self._heads_due = time.monotonic() + self._settings.heads_every
+        with self._database.read() as connection:
+            lines = export_heads(connection)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(lines)
+            file.flush()
+            os.fsync(file.fileno())
 
     def measure_partials(self) -> None:
         """Read from their logs where uploads that a dead process left may be resumed."""
