@@ -11,6 +11,7 @@ import base64
 import io
 import json
 import os
+from collections import Counter
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,6 +20,7 @@ from mft.scrubbing.cage import Cage
 from scrubber.engine import scrub, scrub_name
 from scrubber.model import Limits
 from scrubber.pseudonym import Pseudonymizer
+from scrubber.rules import load_rules
 from storage.body import BodyWriter
 from storage.landing import LandingReader
 from storage.scratch import SealedScratch
@@ -118,8 +120,17 @@ def _scrub_file(
         info = body.close()
     return {
         "report": report.to_dict(),
+        "categories": _by_category(report),
         "body": {"size": info.size, "sha256": info.sha256.hex(), "stored_size": info.stored_size},
     }
+
+
+def _by_category(report: ScrubReport) -> dict[str, int]:
+    categories = {rule.rule.id: rule.rule.category for rule in load_rules().rules}
+    counts: Counter[str] = Counter()
+    for rule, count in report.counts.items():
+        counts[categories.get(rule, "secret")] += count
+    return dict(counts)
 
 
 def _write_all(descriptor: int, piece: bytes | bytearray | memoryview) -> None:

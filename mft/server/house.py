@@ -55,7 +55,7 @@ class House:
         """
         make_directories(self._config)
         self._lock = self._lock_data()
-        prepared = fork_role(self._prepare_files)
+        prepared = fork_role(self._prepare_files, "prepare")
         import mft.server.worker  # noqa: F401, PLC0415 - see the module's docstring
 
         if os.waitstatus_to_exitcode(os.waitpid(prepared, 0)[1]) != 0:

@@ -16,6 +16,7 @@ from mft.intake.sweep import Sweep
 from mft.jobs import DurableJobs
 from mft.keyagent import AgentKeys
 from mft.log import configure_logging
+from mft.policy import Outcome, ScrubRules
 from mft.scrubbing.cage import Cage
 from mft.scrubbing.nursery import Nursery
 from mft.server.directories import scratch_directory
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from mft.credentials.load import Credentials
 
 log = logging.getLogger(__name__)
+OUTBOUND_REFUSES = ("private-key.*",)
+"""Rules of the scrubber that an engineer's file must not meet: a private key is never meant for a customer."""
 
 
 def intake_settings(config: Config, host: str) -> IntakeSettings:
@@ -44,7 +47,10 @@ def intake_settings(config: Config, host: str) -> IntakeSettings:
         workers=scrub.workers,
         attempts=scrub.attempts,
         limits={"depth": scrub.depth, "members": scrub.members, "max_ratio": scrub.max_ratio},
-        outbound_refuse=(),
+        rules=ScrubRules(
+            secret=Outcome(scrub.on.secret), personal=Outcome(scrub.on.personal), obstacle=Outcome(scrub.on.obstacle)
+        ),
+        outbound_refuse=OUTBOUND_REFUSES,
         copy_workers=config.replication.workers,
         copy_attempts=config.replication.attempts,
         copy_rate=config.replication.bandwidth,

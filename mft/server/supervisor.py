@@ -34,7 +34,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 STEADY_SECONDS = 30.0
 START_SECONDS = 30.0
 BACKLOG = 512
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 
 
 class StartError(Exception):
@@ -96,7 +96,7 @@ class Supervisor:
 
     def _start(self, role: Role) -> None:
         role.started = time.monotonic()
-        role.pid = fork_role(role.run)
+        role.pid = fork_role(role.run, role.name)
 
     def _reap(self) -> None:
         for pid, status in _ended_children():
@@ -154,23 +154,28 @@ def until_term() -> Callable[[], bool]:
     return stopped.is_set
 
 
-def fork_role(run: Callable[[], None]) -> int:
-    """Fork a process that does *run* and ends; return its id. It is killed when this process dies."""
+def fork_role(run: Callable[[], None], name: str) -> int:
+    """Fork a process that does *run* and ends; return its id. It is killed when this process dies.
+
+    `ps` and `top` show it as `mft-` and its *name*.
+    """
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _be_child(run, parent)
+        _be_child(run, name, parent)
     return pid
 
 
-def _be_child(run: Callable[[], None], parent: int) -> NoReturn:
+def _be_child(run: Callable[[], None], name: str, parent: int) -> NoReturn:
     status = 1
     try:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            libc = ctypes.CDLL(None)
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            libc.prctl(_PR_SET_NAME, f"mft-{name}".encode(), 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)
         run()
