@@ -260,14 +260,26 @@ class Judgement:
     reason: str | None = None
 
 
-def judge_inbound(*, obstacles: Sequence[str], findings: int) -> Judgement:
-    """Decide on a customer's file: what could not be looked into is never let through."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScrubRules:
+    """What an installation does about what the scrubber finds in customers' files."""
+
+    secret: Outcome = Outcome.REDACT
+    personal: Outcome = Outcome.REDACT
+    obstacle: Outcome = Outcome.QUARANTINE
+    """What could not be looked into is never let through: QUARANTINE or REJECT."""
+
+
+def judge_inbound(rules: ScrubRules, *, obstacles: Sequence[str], found: Mapping[str, int]) -> Judgement:
+    """Decide on a customer's file; *found* counts findings by category, `secret` and `personal`."""
     if obstacles:
         more = f" (and {len(obstacles) - 1} more)" if len(obstacles) > 1 else ""
-        return Judgement(outcome=Outcome.QUARANTINE, reason=obstacles[0] + more)
-    if findings:
-        return Judgement(outcome=Outcome.REDACT)
-    return Judgement(outcome=Outcome.ACCEPT)
+        return Judgement(outcome=rules.obstacle, reason=obstacles[0] + more)
+    for category, wanted in (("secret", rules.secret), ("personal", rules.personal)):
+        if found.get(category) and wanted is not Outcome.REDACT:
+            what = "keys, tokens or passwords" if category == "secret" else "personal data"
+            return Judgement(outcome=wanted, reason=f"it holds {what}, which are not taken here")
+    return Judgement(outcome=Outcome.REDACT if any(found.values()) else Outcome.ACCEPT)
 
 
 def judge_outbound(*, rules_found: Sequence[str], refused: Sequence[str]) -> Judgement:

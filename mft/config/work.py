@@ -34,9 +34,9 @@ class LimitsConfig:
 class ScrubPolicyConfig:
     """What is done about what the scrubber finds."""
 
-    secret: Literal["redact", "keep", "quarantine", "reject"] = "redact"  # noqa: S105  what to do, no secret
+    secret: Literal["redact", "quarantine", "reject"] = "redact"  # noqa: S105  what to do, no secret
     """Keys, tokens and passwords."""
-    personal: Literal["redact", "keep", "quarantine", "reject"] = "redact"
+    personal: Literal["redact", "quarantine", "reject"] = "redact"
     """Addresses, numbers and names of people and of their machines."""
     obstacle: Literal["quarantine", "reject"] = "quarantine"
     """What could not be looked into: encrypted, corrupt, too deep, opaque."""

@@ -183,7 +183,7 @@ class Scrubbing:
             judged = judge_outbound(rules_found=sorted(report["counts"]), refused=self._settings.outbound_refuse)
         else:
             obstacles = [obstacle["reason"] for obstacle in report["obstacles"]]
-            judged = judge_inbound(obstacles=obstacles, findings=sum(report["counts"].values()))
+            judged = judge_inbound(self._settings.rules, obstacles=obstacles, found=result["categories"])
         return judged.outcome, judged.reason
 
     def _judge(self, row: Row[Any], object_key: ObjectKey, result: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from mft.policy import ScrubRules
     from mft.scrubbing.cage import Cage
 
 
@@ -25,6 +26,7 @@ class IntakeSettings:
     workers: int
     attempts: int
     limits: Mapping[str, int]
+    rules: ScrubRules
     outbound_refuse: tuple[str, ...]
     copy_workers: int
     copy_attempts: int
