@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Self
 from bench.processes import end, tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 CUSTOMER, ENGINEER = "bench-customer", "bench-engineer"
@@ -23,8 +22,6 @@ SECRET = "a password for the bench alone"
 CASE = "2026-0001"
 REGION = "here"
 START_SECONDS = 60.0
-FIRST_ROLES = ("keyagent", "nursery", "intake")
-"""In the order in which the supervisor starts them; protocol workers follow."""
 
 
 class HouseError(Exception):
@@ -119,17 +116,10 @@ class House:
         return next(int(each["port"]) for each in self.endpoints["listeners"] if each["protocol"] == protocol)
 
     def roles(self) -> dict[str, int]:
-        """Return process ids by the names of the parts that they are."""
-        children = sorted((each for each in tree(self.pid) if each.parent == self.pid), key=lambda each: each.pid)
-        names = [*FIRST_ROLES, *(f"w{number}" for number in range(len(children)))]
-        return {name: each.pid for name, each in zip(names, children, strict=False)}
-
-    @contextlib.contextmanager
-    def without_intake(self) -> Iterator[None]:
-        """Hold intake still meanwhile, so that scrubbing what has just landed does not take what is being measured."""
-        intake = self.roles()["intake"]
-        os.kill(intake, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(intake, signal.SIGCONT)
+        """Return process ids by the names of the parts that they are, or by number where they have no names."""
+        children = [each for each in tree(self.pid) if each.parent == self.pid]
+        unnamed = {"python", "python3", "mft"}
+        return {
+            each.name if each.name not in unnamed else f"process {number}": each.pid
+            for number, each in enumerate(sorted(children, key=lambda each: each.started))
+        }

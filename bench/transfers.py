@@ -62,8 +62,10 @@ class Transfers:
                     self._download(house, check=turn == 0)
             for turn in range(self.rounds):
                 self.say(f"uploads, round {turn + 1} of {self.rounds}")
-                with self._house() as house, house.without_intake():
-                    self._upload(house)
+                for number in range(len(self._ciphers())):
+                    self._upload_by_sftp(number)
+                if "https" in self.kinds:
+                    self._upload_by_https()
 
     # -- what is measured ------------------------------------------------------------------------------------------
 
@@ -94,19 +96,20 @@ class Transfers:
         self._curl(comparison, house, [*login, "--output", received, url], [*login, "--range", "0-0", url])
         self._check_received(received, check=check)
 
-    def _upload(self, house: House) -> None:
-        size = self.room.size
-        for number, (label, cipher) in enumerate(self._ciphers()):
-            comparison = self._comparison(f"SFTP up, {label}", size)
-            if self.openssh is not None:
-                target = self.openssh.directory / "sent"
-                self._sftp(comparison, self.openssh, self.openssh.login, f"put {self.room.source} {target}\n", cipher)
-                target.unlink()
-            batch = f"put {self.room.source} /{CASE}/{UPLOADS}/sftp-{number}.log\n"
-            self._sftp(comparison, house, CUSTOMER, batch, cipher)
-        if "https" not in self.kinds:
-            return
-        comparison = self._comparison("HTTPS up", size)
+    # One upload to a server just started: else the scrubbing of the last one would run beside the next.
+
+    def _upload_by_sftp(self, number: int) -> None:
+        label, cipher = self._ciphers()[number]
+        comparison = self._comparison(f"SFTP up, {label}", self.room.size)
+        if self.openssh is not None:
+            target = self.openssh.directory / "sent"
+            self._sftp(comparison, self.openssh, self.openssh.login, f"put {self.room.source} {target}\n", cipher)
+            target.unlink()
+        with self._house() as house:
+            self._sftp(comparison, house, CUSTOMER, f"put {self.room.source} /{CASE}/{UPLOADS}/{NAME}\n", cipher)
+
+    def _upload_by_https(self) -> None:
+        comparison = self._comparison("HTTPS up", self.room.size)
         if self.nginx is not None and self.nginx.takes_files:
             root = f"https://127.0.0.1:{self.nginx.port}"
             (self.nginx.files / "probe").write_bytes(b"x")
@@ -115,10 +118,11 @@ class Transfers:
             (self.nginx.files / "sent").unlink()
         elif self.nginx is not None:
             comparison.absent["nginx"] = "this nginx was built without its WebDAV module"
-        root = f"https://127.0.0.1:{house.port('https')}"
         login: list[str | Path] = ["--user", f"{CUSTOMER}:{SECRET}", "--output", "/dev/null"]
-        command = [*login, "--upload-file", self.room.source, f"{root}/cases/{CASE}/https.log"]
-        self._curl(comparison, house, command, [*login, f"{root}/files/"])
+        with self._house() as house:
+            root = f"https://127.0.0.1:{house.port('https')}"
+            command = [*login, "--upload-file", self.room.source, f"{root}/cases/{CASE}/{NAME}"]
+            self._curl(comparison, house, command, [*login, f"{root}/files/"])
 
     def _ciphers(self) -> list[tuple[str, str | None]]:
         return list(CIPHERS.items()) if "sftp" in self.kinds else []
@@ -156,7 +160,8 @@ class Transfers:
         roles = server.roles() if isinstance(server, House) else {}
         before, each_before = tree_seconds(server.pid), {name: tree_seconds(pid) for name, pid in roles.items()}
         seconds = transfer()
-        await_size(server.pid, count)
+        if not isinstance(server, House):  # ours forks nothing for a session, and goes on with scrubbing at once
+            await_size(server.pid, count)
         used = tree_seconds(server.pid) - before
         by_role = {name: round(tree_seconds(pid) - each_before[name], 2) for name, pid in roles.items()}
         name = OURS if isinstance(server, House) else server.name
