@@ -1,17 +1,19 @@
 """Where to look: one scan of a block for the short, exact beginnings of everything the rules know.
 
-Vectorscan (the PyPI package `hyperscan`) does it in one pass at well over 100 MB/s; where the package is missing, `re` does it
-anchor by anchor with the same result, slower. Anchors are written in what both understand.
+Vectorscan (the PyPI package `hyperscan`) does it in one pass at well over 100 MB/s; where the package is missing, `re`
+does it anchor by anchor with the same outcome, slower. Anchors are written in what both understand.
 """
 
 from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +25,7 @@ class Anchor:
 
 
 INDEX_BITS = 10
-"""An event is one number: the start, shifted by so many bits, and the anchor's index. Numbers cost less than tuples here."""
+"""An event is one number: the start, shifted by so many bits, and the anchor's index. Tuples would cost more."""
 
 
 class AnchorScanner(Protocol):

@@ -1,16 +1,19 @@
 """Read `key = value` in the dialects it is written in, from the place where a key's name was seen.
 
-INI, properties, shell, YAML, JSON (also escaped within a string), XML elements and attributes, property lists, name/value pairs,
-command lines, SQL, prose. What comes back is where the value stands; whether it is a secret is the gate's business.
+INI, properties, shell, YAML, JSON (also escaped within a string), XML elements and attributes, property lists,
+name/value pairs, command lines, SQL, prose. What comes back is where the value stands; whether it is a secret is the
+gate's business.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from scrubber.gate import Strength, is_secret, strength
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_VALUE = 8192
 _KEY_BACK = 64
@@ -32,12 +35,13 @@ _QUOTED = {
 }
 _OPEN = re.compile(_QUOTE)
 _INLINE = re.compile(
-    rb"(?:[^\s\"'`<>,;&|)}\]\\]|\\(?![\"'nrt])|[,;&|)}\]](?!\s|$|[\"'\\<)}\],;]|[\w.\-\[\]%]{1,48}\s?[=:]))+"
+    rb"(?:[^\s\"'`<>,;&|)}\]\\]|\\(?![\"'nrt])|[,;&|)}\]](?!\s|$|[\"'\\<)}\],;]|[\w.\-\[\]%]{1,48}\s?[=:])){1,8192}"
 )
 _BARE_ARGUMENT = re.compile(rb"[^\s\"'`|;&<>]{1,4096}")
 _REST = re.compile(rb"[^\r\n]{1,4096}")
 _LINE_START = re.compile(
-    rb"[ \t]*(?:[#;]+[ \t]*|//[ \t]*)?(?:export[ \t]+|set[ \t]+|setenv[ \t]+|env[ \t]+|ENV[ \t]+|ARG[ \t]+|-[ \t]+|-D|\?[ \t]+)*[\"']?\Z"
+    rb"[ \t]*(?:[#;]+[ \t]*|//[ \t]*)?"
+    rb"(?:(?:export|set|setenv|env|ENV|ARG|-|\?)[ \t]+|-D)*[\"']?\Z"
 )
 _MORE_PAIRS = re.compile(rb"[\s,;&|][\"']?[A-Za-z_][\w.\-]{0,47}[\"']?\s{0,2}(?:=|: )")
 _COMMENT = re.compile(rb"[ \t]+(?:#|;|//).*\Z", re.DOTALL)
@@ -54,24 +58,28 @@ _PAIRED = (
         re.IGNORECASE,
     ),
     re.compile(
-        rb"(?P<q>\\{0,7}[\"'])\s{0,40},\s{0,40}\\{0,7}[\"'](?:value|val|content)\\{0,7}[\"']\s{0,8}:\s{0,8}\\{0,7}[\"'](?P<value>(?:[^\"'\\\n]|\\(?![\"'])){1,8192})",
+        rb"(?P<q>\\{0,7}[\"'])\s{0,40},\s{0,40}\\{0,7}[\"'](?:value|val|content)\\{0,7}[\"']\s{0,8}:\s{0,8}"
+        rb"\\{0,7}[\"'](?P<value>(?:[^\"'\\\n]|\\(?![\"'])){1,8192})",
         re.IGNORECASE,
     ),
     re.compile(rb"[\"']?[ \t]{0,8}\r?\n[ \t]{1,40}value:[ \t]{1,8}[\"']?(?P<value>[^\"'\r\n#]{1,8192})", re.IGNORECASE),
     re.compile(rb"</(?:key|name|Key|Name)>\s{0,40}<(?:string|value|Value|data)>(?P<value>[^<]{1,8192}?)</"),
 )
 _NAMED = re.compile(
-    rb"(?:\b(?:name|key|id|property|field|variable|parameter|option)(?:\\{0,7}[\"'])?[ \t]{0,8}[=:][ \t]{0,8}(?:\\{0,7}[\"'])?|<(?:key|name)>\s{0,8})\Z",
+    rb"(?:\b(?:name|key|id|property|field|variable|parameter|option)(?:\\{0,7}[\"'])?[ \t]{0,8}[=:][ \t]{0,8}"
+    rb"(?:\\{0,7}[\"'])?|<(?:key|name)>\s{0,8})\Z",
     re.IGNORECASE,
 )
 _CALLED = re.compile(
-    rb"(?:define|put|putString|set\w*|setProperty|add\w*|option|config|param\w*|header|addHeader|setHeader)\([ \t]{0,8}[\"']\Z",
+    rb"(?:define|put|putString|set\w*|setProperty|add\w*|option|config|param\w*|header)"
+    rb"\([ \t]{0,8}[\"']\Z",
     re.IGNORECASE,
 )
 _SECOND = re.compile(rb"[\"'][ \t]{0,8},[ \t]{0,8}(?P<q>[\"'])(?P<value>(?:[^\"'\\\n]|\\.){1,4096})(?P=q)")
 _SPACE_QUOTED = re.compile(rb"[ \t]{1,8}(?P<q>[\"'])(?P<value>(?:[^\"'\\\n]|\\.){1,1024})(?P=q)")
 _PROSE = re.compile(
-    rb"[\"']?[ \t]{1,4}(?:is|was|are|ist|lautet|war|est|es|set to|changed to|reset to|now|=)(?:[ \t]{0,4}:)?[ \t]{1,4}[\"'`]?(?P<value>[^\s\"'`,]{4,256}?)(?=[.,;:!]?(?:[\s\"'`]|\Z))",
+    rb"[\"']?[ \t]{1,4}(?:is|was|are|ist|lautet|war|est|es|set to|changed to|reset to|now|=)(?:[ \t]{0,4}:)?[ \t]{1,4}"
+    rb"[\"'`]?(?P<value>[^\s\"'`,]{4,256}?)(?=[.,;:!]?(?:[\s\"'`]|\Z))",
     re.IGNORECASE,
 )
 _FLAG_GAP = re.compile(rb"[\"']?,?[ \t]{1,8}(?P<q>[\"'])?")
@@ -183,7 +191,9 @@ def _unquoted(buf: bytes, start: int, separator: re.Match[bytes], key: _Key) -> 
         whole = _COMMENT.sub(b"", rest[0]).rstrip() if rest else b""
         one_word = not re.search(rb"\s", whole)
         if _is_whole_line(whole, key, tight=op != b"=" or not spaced, one_word=one_word):
-            quoted = one_word and key.believed is Strength.STRONG and not _CODE_LIKE.search(whole) and not whole.isdigit()
+            quoted = (
+                one_word and key.believed is Strength.STRONG and not _CODE_LIKE.search(whole) and not whole.isdigit()
+            )
             prose = op == b":" and key.name.istitle() and whole.isalpha() and whole.islower()
             if is_secret(whole, key.believed, quoted=quoted, prose=prose):
                 yield Value(start, start + len(whole), b"")
@@ -200,7 +210,7 @@ def _unquoted(buf: bytes, start: int, separator: re.Match[bytes], key: _Key) -> 
 
 
 def _is_whole_line(whole: bytes, key: _Key, *, tight: bool, one_word: bool) -> bool:
-    """Say whether all the rest of a line is the value, as in INI and properties, and not the first of several things."""
+    """Say whether all the rest of a line is the value, as in INI and properties, and not the first of several."""
     if not whole or _MORE_PAIRS.search(whole):
         return False
     if one_word:

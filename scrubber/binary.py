@@ -1,15 +1,19 @@
 """Scrub binary data without moving a byte: what is found is overwritten with `x` in the same length.
 
-Two views of each buffer: the bytes as they are, and runs of UTF-16LE text in them, narrowed. Structures that count bytes (SQLite, core
-and heap dumps, registries) stay intact.
+Two views of each buffer: the bytes as they are, and runs of UTF-16LE text in them, narrowed. Structures that count
+bytes (SQLite, core and heap dumps, registries) stay intact.
 """
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from scrubber.detector import Detector
 from scrubber.text import Note, TextScrubber
+
+if TYPE_CHECKING:
+    from scrubber.detector import Detector
+    from scrubber.rules import CompiledRule
 
 _WIDE_RUN = re.compile(rb"(?:[\x09\x0a\x0d\x20-\x7e]\x00){6,}")
 _AHEAD = 64 << 10
@@ -51,14 +55,14 @@ class BinaryScrubber:
         return bytes(buf[:limit])
 
     def _narrow(self, buf: bytearray, start: int, text: bytes) -> None:
-        def note(*finding: object) -> None:
-            found.append(finding)
+        def note(rule: CompiledRule, offset: int, length: int, value: bytes) -> None:
+            found.append((rule, offset, length, value))
 
-        found: list[tuple[object, ...]] = []
+        found: list[tuple[CompiledRule, int, int, bytes]] = []
         scrubber = TextScrubber(self._detector, note, same_length=True)
         new = scrubber.feed(text) + scrubber.finish()
         if not found:
             return
         buf[start : start + 2 * len(new) : 2] = new
         for rule, offset, length, value in found:
-            self._note(rule, self._at + start + 2 * offset, 2 * length, value)  # type: ignore[arg-type]
+            self._note(rule, self._at + start + 2 * offset, 2 * length, value)

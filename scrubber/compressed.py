@@ -7,7 +7,6 @@ import importlib
 import lzma
 import struct
 import zlib
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scrubber.obstacle import ObstacleError
@@ -15,6 +14,8 @@ from scrubber.sniff import Kind
 from scrubber.stream import CHUNK, Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scrubber.walk import Walk
 
 try:
@@ -65,7 +66,7 @@ class _GzipDecoder:
 
 
 def walk_compressed(
-    walk: Walk, stream: Stream, out: Callable[[bytes], object], name: str, depth: int, kind: Kind
+    walk: Walk, stream: Stream, out: Callable[[bytes], object], kind: Kind, *, name: str, depth: int
 ) -> None:
     """Scrub what *stream* holds compressed, and compress it again in the same format.
 
@@ -79,14 +80,16 @@ def walk_compressed(
     }
     inner = Stream(_expander(walk, stream, name, make[kind]))
     if kind is Kind.GZIP:
-        _rewrite_gzip(walk, stream, inner, out, name, depth)
+        _rewrite_gzip(walk, stream, inner, out, name=name, depth=depth)
         return
     encoder: Any = bz2.BZ2Compressor(6) if kind is Kind.BZIP2 else lzma.LZMACompressor(preset=1)
     walk.member(inner, lambda data: out(encoder.compress(data)), name, depth + 1)
     out(encoder.flush())
 
 
-def _expander(walk: Walk, stream: Stream, name: str, make: Callable[[], _Decoder]) -> Callable[[int], bytes]:
+def _expander(  # noqa: C901 - one loop over a small state
+    walk: Walk, stream: Stream, name: str, make: Callable[[], _Decoder]
+) -> Callable[[int], bytes]:
     """Give a reader of what *stream* expands to, over all its members and the zeros that may follow them."""
     decoder: _Decoder | None = make()
     consumed = produced = 0
@@ -126,7 +129,7 @@ def _expander(walk: Walk, stream: Stream, name: str, make: Callable[[], _Decoder
 
 
 def _rewrite_gzip(
-    walk: Walk, stream: Stream, inner: Stream, out: Callable[[bytes], object], name: str, depth: int
+    walk: Walk, stream: Stream, inner: Stream, out: Callable[[bytes], object], *, name: str, depth: int
 ) -> None:
     """Write one gzip member (RFC 1952) with the first one's time and its scrubbed name; comment and extra field go."""
     head = stream.peek(4096)

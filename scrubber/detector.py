@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from scrubber.anchors import INDEX_BITS, Anchor, build_scanner
 from scrubber.pseudonym import TAG, Pseudonymizer
-from scrubber.rules import CompiledRule, RuleSet
+
+if TYPE_CHECKING:
+    from scrubber.rules import CompiledRule, RuleSet
 
 
 class Candidate(NamedTuple):

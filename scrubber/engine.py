@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from scrubber.detector import Detector
 from scrubber.model import ENGINE_VERSION, Limits, ScrubReport, Source
@@ -13,6 +12,9 @@ from scrubber.pseudonym import Pseudonymizer
 from scrubber.rules import load_rules
 from scrubber.stream import HashedSource
 from scrubber.walk import Walk, memory_scratch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _DEFAULT_LIMITS = Limits()
 
@@ -65,7 +67,8 @@ def scrub(
         scratch: gives a new file-like object each time; it must hold nothing in clear on a disk. In memory by default.
         progress: is called with the number of bytes read so far.
 
-    Where the report is not `scannable`, what the sink was given must be discarded. Memory: about 16 MiB, and what *scratch* keeps.
+    Where the report is not `scannable`, what the sink was given must be discarded. Memory: some 32 MiB with the rules,
+    and what *scratch* keeps.
 
     Raises:
         ScrubberError: the source, the scratch space or a rule failed.

@@ -1,7 +1,7 @@
 """What a key name and a value must be like for `key=value` to hold a secret.
 
-This is where recall and harm meet: a strong name (password) is believed with any value that is not plainly a setting; a weak one
-(token) needs a value that looks random.
+This is where recall and harm meet: a strong name (password) is believed with any value that is not plainly a setting; a
+weak one (token) needs a value that looks random.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class Strength(IntEnum):
 
 
 _STRONG = re.compile(
-    r"pass(?:wor[dt]|wd|phrase|code)|pswd|passwrd|kennwort|losungswort|motdepasse|contrase|palavrapasse|wachtwoord|l(?:o|ö)senord|"
+    r"pass(?:wor[dt]|wd|phrase|code)|pswd|passwrd|kennwort|losungswort|motdepasse|contrase|palavrapasse|wachtwoord|"
+    r"l(?:o|ö)senord|"
     r"adgangskode|salasana|parola|has[lł]o|senha|heslo|jelsz|"
     r"secret|credential|apikey|appkey|apitoken|apisecret|accesskey|accountkey|sharedkey|masterkey|signingkey|encryptionkey|"
     r"privatekey|clientkeydata|storagekey|sharedaccesskey|securitykey|cryptkey|hmackey|deploykey|licen[sc]ekey|presharedkey|"
@@ -36,60 +37,32 @@ _STRONG = re.compile(
     r"wpapsk|wepkey|sessionkey|sessionid$|sessid$|jsessionid|phpsessid|xauthtoken"
 )
 _MEDIUM_LAST = frozenset(("pass", "pw", "pwd", "psk", "psw", "passw", "upass", "userpass", "dbpass", "clave"))
-_WEAK_LAST = frozenset(
-    ("token", "tokens", "auth", "authorization", "session", "sid", "community", "cookie", "key")
-)
+_WEAK_LAST = frozenset(("token", "tokens", "auth", "authorization", "session", "sid", "community", "cookie", "key"))
 _CODE_LAST = frozenset(("pin", "otp", "totp", "mfacode", "tan"))
 _PASS_ENDS = re.compile(r"(?:pass|pwd|psk|token)$")
 
 # A name that ends so tells about a secret and holds none.
 _ABOUT = load_words("about")
-_ABOUT_STARTS = (
-    "nopass",
-    "hasp",
-    "ispass",
-    "needpass",
-    "usepass",
-    "askpass",
-    "showpass",
-    "forgot",
-    "changepass",
-    "resetpass",
-    "emptypass",
-    "permit",
-    "allow",
-)
-_FALSE_KEYS = frozenset(
-    (
-        "primary",
-        "foreign",
-        "public",
-        "cache",
-        "partition",
-        "sort",
-        "lookup",
-        "row",
-        "registry",
-        "object",
-        "index",
-        "host",
-        "map",
-        "hash",
-    )
-)
+_ABOUT_STARTS = tuple(load_words("about_starts"))
+_FALSE_KEYS = load_words("no_secret_keys")
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z\u00df-\uffff]+|[0-9]+")
 _SETTINGS = frozenset(word.encode() for word in load_words("settings"))
 _PLACEHOLDER = re.compile(
-    rb"\$\{.*\}|\$\(.*\)|\{\{.*|\{%.*|<[^<>]*>|%\([\w.]+\)s|%[\w.]+%|%[sdv]|\$[A-Z_][A-Z0-9_]*|\$[a-z_]+(?:[.\->\[].*)?|@[\w.]+@|"
-    rb"\{[\w.:]*\}|#\{.*\}|__\w+__|(?:your|my|the|some|insert|enter)[-_ ].*(?:here|password|token|key|secret)|\[?(?:redacted|masked|hidden|filtered|secret|"
-    rb"protected|removed|omitted|scrubbed|sanitized|not ?set|not ?shown|sensitive)[\w ]*\]?|\(?(?:sensitive|redacted|hidden|masked|null|none|empty|unset)[\w ]*\)?|"
+    rb"\$\{.*\}|\$\(.*\)|\{\{.*|\{%.*|<[^<>]*>|%\([\w.]+\)s|%[\w.]+%|%[sdv]|\$[A-Z_][A-Z0-9_]*|\$[a-z_]+(?:[.\->\[].*)?|"
+    rb"@[\w.]+@|"
+    rb"\{[\w.:]*\}|#\{.*\}|__\w+__|(?:your|my|the|some|insert|enter)[-_ ].*(?:here|password|token|key|secret)|"
+    rb"\[?(?:redacted|masked|hidden|filtered|secret|"
+    rb"protected|removed|omitted|scrubbed|sanitized|not ?set|not ?shown|sensitive)[\w ]*\]?|"
+    rb"\(?(?:sensitive|redacted|hidden|masked|null|none|empty|unset)[\w ]*\)?|"
     rb"(?:vault|secretsmanager|ssm|kms|env|file|ref|arn)[:+]/?/?.*|ENC\[.*",
     re.IGNORECASE | re.DOTALL,
 )
 _CODE = re.compile(
-    rb"[A-Za-z_$][\w$]*(?:\.[\w$]+|::\w+|->\w+)*\(.*|(?:self|this|os|args|opts|options|config|cfg|settings|params|process|request|req|ctx|env|data|kwargs|"
-    rb"props|state|user|form|app)(?:\.|\[|->).*|(?:Optional|List|Union|Dict|Callable|Option|Vec|Array|Map)[\[<].*|[A-Za-z_]\w*\[[\"'\w]+\]|"
+    rb"[A-Za-z_$][\w$]*(?:\.[\w$]+|::\w+|->\w+)*\(.*|"
+    rb"(?:self|this|os|args|opts|options|config|cfg|settings|params|process|request|req|ctx|env|data|kwargs|"
+    rb"props|state|user|form|app)(?:\.|\[|->).*|(?:Optional|List|Union|Dict|Callable|Option|Vec|Array|Map)[\[<].*|"
+    rb"[A-Za-z_]\w*\[[\"'\w]+\]|"
     rb"(?:await|new|function|lambda|return|typeof|if|not)\s.*|(?:=|!|>|<|~|&&|\|\|).*"
 )
 _PATH = re.compile(rb"(?:~|\.{1,2})?(?:/[\w.@%+\-]+)+/?|[A-Za-z]:\\[\w\\ .\-]+|file:/.*")
@@ -100,7 +73,7 @@ _NUMBER = re.compile(rb"[+-]?[0-9]+(?:\.[0-9]+)?[a-z%]{0,2}")
 
 
 @lru_cache(maxsize=16384)
-def strength(name: bytes) -> Strength:
+def strength(name: bytes) -> Strength:  # noqa: PLR0911 - a table of refusals
     """Say how far the key *name* is to be believed."""
     text = name.decode("utf-8", "replace").strip("-. ")
     words = [word.lower() for word in _WORDS.findall(text)]
@@ -131,7 +104,7 @@ def strength(name: bytes) -> Strength:
     return Strength.WEAK if last in _WEAK_LAST else Strength.NONE
 
 
-def is_secret(value: bytes, believed: Strength, *, quoted: bool, prose: bool) -> bool:
+def is_secret(value: bytes, believed: Strength, *, quoted: bool, prose: bool) -> bool:  # noqa: PLR0911 - a table of refusals
     """Say whether *value* is a secret under a key of such strength.
 
     *prose* is where a colon and a space stand within running text ("password: incorrect for root").

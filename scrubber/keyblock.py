@@ -1,8 +1,8 @@
 """Follow a private key over its lines, however many there are and however they are dressed.
 
-A key block begins at a marker that a rule has found and ends at its END marker, or where the lines stop being a key's. Lines may be
-indented, quoted, commented, escaped into one line (`\\n`), or carry a log's prefix: then only the key's part of each line goes.
-The line count stays.
+A key block begins at a marker that a rule has found and ends at its END marker, or where the lines stop being a key's.
+Lines may be indented, quoted, commented, escaped into one line, or carry a log's prefix: then only the key's part of
+each line goes. The line count stays.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ import re
 from dataclasses import dataclass
 
 _END = re.compile(
-    rb"-{4,5} ?END [A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)? ?-{4,5}|-----END OpenSSH|-----END OpenVPN Static key V1-----|Private-MAC: ?[0-9a-f]{8,64}",
+    rb"-{4,5} ?END [A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)? ?-{4,5}|"
+    rb"-----END OpenVPN Static key V1-----|Private-MAC: ?[0-9a-f]{8,64}",
     re.IGNORECASE,
 )
 _BODY_LINE = re.compile(
     rb"[ \t\"'>#|*+,;/\\-]{0,64}[A-Za-z0-9+/=]{1,}(?:\\{0,8}[nr]|[ \t\"',;+\\*/]|&\#\w{1,4};){0,16}"
 )
 _HEAD_LINE = re.compile(
-    rb"[ \t\"'>#|*+]*(?:Proc-Type|DEK-Info|Comment|Version|Hash|MessageID|Charset|Subject|Encryption|Key-Derivation|Argon2-\w+|"
+    rb"[ \t\"'>#|*+]*(?:Proc-Type|DEK-Info|Comment|Version|Hash|MessageID|Charset|Subject|Encryption|Key-Derivation|"
+    rb"Argon2-\w+|"
     rb"Public-Lines|Private-Lines|Private-MAC|X-[\w-]+|Bag Attributes|localKeyID|friendlyName)\b ?:.*",
     re.IGNORECASE,
 )
@@ -27,6 +29,9 @@ _LOGGED = re.compile(
 )
 _RUN = re.compile(rb"[A-Za-z0-9+/=\\ \t\r:,\-.%&#;_\"'()]*")
 _ESCAPED = re.compile(rb"\s|\\+[nrt]|&\#\w{1,4};|#01[25]|%0[AaDd]|[\"',;>#|*+\\]")
+
+_WINDOW = 64 << 10
+_LONGEST_LOGGED = 4096
 
 SAMPLE = 4096
 """Bytes of a key's beginning that its tag is made from; the look-ahead of the text engine is longer."""
@@ -55,7 +60,7 @@ class KeyWalker:
         while self.inside and pos < len(buf) and (pos < limit or final):
             newline = buf.find(b"\n", pos)
             stop = newline if newline >= 0 else len(buf)
-            end = _END.search(buf, pos, stop)
+            end = _END.search(buf, pos, min(stop, pos + _WINDOW))
             if end is not None:
                 if end.start() - pos >= 400 and not _RUN.fullmatch(buf, pos, end.start()):
                     self.inside = False
@@ -63,9 +68,10 @@ class KeyWalker:
                 self._cut_before_end(buf, pos, end, spans)
                 self.inside = False
                 return end.end(), spans
-            if newline < 0 and not final:
-                return self._long_line(buf, pos, limit, spans), spans
-            pos = self._line(buf, pos, stop, spans)
+            if stop - pos > _WINDOW or (newline < 0 and not final):
+                pos = self._long_line(buf, pos, limit, spans)
+            else:
+                pos = self._line(buf, pos, stop, spans)
         return pos, spans
 
     def _cut_before_end(self, buf: bytes, pos: int, end: re.Match[bytes], spans: list[tuple[int, int]]) -> None:
@@ -87,22 +93,25 @@ class KeyWalker:
             indent = len(line) - len(line.lstrip())
             spans.append((pos + indent, pos + len(line)))
             return following
-        logged = _LOGGED.fullmatch(line)
-        if (
-            logged is not None
-            and (self.logged or len(logged["key"]) >= 48)
-            and (len(logged["key"]) >= 40 or _END.search(buf, stop, stop + 1024))
-        ):
+        logged = _LOGGED.fullmatch(line) if len(line) <= _LONGEST_LOGGED else None
+        if logged is not None and self._belongs(logged["key"], buf, stop):
             spans.append((pos + logged.start("key"), pos + logged.end("key")))
             return following
         self.inside = False
         return pos
 
+    def _belongs(self, text: bytes, buf: bytes, stop: int) -> bool:
+        """Say whether the end of a logged line is part of the key: long enough, or the END marker is near."""
+        if len(text) >= 40:
+            return self.logged or len(text) >= 48
+        return self.logged and _END.search(buf, stop, stop + 1024) is not None
+
     def _long_line(self, buf: bytes, pos: int, limit: int, spans: list[tuple[int, int]]) -> int:
         """Drop a part of a line that does not end in this block; a marker cut by the limit is left for the next."""
-        run = _RUN.match(buf, pos, max(limit, pos))
+        reach = min(max(limit, pos), pos + _WINDOW // 2)  # an END marker nearer than _WINDOW would have been seen
+        run = _RUN.match(buf, pos, reach)
         stop = run.end() if run else pos
-        self.inside = stop >= limit
+        self.inside = stop >= reach
         if stop > pos:
             spans.append((pos, stop))
         return stop

@@ -1,4 +1,4 @@
-"""The signal that a member cannot be looked into. It stays within the scrubber: outside, it is an `Obstacle` in the report."""
+"""The signal that a member cannot be looked into. Outside the scrubber it is an `Obstacle` in the report."""
 
 from __future__ import annotations
 

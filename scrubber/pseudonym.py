@@ -1,7 +1,7 @@
-"""Keyed pseudonyms: the same value always the same pseudonym, of the same kind and format, outside the real value space.
+"""Keyed pseudonyms: the same value, the same pseudonym, of the same kind and format, outside the real value space.
 
-Because a pseudonym lies outside the space that the rules look for, scrubbing twice changes nothing more. Every function here is
-deterministic under one key; the key's scope (a case, a customer) is the application's choice.
+Because a pseudonym lies outside the space that the rules look for, scrubbing twice changes nothing more. Every function
+here is deterministic under one key; the key's scope (a case, a customer) is the application's choice.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Pseudonymizer:
         self._flips = lru_cache(maxsize=65536)(self._make_flips)
 
     def __repr__(self) -> str:
+        """Show nothing of the key."""
         return "Pseudonymizer(…)"
 
     def digest(self, kind: str, value: bytes) -> bytes:
@@ -47,14 +48,14 @@ class Pseudonymizer:
         return self.digest("fingerprint:" + kind, value)[:6].hex()
 
     def tag(self, kind: str, value: bytes) -> bytes:
-        """Give a secret's replacement, such as `[token:github:7f3a1c9e]`: no character in it needs escaping in JSON, XML or CSV."""
+        """Give a secret's replacement, such as `[token:github:7f3a1c9e]`: no escaping in JSON, XML, CSV."""
         return b"[%s:%s]" % (kind.encode(), self.digest("secret", value)[:4].hex().encode())
 
     def ipv4(self, text: bytes) -> bytes:
         """Map an IPv4 address into 240.0.0.0/4, keeping prefixes; private blocks into parts of their own.
 
-        The last octet's 0 and 255 stay, so that network and broadcast addresses of a /24 stay what they are. A public address has
-        only 27 bits to go to: its first two octets shrink to 11 bits, so two networks may in rare cases share their image.
+        The last octet's 0 and 255 stay, so that network and broadcast addresses of a /24 stay what they are. A public
+        address has only 27 bits to go to: its first two octets shrink to 11, so two networks may rarely share an image.
         """
         a, b, c, d = (int(part) for part in text.split(b"."))
         value = a << 24 | b << 16 | c << 8 | d
@@ -80,7 +81,8 @@ class Pseudonymizer:
     def ipv6(self, text: bytes) -> bytes:
         """Map an IPv6 address into 2001:db8:e000::/36, so that a /48 stays a /48 and a /64 a /64; `::` hosts stay.
 
-        Global, unique local and link-local addresses go to parts of their own. A /48 has 10 bits to go to: two may share their image.
+        Global, unique local and link-local addresses go to parts of their own. A /48 has 10 bits to go to, so two may
+        share an image; hosts keep 64 bits, so addresses do not.
         """
         address = int(ipaddress.IPv6Address(text.decode("ascii")))
         first = address >> 112
@@ -132,7 +134,10 @@ class Pseudonymizer:
         return bytes(next(image) if chr(c).isalnum() else c for c in text)
 
     def phone(self, text: bytes, country: int) -> bytes:
-        """Map a telephone number to one of the same layout: its first *country* digits stay, then come zeros, as in no real one (E.164)."""
+        """Map a telephone number to one of the same layout.
+
+        Its first *country* digits stay, then come zeros, as in no real one (E.164).
+        """
         digits = re.sub(rb"\D", b"", text)
         tail = self._digits("phone", digits, len(digits))
         image = (digits[:country] + (b"00" if country else b"000") + tail)[: len(digits)]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from scrubber.model import ScrubReport
+from typing import TYPE_CHECKING
+
 from scrubber.rules import load_rules
+
+if TYPE_CHECKING:
+    from scrubber.model import ScrubReport
 
 _SHOWN = 20
 
@@ -11,8 +15,7 @@ _SHOWN = 20
 def summarize(report: ScrubReport, *, places: int = 5) -> str:
     """Give a few lines of text: what was replaced, up to *places* places of it, and what could not be looked into."""
     lines = [
-        f"{report.bytes_in:,} bytes in, {report.bytes_out:,} bytes out, {report.members:,} "
-        f"{'member' if report.members == 1 else 'members'} looked into",
+        f"{report.bytes_in:,} bytes in, {report.bytes_out:,} bytes out, members looked into: {report.members:,}",
         *_counts(report),
         *_places(report, places),
         *_obstacles(report),

@@ -1,30 +1,50 @@
 """Load rules as data: what to look for, where it begins, what confirms it, and examples either way.
 
-A rule has `anchors` (short expressions for the one scan), and either a `pattern` that must match where an anchor began (group `value`
-is what goes, else all of it) with an optional `check`, or the name of a `finder`.
+A rule has `anchors` (short expressions for the one scan), and either a `pattern` that must match where an anchor began
+(group `value` is what goes, else all of it) with an optional `check`, or the name of a `finder`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from scrubber.anchors import Anchor
 from scrubber.checks import CHECKS
 from scrubber.errors import RuleError
-from scrubber.finders import FINDERS, Finder, Found
+from scrubber.finders import FINDERS
 from scrubber.model import Rule
 from scrubber.pseudonym import TAG, Pseudonymizer
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scrubber.finder import Finder, Found
+
 _FIELDS = frozenset(
-    "id category kind description anchors caseless back pattern check finder block priority replace examples counter_examples".split()
+    (
+        "id",
+        "category",
+        "kind",
+        "description",
+        "anchors",
+        "caseless",
+        "back",
+        "pattern",
+        "check",
+        "finder",
+        "block",
+        "priority",
+        "replace",
+        "examples",
+        "counter_examples",
+    )
 )
 
 
@@ -44,6 +64,7 @@ class CompiledRule:
     replace: str
 
     def __lt__(self, other: CompiledRule) -> bool:
+        """Order by id."""
         return self.rule.id < other.rule.id
 
     def build(self, pseudonyms: Pseudonymizer) -> Finder:

@@ -54,7 +54,6 @@ _CLOSED: tuple[tuple[bytes, int, str], ...] = (
     (b"\xff\xd8\xff", 0, "pictures cannot be looked into"),
     (b"GIF87a", 0, "pictures cannot be looked into"),
     (b"GIF89a", 0, "pictures cannot be looked into"),
-    (b"BM", 0, ""),
     (b"II*\x00", 0, "pictures cannot be looked into"),
     (b"MM\x00*", 0, "pictures cannot be looked into"),
     (b"%PDF-", 0, "PDF files cannot be looked into; send the text"),
@@ -88,7 +87,7 @@ _PRINTABLE_16 = re.compile(rb"(?:[\x09\x0a\x0d\x20-\x7e]\x00){4,}")
 _PRINTABLE_16_BE = re.compile(rb"(?:\x00[\x09\x0a\x0d\x20-\x7e]){4,}")
 
 
-def sniff(head: bytes) -> tuple[Kind, str]:
+def sniff(head: bytes) -> tuple[Kind, str]:  # noqa: PLR0911 - a table
     """Give the kind of what begins with *head* (up to `HEAD` bytes), and for `OPAQUE` the reason for the sender."""
     if not head:
         return Kind.EMPTY, ""
@@ -103,14 +102,14 @@ def sniff(head: bytes) -> tuple[Kind, str]:
     if is_tar_header(head[:512]):
         return Kind.TAR, ""
     for magic, offset, reason in _CLOSED:
-        if reason and head.startswith(magic, offset):
+        if head.startswith(magic, offset):
             return Kind.OPAQUE, reason
     if head.startswith(_OPEN):
         return Kind.BINARY, ""
     return _by_content(head)
 
 
-def _by_content(head: bytes) -> tuple[Kind, str]:
+def _by_content(head: bytes) -> tuple[Kind, str]:  # noqa: PLR0911 - a table
     if head[:2] == b"\xff\xfe" or (head[1:8:2] == b"\0\0\0\0" and _share(_PRINTABLE_16, head) > 0.7):
         return Kind.UTF16_LE, ""
     if head[:2] == b"\xfe\xff" or (head[0:8:2] == b"\0\0\0\0" and _share(_PRINTABLE_16_BE, head) > 0.7):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from scrubber.errors import ScratchError, SourceError
-from scrubber.model import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scrubber.model import Source
 
 CHUNK = 1 << 20
 

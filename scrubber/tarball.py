@@ -1,14 +1,13 @@
 """Walk a tar archive as a stream, change in it only what scrubbing changes, and write it again in the same order.
 
-Headers are edited in place (ustar, GNU and pax alike), so that modes, times, owners' numbers and links stay as they were. A member's
-new size stands before its data: the data waits in scratch space.
+Headers are edited in place (ustar, GNU and pax alike), so that modes, times, owners' numbers and links stay as they
+were. A member's new size stands before its data: the data waits in scratch space.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,8 @@ from scrubber.sniff import is_tar_header
 from scrubber.stream import CHUNK, Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scrubber.walk import Walk
 
 _BLOCK = 512
@@ -43,7 +44,7 @@ class _Extended:
         return any(name.startswith(b"GNU.sparse.") for name, _ in self.pax)
 
 
-def walk_tar(walk: Walk, stream: Stream, out: Callable[[bytes], object], path: str, depth: int) -> None:
+def walk_tar(walk: Walk, stream: Stream, out: Callable[[bytes], object], *, path: str, depth: int) -> None:
     """Scrub every member of the archive in *stream*.
 
     Raises:
@@ -61,9 +62,9 @@ def walk_tar(walk: Walk, stream: Stream, out: Callable[[bytes], object], path: s
             )
         kind = header[156:157]
         if kind in _EXTENDED:
-            _extend(walk, stream, out, path, header, extended)
+            _extend(walk, stream, out, header, extended, path=path)
             continue
-        _member(walk, stream, out, path, depth, header, extended)
+        _member(walk, stream, out, header, extended, path=path, depth=depth)
         extended = _Extended()
 
 
@@ -93,7 +94,7 @@ def _payload(stream: Stream, path: str, header: bytes) -> bytes:
 
 
 def _extend(
-    walk: Walk, stream: Stream, out: Callable[[bytes], object], path: str, header: bytes, extended: _Extended
+    walk: Walk, stream: Stream, out: Callable[[bytes], object], header: bytes, extended: _Extended, *, path: str
 ) -> None:
     data = _payload(stream, path, header)
     kind = header[156:157]
@@ -113,10 +114,11 @@ def _member(
     walk: Walk,
     stream: Stream,
     out: Callable[[bytes], object],
-    path: str,
-    depth: int,
     header: bytes,
     extended: _Extended,
+    *,
+    path: str,
+    depth: int,
 ) -> None:
     name = extended.name or extended.get(b"path") or _header_name(header)
     link = extended.link or extended.get(b"linkpath") or header[157:257].split(b"\0")[0]
@@ -142,7 +144,16 @@ def _member(
             walk.members += 1
         if walk.obstacles:
             return
-        _write_header(walk, out, header, extended, path, (name, new_name), link, scratch.size if size else None)
+        _write_header(
+            walk,
+            out,
+            header,
+            extended,
+            path=path,
+            names=(name, new_name),
+            link=link,
+            size=scratch.size if size else None,
+        )
         out(trailer)
         scratch.copy_to(out)
         out(b"\0" * (_padded(scratch.size) - scratch.size))
@@ -194,6 +205,7 @@ def _write_header(
     out: Callable[[bytes], object],
     header: bytes,
     extended: _Extended,
+    *,
     path: str,
     names: tuple[bytes, bytes],
     link: bytes,

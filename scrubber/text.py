@@ -1,8 +1,9 @@
 """Scrub a stream of text in bounded memory, so that where the blocks are cut never changes the outcome.
 
-Each buffer is: what was already written (HISTORY bytes, for looking back), what is new, and AHEAD bytes that are looked at but decided
-only with the next block. No rule looks back further than HISTORY or matches more than AHEAD. A secret longer than that is followed by
-state: a private key by `KeyWalker`, a long value by swallowing its run. Memory: about 12 times BLOCK at worst, 8 MiB as a rule.
+Each buffer is: what was already written (HISTORY bytes, for looking back), what is new, and AHEAD bytes that are looked
+at but decided only with the next block. No rule looks back further than HISTORY or matches more than AHEAD. A secret
+longer than that is followed by state: a private key by `KeyWalker`, a long value by swallowing its run. Memory: some
+4 times BLOCK for the bytes, and 200 bytes for each candidate in a block.
 """
 
 from __future__ import annotations

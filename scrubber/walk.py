@@ -1,4 +1,4 @@
-"""What all formats share while one upload is walked: the rules, the budget, the tallies, and where a member goes next."""
+"""What all formats share while one upload is walked: rules, budget, tallies, and where a member goes next."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import io
 import re
 from collections import Counter
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from scrubber import compressed, tarball, zipball
 from scrubber.binary import BinaryScrubber
-from scrubber.detector import Detector
 from scrubber.model import MAX_FINDINGS, Finding, Limits, Obstacle
 from scrubber.obstacle import ObstacleError
-from scrubber.rules import CompiledRule
 from scrubber.sniff import HEAD, Kind, binary_within, high_entropy, sniff
 from scrubber.stream import CHUNK, HashedSource, ScratchSource, Stream
 from scrubber.text import Note, TextScrubber
+
+if TYPE_CHECKING:
+    from scrubber.detector import Detector
+    from scrubber.rules import CompiledRule
 
 Out = Callable[[bytes], object]
 
@@ -147,11 +149,11 @@ class Walk:
         if depth >= self.limits.depth:
             raise ObstacleError(name, f"containers are nested more than {self.limits.depth} deep")
         if kind is Kind.TAR:
-            tarball.walk_tar(self, stream, out, name, depth)
+            tarball.walk_tar(self, stream, out, path=name, depth=depth)
         elif kind is Kind.ZIP:
             self._zip(stream, out, name, depth)
         else:
-            compressed.walk_compressed(self, stream, out, name, depth, kind)
+            compressed.walk_compressed(self, stream, out, kind, name=name, depth=depth)
 
     def _zip(self, stream: Stream, out: Out, name: str, depth: int) -> None:
         scratch = self.new_scratch(name)

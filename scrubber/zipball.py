@@ -1,4 +1,6 @@
-"""Walk a zip archive by its central directory and write a new one: same order, times, modes; scrubbed names, comments, contents.
+"""Walk a zip archive by its central directory and write a new one in the same order, scrubbed within.
+
+Times, modes and compression stay; names and comments are scrubbed too.
 
 What only local headers know (gaps, appended data) is not carried over. Ratio and total are checked while expanding.
 """
@@ -11,15 +13,16 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, cast
 
-from scrubber.model import Source
 from scrubber.obstacle import ObstacleError
 from scrubber.stream import CHUNK, SourceFile, Stream
 from scrubber.tarball import leads_out
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scrubber.model import Source
     from scrubber.walk import Walk
 
 _BROKEN = (
@@ -68,7 +71,7 @@ def walk_zip(walk: Walk, source: Source, out: Callable[[bytes], object], path: s
             _check_layout(infos, path)
             with zipfile.ZipFile(cast("IO[bytes]", _Output(out)), "w") as new:
                 for info in infos:
-                    _member(walk, archive, new, info, path, depth)
+                    _member(walk, archive, new, info, path=path, depth=depth)
                 new.comment = walk.scrub_bytes(archive.comment, path)[:65535]
     except ObstacleError:
         raise
@@ -108,7 +111,7 @@ def _check_layout(infos: list[zipfile.ZipInfo], path: str) -> None:
 
 
 def _member(
-    walk: Walk, archive: zipfile.ZipFile, new: zipfile.ZipFile, info: zipfile.ZipInfo, path: str, depth: int
+    walk: Walk, archive: zipfile.ZipFile, new: zipfile.ZipFile, info: zipfile.ZipInfo, *, path: str, depth: int
 ) -> None:
     name = info.filename.encode("utf-8", "surrogateescape")
     scrubbed = walk.scrub_name(name, path).decode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""Archives go in and come out openable by ordinary tools, scrubbed within, in the same order; the hostile ones become obstacles."""
+"""Archives come out openable by ordinary tools, in the same order; the hostile ones become obstacles."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ def clean(data: bytes) -> bool:
 def make_tar(mode: str = "w", form: int = tarfile.PAX_FORMAT) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode=mode, format=form) as archive:
+
         def add(name: str, data: bytes = b"", **fields) -> None:
             info = tarfile.TarInfo(name)
             info.size, info.mtime, info.mode = len(data), 1_700_000_000, 0o640
@@ -161,7 +162,11 @@ def test_utf16_is_scrubbed_as_text(scrubbed, encoding):
     assert clean(plain.encode())
     assert plain.count("größe") == 300
     at = next(f for f in report.findings if f.rule == "password.assignment")
-    assert out[at.offset : at.offset + at.length].decode(encoding if encoding != "utf-16" else "utf-16-le").startswith("[password:")
+    assert (
+        out[at.offset : at.offset + at.length]
+        .decode(encoding if encoding != "utf-16" else "utf-16-le")
+        .startswith("[password:")
+    )
 
 
 def test_binary_keeps_its_length(scrubbed):
@@ -295,7 +300,11 @@ def test_obstacle_in_one_member_does_not_hide_the_others(scrubbed):
 def test_total_and_members_are_bounded(scrubbed):
     """Many small members count towards the total, and their number has a limit."""
     data = bomb_zip(30, 1 << 16)
-    assert scrubbed(data, limits=Limits(expanded=1 << 20, expanded_factor=1))[1].obstacles[0].reason.startswith("it expands")
+    assert (
+        scrubbed(data, limits=Limits(expanded=1 << 20, expanded_factor=1))[1]
+        .obstacles[0]
+        .reason.startswith("it expands")
+    )
     assert "more than 10 members" in scrubbed(data, limits=Limits(members=10))[1].obstacles[0].reason
     tar = make_tar()
     assert "more than 3 members" in scrubbed(tar, limits=Limits(members=3))[1].obstacles[0].reason
@@ -310,7 +319,13 @@ class Unread:
         return self._data[offset : offset + n]
 
 
-WRAPPERS = [lambda d: d, gzip.compress, lambda d: make_tar()[:512] + d, lambda d: make_zip()[: len(d)] + d, lambda d: zlib.compress(d)]
+WRAPPERS = [
+    lambda d: d,
+    gzip.compress,
+    lambda d: make_tar()[:512] + d,
+    lambda d: make_zip()[: len(d)] + d,
+    zlib.compress,
+]
 
 
 @settings(max_examples=150, deadline=None)
@@ -325,7 +340,10 @@ ARCHIVES = [make_tar(), make_tar("w:gz"), make_zip(), make_tar(form=tarfile.GNU_
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.sampled_from(range(len(ARCHIVES))), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=6))
+@given(
+    st.sampled_from(range(len(ARCHIVES))),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=6),
+)
 def test_damaged_archive_never_crashes_nor_leaks(which, damage):
     """An archive with some bytes changed gives output or obstacles, never an exception."""
     data = bytearray(ARCHIVES[which])

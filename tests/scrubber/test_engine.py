@@ -84,7 +84,10 @@ def test_subnets_stay_subnets(pseudonyms):
     """Addresses of one subnet share a subnet afterwards, in 240.0.0.0/4; private ones have a part of their own."""
     images = {text: ipaddress.IPv4Address(pseudonyms.ipv4(text.encode()).decode()) for text in ADDRESSES}
     assert all(image in ipaddress.IPv4Network("240.0.0.0/4") for image in images.values())
-    assert all((image in ipaddress.IPv4Network("248.0.0.0/5")) == ipaddress.IPv4Address(text).is_private for text, image in images.items())
+    assert all(
+        (image in ipaddress.IPv4Network("248.0.0.0/5")) == ipaddress.IPv4Address(text).is_private
+        for text, image in images.items()
+    )
     for a in ADDRESSES:
         for b in ADDRESSES:
             shared = (int(ipaddress.IPv4Address(a)) ^ int(ipaddress.IPv4Address(b))).bit_length()
@@ -93,12 +96,27 @@ def test_subnets_stay_subnets(pseudonyms):
     assert len(set(images.values())) == len(images)
 
 
-ADDRESSES = ["10.1.2.3", "10.1.2.4", "10.1.3.4", "10.1.200.4", "192.168.1.1", "192.168.1.255", "172.16.5.1", "84.17.3.1", "84.17.3.129", "84.17.99.1", "9.9.9.9"]
+ADDRESSES = [
+    "10.1.2.3",
+    "10.1.2.4",
+    "10.1.3.4",
+    "10.1.200.4",
+    "192.168.1.1",
+    "192.168.1.255",
+    "172.16.5.1",
+    "84.17.3.1",
+    "84.17.3.129",
+    "84.17.99.1",
+    "9.9.9.9",
+]
 
 
 def test_ipv6_networks_stay_networks(pseudonyms):
     """Addresses of one /48 and /64 share them afterwards, within 2001:db8::/32, however they were written."""
-    first, second, third = (ipaddress.IPv6Address(pseudonyms.ipv6(t).decode()) for t in (b"2a01:4f8:c0c:1::2", b"2a01:4f8:c0c:1::9", b"2a01:4f8:c0c:2::2"))
+    first, second, third = (
+        ipaddress.IPv6Address(pseudonyms.ipv6(t).decode())
+        for t in (b"2a01:4f8:c0c:1::2", b"2a01:4f8:c0c:1::9", b"2a01:4f8:c0c:2::2")
+    )
     assert int(first) >> 64 == int(second) >> 64 != int(third) >> 64
     assert int(first) >> 80 == int(third) >> 80
     assert first in ipaddress.IPv6Network("2001:db8::/32")
@@ -109,7 +127,9 @@ def test_formats_of_personal_values_are_kept(pseudonyms):
     """A pseudonym looks like what it stands for and cannot be a real one."""
     assert pseudonyms.mac(b"00-1A-2B-3C-4D-5E").startswith(b"02-F0-")
     assert pseudonyms.mac(b"001a.2b3c.4d5e").startswith(b"02f0.")
-    assert pseudonyms.mac(b"00:1a:2b:3c:4d:5e").replace(b":", b"") == pseudonyms.mac(b"001a.2b3c.4d5e").replace(b".", b"")
+    assert pseudonyms.mac(b"00:1a:2b:3c:4d:5e").replace(b":", b"") == pseudonyms.mac(b"001a.2b3c.4d5e").replace(
+        b".", b""
+    )
     assert pseudonyms.email(b"Anna@Kunde.de") == pseudonyms.email(b"anna@kunde.DE")
     assert pseudonyms.email(b"a@kunde.de").split(b"@")[1] == pseudonyms.email(b"b@kunde.de").split(b"@")[1]
     assert pseudonyms.phone(b"+49 89 1234-567", 2)[:6] == b"+49 00"

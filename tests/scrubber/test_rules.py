@@ -12,8 +12,14 @@ from scrubber.rules import CompiledRule, load_rules, parse_rule
 from scrubber.text import TextScrubber
 
 RULES = load_rules().rules
-EXAMPLES = [pytest.param(rule, text, id=f"{rule.rule.id}-{n}") for rule in RULES for n, text in enumerate(rule.rule.examples)]
-COUNTER = [pytest.param(rule, text, id=f"{rule.rule.id}-{n}") for rule in RULES for n, text in enumerate(rule.rule.counter_examples)]
+EXAMPLES = [
+    pytest.param(rule, text, id=f"{rule.rule.id}-{n}") for rule in RULES for n, text in enumerate(rule.rule.examples)
+]
+COUNTER = [
+    pytest.param(rule, text, id=f"{rule.rule.id}-{n}")
+    for rule in RULES
+    for n, text in enumerate(rule.rule.counter_examples)
+]
 ACCELERATED = [pytest.param(True, id="vectorscan"), pytest.param(False, id="re")]
 
 

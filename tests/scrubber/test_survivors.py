@@ -1,4 +1,4 @@
-"""What an engineer needs to solve a case stays as it is, and what a customer fears goes, in the dialects of the field."""
+"""What an engineer needs stays as it is, and what a customer fears goes, in the dialects of the field."""
 
 from __future__ import annotations
 

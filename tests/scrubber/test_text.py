@@ -89,11 +89,15 @@ def test_line_without_end_is_scrubbed():
 def pem(size: int, end: bytes = b"\n", label: bytes = b"RSA PRIVATE KEY") -> tuple[bytes, list[bytes]]:
     body = base64.b64encode(random.Random(size).randbytes(size))
     lines = [body[at : at + 64] for at in range(0, len(body), 64)]
-    return b"-----BEGIN " + label + b"-----" + end + end.join(lines) + end + b"-----END " + label + b"-----" + end, lines
+    return b"-----BEGIN " + label + b"-----" + end + end.join(
+        lines
+    ) + end + b"-----END " + label + b"-----" + end, lines
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\\n", b"\\\\n", b"\n    ", b"\n> ", b" ", b"&#10;"], ids=repr)
-@pytest.mark.parametrize("label", [b"RSA PRIVATE KEY", b"OPENSSH PRIVATE KEY", b"ENCRYPTED PRIVATE KEY", b"PGP PRIVATE KEY BLOCK"])
+@pytest.mark.parametrize(
+    "label", [b"RSA PRIVATE KEY", b"OPENSSH PRIVATE KEY", b"ENCRYPTED PRIVATE KEY", b"PGP PRIVATE KEY BLOCK"]
+)
 def test_private_key_goes_in_every_dress(end, label):
     """A key with any label and line end is removed, what stands around it stays, and so does the number of lines."""
     key, lines = pem(1200, end, label)
@@ -151,10 +155,11 @@ def test_any_bytes_pass_through(data):
     assert run(once) == once
 
 
-FRAGMENTS = st.sampled_from(
-    [*SECRETS, *MARKS, b"password", b"=", b":", b'"', b"'", b"\\", b" ", b"\n", b"-----BEGIN RSA PRIVATE KEY-----", b"-----END RSA PRIVATE KEY-----",
-     b"MIIEpAIBAAKCAQEA", b"token", b"://", b"@", b"<password>", b"</password>", b"[", b"]", b"{", b"}", b"Cookie: ", b"a=b;", b"::1", b"fe80::1", b"+49 89 1234567"]
-)  # fmt: skip
+PIECES = (
+    b"password token = : \" ' \\ \n -----BEGIN_RSA_PRIVATE_KEY----- -----END_RSA_PRIVATE_KEY----- :// @ "
+    b"MIIEpAIBAAKCAQEA <password> </password> [ ] { } Cookie: a=b; ::1 fe80::1 +49_89_1234567"
+)
+FRAGMENTS = st.sampled_from([*SECRETS, *MARKS, b"\n", *(piece.replace(b"_", b" ") for piece in PIECES.split(b" "))])
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,0 +1,54 @@
+"""Find payment card numbers and IBANs."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from scrubber import checks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scrubber.finder import Finder, Found
+    from scrubber.pseudonym import Pseudonymizer
+
+_CARD = re.compile(
+    rb"[0-9]{13,19}(?![0-9])|[0-9]{4}([ \-])[0-9]{4}\1[0-9]{4}\1[0-9]{1,7}(?![0-9])|"
+    rb"3[0-9]{3}([ \-])[0-9]{6}\2[0-9]{4,5}(?![0-9])"
+)
+_NUMBER_BEFORE = re.compile(rb"[0-9A-Za-z_]\Z|[0-9][.\-]\Z|[.$]\Z")
+_NUMBER_AFTER = re.compile(rb"[A-Za-z_]|[.\-][0-9]")
+_IBAN = re.compile(rb"[A-Z]{2}[0-9]{2}(?:[ \-]?[A-Z0-9]{4}){2,7}(?:[ \-]?[A-Z0-9]{1,3})?", re.IGNORECASE)
+
+
+def find_card(pseudonyms: Pseudonymizer) -> Finder:
+    """Build the finder of payment card numbers, plain or in groups."""
+
+    def find(buf: bytes, start: int) -> Iterator[Found]:
+        match = _CARD.match(buf, start)
+        if match is None or _NUMBER_BEFORE.search(buf[max(0, start - 2) : start]):
+            return
+        if _NUMBER_AFTER.match(buf, match.end()) is None and checks.card(match[0]):
+            yield start, match.end(), re.sub(rb"\D", b"", match[0]), pseudonyms.card(match[0])
+
+    return find
+
+
+def find_iban(pseudonyms: Pseudonymizer) -> Finder:
+    """Build the finder of IBANs (ISO 13616), plain or in groups of four."""
+
+    def find(buf: bytes, start: int) -> Iterator[Found]:
+        match = _IBAN.match(buf, start)
+        if match is None or buf[start - 1 : start].isalnum():
+            return
+        size = checks.iban_length(match[0])
+        count, end = 0, start
+        while end < match.end() and count < size:
+            count += buf[end : end + 1].isalnum()
+            end += 1
+        text = buf[start:end]
+        if count == size > 0 and not buf[end : end + 1].isalnum() and checks.iban(text):
+            yield start, end, re.sub(rb"[ \-]", b"", text).upper(), pseudonyms.iban(text)
+
+    return find

@@ -1,0 +1,175 @@
+"""Find IPv4, IPv6 and MAC addresses, and tell them from versions, OIDs, netmasks, times and fingerprints."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from scrubber.finder import CACHED, Finder, Found
+from scrubber.pseudonym import IPV6_PSEUDONYMS, MAC_PSEUDONYM, Pseudonymizer
+from scrubber.words import load_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_OCTET = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rb"(?:" + _OCTET + rb"\.){3}" + _OCTET + rb"(?![0-9])")
+_NO_HOST = (b"0.", b"127.", b"169.254.169.254", *(b"%d." % first for first in range(224, 256)))
+_PRIVATE = (b"10.", b"192.168.", b"169.254.", *(b"172.%d." % second for second in range(16, 32)))
+
+# A word before four numbers that makes them a version: these always, those only where the address is not a private one.
+_VERSION_WORDS = rb"vers(?:ion|\.)?s?|ver|release|rel|rev|revision|firmware|fw|build|bios"
+_PRODUCT_WORDS = (
+    rb"driver|kernel|package|pkg|update|upgrade|assembly|schema|sdk|engine|definitions?|patch|baseline|toolset|runtime|"
+    rb"oid|product"
+)
+_THEN = rb"[\"']?(?:</?\w*>)?[ \t]*[:=]?[ \t]*[\"'<>(v]*\Z"
+_VERSION_BEFORE = re.compile(
+    rb"(?:" + _VERSION_WORDS + rb")(?:[_ ](?:id|no|nr|number))?" + _THEN + rb"|(?:\A|[^A-Za-z0-9])[vV]\Z|[a-z]_\Z",
+    re.IGNORECASE,
+)
+_PRODUCT_BEFORE = re.compile(rb"\b(?:" + _PRODUCT_WORDS + rb")" + _THEN, re.IGNORECASE)
+_WORD_ENDS = tuple(word.encode() for word in load_words("before_versions"))
+_VERSION_AFTER = re.compile(
+    rb"[+~_](?=[0-9A-Za-z])|-(?!" + _OCTET + rb"\.)[0-9A-Za-z]|[A-Za-z]|"
+    rb"\.(?:el|fc|rpm|deb|tar|tgz|zip|jar|dll|so|x86|noarch|amd64|exe|msi|gz)"
+)
+_PORT_AFTER = re.compile(rb"\.([0-9]{1,5})(?=[\s:<>]|\Z)")
+_PATH_BEFORE = re.compile(rb"[A-Za-z][A-Za-z0-9_\-]*/\Z")
+
+_IPV6 = re.compile(rb"(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9A-Fa-f]{0,4})")
+_IPV6_CHARS = b"0123456789abcdefABCDEF:"
+_IPV6_SURE = re.compile(rb"(?:[23][0-9a-f]{3}|f[cd][0-9a-f]{2}|fe80|64):", re.IGNORECASE)
+
+_MAC = re.compile(
+    rb"[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?!\1[0-9A-Fa-f]{2}(?![0-9A-Za-z]))(?![0-9A-Za-z_])|"
+    rb"(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4}(?!\.?[0-9A-Za-z_])"
+)
+_MAC_CHAIN_BEFORE = re.compile(rb"(?:\A|[^0-9A-Za-z])(?:[0-9A-Fa-f]{2}[:-]|[0-9A-Fa-f]{4}\.)\Z|[0-9A-Za-z_]\Z")
+_MAC_GROUPS = (b"01005e", b"3333", b"0180c2", MAC_PSEUDONYM.encode(), b"00000000")
+
+
+def find_ipv4(pseudonyms: Pseudonymizer) -> Finder:
+    """Build the finder of IPv4 addresses that are addresses: not versions, OIDs, netmasks, loopback, multicast."""
+    image = lru_cache(maxsize=CACHED)(pseudonyms.ipv4)
+    keep: tuple[Found, ...] = ()
+
+    def find(buf: bytes, start: int) -> tuple[Found, ...]:
+        match = _IPV4.match(buf, start)
+        if match is None:
+            return keep
+        text = match[0]
+        end = match.end()
+        if text.startswith(_NO_HOST) or not _is_address(buf, start, end, private=text.startswith(_PRIVATE)):
+            return keep
+        return ((start, end, text, image(text)),)
+
+    return find
+
+
+def _is_address(buf: bytes, start: int, end: int, *, private: bool) -> bool:  # noqa: PLR0911 - a table of refusals
+    before = buf[start - 1 : start]
+    if before == b"." and buf[start - 2 : start - 1].isdigit():
+        return False
+    if buf[end : end + 1] == b"." and buf[end + 1 : end + 2].isdigit():
+        return _has_port(buf, start, end, private=private)
+    after = _VERSION_AFTER.match(buf, end)
+    if after is not None and not (private and not after[0].startswith((b".", b"~", b"+"))):
+        return False
+    if before in {b"", b"\n", b"\t"}:
+        return True
+    context = buf[max(0, start - 40) : start]
+    if _is_version(context, before, private=private):
+        return False
+    if private:
+        return True
+    if before == b"/" and _PATH_BEFORE.search(context):  # Chrome/120.0.6099.109, yet node/10.2.3.4:9042
+        return buf[end : end + 1] == b":" and buf[end + 1 : end + 2].isdigit()
+    return not (before.isalnum() or (before == b"-" and context[-2:-1].isalpha()))
+
+
+def _has_port(buf: bytes, start: int, end: int, *, private: bool) -> bool:
+    """Say whether five numbers are an address and a port as tcpdump and BSD's netstat write them."""
+    port = _PORT_AFTER.match(buf, end)
+    if port is None or int(port[1]) > 65535 or buf[max(0, start - 1) : start] not in {b" ", b""}:
+        return False
+    return private or buf[max(0, start - 3) : start] in {b"IP ", b" > "} or buf[port.end() : port.end() + 2] == b" >"
+
+
+def _is_version(context: bytes, before: bytes, *, private: bool) -> bool:
+    word = context.rstrip(b" \t\"'<>(v:=V").lower()
+    if not word.endswith(_WORD_ENDS) and before not in {b"v", b"V", b"_", b">"}:
+        return False
+    return bool(_VERSION_BEFORE.search(context) or (not private and _PRODUCT_BEFORE.search(context)))
+
+
+def find_ipv6(pseudonyms: Pseudonymizer) -> Finder:
+    """Build the finder of IPv6 addresses (RFC 4291); loopback, unspecified, multicast and lone prefixes stay."""
+    image = lru_cache(maxsize=CACHED)(pseudonyms.ipv6)
+
+    def find(buf: bytes, start: int) -> Iterator[Found]:
+        begin = _ipv6_start(buf, start)
+        match = _IPV6.match(buf, begin)
+        if match is None or buf[begin - 1 : begin] in {b"_", b"."}:
+            return
+        text = match[0]
+        after = buf[match.end() : match.end() + 1]
+        if after.isalnum() or after == b"_":
+            return
+        if text.endswith(b":") and not text.endswith(b"::"):
+            text = text[:-1]
+        elif after == b":":
+            return
+        address = _parse_ipv6(text)
+        if address is not None:
+            yield begin, begin + len(text), str(address).encode(), image(text)
+
+    return find
+
+
+def _ipv6_start(buf: bytes, start: int) -> int:
+    """Go back over an address's characters, and forward again over a word's end: `node:2a01::1`."""
+    seg = buf[max(0, start - 40) : start]
+    begin = start - (len(seg) - len(seg.rstrip(_IPV6_CHARS)))
+    while begin < start and buf[begin - 1 : begin].isalnum():
+        colon = buf.find(b":", begin, start)
+        if colon < 0:
+            break
+        begin = colon + 1
+    while begin < start and buf[begin : begin + 1] == b":" and buf[begin + 1 : begin + 2] != b":":
+        begin += 1
+    return begin
+
+
+def _parse_ipv6(text: bytes) -> ipaddress.IPv6Address | None:
+    groups = [group for group in text.split(b":") if group]
+    if b"." in text or not re.search(rb"[0-9]", text) or (len(groups) < 3 and not _IPV6_SURE.match(text)):
+        return None
+    try:
+        address = ipaddress.IPv6Address(text.decode("ascii"))
+    except ValueError:
+        return None
+    if int(address) >> 16 == 0 or address.is_multicast or address in IPV6_PSEUDONYMS or int(address) == 0xFE80 << 112:
+        return None
+    return address
+
+
+def find_mac(pseudonyms: Pseudonymizer) -> Finder:
+    """Build the finder of MAC addresses (IEEE 802); broadcast, null and groups stay, longer fingerprints too."""
+    image = lru_cache(maxsize=CACHED)(pseudonyms.mac)
+
+    def find(buf: bytes, start: int) -> Iterator[Found]:
+        match = _MAC.match(buf, start)
+        if match is None or _MAC_CHAIN_BEFORE.search(buf[max(0, start - 6) : start]):
+            return
+        text = match[0]
+        digits = re.sub(rb"[^0-9a-f]", b"", text.lower())
+        if len(set(digits)) < 2 or digits.startswith(_MAC_GROUPS):
+            return
+        if text.count(b"-") == 5 and digits.isdigit() and digits.startswith((b"19", b"20")):
+            return  # a time in a file's name, 20-26-11-22-01-02
+        yield start, match.end(), digits, image(text)
+
+    return find

@@ -1,0 +1,130 @@
+"""Find e-mail addresses and telephone numbers."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from scrubber.finder import CACHED, Finder, Found
+from scrubber.pseudonym import EMAIL_PSEUDONYM, Pseudonymizer
+from scrubber.words import load_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LOCAL = re.compile(rb"(?:[A-Za-z0-9_]|[\xc3-\xd9][\x80-\xbf])(?:[A-Za-z0-9._%+\-']|[\xc3-\xd9][\x80-\xbf]){0,63}\Z")
+_DOMAIN = re.compile(
+    rb"(?:@|%40)((?:[A-Za-z0-9](?:[A-Za-z0-9\-_]{0,61}[A-Za-z0-9])?\.){1,8}(?:[A-Za-z]{2,24}|xn--[A-Za-z0-9\-]{2,59}))"
+    rb"(?![A-Za-z0-9])",
+    re.IGNORECASE,
+)
+_TLD = re.compile(rb"\.(?:[a-z]{2,}|xn--[a-z0-9-]+)\Z")
+_NOT_TLD = frozenset(word.encode() for word in load_words("file_suffixes"))
+_PROTOCOL_NAMES = (b"openssh.com", b"libssh.org", b"lysator.liu.se", b"ssh.com", b"putty.projects.tartarus.org")
+_PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
+_PERCENT_EDGE = re.compile(rb"%[0-9A-Fa-f]{2}|[0-9A-Fa-f]{2}%")
+
+_PHONE = re.compile(
+    rb"\+(?P<digits>[1-9][0-9]{0,2}(?:[ \-./]?\(0?[0-9]{1,4}\)|[ \-./]?[0-9]{1,5}){1,6})(?![0-9A-Za-z])"
+)
+_PHONE_US = re.compile(
+    rb"(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[-. ])[2-9][0-9]{2}[-. ][0-9]{4}(?![0-9A-Za-z\-:]|\.[0-9])"
+)
+_PHONE_KEYED = re.compile(
+    rb"(?:phone|mobile|telephone|telefono?|t(?:e|\xc3\xa9)l(?:e|\xc3\xa9)phone|handy|cell|fax|tel|msisdn|whatsapp|sms)"
+    rb"(?:[ _\-]?(?:number|nummer|num|no|nr|1|2))?\.?\\{0,3}[\"']?(?:[ \t]{0,8}[:=>][ \t]{0,8}|[ \t])(?:\\{0,3}[\"'])?"
+    rb"(?P<value>[(+]?[0-9][0-9 ()./\-]{5,22}[0-9])(?![0-9A-Za-z])",
+    re.IGNORECASE,
+)
+# ITU-T E.164 assigned country codes; one and two digits first, all others have three.
+_COUNTRY = re.compile(
+    rb"1|7|20|27|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|2[1-69][0-9]|3[578][0-9]|42[0-9]|5[09][0-9]|67[0-9]|"
+    rb"68[0-9]|69[0-2]|80[08]|85[0-9]|87[0-9]|88[0-8]|96[0-8]|97[0-79]|99[2-8]"
+)
+_WITHIN = frozenset((b"_", b".", b"-", b"+"))
+
+
+def find_email(pseudonyms: Pseudonymizer) -> Finder:
+    """Build the finder of e-mail addresses (RFC 5321), from the `@` or `%40` outwards."""
+    image = lru_cache(maxsize=CACHED)(pseudonyms.email)
+
+    def find(buf: bytes, start: int) -> Iterator[Found]:
+        domain = _DOMAIN.match(buf, start)
+        if domain is None:
+            return
+        host = _host(domain[1].lower())
+        begin = _local_start(buf, start)
+        if not host or begin >= start:
+            return
+        end = domain.start(1) + len(host)
+        text = buf[begin:end]
+        if text.startswith(b"git@") and buf[end : end + 1] in {b":", b"/"}:
+            return  # a repository's address
+        if EMAIL_PSEUDONYM.fullmatch(text) is None:
+            yield begin, end, text.lower(), image(text)
+
+    return find
+
+
+def _host(domain: bytes) -> bytes:
+    """Give the host in *domain*, b"" where it is none: `kunde.de.txt` is a host and a suffix, `2x.png` is a file."""
+    while domain.rpartition(b".")[2] in _NOT_TLD:
+        domain = domain.rpartition(b".")[0]
+    return domain if _TLD.search(domain) and not domain.endswith(_PROTOCOL_NAMES) else b""
+
+
+def _local_start(buf: bytes, at: int) -> int:
+    """Give where the local part before *at* begins, *at* where there is none."""
+    window = buf[max(0, at - 128) : at]
+    local = _LOCAL.search(window)
+    if local is None:
+        return at
+    begin = at - len(window) + local.start()
+    if buf[at : at + 1] == b"%":
+        while _PERCENT_EDGE.match(buf, begin, begin + 3) or buf[begin : begin + 1] == b"%":
+            begin += 3
+    elif b"%" in local[0] and _PERCENT.search(local[0]):
+        begin = at - len(_PERCENT.split(local[0])[-1])
+    while begin < at and buf[begin : begin + 1] in {b"'", b"-", b".", b"+"}:
+        begin += 1
+    return begin
+
+
+def find_phone(pseudonyms: Pseudonymizer) -> Finder:
+    """Build the finder of telephone numbers: international, North American, and any after a key that says so."""
+
+    def find(buf: bytes, start: int) -> Iterator[Found]:
+        before = buf[start - 1 : start]
+        keyed = None if before.isalpha() or before == b"." else _PHONE_KEYED.match(buf, start)
+        if keyed is not None:
+            text = keyed["value"]
+            digits = re.sub(rb"\D", b"", text)
+            if 7 <= len(digits) <= 15 and len(set(digits)) > 2 and not _is_pseudonym(text, digits):
+                country = _COUNTRY.match(digits) if text[:1] == b"+" else None
+                yield *keyed.span("value"), digits, pseudonyms.phone(text, country.end() if country else 0)
+        elif not before.isalnum() and before not in _WITHIN:
+            yield from _bare(pseudonyms, buf, start)
+
+    return find
+
+
+def _bare(pseudonyms: Pseudonymizer, buf: bytes, start: int) -> Iterator[Found]:
+    match = _PHONE.match(buf, start)
+    if match is not None:
+        digits = re.sub(rb"\D", b"", match["digits"])
+        country = _COUNTRY.match(digits)
+        least = 8 if len(digits) != len(match["digits"]) else 10  # a sum such as +12345678 is no number to call
+        if country and least <= len(digits) <= 15 and not digits[country.end() :].startswith(b"00"):
+            yield start, match.end(), digits, pseudonyms.phone(match[0], country.end())
+        return
+    match = _PHONE_US.match(buf, start)
+    if match is not None:
+        yield start, match.end(), re.sub(rb"\D", b"", match[0]), pseudonyms.phone(match[0], 0)
+
+
+def _is_pseudonym(text: bytes, digits: bytes) -> bool:
+    if text[:1] != b"+":
+        return digits.startswith(b"000")
+    country = _COUNTRY.match(digits)
+    return country is not None and digits[country.end() :].startswith(b"00")
