@@ -1,0 +1,146 @@
+"""From a path to a place: which case, entered anew; which zone; which directory, in whose view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from casemap.model import Role
+from casemap.names import CustomerFolders
+from casemap.resolver import CaseRootTarget, LayoutSettings, Zone, ZoneTarget, resolve
+from mft.audit import customer_chain
+from mft.policy import Action, Area, Part, may
+from mft.vfs.tree import Place, find_leaf, walk_place
+from protocols.errors import NotFoundError, PermissionDeniedError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from casemap.identifier import CustomerId
+    from casemap.resolver import Target
+    from mft.audit import AuditTrail
+    from mft.cases import Cases, CaseTree, EnteredCase
+    from mft.catalog.database import Database
+    from mft.objects import Objects
+    from mft.policy import Reader
+    from mft.upload.landed import LandedFiles
+    from mft.upload.room import MemoryBudget
+    from mft.upload.service import Uploads
+    from mft.vfs.tree import Leaf
+    from protocols.path import VirtualPath
+    from protocols.session import Origin
+
+AREAS = {Zone.UPLOAD: Area.UPLOAD, Zone.DOWNLOAD: Area.DOWNLOAD, Zone.META: Area.META}
+NOTHING = "no such file or directory"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """What the filesystem of every session is made of."""
+
+    database: Database
+    trail: AuditTrail
+    cases: Cases
+    uploads: Uploads
+    landed: LandedFiles
+    objects: Objects
+    budget: MemoryBudget
+    layout: LayoutSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """A path inside a zone that was entered: the directory that holds it, and its name there."""
+
+    entered: EnteredCase
+    tree: CaseTree
+    zone: Zone
+    place: Place
+    name: str
+    directories: tuple[str, ...]
+
+
+class Finder:
+    """Finds places for one session, and says no in its name."""
+
+    def __init__(self, *, rooms: Rooms, reader: Reader, session_id: str, origin: Origin) -> None:
+        """Find for *reader*, who came in by *origin*."""
+        self.rooms = rooms
+        self.reader = reader
+        self.session_id = session_id
+        self.origin = origin
+        self.role = Role.CUSTOMER if reader.part is Part.CUSTOMER else Role.ENGINEER
+
+    def resolve(self, path: VirtualPath) -> Target:
+        """Say what *path* means to this session, not whether it is there."""
+        return resolve(path.parts, self.role, layout=self.rooms.layout, customer_of=self._customer_of)
+
+    def _customer_of(self, folder: str) -> CustomerId | None:
+        return self.folders().customer_of(folder)
+
+    def folders(self) -> CustomerFolders:
+        """Return the names of all customers' folders."""
+        return CustomerFolders(self.rooms.cases.customers(), reserved=self.rooms.layout.reserved)
+
+    def enter(self, target: CaseRootTarget | ZoneTarget, action: Action = Action.LIST) -> EnteredCase:
+        """Enter the case of *target*, and check that the session may do *action* there.
+
+        Raises:
+            NotFoundError: there is no such case, as far as this session may know.
+            PermissionDeniedError: it may not do that there.
+        """
+        entered = self.rooms.cases.enter(self.reader, target.number)
+        if target.under is not None and entered.case.customer != target.under:
+            raise NotFoundError(NOTHING)
+        area = AREAS[target.zone] if isinstance(target, ZoneTarget) else Area.ROOT
+        decision = may(self.reader.part, action, area)
+        if not decision.allowed:
+            chain = customer_chain(entered.case.customer)
+            self.rooms.cases.deny(self.reader, chain, target=f"{target.number}/{area.value}", why=decision.reason)
+            raise PermissionDeniedError(decision.reason)
+        return entered
+
+    def place_of(self, entered: EnteredCase, zone: Zone) -> tuple[CaseTree, Place]:
+        """Return a zone's own directory, in the view that this session has of it."""
+        tree = self.rooms.cases.tree(entered)
+        root = tree.download_root if zone is Zone.DOWNLOAD else tree.upload_root
+        sender = may(self.reader.part, Action.WRITE, AREAS[zone]).allowed
+        return tree, Place(case_id=tree.id, node_id=root, login=self.reader.login, sender=sender)
+
+    def spot(self, target: ZoneTarget, action: Action = Action.READ) -> Spot:
+        """Return where *target* stands; it need not be there, but its directory must."""
+        entered = self.enter(target, action)
+        tree, root = self.place_of(entered, target.zone)
+        *directories, name = target.rest
+        place = walk_place(self.rooms.database, root, tuple(directories))
+        if place is None:
+            raise NotFoundError(NOTHING)
+        return Spot(
+            entered=entered, tree=tree, zone=target.zone, place=place, name=name, directories=tuple(directories)
+        )
+
+    def leaf(self, spot: Spot) -> Leaf:
+        """Return what is there.
+
+        Raises:
+            NotFoundError: nothing.
+        """
+        leaf = find_leaf(self.rooms.database, spot.place, spot.name)
+        if leaf is None:
+            raise NotFoundError(NOTHING)
+        return leaf
+
+    def event(self, connection: Connection, spot: Spot, kind: str, **details: object) -> None:
+        """Record what this session did at *spot*, in the transaction of *connection*."""
+        self.rooms.trail.append(
+            connection,
+            customer_chain(spot.tree.customer),
+            kind,
+            login=self.reader.login,
+            session=self.session_id,
+            protocol=self.origin.protocol,
+            peer=self.origin.peer,
+            case=spot.tree.number,
+            zone=spot.zone.value,
+            **details,
+        )

@@ -1,0 +1,136 @@
+"""`.meta` as a part of the tree: documents beside the names of the upload zone, and the scrubbed files themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from casemap.resolver import Zone
+from mft.catalog.model import UPLOADS
+from mft.catalog.states import UploadState
+from mft.policy import Action
+from mft.vfs import meta
+from mft.vfs.finding import NOTHING, Spot
+from mft.vfs.reading import DocumentFile
+from mft.vfs.tree import find_leaf, list_leaves, walk_place
+from protocols.errors import IsADirectoryPathError, NotADirectoryPathError, NotFoundError
+from protocols.filesystem import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from casemap.resolver import ZoneTarget
+    from mft.vfs.finding import Finder
+    from mft.vfs.opening import Opener
+    from mft.vfs.tree import Leaf, Place
+    from protocols.filesystem import ReadHandle
+
+
+class MetaFolder:
+    """`.meta`, as one session sees it."""
+
+    def __init__(self, finder: Finder, opener: Opener) -> None:
+        """Look and open in the name of *finder*'s session."""
+        self._finder = finder
+        self._opener = opener
+
+    def entries(self, target: ZoneTarget) -> Iterator[Entry]:
+        """Yield what a directory of `.meta` holds."""
+        entered = self._finder.enter(target)
+        _tree, root = self._finder.place_of(entered, Zone.UPLOAD)
+        rest, scrubbed = self._path(target)
+        place = walk_place(self._finder.rooms.database, root, rest)
+        if place is None:
+            if not scrubbed:
+                self.find(target)
+                raise NotADirectoryPathError("it is a file")
+            raise NotFoundError(NOTHING)
+        if not rest and not scrubbed:
+            yield Entry(name=meta.SCRUBBED, is_directory=True)
+        for leaf in list_leaves(self._finder.rooms.database, place):
+            if leaf.is_directory:
+                yield Entry(name=leaf.name, is_directory=True, modified=leaf.modified)
+            elif scrubbed:
+                entry = self._scrubbed_entry(leaf)
+                if entry is not None:
+                    yield entry
+            else:
+                yield from self._documents(leaf, place)
+
+    def _path(self, target: ZoneTarget) -> tuple[tuple[str, ...], bool]:
+        if target.rest[:1] == (meta.SCRUBBED,):
+            return target.rest[1:], True
+        return target.rest, False
+
+    def _documents(self, leaf: Leaf, place: Place) -> Iterator[Entry]:
+        for suffix in sorted(meta.SUFFIXES):
+            content = meta.document_of(self._finder.rooms.database, leaf, suffix, sender=place.sender)
+            if content is not None:
+                yield self._document_entry(leaf, suffix, content)
+
+    @staticmethod
+    def _document_entry(leaf: Leaf, suffix: str, content: bytes) -> Entry:
+        return Entry(
+            name=leaf.name + suffix,
+            is_directory=False,
+            size=len(content),
+            modified=leaf.created,
+            etag=f"{leaf.upload_id}{suffix}-{leaf.state}",
+        )
+
+    def _scrubbed_entry(self, leaf: Leaf) -> Entry | None:
+        if leaf.state != UploadState.STORED:
+            return None
+        with self._finder.rooms.database.read() as connection:
+            row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == leaf.upload_id)).one()
+        return Entry(
+            name=leaf.name,
+            is_directory=False,
+            size=row.scrubbed_size,
+            modified=leaf.modified,
+            etag=f"{row.id}-scrubbed",
+        )
+
+    def find(self, target: ZoneTarget) -> tuple[Entry, bytes | None, Spot | None, Leaf | None]:
+        """Return the entry at a path in `.meta`, with its content or with the file that it stands for."""
+        entered = self._finder.enter(target, Action.READ)
+        tree, root = self._finder.place_of(entered, Zone.UPLOAD)
+        rest, scrubbed = self._path(target)
+        place = walk_place(self._finder.rooms.database, root, rest)
+        if place is not None:
+            return Entry(name=target.rest[-1], is_directory=True), None, None, None
+        place = walk_place(self._finder.rooms.database, root, rest[:-1])
+        if place is None:
+            raise NotFoundError(NOTHING)
+        name = rest[-1]
+        if scrubbed:
+            leaf = find_leaf(self._finder.rooms.database, place, name)
+            entry = None if leaf is None else self._scrubbed_entry(leaf)
+            if entry is None:
+                raise NotFoundError(NOTHING)
+            spot = Spot(
+                entered=entered, tree=tree, zone=Zone.UPLOAD, place=place, name=name, directories=tuple(rest[:-1])
+            )
+            return entry, None, spot, leaf
+        for suffix in meta.SUFFIXES:
+            if name.endswith(suffix):
+                leaf = find_leaf(self._finder.rooms.database, place, name.removesuffix(suffix))
+                content = (
+                    None
+                    if leaf is None
+                    else meta.document_of(self._finder.rooms.database, leaf, suffix, sender=place.sender)
+                )
+                if leaf is not None and content is not None:
+                    return self._document_entry(leaf, suffix, content), content, None, None
+        raise NotFoundError(NOTHING)
+
+    def open(self, target: ZoneTarget) -> ReadHandle:
+        """Open a document, or a file as others see it."""
+        entry, content, spot, leaf = self.find(target)
+        if spot is not None and leaf is not None:
+            return self._opener.open(spot, leaf)
+        if content is None:
+            raise IsADirectoryPathError("it is a directory")
+        lease = self._finder.rooms.cases.lease(self._finder.reader, target.number)
+        return DocumentFile(entry=entry, content=content, lease=lease)

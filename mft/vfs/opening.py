@@ -1,0 +1,79 @@
+"""Opening files: the stored object, or to its sender what landed, as long as nothing is stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from mft.catalog.model import UPLOADS
+from mft.catalog.states import PARTIAL, UploadState
+from mft.vfs.reading import SealedFile
+from protocols.errors import IsADirectoryPathError, PermissionDeniedError
+from protocols.filesystem import Entry
+from storage.store import ObjectKey
+
+if TYPE_CHECKING:
+    from mft.vfs.finding import Finder, Spot
+    from mft.vfs.reading import Readable
+    from mft.vfs.tree import Leaf
+    from protocols.filesystem import ReadHandle
+
+
+class Opener:
+    """Opens files for one session."""
+
+    def __init__(self, finder: Finder) -> None:
+        """Open in the name of *finder*'s session."""
+        self._finder = finder
+
+    def open(self, spot: Spot, leaf: Leaf) -> ReadHandle:
+        """Open what *spot* holds, on the record before its first byte is read.
+
+        Raises:
+            IsADirectoryPathError: a directory.
+            PermissionDeniedError: an upload that has not come to its end.
+        """
+        if leaf.is_directory:
+            raise IsADirectoryPathError("it is a directory")
+        if leaf.state in PARTIAL:
+            raise PermissionDeniedError("the upload is not complete; resume it before you read it back")
+        with self._finder.rooms.database.read() as connection:
+            row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == leaf.upload_id)).one()
+        stored = row.state == UploadState.STORED
+        size = row.scrubbed_size if stored else row.size
+        entry = Entry(
+            name=leaf.name,
+            is_directory=False,
+            size=size,
+            modified=leaf.modified,
+            created=leaf.created,
+            writable=spot.place.sender,
+            etag=f"{row.id}-{'scrubbed' if stored else 'sent'}",
+        )
+        self._finder.rooms.budget.take()
+        try:
+            if stored:
+                opened = self._finder.rooms.objects.open(
+                    ObjectKey(row.object_key), spot.entered.residency, self._finder.reader.listener
+                )
+                source: Readable = opened.reader
+                region = opened.region
+            else:
+                source, region = self._finder.rooms.landed.open(row), row.region
+            with self._finder.rooms.database.write() as connection:
+                self._finder.event(
+                    connection,
+                    spot,
+                    "file.opened",
+                    upload=row.id,
+                    object=row.object_key,
+                    served_from=region,
+                    listener=self._finder.reader.listener,
+                    size=size,
+                )
+        except BaseException:
+            self._finder.rooms.budget.give_back()
+            raise
+        lease = self._finder.rooms.cases.lease(self._finder.reader, spot.tree.number)
+        return SealedFile(entry=entry, source=source, lease=lease, released=self._finder.rooms.budget.give_back)
