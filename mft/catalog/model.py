@@ -7,7 +7,7 @@ SQLAlchemy Core, which is what queries are written in.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, MetaData
+from sqlalchemy import BigInteger, MetaData, text
 from sqlalchemy import Table as CoreTable
 from sqlmodel import Column, Field, Index, LargeBinary, SQLModel, Text, UniqueConstraint
 
@@ -72,7 +72,17 @@ class Node(Table, table=True):
     """A name in a case's tree. A zone's root has no parent; names are unique among the children of a parent."""
 
     __tablename__ = "node"
-    __table_args__ = (UniqueConstraint("parent_id", "name"), UniqueConstraint("parent_id", "shown_name"))
+    __table_args__ = (
+        UniqueConstraint("parent_id", "name"),
+        UniqueConstraint("parent_id", "shown_name"),
+        Index(
+            "ix_node_unshown",
+            "head_upload",
+            "is_directory",
+            sqlite_where=text("shown_name IS NULL"),
+            postgresql_where=text("shown_name IS NULL"),
+        ),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     case_id: int = Field(foreign_key="case_record.id", index=True)
@@ -141,6 +151,8 @@ class Upload(Table, table=True):
     scrubbed_size: int | None = Field(default=None, sa_type=BigInteger)
     scrubbed_sha256: str | None = None
     report: str | None = Field(default=None, sa_column=Column(Text))
+    shown_path: str | None = Field(default=None, sa_column=Column(Text))
+    """JSON: the names of its path as they were when it was scrubbed, each with its scrubbed form."""
     landing_gone_at: float | None = None
     attempts: int = 0
     created_at: float

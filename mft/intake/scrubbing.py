@@ -202,12 +202,16 @@ class Scrubbing:
             connection.execute(
                 update(UPLOADS)
                 .where(UPLOADS.c.id == row.id)
-                .values(report=json.dumps(kept), sha256=row.sha256 or report["sha256_in"])
+                .values(
+                    report=json.dumps(kept),
+                    sha256=row.sha256 or report["sha256_in"],
+                    shown_path=json.dumps(list(zip(result["names"], safe_names(result["shown"]), strict=True))),
+                )
             )
             connection.execute(
                 update(BODIES).where(BODIES.c.key == object_key).values(**facts if stored else {"state": "discarded"})
             )
-        return {"outcome": outcome.value, "reason": reason, "object": object_key, "shown": safe_names(result["shown"])}
+        return {"outcome": outcome.value, "reason": reason, "object": object_key}
 
     def _give_back(self, row: Row[Any], reason: str) -> None:
         """A child failed: count it, and let the sweep try again or give up."""

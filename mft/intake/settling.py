@@ -56,16 +56,14 @@ class Settling:
             with self._database.write() as connection:
                 row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).one()
                 if outcome in {Outcome.ACCEPT, Outcome.REDACT}:
-                    self._publish(connection, row, outcome, ObjectKey(told["object"]), told["shown"])
+                    self._publish(connection, row, outcome, ObjectKey(told["object"]))
                 else:
                     self._withhold(connection, row, outcome, told["reason"])
         except StateError:
             log.info("intake.alreadysettled", extra={"upload": upload_id})
         return ""
 
-    def _publish(
-        self, connection: Connection, row: Row[Any], outcome: Outcome, object_key: ObjectKey, shown: list[str]
-    ) -> None:
+    def _publish(self, connection: Connection, row: Row[Any], outcome: Outcome, object_key: ObjectKey) -> None:
         now = time.time()
         body = connection.execute(select(BODIES).where(BODIES.c.key == object_key)).one()
         move_upload(
@@ -89,7 +87,7 @@ class Settling:
             connection.execute(
                 insert(REPLICAS).values(object_key=object_key, region=region, state="wanted", queued_at=now, due_at=now)
             )
-        self._show(connection, row, shown)
+        self._show(connection, row)
         tree = tree_in(connection, row.case_id)
         report = json.loads(row.report)
         self._receipt(
@@ -115,15 +113,17 @@ class Settling:
             removed=report["counts"],
         )
 
-    def _show(self, connection: Connection, row: Row[Any], shown: list[str]) -> None:
+    def _show(self, connection: Connection, row: Row[Any]) -> None:
         """Make the version the newest of its node; show the node and its directories under scrubbed names."""
         node = connection.execute(select(NODES).where(NODES.c.id == row.node_id)).one()
         head = connection.execute(select(UPLOADS.c.version).where(UPLOADS.c.id == node.head_upload)).first()
         if head is None or head.version < row.version:
             connection.execute(update(NODES).where(NODES.c.id == node.id).values(head_upload=row.id))
-        for name in reversed(shown):
+        for name, shown in reversed(json.loads(row.shown_path)):
+            if node.name != name:
+                return  # renamed meanwhile: `Naming` shows it under its new name
             if node.shown_name is None and node.parent_id is not None:
-                free = free_name(connection, node.parent_id, name)
+                free = free_name(connection, node.parent_id, shown)
                 connection.execute(update(NODES).where(NODES.c.id == node.id).values(shown_name=free))
             if node.parent_id is None:
                 return

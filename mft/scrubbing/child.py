@@ -81,7 +81,10 @@ def run_errand(errand: Errand, descriptors: Sequence[int]) -> None:
     try:
         pseudonyms = Pseudonymizer(errand.pseudonym_key)
         shown = [scrub_name(name, pseudonyms) for name in errand.names]
-        result: dict[str, Any] = {"shown": list(errand.names) if errand.outbound else shown}
+        result: dict[str, Any] = {
+            "names": list(errand.names),
+            "shown": list(errand.names) if errand.outbound else shown,
+        }
         if errand.landing_id:
             landing_fd, cipher_fd = descriptors[0], descriptors[1]
             result |= _scrub_file(errand, pseudonyms, shown[-1], landing_fd, cipher_fd)

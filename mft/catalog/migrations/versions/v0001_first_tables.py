@@ -159,6 +159,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("node", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_node_case_id"), ["case_id"], unique=False)
+        batch_op.create_index(
+            "ix_node_unshown",
+            ["head_upload", "is_directory"],
+            unique=False,
+            sqlite_where=sa.text("shown_name IS NULL"),
+            postgresql_where=sa.text("shown_name IS NULL"),
+        )
 
     op.create_table(
         "upload",
@@ -194,6 +201,7 @@ def upgrade() -> None:
         sa.Column("scrubbed_size", sa.BigInteger(), nullable=True),
         sa.Column("scrubbed_sha256", sa.String(), nullable=True),
         sa.Column("report", sa.Text(), nullable=True),
+        sa.Column("shown_path", sa.Text(), nullable=True),
         sa.Column("landing_gone_at", sa.Float(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.Float(), nullable=False),
@@ -284,6 +292,11 @@ def downgrade() -> None:
 
     op.drop_table("upload")
     with op.batch_alter_table("node", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_node_unshown",
+            sqlite_where=sa.text("shown_name IS NULL"),
+            postgresql_where=sa.text("shown_name IS NULL"),
+        )
         batch_op.drop_index(batch_op.f("ix_node_case_id"))
 
     op.drop_table("node")
