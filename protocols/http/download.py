@@ -64,7 +64,7 @@ class Downloads:
         """
         head = request.method == hdrs.METH_HEAD
         plan = await self._crossing.run(
-            _plan, filesystem, target, request.headers, None if head else self._settings.read
+            _plan, filesystem, target, request.headers, None if head else self._settings.piece
         )
         if plan.entry.is_directory:
             return await answer_directory(request, filesystem, target.path, self._crossing, self._settings)
@@ -85,7 +85,7 @@ class Downloads:
         """Send piece by piece; the next is read while one is sent."""
         piece, offset = plan.first, plan.span.start + len(plan.first)
         while offset < plan.span.end:
-            length = min(self._settings.read, plan.span.end - offset)
+            length = min(self._settings.piece, plan.span.end - offset)
             coming = asyncio.create_task(self._crossing.run(_read, handle, offset, length))
             try:
                 await self._send(response, piece)

@@ -11,14 +11,14 @@ KIB = 1024
 class HttpSettings:
     """Limits of the HTTPS head. Sizes in bytes, times in seconds.
 
-    A transfer holds some 2 MiB at most: what the TLS layer and the parser have read ahead, the piece on its way to or
+    A transfer holds some 3 MiB at most: what the TLS layer and the parser have read ahead, the piece on its way to or
     from the filesystem with the one behind it, and what the socket has not yet taken.
     """
 
     chunk: int = 256 * KIB
-    """One piece of an upload: what is gathered before it crosses to the filesystem."""
-    read: int = 512 * KIB
-    """One piece of a download: read, crossed and sent as one. Half of it cost a quarter more CPU; twice saved none."""
+    """What is decrypted and parsed of an upload at once; twice as much waits while a piece is being written."""
+    piece: int = 512 * KIB
+    """What crosses to or from the filesystem at once. Half of it cost a quarter more CPU; twice of it saved none."""
     max_connections: int = 1000
     """Open connections; above it new ones wait in the listening socket, where another worker may take them."""
     max_sessions: int = 8

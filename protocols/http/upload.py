@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 UPLOAD_OFFSET = "Upload-Offset"
+_FEW = 8
+"""Pieces that are written one by one; more of them are small ones, and joined."""
 _OC_MTIME = "X-OC-Mtime"
 _LATEST = 253_402_300_800.0
 """POSIX seconds of the year 10000, which no calendar of ours can show."""
@@ -76,11 +78,16 @@ class Tail:
         self.pieces.append(piece)
         self.size += len(piece)
 
-    def take(self) -> tuple[int, bytes]:
-        """Return where the bytes kept so far belong, and these; and begin anew behind them."""
-        offset, data = self.offset, self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
-        self.offset, self.pieces, self.size = offset + len(data), [], 0
-        return offset, data
+    def flush(self, handle: WriteHandle) -> None:
+        """Write the pieces kept so far, and begin anew behind them; what is refused is dropped.
+
+        A few large pieces are written as they are: joining them would copy every byte once more.
+        """
+        offset, pieces = self.offset, self.pieces
+        self.offset, self.pieces, self.size = offset + self.size, [], 0
+        for piece in pieces if len(pieces) <= _FEW else [b"".join(pieces)]:
+            handle.write(offset, piece)
+            offset += len(piece)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +139,8 @@ class Uploads:
             if limit is not None and received > limit:
                 raise _too_large(limit) if order.body is None else _wrong_length(order.body)
             tail.add(piece)
-            if tail.size >= self._settings.chunk:
-                await self._crossing.run(handle.write, *tail.take())
+            if tail.size >= self._settings.piece:
+                await self._crossing.run(tail.flush, handle)
         if order.body is not None and received != order.body:
             raise _wrong_length(order.body)
 
@@ -146,7 +153,9 @@ class Uploads:
         """
         try:
             async with asyncio.timeout(self._settings.body_timeout):
-                return await request.content.readany()
+                if hdrs.TRANSFER_ENCODING in request.headers:
+                    return await request.content.readany()  # joins; `readchunk` may return nothing before the end
+                return (await request.content.readchunk())[0]
         except TimeoutError as error:
             raise ProblemError(
                 HTTPStatus.REQUEST_TIMEOUT, "nothing more came; what came is kept for a resume"
@@ -255,8 +264,7 @@ def _open(filesystem: WritableFileSystem, order: Order, headers: CIMultiDictProx
 
 def _land(filesystem: WritableFileSystem, handle: WriteHandle, tail: Tail, order: Order) -> Landed:
     """Write the last piece and commit, in one crossing."""
-    if tail.size:
-        handle.write(*tail.take())
+    tail.flush(handle)
     whole = order.whole if order.whole is not None else tail.offset
     receipt = handle.commit(length=whole, modified=order.modified)
     try:
@@ -271,20 +279,18 @@ def _land(filesystem: WritableFileSystem, handle: WriteHandle, tail: Tail, order
 
 def _keep(handle: WriteHandle, tail: Tail, reason: str) -> None:
     """Write what came before the transfer broke off, and give the upload up for now."""
-    if tail.size:
-        try:
-            handle.write(*tail.take())
-        except FileSystemError:
-            _log.debug("http.tail_refused")
-        except Exception:  # noqa: BLE001 -- the upload must be given up whatever happens
-            _log.exception("http.tail_failed")
+    try:
+        tail.flush(handle)
+    except FileSystemError:
+        _log.debug("http.tail_refused")
+    except Exception:  # noqa: BLE001 -- the upload must be given up whatever happens
+        _log.exception("http.tail_failed")
     handle.abort(reason)
 
 
 def _keep_part(handle: WriteHandle, tail: Tail) -> int:
     """Make a part durable and return how much of the file is there."""
-    if tail.size:
-        handle.write(*tail.take())
+    tail.flush(handle)
     handle.sync()
     received = handle.received
     handle.abort("part received; more to come")
