@@ -12,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := mft protocols casemap scrubber storage
-CODE := $(PACKAGES) tests bench
+CODE := $(PACKAGES) tests bench docs
 ARGS ?=
 JOBS ?= 2
 
