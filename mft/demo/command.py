@@ -1,0 +1,190 @@
+"""The demo from its beginning to its end."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from mft.demo import story
+from mft.demo.cast import make_cast, write_records
+from mft.demo.clients import Clients
+from mft.demo.configuration import REGIONS, write_configuration
+from mft.demo.connection import (
+    make_connection,
+    read_connection,
+    read_endpoints,
+    write_connection,
+    write_known_hosts,
+)
+from mft.demo.farewell import say_farewell
+from mft.demo.ground import DemoError, claim_ground, write_private
+from mft.demo.narration import Narrator
+from mft.demo.ports import choose_ports
+from mft.demo.scene import Scene
+from mft.demo.servers import Servers, mft_command
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mft.demo.cast import Cast
+    from mft.demo.ground import Ground
+    from mft.demo.ports import Ports
+
+_PROGRAMS = {"sftp": "openssh-client", "ssh-keygen": "openssh-client", "curl": "curl", "tar": "tar", "gzip": "gzip"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stage:
+    """What was set up before the servers run."""
+
+    ground: Ground
+    ports: Ports
+    cast: Cast
+    clients: Clients
+    servers: Servers
+
+
+def run_demo(directory: Path, *, once: bool, keep: bool) -> int:
+    """Set everything up in *directory*, tell the story, and serve until Ctrl-C; return the exit status.
+
+    With *keep* what an earlier demo left there is served again, without the story.
+
+    Raises:
+        DemoError: a program is missing, the directory is in use, or a server does not start.
+    """
+    _want_programs()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
+    narrator = Narrator(sys.stdout)
+    began = time.monotonic()
+    ground = claim_ground(directory, keep=keep)
+    kept = keep and ground.connection.exists()
+    stage = _set_stage(ground, kept=kept)
+    try:
+        _open(stage, kept=kept)
+        scene = Scene(
+            ground=ground, cast=stage.cast, clients=stage.clients, servers=stage.servers, narrator=narrator
+        )
+        narrator.head(
+            f"mft demo · three regions ({', '.join(REGIONS)}), a case system, real sftp and curl "
+            f"· open after {time.monotonic() - began:.1f} s"
+        )
+        if not kept:
+            story.tell(scene)
+            _sum_up(narrator, time.monotonic() - began)
+        if not once:
+            say_farewell(scene)
+            _serve(stage.servers)
+    except KeyboardInterrupt:
+        narrator.say()
+        narrator.say("Ending.")
+        return 0 if not once and not narrator.failures else 1
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must leave nothing running
+        stage.servers.stop()
+    return 1 if narrator.failures else 0
+
+
+def _interrupt(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _want_programs() -> None:
+    missing = {package: program for program, package in _PROGRAMS.items() if shutil.which(program) is None}
+    if missing:
+        raise DemoError(
+            f"the demo runs {' and '.join(sorted(missing.values()))}, and they are not here; "
+            f"install, as root:  apt-get install {' '.join(sorted(missing))}"
+        )
+
+
+def _set_stage(ground: Ground, *, kept: bool) -> _Stage:
+    passwords = {}
+    if kept:
+        passwords = {role: facts["password"] for role, facts in read_connection(ground)["roles"].items()}
+    ports = choose_ports()
+    write_configuration(ground, ports)
+    return _Stage(
+        ground=ground,
+        ports=ports,
+        cast=make_cast(ground, passwords),
+        clients=Clients(ground, ports),
+        servers=Servers(ground, ports),
+    )
+
+
+def _open(stage: _Stage, *, kept: bool) -> None:
+    """Start both servers, make what only a running installation can, and write connection.json."""
+    ground, servers, clients = stage.ground, stage.servers, stage.clients
+    servers.start_server()
+    write_records(ground, stage.cast)
+    servers.start_case_system()
+    servers.await_open()
+    endpoints = read_endpoints(ground)
+    write_known_hosts(ground, stage.ports, endpoints)
+    if kept:
+        for facts in read_connection(ground)["roles"].values():
+            clients.tokens[facts["login"]] = facts["token"]
+    else:
+        _make_accounts(stage)
+    published = clients.curl(None, "eu", "/.well-known/mft-receipt-key.json", at=ground.root)
+    write_private(ground.receipt_key, published.output)
+    document = make_connection(ground, stage.cast, stage.ports, clients, servers, endpoints)
+    write_connection(ground, document | {"started": dt.datetime.now(dt.UTC).isoformat(timespec="seconds")})
+
+
+def _make_accounts(stage: _Stage) -> None:
+    """Make the operator's account, and a token for everybody, each by the command that an operator would use."""
+    operator, config = stage.cast.operator, ("--config", str(stage.ground.configuration))
+    roles = [word for role in operator.roles for word in ("--role", role)]
+    commands = [
+        ["user", "add", operator.login, *roles, *config, "--name", operator.description]
+        + ["--key", f"{operator.key}.pub", "--password-stdin"]
+    ]
+    commands += [
+        ["token", "create", person.login, *config, "--label", "made by mft demo"] for person in stage.cast.everybody
+    ]
+    started = [
+        subprocess.Popen(
+            [*mft_command(), *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for words in commands
+    ]
+    answers = [process.communicate(operator.password + "\n") for process in started]
+    for process, words, (_output, errors) in zip(started, commands, answers, strict=True):
+        if process.returncode != 0:
+            raise DemoError(f"`mft {words[0]} {words[1]}` failed: {errors.strip()}")
+    for person, (output, _errors) in zip(stage.cast.everybody, answers[1:], strict=True):
+        stage.clients.tokens[person.login] = output.strip()
+
+
+def _sum_up(narrator: Narrator, seconds: float) -> None:
+    total = len(story.STEPS)
+    if narrator.failures:
+        narrator.head(f"✗ {len(narrator.failures)} of {total} steps failed: {'; '.join(narrator.failures)}")
+    else:
+        narrator.head(f"✓ all {total} steps, {seconds:.0f} s")
+
+
+def _serve(servers: Servers) -> NoReturn:
+    """Serve until interrupted.
+
+    Raises:
+        DemoError: a server has ended.
+    """
+    while True:
+        ended = servers.ended()
+        if ended is not None:
+            raise DemoError(f"`mft {ended}` has ended by itself; its log lies beside connection.json")
+        time.sleep(0.5)
