@@ -11,7 +11,7 @@ KIB = 1024
 class HttpSettings:
     """Limits of the HTTPS head. Sizes in bytes, times in seconds.
 
-    A transfer holds some 3 MiB at most: what the TLS layer and the parser have read ahead, the piece on its way to or
+    A transfer holds some 4 MiB at most: what the TLS layer and the parser have read ahead, the piece on its way to or
     from the filesystem with the one behind it, and what the socket has not yet taken.
     """
 

@@ -453,9 +453,9 @@ def test_a_part_whose_length_is_not_what_it_says_is_400(house: House) -> None:
 def test_two_uploads_to_one_name_do_not_mix(house: House) -> None:
     """One of two at once wins whole; the other is told, and the file is never a mixture."""
     with house.wire() as first, house.wire() as second:
-        first.send(head("PUT", FILE, length=len(CONTENT)) + CONTENT[:300_000])
+        first.send(head("PUT", FILE, length=len(CONTENT)) + CONTENT[:700_000])
         house.wait(lambda: bool(house.tree.received(LOGIN, FILE)))
         assert second.ask("PUT", FILE, body=b"other" * 100).status == 201
-        first.send(CONTENT[300_000:])
+        first.send(CONTENT[700_000:])
         status = first.answer().status
     assert house.tree.content(FILE) == (CONTENT if status == 201 else b"other" * 100)
