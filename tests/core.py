@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from mft.casesystem import CaseSystem, running_case_system
-from mft.catalog.model import EVENTS, UPLOADS
+from mft.catalog.model import EVENTS, NODES, UPLOADS
 from mft.catalog.schema import upgrade
 from mft.config import load_config
 from mft.credentials.load import load_credentials
@@ -44,6 +44,8 @@ from tests.casebook import REGIONS, records, write_configuration
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mft.config.model import Config
+    from mft.credentials.load import Credentials
     from mft.jobs import Jobs
     from protocols.filesystem import Entry, Receipt, WriteHandle
 
@@ -112,7 +114,7 @@ class Core:
         make_directories(self.config)
         if not self.config.catalog.path.exists():
             self.config.catalog.path.write_bytes(_empty_catalog())
-        credentials = load_credentials(self.config, now=dt.datetime.now(dt.UTC))
+        credentials = _load_credentials(self.config)
         cost = PassphraseCost(memory_kib=64, iterations=1, lanes=1)
         self.keys = LocalKeyService(
             {
@@ -188,6 +190,11 @@ class Core:
         """Return the uploads, the oldest first."""
         with self.database.read() as connection:
             return list(connection.execute(select(UPLOADS).order_by(UPLOADS.c.created_at)))
+
+    def nodes(self) -> list[Any]:
+        """Return the names in the trees of all cases."""
+        with self.database.read() as connection:
+            return list(connection.execute(select(NODES).order_by(NODES.c.id)))
 
     def states(self) -> list[str]:
         """Return the state of each upload, the oldest first."""
@@ -265,6 +272,20 @@ class Client:
 
 
 _EMPTY: list[bytes] = []
+_CREDENTIALS: dict[str, bytes] = {}
+
+
+def _load_credentials(config: Config) -> Credentials:
+    """Return the server's own keys: made once, because that takes a second, and copied to where each core looks."""
+    directory = config.data / "credentials"
+    if _CREDENTIALS:
+        directory.mkdir(mode=0o700)
+        for name, content in _CREDENTIALS.items():
+            (directory / name).write_bytes(content)
+            (directory / name).chmod(0o600)
+    loaded = load_credentials(config, now=dt.datetime.now(dt.UTC))
+    _CREDENTIALS.update({path.name: path.read_bytes() for path in directory.iterdir()})
+    return loaded
 
 
 def _empty_catalog() -> bytes:

@@ -179,11 +179,18 @@ def list_leaves(database: Database, place: Place) -> Iterator[Leaf]:
             rows = connection.execute(page, {"login": place.login} if place.sender else {}).all()
         for row in rows:
             leaf = _sender_leaf(row) if place.sender else _reader_leaf(row)
+            yield from _take_before(waiting, row.name)
             yield waiting.pop(leaf.name, leaf)
         if len(rows) < PAGE:
             break
         last = rows[-1].name if place.sender else rows[-1].shown_name
-    yield from (waiting[name] for name in sorted(waiting))
+    yield from _take_before(waiting, None)
+
+
+def _take_before(waiting: dict[str, Leaf], name: str | None) -> Iterator[Leaf]:
+    """Take out and yield, in the order of their names, the partial uploads that come before *name*; None: all."""
+    for each in sorted(waiting if name is None else (other for other in waiting if other < name)):
+        yield waiting.pop(each)
 
 
 def find_leaf(database: Database, place: Place, name: str) -> Leaf | None:
