@@ -59,16 +59,16 @@ class MemoryBudget:
             self._free += amount
 
 
-def check_space(watermark: FreeSpace, directories: Sequence[Path]) -> None:
-    """Refuse if one of *directories* lies on a file system with less room than *watermark*.
+def check_space(watermark: FreeSpace, directories: Sequence[Path], *, coming: int = 0) -> None:
+    """Refuse if one of *directories* lies on a file system with less room than *watermark*, *coming* bytes from now.
 
     Raises:
         QuotaExceededError: it does.
     """
     for directory in directories:
         state = os.statvfs(directory)
-        if state.f_bavail * state.f_frsize < watermark.needed(state.f_blocks * state.f_frsize):
-            raise QuotaExceededError("the server is short of space and takes no new uploads; try again later")
+        if state.f_bavail * state.f_frsize - coming < watermark.needed(state.f_blocks * state.f_frsize):
+            raise QuotaExceededError("the server is short of space and takes no such upload now; try again later")
 
 
 def quota_used(connection: Connection, case_id: int) -> int:
@@ -82,17 +82,18 @@ def quota_used(connection: Connection, case_id: int) -> int:
     return int(connection.execute(kept).scalar_one()) + int(connection.execute(under_way).scalar_one())
 
 
-def reserve_quota(connection: Connection, case_id: int, quota: int | None, amount: int) -> None:
-    """Check, in the transaction that reserves it, that *amount* more bytes fit the case's *quota*.
+def reserve_quota(connection: Connection, case_id: int, quota: int | None, amount: int, *, least: int) -> int:
+    """Return how much of *amount* bytes fits the case's *quota*, in the transaction that reserves it.
 
     Raises:
-        QuotaExceededError: they do not.
+        QuotaExceededError: not even *least* bytes do.
     """
     if quota is None:
-        return
-    used = quota_used(connection, case_id)
-    if used + amount > quota:
-        raise QuotaExceededError(f"the case may hold {quota} bytes, and {max(0, quota - used)} are left")
+        return amount
+    left = max(0, quota - quota_used(connection, case_id))
+    if left < least:
+        raise QuotaExceededError(f"the case may hold {quota} bytes, and {left} are left")
+    return min(amount, left)
 
 
 def raise_reservation(connection: Connection, upload_id: str, reserved: int) -> None:

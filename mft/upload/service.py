@@ -140,7 +140,11 @@ class Uploads:
         limit = self._settings.upload_size
         if length is not None and limit is not None and length > limit:
             raise QuotaExceededError(f"an upload may have {limit} bytes; this one has {length}")
-        check_space(self._settings.free_space, (self._settings.landing[deposit.home], self._settings.catalog))
+        check_space(
+            self._settings.free_space,
+            (self._settings.landing[deposit.home], self._settings.catalog),
+            coming=length or 0,
+        )
         self._budget.take()
         try:
             with translated():
@@ -162,7 +166,6 @@ class Uploads:
         key, envelope = self._keys.new_key(
             Region(deposit.home), f"landing:{day}", self._landing_key(deposit.home, day), upload_id
         )
-        reserved = length if length is not None else FIRST_SLAB
         now = time.time()
         with self._database.write() as connection:
             node = find_node(connection, deposit.parent_id, deposit.name)
@@ -171,7 +174,13 @@ class Uploads:
                     raise PermissionDeniedError("a directory of that name is there")
                 if mode is not WriteMode.REPLACE:
                     self._refuse_existing(mode)
-            reserve_quota(connection, deposit.tree.id, self._settings.case_quota, reserved)
+            reserved = reserve_quota(
+                connection,
+                deposit.tree.id,
+                self._settings.case_quota,
+                FIRST_SLAB if length is None else length,
+                least=1 if length is None else length,
+            )
             connection.execute(
                 insert(UPLOADS).values(
                     id=upload_id,
@@ -249,11 +258,12 @@ class Uploads:
         return row if fresh else None
 
     def _resume(self, deposit: Deposit, row: Row[tuple[object, ...]]) -> UploadHandle:
-        upload_id, epoch = self._take_over(deposit, row) if row.state in PARTIAL else self._reopen(deposit, row)
+        resume = self._take_over if row.state in PARTIAL else self._reopen
+        upload_id, epoch, reserved = resume(deposit, row)
         envelope = Envelope.from_dict(json.loads(row.landing_envelope))
         key = self._keys.open_key(envelope)
         writer = self._resume_log(self._zones[row.region], row.landing_id, key)
-        return self._handle(deposit, upload_id, epoch, writer, max(writer.end, row.reserved))
+        return self._handle(deposit, upload_id, epoch, writer, reserved)
 
     @staticmethod
     def _resume_log(zone: LandingZone, landing_id: str, key: bytes) -> LandingWriter:
@@ -268,7 +278,7 @@ class Uploads:
                     raise
             time.sleep(0.05)
 
-    def _take_over(self, deposit: Deposit, row: Row[tuple[object, ...]]) -> tuple[str, int]:
+    def _take_over(self, deposit: Deposit, row: Row[tuple[object, ...]]) -> tuple[str, int, int]:
         epoch = row.epoch + 1
         with self._open_lock:
             here = self._open.get(row.id)
@@ -296,16 +306,18 @@ class Uploads:
                     insert(REVOCATIONS).values(kind="upload", subject=row.id, reason=f"epoch {epoch}", at=time.time())
                 )
             self._event(connection, deposit, "upload.resumed", row.id, epoch=epoch)
-        return row.id, epoch
+        return row.id, epoch, row.reserved
 
-    def _reopen(self, deposit: Deposit, row: Row[tuple[object, ...]]) -> tuple[str, int]:
+    def _reopen(self, deposit: Deposit, row: Row[tuple[object, ...]]) -> tuple[str, int, int]:
         """Begin a further upload that goes on in the landing log of one that was closed a short while ago."""
         upload_id, now = secrets.token_hex(16), time.time()
         copied = (
             "case_id", "zone", "parent_id", "name", "login", "region", "landing_id", "landing_day", "landing_envelope",
         )  # fmt: skip
         with self._database.write() as connection:
-            reserve_quota(connection, deposit.tree.id, self._settings.case_quota, FIRST_SLAB)
+            reserved = reserve_quota(
+                connection, deposit.tree.id, self._settings.case_quota, row.size + FIRST_SLAB, least=row.size
+            )
             connection.execute(
                 insert(UPLOADS).values(
                     **{name: getattr(row, name) for name in copied},
@@ -317,14 +329,14 @@ class Uploads:
                     copies=",".join(deposit.copies),
                     host=self._settings.host,
                     worker=self._settings.worker,
-                    reserved=row.size + FIRST_SLAB,
+                    reserved=reserved,
                     prefix=row.size,
                     created_at=now,
                     updated_at=now,
                 )
             )
             self._event(connection, deposit, "upload.reopened", upload_id, of=row.id)
-        return upload_id, 0
+        return upload_id, 0, reserved
 
     def _handle(
         self, deposit: Deposit, upload_id: str, epoch: int, writer: LandingWriter, reserved: int
@@ -350,11 +362,8 @@ class Uploads:
             return wanted
         with self._database.write() as connection:
             row = connection.execute(select(UPLOADS.c.case_id).where(UPLOADS.c.id == upload_id)).one()
-            try:
-                reserve_quota(connection, row.case_id, self._settings.case_quota, wanted - held)
-            except QuotaExceededError:
-                reserve_quota(connection, row.case_id, self._settings.case_quota, least - held)
-                wanted = least
+            more = reserve_quota(connection, row.case_id, self._settings.case_quota, wanted - held, least=least - held)
+            wanted = held + more
             raise_reservation(connection, upload_id, wanted)
         return wanted
 
