@@ -70,6 +70,7 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
         self._headers = headers
         self._buffer = buffer
         self._body: StreamReader | None = None
+        """Of the request under way, or of the last one."""
         self._timer: asyncio.TimerHandle | None = None
         """Cuts the connection: while a head is coming, and once it is being closed."""
         self._wire: asyncio.Transport | None = None
@@ -99,6 +100,8 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Wake whoever waits for the end."""
         super().connection_lost(exc)
+        if self._body is not None and not self._body.is_eof():  # aiohttp may still be reading the rest of a refused one
+            self._body.set_exception(ConnectionResetError("the connection is gone"))
         self._stop_timer()
         self._wire = None
         self.lost.set()
@@ -133,7 +136,6 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
 
     def end(self) -> None:
         """Note that the handler is done."""
-        self._body = None
         self.idle.set()
 
     def abort(self) -> None:
