@@ -115,12 +115,8 @@ class Core:
         if not self.config.catalog.path.exists():
             self.config.catalog.path.write_bytes(_empty_catalog())
         credentials = _load_credentials(self.config)
-        cost = PassphraseCost(memory_kib=64, iterations=1, lanes=1)
         self.keys = LocalKeyService(
-            {
-                Region(name): Keyring.create(directory / f"{name}.keyring", Region(name), "pass", cost=cost)
-                for name in REGIONS
-            }
+            {Region(name): _open_keyring(directory / f"{name}.keyring", Region(name)) for name in REGIONS}
         )
         self.parts = Parts(self.config, credentials, self.keys)
         self.database = self.parts.database
@@ -271,6 +267,12 @@ class Client:
         self.filesystem.remove(parse_path(path), directory=directory)
 
 
+def _open_keyring(path: Path, region: Region) -> Keyring:
+    if path.exists():
+        return Keyring.load(path, "pass")
+    return Keyring.create(path, region, "pass", cost=PassphraseCost(memory_kib=64, iterations=1, lanes=1))
+
+
 _EMPTY: list[bytes] = []
 _CREDENTIALS: dict[str, bytes] = {}
 
@@ -278,7 +280,7 @@ _CREDENTIALS: dict[str, bytes] = {}
 def _load_credentials(config: Config) -> Credentials:
     """Return the server's own keys: made once, because that takes a second, and copied to where each core looks."""
     directory = config.data / "credentials"
-    if _CREDENTIALS:
+    if _CREDENTIALS and not directory.exists():
         directory.mkdir(mode=0o700)
         for name, content in _CREDENTIALS.items():
             (directory / name).write_bytes(content)

@@ -103,7 +103,9 @@ def test_foreign_closed_and_unknown_cases_cannot_be_told_apart(core, verb):
     answers = {
         refusal(getattr(client, verb), path, *arguments)
         for number in ("GLOBEX-1", "ACME-9", "ACME-404", "no such", "ACME-1x", "..ACME")
-        for path in ([f"/{number}", f"/{number}/to-support"] if verb in {"stat", "names"} else [f"/{number}/to-support/f"])
+        for path in (
+            [f"/{number}", f"/{number}/to-support"] if verb in {"stat", "names"} else [f"/{number}/to-support/f"]
+        )
     }
     assert len(answers) == 1
     assert next(iter(answers))[0] is NotFoundError
@@ -115,7 +117,11 @@ def test_denial_is_recorded_and_repeats_are_counted(core):
     for _ in range(5):
         refusal(client.stat, "/GLOBEX-1")
     (event,) = core.events("access.denied")
-    assert (event["login"], event["target"], event["why"]) == ("ann", "GLOBEX-1", "the case belongs to another customer")
+    assert (event["login"], event["target"], event["why"]) == (
+        "ann",
+        "GLOBEX-1",
+        "the case belongs to another customer",
+    )
     core.parts.write_folded(everything=True)
     assert core.events("access.denied")[-1]["repeated"] == 4
 
