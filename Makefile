@@ -68,6 +68,7 @@ fmt: venv-dev ## Put the code into form
 
 .PHONY: bench
 bench: venv ## Measure against OpenSSH, nginx and openssl (ARGS=--help: what can be chosen)
+	@.ci/packages demo
 	@.ci/packages bench
 	@$(BIN)/python -m bench $(ARGS)
 
