@@ -33,6 +33,10 @@ class Entry:
     created: float | None = None
     partial: bool = False
     """Whether it is this login's own upload that is not whole: `size` then says what may be resumed from."""
+    read_size: int | None = None
+    """Bytes that a reader gets, where that is not `size`: a sender sees what it sent, and reads what was made of it."""
+    read_etag: str | None = None
+    """Validator of what a reader gets, where that is not `etag`."""
 
 
 class WriteMode(enum.Enum):

@@ -52,6 +52,8 @@ class Leaf:
     """The login sent that version itself."""
     state: str | None = None
     created: float = 0.0
+    scrubbed_size: int | None = None
+    """Of a version of one's own that is stored: what a reader of it gets."""
 
 
 _own = UPLOADS.alias("own_upload")
@@ -125,6 +127,7 @@ def _sender_leaf(row: Row[Any]) -> Leaf:
             own=True,
             state=row.own_state,
             created=row.own_landed_at,
+            scrubbed_size=row.own_scrubbed_size if row.own_state == UploadState.STORED else None,
         )
     return _head_leaf(row)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import email.utils
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -116,7 +117,7 @@ def _plan(filesystem: FileSystem, target: Target, headers: CIMultiDictProxy[str]
 
     *chunk* is the size of the first piece; None for a HEAD, which reads nothing.
     """
-    entry = filesystem.stat(target.path)
+    entry = _as_read(filesystem.stat(target.path))
     if entry.is_directory:
         return Plan(entry=entry, status=HTTPStatus.OK, span=Span(start=0, length=0))
     if target.directory:
@@ -136,6 +137,13 @@ def _plan(filesystem: FileSystem, target: Target, headers: CIMultiDictProxy[str]
     finally:
         if not keep:
             handle.close()
+
+
+def _as_read(entry: Entry) -> Entry:
+    """Return what GET would describe: HEAD must say the same (RFC 9110, section 9.3.2)."""
+    if entry.read_size is None:
+        return entry
+    return dataclasses.replace(entry, size=entry.read_size, etag=entry.read_etag)
 
 
 def _decide(entry: Entry, headers: CIMultiDictProxy[str], *, ranges: bool) -> Plan:
