@@ -1,7 +1,7 @@
 """The one crossing from an event loop into threads.
 
-Everything behind a head blocks; every head with a loop comes through here. The pool is bounded, and so is what may wait for it: a
-head that outruns the core waits its turn on the loop, without holding a thread or a byte.
+Everything behind a head blocks; every head with a loop comes through here. The pool is bounded, and so is what may
+wait for it: a head that outruns the core waits its turn on the loop, without holding a thread or a byte.
 """
 
 from __future__ import annotations

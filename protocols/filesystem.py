@@ -1,7 +1,7 @@
 """The filesystem that a head serves, declared here and implemented by the application.
 
-All of it is synchronous and may block: heads with an event loop cross into threads (`protocols.aio`). Handles are safe to call
-from several threads; a head may have several requests of one handle under way.
+All of it is synchronous and may block: heads with an event loop cross into threads (`protocols.aio`). Handles are
+safe to call from several threads; a head may have several requests of one handle under way.
 """
 
 from __future__ import annotations
@@ -107,11 +107,12 @@ class WriteHandle(Protocol):
             modified: the client's own modification time, POSIX seconds; kept beside, decides nothing.
 
         Raises:
-            OffsetMismatchError: *length* was not received, or bytes in between are missing; the upload is kept as interrupted.
+            OffsetMismatchError: *length* was not received, or bytes in between are missing; the upload is kept as
+            interrupted.
         """
 
     def abort(self, reason: str) -> None:
-        """Record that the transfer broke off: what came is kept for a resume and is never visible as whole. Never raises.
+        """Record that the transfer broke off: what came is kept for a resume, never visible as whole. Never raises.
 
         After `commit` it does nothing.
         """

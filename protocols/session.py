@@ -64,8 +64,8 @@ class Grant:
 class Session:
     """One logged-in connection.
 
-    It ends once: by the head (`close`) when the connection is gone, or by the application (`revoke`), upon which the head
-    disconnects.
+    It ends once: by the head (`close`) when the connection is gone, or by the application (`revoke`), upon which the
+    head disconnects.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Session:
         return self._revoked
 
     def when_revoked(self, listener: Callable[[str], None]) -> None:
-        """Call *listener* with the reason, on an arbitrary thread, when access is withdrawn; at once if it already is."""
+        """Call *listener* with the reason, on any thread, when access is withdrawn; at once if it already is."""
         with self._lock:
             if self._revoked is None:
                 self._listeners.append(listener)
