@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from mft.cli.failure import reporting_failures
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mft.demo.programs import Ran
 
 Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="Where it keeps everything.")]
 Once = Annotated[bool, typer.Option("--once", help="End after the story; exit code 1 if a step failed.")]
@@ -21,4 +31,21 @@ def demo(*, once: Once = False, keep: Keep = False, data: Data = Path("var/demo"
     """Show the whole house on this machine with the real sftp and curl, then keep serving until Ctrl-C."""
     from mft.demo.command import run_demo  # noqa: PLC0415  keeps `mft --help` quick
 
-    raise typer.Exit(run_demo(data, once=once, keep=keep))
+    raise typer.Exit(run_demo(data, once=once, keep=keep, mft=run_here))
+
+
+def run_here(words: Sequence[str], given: str) -> Ran:
+    """Run a command of this very program in this process: what it imports is imported once."""
+    from mft.cli import app  # noqa: PLC0415  it knows this module
+    from mft.demo.programs import Ran  # noqa: PLC0415  keeps `mft --help` quick
+
+    output, errors, code = io.StringIO(), io.StringIO(), 0
+    before, sys.stdin = sys.stdin, io.StringIO(given)
+    try:
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors), reporting_failures():
+            app(list(words))
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    finally:
+        sys.stdin = before
+    return Ran(code=code, output=output.getvalue(), errors=errors.getvalue())

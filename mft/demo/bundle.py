@@ -55,8 +55,8 @@ def make_material(directory: Path, private_key: str) -> Planted:
         f"2026-11-21T22:00:01Z ledger: balance differs by 12.40 EUR\nledger: db_password={marks['ledger password']}\n",
         encoding="utf-8",
     )
-    dump = f"INSERT INTO users VALUES (1,'{marks['e-mail']}');\n" * 40
-    (directory / LOCKED).write_bytes(encrypted_zip("dump.sql", dump.encode(), secrets.token_urlsafe(12)))
+    dump = f"id,name,mail\n1,root,{marks['e-mail']}\n" * 40
+    (directory / LOCKED).write_bytes(encrypted_zip("dump.csv", dump.encode(), secrets.token_urlsafe(12)))
     return Planted(marks=marks, pieces=(bundle[len(bundle) // 2 :][:48], core[len(core) // 2 :][:120]))
 
 

@@ -1,6 +1,6 @@
 """A zip whose one member is encrypted, as `zip --encrypt` makes it: the standard library only reads those.
 
-Traditional PKWARE encryption (APPNOTE.TXT 6.3.10, section 6.1). It is weak, and all the scrubber needs to be locked out.
+Traditional PKWARE encryption (APPNOTE.TXT 6.3.10, section 6.1). It is weak, and enough to lock the scrubber out.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -27,14 +26,16 @@ from mft.demo.ground import DemoError, claim_ground, write_private
 from mft.demo.narration import Narrator
 from mft.demo.ports import choose_ports
 from mft.demo.scene import Scene
-from mft.demo.servers import Servers, mft_command
+from mft.demo.servers import Servers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from mft.demo.cast import Cast
     from mft.demo.ground import Ground
     from mft.demo.ports import Ports
+    from mft.demo.programs import Ran
 
 _PROGRAMS = {"sftp": "openssh-client", "ssh-keygen": "openssh-client", "curl": "curl", "tar": "tar", "gzip": "gzip"}
 
@@ -50,10 +51,11 @@ class _Stage:
     servers: Servers
 
 
-def run_demo(directory: Path, *, once: bool, keep: bool) -> int:
+def run_demo(directory: Path, *, once: bool, keep: bool, mft: Callable[[Sequence[str], str], Ran]) -> int:
     """Set everything up in *directory*, tell the story, and serve until Ctrl-C; return the exit status.
 
-    With *keep* what an earlier demo left there is served again, without the story.
+    With *keep* what an earlier demo left there is served again, without the story. *mft* runs the command `mft` with
+    its words and its standard input.
 
     Raises:
         DemoError: a program is missing, the directory is in use, or a server does not start.
@@ -66,12 +68,10 @@ def run_demo(directory: Path, *, once: bool, keep: bool) -> int:
     began = time.monotonic()
     ground = claim_ground(directory, keep=keep)
     kept = keep and ground.connection.exists()
-    stage = _set_stage(ground, kept=kept)
+    stage = _set_stage(ground, mft, kept=kept)
     try:
         _open(stage, kept=kept)
-        scene = Scene(
-            ground=ground, cast=stage.cast, clients=stage.clients, servers=stage.servers, narrator=narrator
-        )
+        scene = Scene(ground=ground, cast=stage.cast, clients=stage.clients, servers=stage.servers, narrator=narrator)
         narrator.head(
             f"mft demo · three regions ({', '.join(REGIONS)}), a case system, real sftp and curl "
             f"· open after {time.monotonic() - began:.1f} s"
@@ -105,7 +105,7 @@ def _want_programs() -> None:
         )
 
 
-def _set_stage(ground: Ground, *, kept: bool) -> _Stage:
+def _set_stage(ground: Ground, mft: Callable[[Sequence[str], str], Ran], *, kept: bool) -> _Stage:
     passwords = {}
     if kept:
         passwords = {role: facts["password"] for role, facts in read_connection(ground)["roles"].items()}
@@ -115,7 +115,7 @@ def _set_stage(ground: Ground, *, kept: bool) -> _Stage:
         ground=ground,
         ports=ports,
         cast=make_cast(ground, passwords),
-        clients=Clients(ground, ports),
+        clients=Clients(ground, ports, mft),
         servers=Servers(ground, ports),
     )
 
@@ -136,7 +136,9 @@ def _open(stage: _Stage, *, kept: bool) -> None:
         _make_accounts(stage)
     published = clients.curl(None, "eu", "/.well-known/mft-receipt-key.json", at=ground.root)
     write_private(ground.receipt_key, published.output)
-    document = make_connection(ground, stage.cast, stage.ports, clients, servers, endpoints)
+    document = make_connection(
+        ground=ground, cast=stage.cast, ports=stage.ports, clients=clients, servers=servers, endpoints=endpoints
+    )
     write_connection(ground, document | {"started": dt.datetime.now(dt.UTC).isoformat(timespec="seconds")})
 
 
@@ -144,29 +146,18 @@ def _make_accounts(stage: _Stage) -> None:
     """Make the operator's account, and a token for everybody, each by the command that an operator would use."""
     operator, config = stage.cast.operator, ("--config", str(stage.ground.configuration))
     roles = [word for role in operator.roles for word in ("--role", role)]
-    commands = [
-        ["user", "add", operator.login, *roles, *config, "--name", operator.description]
-        + ["--key", f"{operator.key}.pub", "--password-stdin"]
-    ]
-    commands += [
-        ["token", "create", person.login, *config, "--label", "made by mft demo"] for person in stage.cast.everybody
-    ]
-    started = [
-        subprocess.Popen(
-            [*mft_command(), *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for words in commands
-    ]
-    answers = [process.communicate(operator.password + "\n") for process in started]
-    for process, words, (_output, errors) in zip(started, commands, answers, strict=True):
-        if process.returncode != 0:
-            raise DemoError(f"`mft {words[0]} {words[1]}` failed: {errors.strip()}")
-    for person, (output, _errors) in zip(stage.cast.everybody, answers[1:], strict=True):
-        stage.clients.tokens[person.login] = output.strip()
+    account = ("--name", operator.description, "--key", f"{operator.key}.pub", "--password-stdin")
+    _mft(stage.clients, "user", "add", operator.login, *roles, *config, *account, given=operator.password + "\n")
+    for person in stage.cast.everybody:
+        told = _mft(stage.clients, "token", "create", person.login, *config, "--label", "made by mft demo")
+        stage.clients.tokens[person.login] = told.strip()
+
+
+def _mft(clients: Clients, *words: str, given: str = "") -> str:
+    ran = clients.mft(*words, given=given)
+    if ran.code != 0:
+        raise DemoError(f"`mft {words[0]} {words[1]}` failed: {ran.said}")
+    return ran.output
 
 
 def _sum_up(narrator: Narrator, seconds: float) -> None:

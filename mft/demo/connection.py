@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mft.demo.cast import BOOT, CASES, CUSTOMERS, INSTALLATION, LEDGER, MIRROR
@@ -29,7 +30,7 @@ def case_path(person: Person) -> str:
 
 
 def make_connection(
-    ground: Ground, cast: Cast, ports: Ports, clients: Clients, servers: Servers, endpoints: dict[str, Any]
+    *, ground: Ground, cast: Cast, ports: Ports, clients: Clients, servers: Servers, endpoints: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the document; *endpoints* is what the server says of itself."""
     return {
@@ -133,11 +134,8 @@ def read_endpoints(ground: Ground) -> dict[str, Any]:
 
 def host_keys(endpoints: dict[str, Any]) -> list[str]:
     """Return the server's public host keys, each a line of type and key."""
-    lines = []
-    for path in endpoints["host_keys"]:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123  a path out of JSON
-            lines.append(" ".join(file.read().split()[:2]))
-    return lines
+    texts = (Path(path).read_text(encoding="utf-8") for path in endpoints["host_keys"])
+    return [" ".join(text.split()[:2]) for text in texts]
 
 
 def write_known_hosts(ground: Ground, ports: Ports, endpoints: dict[str, Any]) -> None:

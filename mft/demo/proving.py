@@ -36,7 +36,7 @@ def close_case(scene: Scene) -> None:
         options = ("-X", "PATCH", "-H", "Content-Type: application/json", "-d", '{"state": "closed"}')
         closed = scene.clients.curl_plainly(*options, "-o", "/dev/null", "-w", "%{http_code}", url)
         began = time.monotonic()
-        say.typed(f"curl -X PATCH -d '{{\"state\": \"closed\"}}' http://case-system/admin/cases/{LICENCE.number}")
+        say.typed(f'curl -X PATCH -d \'{{"state": "closed"}}\' http://case-system/admin/cases/{LICENCE.number}')
         expect(closed.output == "200", f"the case system answered {closed.output or closed.said}")
 
         def gone() -> list[str] | None:
@@ -50,9 +50,11 @@ def close_case(scene: Scene) -> None:
         expect(len(after) == len(before) - 1 and session.is_open, f"more than the folder went: {after}")
         expect(any("not found" in line for line in inside), f"the closed case still opens: {inside}")
         expect(took <= BOUND_SECONDS, f"it took {took:.1f} s; {BOUND_SECONDS} s were promised")
-        say.proved(f"gone {took:.1f} s after the case was closed (revocation.bound: {BOUND_SECONDS} s); nothing restarted")
+        say.proved(
+            f"gone {took:.1f} s after the case was closed (revocation.bound: {BOUND_SECONDS} s); nothing restarted"
+        )
     finally:
-        session.close()
+        session.kill()
 
 
 def search_disks(scene: Scene) -> None:
@@ -108,16 +110,18 @@ def verify_audit(scene: Scene) -> None:
 
 def _edited_copy(catalog: Path, copy: Path) -> int:
     """Copy the catalog and change a record of who read what; return the record's place in its chain."""
-    with contextlib.closing(sqlite3.connect(f"{catalog.as_uri()}?mode=ro", uri=True)) as source:
-        with contextlib.closing(sqlite3.connect(copy)) as target:
-            source.backup(target)
-            chain, position = target.execute(
-                "SELECT chain, position FROM audit_event WHERE body LIKE '%\"file.opened\"%' LIMIT 1"
-            ).fetchone()
-            target.execute(
-                "UPDATE audit_event SET body = replace(body, '\"served_from\":\"us\"', '\"served_from\":\"eu\"') "
-                "WHERE chain = ? AND position = ?",
-                (chain, position),
-            )
-            target.commit()
+    with (
+        contextlib.closing(sqlite3.connect(f"{catalog.as_uri()}?mode=ro", uri=True)) as source,
+        contextlib.closing(sqlite3.connect(copy)) as target,
+    ):
+        source.backup(target)
+        chain, position = target.execute(
+            """SELECT chain, position FROM audit_event WHERE body LIKE '%"served_from":"us"%' LIMIT 1"""
+        ).fetchone()
+        target.execute(
+            """UPDATE audit_event SET body = replace(body, '"served_from":"us"', '"served_from":"eu"')
+            WHERE chain = ? AND position = ?""",
+            (chain, position),
+        )
+        target.commit()
     return int(position)

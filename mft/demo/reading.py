@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import subprocess
 import tarfile
 from typing import TYPE_CHECKING
 
 from mft.demo import bundle
 from mft.demo.cast import BOOT, LEDGER
 from mft.demo.narration import StepFailedError, expect
+from mft.demo.programs import run_program
 from mft.demo.scene import await_it, size_of
 from mft.demo.sending import await_final, send_by_curl
 
@@ -40,8 +40,8 @@ def read_elsewhere(scene: Scene) -> None:
     opened = scene.events("file.opened", login=uma.login, object=stored["object"])
     served = opened[-1]["served_from"] if opened else None
     expect(served == "us", f"it was served from {served}")
-    listed = subprocess.run(["tar", "tzf", bundle.BUNDLE], cwd=at, capture_output=True, text=True, check=False)  # noqa: S607
-    expect(listed.returncode == 0, f"tar does not open it any more: {listed.stderr.strip()}")
+    listed = run_program("tar", "tzf", bundle.BUNDLE, at=at)
+    expect(listed.code == 0, f"tar does not open it any more: {listed.said}")
     texts = _texts(at / bundle.BUNDLE) | {bundle.PLAIN_LOG: (at / bundle.PLAIN_LOG).read_text(encoding="utf-8")}
     leaked = {f"{kind} in {name}" for name, text in texts.items() for kind, mark in scene.marks.items() if mark in text}
     expect(not leaked, f"secrets are left: {', '.join(sorted(leaked))}")
@@ -50,7 +50,7 @@ def read_elsewhere(scene: Scene) -> None:
     say.told(line)
     say.proved(
         f"audited as served from {served}, by a copy made in {copied[0]['milliseconds']} ms; tar opens it, "
-        f"{len(listed.stdout.splitlines())} files, none of {len(scene.marks)} secrets in any"
+        f"{len(listed.output.splitlines())} files, none of {len(scene.marks)} secrets in any"
     )
 
 
@@ -72,9 +72,7 @@ def refuse_elsewhere(scene: Scene) -> None:
     alice, erin, uma = scene.cast.customer, scene.cast.engineer_eu, scene.cast.engineer_us
     clients, say, at = scene.clients, scene.narrator, scene.ground.engineer
     path = f"{_ACME}/{LEDGER.number}/to-support"
-    sent = clients.sftp(
-        alice, "eu", f'put {bundle.LEDGER_LOG} "/{LEDGER.number}/to-support"', at=scene.ground.customer
-    )
+    sent = clients.sftp(alice, "eu", f'put {bundle.LEDGER_LOG} "/{LEDGER.number}/to-support"', at=scene.ground.customer)
     expect(sent.code == 0, f"the upload failed: {sent.said}")
 
     def seen_in_eu() -> bool:

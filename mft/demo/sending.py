@@ -1,21 +1,19 @@
-"""The customer's part of the story: making a bundle, sending it, being cut off, and what is told of what was removed."""
+"""The customer's part of the story: a bundle is made, sent, cut off, and what was removed from it is told."""
 
 from __future__ import annotations
 
 import hashlib
-
+import json
 import re
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 from mft.demo import bundle
-from mft.demo.cast import BOOT, CASES
-from mft.demo.clients import kill_group
+from mft.demo.cast import BOOT, CASES, make_key
 from mft.demo.narration import expect
+from mft.demo.programs import run_program
 from mft.demo.scene import await_it, read_json, size_of
 
 if TYPE_CHECKING:
-    from mft.demo.clients import Ran
     from mft.demo.scene import Scene
 
 _KBITS = 24_000
@@ -27,21 +25,14 @@ def make_bundle(scene: Scene) -> None:
     """Make what the customer sends."""
     directory, say = scene.ground.customer, scene.narrator
     key = directory / "web-07.key"
-    subprocess.run(
-        ["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "", "-C", "", "-f", str(key)],  # noqa: S607
-        check=True,
-        stdin=subprocess.DEVNULL,
-    )
+    make_key(key, "-t", "rsa", "-b", "2048", "-m", "PEM", "-C", "")
     scene.planted = bundle.make_material(directory, key.read_text(encoding="ascii"))
-    listed = subprocess.run(
-        ["tar", "tzf", str(directory / bundle.BUNDLE)],  # noqa: S607  by PATH
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.splitlines()
+    listed = run_program("tar", "tzf", bundle.BUNDLE, at=directory).output.splitlines()
     say.typed(f"tar tzf {bundle.BUNDLE}")
     say.told(f"{len(listed)} files: {'  '.join(name.removeprefix('web-07/') for name in listed)}")
-    say.proved(f"planted in it and in {bundle.PLAIN_LOG}: {', '.join(scene.marks)}")
+    kinds = list(scene.marks)
+    say.told(f"planted, here and in two logs: {', '.join(kinds[:8])},")
+    say.proved(f"{', '.join(kinds[8:])}: {len(kinds)} secrets in all")
 
 
 def send(scene: Scene) -> None:
@@ -49,7 +40,9 @@ def send(scene: Scene) -> None:
     alice, clients, say = scene.cast.customer, scene.clients, scene.narrator
     target = f"/{BOOT.folder}/to-support"
     ran = clients.sftp(alice, "eu", "ls -1", f'put {bundle.PLAIN_LOG} "{target}"', at=scene.ground.customer)
-    say.typed(f"sftp {alice.login}@eu     (with a key)   > ls -1   > put {bundle.PLAIN_LOG} {target!r}")
+    say.typed(
+        f"sftp {alice.login}@eu     (with a key)   > ls -1   > put {bundle.PLAIN_LOG} '/{BOOT.number} …/to-support'"
+    )
     expect(ran.code == 0, f"sftp failed: {ran.said}")
     say.told("  ".join(ran.output.splitlines()))
     own = sorted(case.folder for case in CASES if case.customer == alice.customer)
@@ -71,9 +64,7 @@ def send_by_curl(scene: Scene, name: str) -> dict[str, Any]:
     """Upload one file into the case; return the landed receipt."""
     directory = scene.ground.customer
     path = f"/cases/{BOOT.number}/"
-    ran = scene.clients.curl(
-        scene.cast.customer, "eu", path, "-T", name, "-w", "\n%{http_code}", at=directory
-    )
+    ran = scene.clients.curl(scene.cast.customer, "eu", path, "-T", name, "-w", "\n%{http_code}", at=directory)
     body, _, status = ran.output.rpartition("\n")
     expect(status == "201", f"curl was answered {status or ran.said}: {body[:200]}")
     landed = read_json(body)
@@ -93,8 +84,6 @@ def await_final(scene: Scene, name: str) -> dict[str, Any]:
 
 
 def _verify(scene: Scene, receipt: dict[str, Any], kind: str) -> None:
-    import json  # noqa: PLC0415
-
     file = scene.ground.customer / f"receipt-{kind}.json"
     file.write_text(json.dumps(receipt), encoding="utf-8")
     ran = scene.clients.mft("receipt", "verify", str(file), "--key", str(scene.ground.receipt_key))
@@ -110,18 +99,19 @@ def cut_and_resume(scene: Scene) -> None:
     alice, erin, clients, say = scene.cast.customer, scene.cast.engineer_eu, scene.clients, scene.narrator
     directory, name = scene.ground.customer, bundle.CORE_LOG
     before = _received(scene)
-    process = clients.begin_sftp(
-        alice, "eu", f'put {name} "/{BOOT.number}/to-support/{name}"', at=directory, kbits=_KBITS
-    )
+    session = clients.open_sftp(alice, "eu", at=directory, kbits=_KBITS)
     try:
+        session.begin(f'put {name} "/{BOOT.number}/to-support/{name}"')
         await_it(lambda: _received(scene) - before >= _CUT_AFTER_BYTES, "the first part of the upload")
     finally:
-        kill_group(process)
+        session.kill()
     say.typed(f"sftp … > put {name}     ({size_of(directory / name)}; kill -9 of sftp in the middle)")
     status = await_it(lambda: _interrupted(scene, name), "the upload is seen to be interrupted")
     seen = clients.sftp(erin, "eu", f'ls -1 "/Acme Corp/{BOOT.number}/to-support"', at=scene.ground.engineer)
     expect(seen.code == 0 and name not in seen.output, "the engineer sees a part of a file")
-    say.told(f"state “{status['state']}”, to be resumed at byte {status['resume_at']}; an engineer's ls does not show it")
+    say.told(
+        f"state “{status['state']}”, to be resumed at byte {status['resume_at']}; an engineer's ls does not show it"
+    )
     ran = clients.sftp(alice, "eu", f'reput {name} "/{BOOT.number}/to-support/{name}"', at=directory)
     say.typed(f"sftp … > reput {name}     (a new session)")
     expect(ran.code == 0, f"reput failed: {ran.said}")
@@ -134,7 +124,9 @@ def cut_and_resume(scene: Scene) -> None:
     receipt = await_it(look, "the final receipt of the resumed upload")
     expect(receipt["sha256"] == _digest(scene, name), "what was put together is not what was sent")
     expect(0 < status["resume_at"] < receipt["size"], f"it was not resumed midway: at {status['resume_at']}")
-    say.proved(f"never half published; whole after the resume: SHA-256 {receipt['sha256'][:16]}… as on the sender's disk")
+    say.proved(
+        f"never half published; whole after the resume: SHA-256 {receipt['sha256'][:16]}… as on the sender's disk"
+    )
 
 
 def _received(scene: Scene) -> float:
@@ -145,7 +137,7 @@ def _received(scene: Scene) -> float:
 
 def _interrupted(scene: Scene, name: str) -> dict[str, Any] | None:
     path = f"/files/{BOOT.number}/.meta/{name}.status.json"
-    ran: Ran = scene.clients.curl(scene.cast.customer, "eu", path, at=scene.ground.customer)
+    ran = scene.clients.curl(scene.cast.customer, "eu", path, at=scene.ground.customer)
     status = read_json(ran.output)
     return status if status.get("state") == "interrupted" else None
 
@@ -168,5 +160,3 @@ def show_report(scene: Scene) -> None:
     expect(status["state"] == "partly redacted", f"the state is {status['state']}")
     expect(not leaked, f"the report itself shows {', '.join(leaked)}")
     say.proved("every finding has a rule, a place and a keyed fingerprint; the report holds none of the texts")
-
-
