@@ -15,7 +15,7 @@ from scrubber.gate import Strength, is_secret, strength
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_VALUE = 8192
+MAX_VALUE = 2048
 _KEY_BACK = 64
 _LINE_BACK = 256
 _KEY_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
@@ -29,13 +29,13 @@ _SEPARATOR = re.compile(
     rb"(?:\r?\n[ \t]{1,40}(?=[\"']))?"
 )
 _QUOTED = {
-    b'"': re.compile(rb'(?:[^"\\\n]|\\.){0,8192}(?=")'),
-    b"'": re.compile(rb"(?:[^'\\\n]|\\.|''){0,8192}(?=')"),
-    b"`": re.compile(rb"[^`\n]{0,8192}(?=`)"),
+    b'"': re.compile(rb'(?:[^"\\\n]|\\.){0,2048}(?=")'),
+    b"'": re.compile(rb"(?:[^'\\\n]|\\.|''){0,2048}(?=')"),
+    b"`": re.compile(rb"[^`\n]{0,2048}(?=`)"),
 }
 _OPEN = re.compile(_QUOTE)
 _INLINE = re.compile(
-    rb"(?:[^\s\"'`<>,;&|)}\]\\]|\\(?![\"'nrt])|[,;&|)}\]](?!\s|$|[\"'\\<)}\],;]|[\w.\-\[\]%]{1,48}\s?[=:])){1,8192}"
+    rb"(?:[^\s\"'`<>,;&|)}\]\\]|\\(?![\"'nrt])|[,;&|)}\]](?!\s|$|[\"'\\<)}\],;]|[\w.\-\[\]%]{1,48}\s?[=:])){1,1024}"
 )
 _BARE_ARGUMENT = re.compile(rb"[^\s\"'`|;&<>]{1,4096}")
 _REST = re.compile(rb"[^\r\n]{1,4096}")
@@ -46,24 +46,24 @@ _LINE_START = re.compile(
 _MORE_PAIRS = re.compile(rb"[\s,;&|][\"']?[A-Za-z_][\w.\-]{0,47}[\"']?\s{0,2}(?:=|: )")
 _COMMENT = re.compile(rb"[ \t]+(?:#|;|//).*\Z", re.DOTALL)
 _ELEMENT = re.compile(
-    rb"(?:[ \t][^<>\n]{0,200})?>[ \t\r\n]{0,40}(?:<!\[CDATA\[)?(?P<value>[^<]{1,8192}?)[ \t\r\n]{0,40}(?:\]\]>)?</"
+    rb"(?:[ \t][^<>\n]{0,200})?>[ \t\r\n]{0,40}(?:<!\[CDATA\[)?(?P<value>[^<]{1,2048}?)[ \t\r\n]{0,40}(?:\]\]>)?</"
 )
 _PAIRED = (
     re.compile(
-        rb"(?:" + _QUOTE + rb")[^<>\n]{0,120}?\b(?:value|val|content|data)=[\"'](?P<value>[^\"'<>\n]{1,8192})[\"']",
+        rb"(?:" + _QUOTE + rb")[^<>\n]{0,120}?\b(?:value|val|content|data)=[\"'](?P<value>[^\"'<>\n]{1,2048})[\"']",
         re.IGNORECASE,
     ),
     re.compile(
-        rb"[\"'][ \t]{0,8}[^<>\n]{0,80}>[ \t\r\n]{0,40}(?:<value>)?(?P<value>[^<>]{1,8192}?)[ \t\r\n]{0,40}</",
+        rb"[\"'][ \t]{0,8}[^<>\n]{0,80}>[ \t\r\n]{0,40}(?:<value>)?(?P<value>[^<>]{1,2048}?)[ \t\r\n]{0,40}</",
         re.IGNORECASE,
     ),
     re.compile(
         rb"(?P<q>\\{0,7}[\"'])\s{0,40},\s{0,40}\\{0,7}[\"'](?:value|val|content)\\{0,7}[\"']\s{0,8}:\s{0,8}"
-        rb"\\{0,7}[\"'](?P<value>(?:[^\"'\\\n]|\\(?![\"'])){1,8192})",
+        rb"\\{0,7}[\"'](?P<value>(?:[^\"'\\\n]|\\(?![\"'])){1,2048})",
         re.IGNORECASE,
     ),
-    re.compile(rb"[\"']?[ \t]{0,8}\r?\n[ \t]{1,40}value:[ \t]{1,8}[\"']?(?P<value>[^\"'\r\n#]{1,8192})", re.IGNORECASE),
-    re.compile(rb"</(?:key|name|Key|Name)>\s{0,40}<(?:string|value|Value|data)>(?P<value>[^<]{1,8192}?)</"),
+    re.compile(rb"[\"']?[ \t]{0,8}\r?\n[ \t]{1,40}value:[ \t]{1,8}[\"']?(?P<value>[^\"'\r\n#]{1,2048})", re.IGNORECASE),
+    re.compile(rb"</(?:key|name|Key|Name)>\s{0,40}<(?:string|value|Value|data)>(?P<value>[^<]{1,2048}?)</"),
 )
 _NAMED = re.compile(
     rb"(?:\b(?:name|key|id|property|field|variable|parameter|option)(?:\\{0,7}[\"'])?[ \t]{0,8}[=:][ \t]{0,8}"
@@ -83,7 +83,7 @@ _PROSE = re.compile(
     re.IGNORECASE,
 )
 _FLAG_GAP = re.compile(rb"[\"']?,?[ \t]{1,8}(?P<q>[\"'])?")
-_BLOCK = re.compile(rb"[|>][+\-0-9]{0,2}[ \t]*\r?\n(?P<indent>[ \t]+)(?P<value>[^\r\n]{1,8192})")
+_BLOCK = re.compile(rb"[|>][+\-0-9]{0,2}[ \t]*\r?\n(?P<indent>[ \t]+)(?P<value>[^\r\n]{1,2048})")
 _ITEM = re.compile(rb"(?P<q>\\{0,7}[\"'])(?P<value>(?:[^\"'\\\n]|\\(?![\"'])){1,4096})(?P=q)")
 _LIST = re.compile(rb"\[[^\]\n]{0,4096}\]")
 

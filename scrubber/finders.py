@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from scrubber.finder import Finder, Found
 
 _COOKIE = re.compile(
-    rb"(?:set-)?cookie2?(?:\\{0,3}[\"'])?[ \t]{0,8}[:=][ \t]{0,8}(?:\\{0,3}[\"'])?(?P<pairs>[^\r\n\"']{3,8192})",
+    rb"(?:set-)?cookie2?(?:\\{0,3}[\"'])?[ \t]{0,8}[:=][ \t]{0,8}(?:\\{0,3}[\"'])?(?P<pairs>[^\r\n\"']{3,4096})",
     re.IGNORECASE,
 )
-_PAIR = re.compile(rb"(?P<name>[\w.!#$%&*+\-^`|~@\[\]]{1,128})=(?P<value>[^;\s,\\]{1,4096})")
+_PAIR = re.compile(rb"(?P<name>[\w.!#$%&*+\-^`|~@\[\]]{1,128})=(?P<value>[^;\s,\\]{1,2048})")
 _ATTRIBUTES = frozenset(
     (b"path", b"domain", b"expires", b"max-age", b"samesite", b"version", b"priority", b"comment", b"port")
 )
@@ -46,7 +46,11 @@ def find_cookie(pseudonyms: Pseudonymizer) -> Finder:
 
     def find(buf: bytes, start: int) -> Iterator[Found]:
         header = None if buf[start - 1 : start].isalnum() else _COOKIE.match(buf, start)
-        for pair in _PAIR.finditer(buf, *header.span("pairs")) if header else ():
+        if header is None:
+            return
+        begin, end = header.span("pairs")
+        another = buf.find(b"ookie:", begin, end)  # the next header has its own anchor
+        for pair in _PAIR.finditer(buf, begin, end if another < 0 else another):
             value = pair["value"]
             if pair["name"].lower() in _ATTRIBUTES or _PLAIN.fullmatch(value) or TAG.search(value):
                 continue

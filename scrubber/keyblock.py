@@ -32,6 +32,7 @@ _ESCAPED = re.compile(rb"\s|\\+[nrt]|&\#\w{1,4};|#01[25]|%0[AaDd]|[\"',;>#|*+\\]
 
 _WINDOW = 64 << 10
 _LONGEST_LOGGED = 4096
+_LONGEST_MARKER = 128
 
 SAMPLE = 4096
 """Bytes of a key's beginning that its tag is made from; the look-ahead of the text engine is longer."""
@@ -44,6 +45,7 @@ class KeyWalker:
     inside: bool = False
     logged: bool = False
     missing: int = 0
+    _searched: tuple[bytes, int, int, re.Match[bytes] | None] = (b"", 0, 0, None)
 
     def open(self, prefix: bytes) -> None:
         """Begin a key whose BEGIN marker follows *prefix* on its line."""
@@ -60,7 +62,7 @@ class KeyWalker:
         while self.inside and pos < len(buf) and (pos < limit or final):
             newline = buf.find(b"\n", pos)
             stop = newline if newline >= 0 else len(buf)
-            end = _END.search(buf, pos, min(stop, pos + _WINDOW))
+            end = self._next_end(buf, pos, min(stop, pos + _WINDOW))
             if end is not None:
                 if end.start() - pos >= 400 and not _RUN.fullmatch(buf, pos, end.start()):
                     self.inside = False
@@ -73,6 +75,17 @@ class KeyWalker:
             else:
                 pos = self._line(buf, pos, stop, spans)
         return pos, spans
+
+    def _next_end(self, buf: bytes, pos: int, stop: int) -> re.Match[bytes] | None:
+        """Find the END marker in a part of *buf*; what was searched for an earlier BEGIN is not searched again."""
+        seen, begin, reached, match = self._searched
+        if seen is not buf or pos < begin or pos >= reached or (match is not None and match.start() < pos):
+            reached = min(len(buf), pos + 4 * _WINDOW)
+            match = _END.search(buf, pos, reached)
+            self._searched = (buf, pos, reached if match is None else match.end(), match)
+        elif match is None and stop > reached:
+            return _END.search(buf, max(pos, reached - _LONGEST_MARKER), stop)
+        return match if match is not None and match.end() <= stop else None
 
     def _cut_before_end(self, buf: bytes, pos: int, end: re.Match[bytes], spans: list[tuple[int, int]]) -> None:
         before = buf[pos : end.start()]

@@ -19,7 +19,7 @@ from scrubber.rules import CompiledRule
 BLOCK = 1 << 20
 HISTORY = 16 << 10
 AHEAD = 32 << 10
-LONG = 4000
+LONG = 1000
 
 _RUN = re.compile(rb"[^\s\"'<>,;\x00-\x1f\x7f]*")
 
