@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, insert, select, update
 
+from mft.catalog.errors import CatalogBusyError
 from mft.catalog.model import BODIES, UPLOADS
 from mft.catalog.states import UploadState, move_upload
 from mft.intake.records import CaseBook, chain_of, moment
 from mft.policy import Outcome, Residency, judge_inbound, judge_outbound
 from mft.scrubbing.child import Errand
-from mft.scrubbing.nursery import ChildFailedError
+from mft.scrubbing.nursery import ChildFailedError, NurseryError
 from storage.body import BodyInfo
-from storage.errors import TamperedError
+from storage.errors import KeyUnavailableError, OutOfSpaceError, StoreUnavailableError, TamperedError
 from storage.keys.envelope import Region
 from storage.slot import Manifest, seal_manifest
 from storage.store import ObjectKey, new_object_key
@@ -42,6 +43,8 @@ log = logging.getLogger(__name__)
 
 REPORT_FINDINGS = 1000
 """Findings kept one by one with an upload; the counts are of all."""
+LACKING = (CatalogBusyError, KeyUnavailableError, NurseryError, OutOfSpaceError, StoreUnavailableError)
+"""What a later try may find mended, without anything being wrong with the file."""
 NOTHING_TO_DO, AGAIN = "gone", "again"
 
 
@@ -102,6 +105,10 @@ class Scrubbing:
         except ChildFailedError as error:
             self._give_back(row, str(error))
             return {"outcome": AGAIN}
+        except LACKING as error:
+            log.warning("intake.put_off", extra={"upload": row.id, "why": type(error).__name__})
+            self._put_back(row)
+            raise
         except TamperedError as error:
             log.error("intake.landing_tampered", extra={"upload": row.id, "what": error.what})  # noqa: TRY400 - no trace
             return {"outcome": Outcome.QUARANTINE.value, "reason": "what landed was altered on the disk"}
@@ -214,12 +221,17 @@ class Scrubbing:
         return {"outcome": outcome.value, "reason": reason, "object": object_key}
 
     def _give_back(self, row: Row[Any], reason: str) -> None:
-        """A child failed: count it, and let the sweep try again or give up."""
+        """A child failed: count it, and let the loop try again or give up."""
         log.warning("intake.child_failed", extra={"upload": row.id, "attempt": row.attempts, "why": reason})
         with self._database.write() as connection:
             move_upload(connection, row.id, UploadState.LANDED, reason=reason)
             chain = chain_of(connection, row.case_id)
             self._trail.append(connection, chain, "scrub.failed", upload=row.id, attempt=row.attempts, why=reason)
+
+    def _put_back(self, row: Row[Any]) -> None:
+        """What it takes is not at hand, through no fault of this file: the attempt does not count."""
+        with self._database.write() as connection:
+            move_upload(connection, row.id, UploadState.LANDED, attempts=row.attempts - 1)
 
 
 def safe_names(names: list[str]) -> list[str]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import secrets
 import select as readiness
 import threading
 import time
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, not_, or_, select
+from sqlalchemy import and_, literal, not_, or_, select
 
 from mft.catalog.model import NODES, REPLICAS, UPLOADS
 from mft.catalog.states import UploadState
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from mft.catalog.database import Database
     from mft.intake.copying import Copying
@@ -31,6 +34,12 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 """How often it looks for work that nobody announced."""
 SWEEP_SECONDS = 30.0
+REST_SECONDS = 2.0
+"""How long work that failed is left alone: what it lacks (keys, the nursery, room) is being brought back."""
+ADOPT_SECONDS = 5.0
+"""How long after the start jobs from before a crash have to go on by themselves."""
+STARTED_PER_WORKER = 4
+"""Jobs handed to the engine ahead of the workers, for each of them."""
 HISTORY_SECONDS = 24 * 3600.0
 PART_SUFFIXES = (".part", ".filepart")
 """Endings of files that their client will rename once they are whole; they are scrubbed under their final name."""
@@ -61,8 +70,14 @@ class Intake:
         self._host = host
         self._settings = settings
         self._jobs: Jobs | None = None
-        self._running: set[str] = set()
-        self._running_lock = threading.Lock()
+        self._lock = threading.Lock()
+        self._started: set[str] = set()
+        self._under_way: set[str] = set()
+        self._resting: dict[str, float] = {}
+        """Work that failed, and when it may be tried again."""
+        self._adopt_at = time.monotonic() + ADOPT_SECONDS
+        self._nudge: int | None = None
+        """Where one byte tells the loop that a job has ended."""
 
     @property
     def kinds(self) -> Mapping[str, Callable[[str, str], None]]:
@@ -74,8 +89,9 @@ class Intake:
         self._jobs = jobs
 
     def run(self, wake: socket.socket, stopped: Callable[[], bool]) -> None:
-        """Look for work when *wake* has something to read, and every second; sweep twice a minute."""
+        """Look for work when *wake* has something to read, when a job has ended, and every second; sweep at times."""
         sweep_due = 0.0
+        ended, self._nudge = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         while not stopped():
             try:
                 self.start_due()
@@ -85,28 +101,37 @@ class Intake:
                     sweep_due = time.monotonic() + SWEEP_SECONDS
             except Exception:  # the worker loop: one bad round must not end it
                 log.exception("intake.round_failed")
-            if readiness.select([wake], [], [], LOOK_SECONDS)[0]:
+            ready = readiness.select([wake.fileno(), ended], [], [], LOOK_SECONDS)[0]
+            if wake.fileno() in ready:
                 wake.recv(65536)
+            if ended in ready:
+                os.read(ended, 65536)
 
     def start_due(self) -> None:
         """Start a job for everything that waits and has none."""
-        for upload_id, attempts in self._waiting_uploads():
-            self._start("scrub", f"scrub:{upload_id}:{attempts}", upload_id)
-        for object_key, region, attempts in self._waiting_copies():
-            self._start("copy", f"copy:{object_key}:{region}:{attempts}", object_key, region)
+        for upload_id in self._waiting_uploads():
+            self._start("scrub", upload_id)
+        for object_key, region in self._waiting_copies():
+            self._start("copy", object_key, region)
         self._naming.show_renamed()
 
     def idle(self) -> bool:
         """Say whether nothing is under way."""
-        with self._running_lock:
-            return not self._running
+        with self._lock:
+            return not self._started
 
-    def _start(self, kind: str, job_id: str, first: str, second: str = "") -> None:
-        with self._running_lock:
-            if job_id in self._running:
+    def _start(self, kind: str, first: str, second: str = "") -> None:
+        work = _work(kind, first, second)
+        with self._lock:
+            if work in self._started or time.monotonic() < self._resting.get(work, 0.0):
                 return
-            self._running.add(job_id)
-        self._need_jobs().start(kind, job_id, first, second)
+            self._started.add(work)
+        try:
+            # A name that was never given before: the job engine would leave alone one that has failed.
+            self._need_jobs().start(kind, f"{work}:{secrets.token_hex(8)}", first, second)
+        except BaseException:
+            self._end(work, rest=REST_SECONDS)
+            raise
 
     def _need_jobs(self) -> Jobs:
         if self._jobs is None:
@@ -115,45 +140,89 @@ class Intake:
 
     def _scrub_job(self, upload_id: str, _unused: str) -> None:
         jobs = self._need_jobs()
-        try:
-            outcome = jobs.step("scrub", lambda: self._scrubbing.scrub(upload_id))
-            jobs.step("settle", lambda: self._settling.settle(upload_id, outcome))
-        finally:
-            self._ended(f"scrub:{upload_id}:")
+        with self._alone(_work("scrub", upload_id, "")) as alone:
+            if alone:
+                outcome = jobs.step("scrub", lambda: self._scrubbing.scrub(upload_id))
+                jobs.step("settle", lambda: self._settling.settle(upload_id, outcome))
 
     def _copy_job(self, object_key: str, region: str) -> None:
+        with self._alone(_work("copy", object_key, region)) as alone:
+            if alone:
+                self._need_jobs().step("copy", lambda: self._copying.copy(object_key, region))
+
+    @contextlib.contextmanager
+    def _alone(self, work: str) -> Iterator[bool]:
+        """Give whether nobody else is at this *work*: a job from before a crash may meet one that was started since."""
+        with self._lock:
+            alone = work not in self._under_way
+            self._under_way.add(work)
+            self._started.add(work)
+        if not alone:
+            yield False
+            return
+        rest = REST_SECONDS
         try:
-            self._need_jobs().step("copy", lambda: self._copying.copy(object_key, region))
+            yield True
+            rest = 0.0
         finally:
-            self._ended(f"copy:{object_key}:{region}:")
+            self._end(work, rest=rest)
 
-    def _ended(self, prefix: str) -> None:
-        with self._running_lock:
-            self._running = {job_id for job_id in self._running if not job_id.startswith(prefix)}
+    def _end(self, work: str, *, rest: float) -> None:
+        """Let *work* be started again if it still waits, after *rest* seconds."""
+        now = time.monotonic()
+        with self._lock:
+            self._started.discard(work)
+            self._under_way.discard(work)
+            self._resting = {each: due for each, due in self._resting.items() if due > now}
+            if rest:
+                self._resting[work] = now + rest
+        if self._nudge is not None:
+            with contextlib.suppress(BlockingIOError):
+                os.write(self._nudge, b"1")
 
-    def _waiting_uploads(self) -> list[tuple[str, int]]:
+    def _busy_with(self, kind: str) -> tuple[list[str], list[str]]:
+        """Return the work of a *kind* that is started, and all that is not to be started now."""
+        now = time.monotonic()
+        with self._lock:
+            started = [work for work in self._started if work.startswith(f"{kind}:")]
+            resting = [work for work, due in self._resting.items() if due > now and work.startswith(f"{kind}:")]
+        return started, [*started, *resting]
+
+    def _waiting_uploads(self) -> list[str]:
+        """Return uploads that nobody works on: landed ones, and those that a crash or a failure left half scrubbed."""
         part = or_(*(NODES.c.name.endswith(suffix) for suffix in PART_SUFFIXES))
         patience = UPLOADS.c.landed_at > time.time() - self._settings.resume_grace
+        states = [UploadState.LANDED]
+        if time.monotonic() >= self._adopt_at:
+            states.append(UploadState.SCRUBBING)
+        started, taken = self._busy_with("scrub")
         with self._database.read() as connection:
             rows = connection.execute(
-                select(UPLOADS.c.id, UPLOADS.c.attempts)
+                select(UPLOADS.c.id)
                 .join(NODES, NODES.c.id == UPLOADS.c.node_id)
                 .where(
-                    UPLOADS.c.state == UploadState.LANDED,
+                    UPLOADS.c.state.in_(states),
                     UPLOADS.c.host == self._host,
+                    UPLOADS.c.id.not_in([work.split(":")[1] for work in taken]),
                     not_(and_(part, patience)),
                 )
                 .order_by(UPLOADS.c.landed_at)
-                .limit(self._settings.workers * 4)
+                .limit(max(0, self._settings.workers * STARTED_PER_WORKER - len(started)))
             )
-            return [(row.id, row.attempts) for row in rows]
+            return [row.id for row in rows]
 
-    def _waiting_copies(self) -> list[tuple[str, str, int]]:
+    def _waiting_copies(self) -> list[tuple[str, str]]:
+        started, taken = self._busy_with("copy")
+        work = literal("copy:") + REPLICAS.c.object_key + ":" + REPLICAS.c.region
         with self._database.read() as connection:
             rows = connection.execute(
-                select(REPLICAS.c.object_key, REPLICAS.c.region, REPLICAS.c.attempts)
-                .where(REPLICAS.c.state == "wanted", REPLICAS.c.due_at <= time.time())
+                select(REPLICAS.c.object_key, REPLICAS.c.region)
+                .where(REPLICAS.c.state == "wanted", REPLICAS.c.due_at <= time.time(), work.not_in(taken))
                 .order_by(REPLICAS.c.due_at)
-                .limit(self._settings.copy_workers * 4)
+                .limit(max(0, self._settings.copy_workers * STARTED_PER_WORKER - len(started)))
             )
-            return [(row.object_key, row.region, row.attempts) for row in rows]
+            return [(row.object_key, row.region) for row in rows]
+
+
+def _work(kind: str, first: str, second: str) -> str:
+    return f"{kind}:{first}:{second}"

@@ -127,7 +127,7 @@ def test_denial_is_recorded_and_repeats_are_counted(core):
 
 
 def test_residency_hides_a_case_from_other_regions(core):
-    """An EU-only case does not exist for a session that came in elsewhere, and the refusal is recorded with its rule."""
+    """An EU-only case does not exist for a session that came in elsewhere; the record names the rule."""
     assert core.client("eve", "eu").stat("/ACME-2").is_directory
     assert refusal(core.client("eve", "us").stat, "/ACME-2") == (NotFoundError, "no such file or directory")
     assert core.events("access.denied")[0]["why"].startswith("residency.rules[0]")
