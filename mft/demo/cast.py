@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -99,7 +100,7 @@ def make_cast(ground: Ground, passwords: Mapping[str, str] | None = None) -> Cas
             roles=roles,
             region=region,
             description=description,
-            password=known.get(role) or secrets.token_urlsafe(15),
+            password=known.get(role) or _make_password(),
             key=_make_key(ground.keys / login.split("@", maxsplit=1)[0], login),
             **more,  # type: ignore[arg-type]  # the last two fields, as written below
         )
@@ -127,6 +128,11 @@ def _make_key(path: Path, comment: str) -> Path:
     if not path.exists():
         make_key(path, "-t", "ed25519", "-C", comment)
     return path
+
+
+def _make_password() -> str:
+    """Return letters and digits, 119 random bits: no shell, URL or file of options takes any of them for its own."""
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(20))
 
 
 def make_key(path: Path, *options: str) -> None:

@@ -35,14 +35,10 @@ class Clients:
 
     def sftp_options(self, person: Person) -> list[str]:
         """Return the options by which `sftp` knows the server and *person* is known to it."""
-        return [
-            "-i",
-            self._ground.shown(person.key),
-            "-o",
-            "IdentitiesOnly=yes",
-            "-o",
-            f"UserKnownHostsFile={self._ground.shown(self._ground.known_hosts)}",
-        ]
+        hosts = self._ground.shown(self._ground.known_hosts)
+        if " " in hosts:
+            hosts = f'"{hosts}"'  # ssh takes a list there
+        return ["-i", self._ground.shown(person.key), "-o", "IdentitiesOnly=yes", "-o", f"UserKnownHostsFile={hosts}"]
 
     def sftp_command(self, person: Person, region: str) -> str:
         """Return what a person types to log in."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 import shutil
 import signal
 import sys
@@ -126,6 +127,7 @@ def _open(stage: _Stage, *, kept: bool) -> None:
     servers.start_server()
     write_records(ground, stage.cast)
     servers.start_case_system()
+    importlib.import_module("mft.auth.accounts")  # what the commands below need, while the server opens
     servers.await_open()
     endpoints = read_endpoints(ground)
     write_known_hosts(ground, stage.ports, endpoints)

@@ -114,8 +114,8 @@ def mft_command() -> list[str]:
 
 
 def _end_with_parent() -> None:
-    """Have this process told to end when the demo dies, even by kill -9."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    """Have this process die with the demo, even by kill -9: the next demo clears the directory that it works in."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _ask(url: str) -> dict[str, object] | None:
