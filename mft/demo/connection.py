@@ -38,8 +38,8 @@ def make_connection(
         "installation": INSTALLATION,
         "roles": {person.role: _role(person, clients) for person in cast.everybody},
         "protocols": {
-            "sftp": [_sftp(region, port) for region, port in ports.sftp.items()],
-            "https": [_https(clients, region, port) for region, port in ports.https.items()],
+            "sftp": _entrances([_sftp(region, port) for region, port in ports.sftp.items()]),
+            "https": _entrances([_https(clients, region, port) for region, port in ports.https.items()]),
         },
         "https": {
             "certificate": str(ground.certificate),
@@ -102,6 +102,11 @@ def _role(person: Person, clients: Clients) -> dict[str, Any]:
         "account": "local" if person.is_local else "case system",
         "case_path": case_path(person) or None,
     }
+
+
+def _entrances(entrances: list[dict[str, Any]]) -> dict[str, Any]:
+    """Describe a protocol: its first entrance, and all of them."""
+    return {**entrances[0], "entrances": entrances}
 
 
 def _sftp(region: str, port: int) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from mft.demo.scene import await_it, read_json, size_of
 if TYPE_CHECKING:
     from mft.demo.scene import Scene
 
-_KBITS = 24_000
-_CUT_AFTER_BYTES = 2_500_000
+_KBITS = 12_000
+"""Slow enough that the file is under way for some seconds."""
+_CUT_AFTER_BYTES = 1_500_000
 _TRANSFERRED = re.compile(r'^mft_transferred_bytes_total\{direction="in",protocol="sftp"\} ([0-9.e+]+)$', re.MULTILINE)
 
 
@@ -140,6 +141,7 @@ def _interrupted(scene: Scene, name: str) -> dict[str, Any] | None:
     path = f"/files/{BOOT.number}/.meta/{name}.status.json"
     ran = scene.clients.curl(scene.cast.customer, "eu", path, at=scene.ground.customer)
     status = read_json(ran.output)
+    expect("received_at" not in status, "the upload was whole before it could be cut")
     return status if status.get("state") == "interrupted" else None
 
 

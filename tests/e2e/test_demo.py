@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -13,10 +14,13 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from mft.demo.cipherzip import encrypted_zip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +86,8 @@ def test_demo_fits_a_screen(told):
 
 def test_demo_once_leaves_nothing_running(connection):
     """After the story no server listens any more."""
-    for entrance in (*connection["protocols"]["sftp"], *connection["protocols"]["https"]):
+    protocols = connection["protocols"]
+    for entrance in (*protocols["sftp"]["entrances"], *protocols["https"]["entrances"]):
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((entrance["host"], entrance["port"]), timeout=5)
 
@@ -105,7 +110,9 @@ def test_connection_has_what_each_role_logs_in_with(connection, role):
 @pytest.mark.parametrize("protocol", ["sftp", "https"])
 def test_connection_has_every_entrance(connection, protocol):
     """Each region has an entrance for each protocol, with examples."""
-    entrances = {entrance["region"]: entrance for entrance in connection["protocols"][protocol]}
+    described = connection["protocols"][protocol]
+    entrances = {entrance["region"]: entrance for entrance in described["entrances"]}
+    assert described["port"] == entrances["eu"]["port"]
     assert set(entrances) == {"eu", "us", "ap"}
     for entrance in entrances.values():
         assert entrance["host"] == "127.0.0.1"
@@ -167,7 +174,7 @@ def test_kept_demo_serves_what_is_there_until_interrupted(kept):
     """Served again, the data of the story is there under the same credentials; Ctrl-C ends it with status 0."""
     process, connection = kept
     roles = connection["roles"]
-    entrance = next(each for each in connection["protocols"]["https"] if each["region"] == "us")
+    entrance = next(each for each in connection["protocols"]["https"]["entrances"] if each["region"] == "us")
     request = urllib.request.Request(f"{entrance['files_url']}Acme%20Corp/CASE-1001/to-support/boot.log")
     request.add_header("Authorization", f"Bearer {roles['engineer_us']['token']}")
     context = ssl.create_default_context(cafile=connection["https"]["certificate"])
@@ -189,6 +196,15 @@ def test_demo_refuses_a_directory_that_is_not_its_own(tmp_path):
     assert done.returncode == 1
     assert "not made by a demo" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_encrypted_zip_opens_with_its_password_alone():
+    """What the demo sends as an encrypted zip is one."""
+    packed = encrypted_zip("dump.csv", b"1,root\n" * 100, "correct horse")
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        assert archive.read("dump.csv", pwd=b"correct horse") == b"1,root\n" * 100
+        with pytest.raises(RuntimeError, match="encrypted"):
+            archive.read("dump.csv")
 
 
 def test_demo_says_which_package_is_missing(tmp_path):
