@@ -7,7 +7,7 @@ others, is an error that says what to do: a silently new key would lock clients 
 from mft.credentials.certificate import certificate_fingerprint
 from mft.credentials.files import CredentialError
 from mft.credentials.hostkeys import host_key_fingerprint, host_key_lines
-from mft.credentials.load import Credentials, load_credentials
+from mft.credentials.load import Credentials, load_credentials, load_receipt_key
 
 __all__ = [
     "CredentialError",
@@ -16,4 +16,5 @@ __all__ = [
     "host_key_fingerprint",
     "host_key_lines",
     "load_credentials",
+    "load_receipt_key",
 ]

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _TOKEN_KEY_MARK = "mft-token-key-v1"  # noqa: S105  the name of a format
 _TOKEN_KEY_BYTES = 32
+_RECEIPT_KEY = "receipts.key"
 _EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104  these are compared, not bound to
 
 
@@ -102,14 +103,26 @@ def _client_names(config: Config) -> tuple[str, ...]:
     return tuple(name for name in dict.fromkeys(names) if name not in _EVERY_ADDRESS)
 
 
-def _receipt_key(directory: Path) -> ed25519.Ed25519PrivateKey:
-    path = directory / "receipts.key"
-    if not path.exists():
-        make_pem_key(path, ed25519.Ed25519PrivateKey.generate())
+def load_receipt_key(directory: Path) -> ed25519.Ed25519PrivateKey:
+    """Load the key that receipts and the audit's heads are signed with from a server's *directory* of credentials.
+
+    Nothing is made: what was signed cannot be checked with a key of today.
+
+    Raises:
+        CredentialError: the file is damaged, open to others, or another kind of key.
+        OSError: it cannot be read.
+    """
+    path = directory / _RECEIPT_KEY
     key = load_pem_key(path)
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise CredentialError(f"{path}: receipts are signed with Ed25519, and this is another key")
     return key
+
+
+def _receipt_key(directory: Path) -> ed25519.Ed25519PrivateKey:
+    if not (directory / _RECEIPT_KEY).exists():
+        make_pem_key(directory / _RECEIPT_KEY, ed25519.Ed25519PrivateKey.generate())
+    return load_receipt_key(directory)
 
 
 def _token_key(directory: Path) -> bytes:
