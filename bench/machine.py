@@ -43,4 +43,4 @@ def _version(*command: str) -> str | None:
         done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "PATH": path})
     except (OSError, subprocess.CalledProcessError):
         return None
-    return (done.stdout or done.stderr).splitlines()[0].strip()
+    return (done.stdout or done.stderr).splitlines()[0].split(" (")[0].strip()
