@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mft.cli.failure import reporting_failures
+from mft.cli.failure import INTERRUPTED, reporting_failures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,4 +48,6 @@ def run_here(words: Sequence[str], given: str) -> Ran:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     finally:
         sys.stdin = before
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
     return Ran(code=code, output=output.getvalue(), errors=errors.getvalue())

@@ -23,7 +23,7 @@ from mft.demo.connection import (
     write_known_hosts,
 )
 from mft.demo.farewell import say_farewell
-from mft.demo.ground import DemoError, claim_ground, write_private
+from mft.demo.ground import CONNECTION, DemoError, claim_ground, write_private
 from mft.demo.narration import Narrator
 from mft.demo.ports import choose_ports
 from mft.demo.scene import Scene
@@ -67,8 +67,8 @@ def run_demo(directory: Path, *, once: bool, keep: bool, mft: Callable[[Sequence
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
     narrator = Narrator(sys.stdout)
     began = time.monotonic()
-    ground = claim_ground(directory, keep=keep)
-    kept = keep and ground.connection.exists()
+    kept = keep and (directory / CONNECTION).exists()
+    ground = claim_ground(directory, keep=kept)
     stage = _set_stage(ground, mft, kept=kept)
     try:
         _open(stage, kept=kept)

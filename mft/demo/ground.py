@@ -9,6 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+CONNECTION = "connection.json"
 _MARK = ".mft-demo"
 
 
@@ -80,7 +81,7 @@ class Ground:
     @property
     def connection(self) -> Path:
         """Endpoints and credentials, for programs."""
-        return self.root / "connection.json"
+        return self.root / CONNECTION
 
     @property
     def catalog(self) -> Path:
