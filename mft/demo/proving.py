@@ -115,9 +115,12 @@ def _edited_copy(catalog: Path, copy: Path) -> int:
         contextlib.closing(sqlite3.connect(copy)) as target,
     ):
         source.backup(target)
-        chain, position = target.execute(
+        read = target.execute(
             """SELECT chain, position FROM audit_event WHERE body LIKE '%"served_from":"us"%' LIMIT 1"""
         ).fetchone()
+        if read is None:
+            raise StepFailedError("the audit holds no record of a reading in the US that could be edited")
+        chain, position = read
         target.execute(
             """UPDATE audit_event SET body = replace(body, '"served_from":"us"', '"served_from":"eu"')
             WHERE chain = ? AND position = ?""",

@@ -25,6 +25,7 @@ def read_elsewhere(scene: Scene) -> None:
     """Read the scrubbed bundle in the US, from the copy there."""
     uma, say, at = scene.cast.engineer_us, scene.narrator, scene.ground.engineer
     receipt = await_final(scene, bundle.BUNDLE)
+    expect(receipt["outcome"] == "redact", f"there is nothing to read: the bundle was {receipt['outcome']}")
     stored = scene.events("upload.stored", upload=receipt["id"])[0]
     copied = await_it(
         lambda: scene.events("copy.verified", object=stored["object"], region="us"), "the copy in the us region"

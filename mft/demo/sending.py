@@ -55,6 +55,7 @@ def send(scene: Scene) -> None:
     say.told(f"201 Created, receipt {landed['id']}: {landed['kind']}, {landed['size']} bytes")
     final = await_final(scene, bundle.BUNDLE)
     say.told(f"the same receipt a moment later: {final['kind']}, outcome “{final['outcome']}”")
+    expect(final["outcome"] == "redact", f"nothing was redacted in it: {final['outcome']}")
     sent = _digest(scene, bundle.BUNDLE)
     expect(final["id"] == landed["id"] and final["sha256"] == sent, "the final receipt is about something else")
     _verify(scene, landed, "landed")
