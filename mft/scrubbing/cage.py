@@ -8,7 +8,7 @@ import resource
 import signal
 from dataclasses import dataclass
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME = 1, 4, 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,8 @@ def forbid_dumps() -> None:
 def confine(cage: Cage) -> None:
     """Put this process under its limits: none of them can be raised again."""
     forbid_dumps()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, b"mft-scrub", 0, 0, 0)  # what `ps` shows
     resource.setrlimit(resource.RLIMIT_AS, (cage.memory, cage.memory))
     resource.setrlimit(resource.RLIMIT_CPU, (cage.cpu, cage.cpu + 1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (cage.file_size, cage.file_size))
