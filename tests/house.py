@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import datetime as dt
 import hashlib
 import json
 import os
@@ -20,16 +21,22 @@ from typing import TYPE_CHECKING, Any
 
 import paramiko
 
+from mft.audit import verify_trail
 from mft.casesystem import CaseSystem, running_case_system
+from mft.catalog.database import open_engine
+from mft.config import load_config
+from mft.credentials.load import load_credentials
+from mft.signers import head_checker
 from tests.casebook import LOGINS, PASSWORD, key_pair, records, write_configuration
 from tests.contracts.head import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mft.audit import Verdict
+
 MFT = [sys.executable, "-m", "mft"]
 START_SECONDS = 60.0
-_COPY = 1 << 16
 
 
 class HouseError(AssertionError):
@@ -200,7 +207,12 @@ class House:
 
     def paramiko(self, login: str, region: str = "eu") -> paramiko.SFTPClient:
         """Return a paramiko client; the caller closes its transport."""
-        transport = paramiko.Transport(("127.0.0.1", self.port("sftp", region)))
+        connection = socket.create_connection(("127.0.0.1", self.port("sftp", region)), timeout=PATIENCE)
+        try:
+            transport = paramiko.Transport(connection)
+        except BaseException:
+            connection.close()
+            raise
         try:
             transport.banner_timeout = transport.auth_timeout = PATIENCE
             transport.connect(username=login, pkey=paramiko.Ed25519Key.from_private_key_file(str(self.key)))
@@ -209,6 +221,7 @@ class House:
             client.get_channel().settimeout(60)  # type: ignore[union-attr]
         except BaseException:
             transport.close()
+            connection.close()
             raise
         return client
 
@@ -257,6 +270,16 @@ class House:
             if time.monotonic() > limit:
                 raise HouseError(f"{what} did not come about:\n{self.last_words()}")
             time.sleep(0.1)
+
+    def verify_audit(self) -> Verdict:
+        """Check every chain of the audit, signatures included."""
+        credentials = load_credentials(load_config(self.config, {}), now=dt.datetime.now(dt.UTC))
+        engine = open_engine(self.data / "catalog.db", read_only=True)
+        try:
+            with engine.begin() as connection:
+                return verify_trail(connection, head_checker(credentials.receipt_key.public_key()))
+        finally:
+            engine.dispose()
 
     def settled(self) -> bool:
         """Say whether nothing waits to be scrubbed or copied."""
