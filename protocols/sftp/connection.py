@@ -13,6 +13,8 @@ import asyncssh
 from asyncssh.constants import MSG_IGNORE, MSG_SERVICE_ACCEPT, MSG_SERVICE_REQUEST
 from asyncssh.packet import SSHPacket, String
 
+from protocols.sftp.bulk import BulkReceiver, is_possible
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable, Iterator
@@ -35,19 +37,25 @@ class Connection(asyncssh.SSHServerConnection):
         self._gathered: list[bytes] | None = None
         self._is_authenticating = False
         super().__init__(loop, options)
+        self._bulk = BulkReceiver(self, self._parse) if is_possible(self) else None
 
-    def data_received(self, data: bytes, datatype: int | None = None) -> None:
-        """Hand on what came in pieces of about a packet.
-
-        asyncssh copies all that it has not parsed yet, twice for each packet: with a quarter of a megabyte at once most
-        of the time went into that.
-        """
-        if len(data) <= _PIECE:
-            super().data_received(data, datatype)
+    def data_received(self, data: bytes, datatype: int | None = None) -> None:  # noqa: ARG002 - asyncssh's own signature
+        """Take what came from the network: bulk data on its short way, the rest on asyncssh's."""
+        if self._bulk is None:
+            self._parse(data)
             return
-        pieces = memoryview(data)
+        try:
+            self._bulk.feed(data)
+        except Exception:  # noqa: BLE001 - the border to the transport, as asyncssh has it
+            self.internal_error()
+
+    def _parse(self, data: bytes) -> None:
+        """Have asyncssh parse *data*, in pieces of about a packet: it copies all that waits, twice for each packet."""
+        if len(data) <= _PIECE:
+            super().data_received(data)
+            return
         for start in range(0, len(data), _PIECE):
-            super().data_received(pieces[start : start + _PIECE], datatype)  # type: ignore[arg-type]  # it only adds it to bytes
+            super().data_received(data[start : start + _PIECE])
 
     def pause_writing(self) -> None:
         """Note that the transport's buffer is full."""
