@@ -128,7 +128,7 @@ class Case:
 
 _PRINCIPAL_FIELDS = frozenset(each.name for each in fields(Principal))
 _CUSTOMER_FIELDS = frozenset(each.name for each in fields(Customer))
-_CASMemberFIELDS = frozenset(each.name for each in fields(Case))
+_CASE_FIELDS = frozenset(each.name for each in fields(Case))
 
 
 def parse_principal(data: object, *, at: str = "", strict: bool = False) -> Principal:
@@ -189,7 +189,7 @@ def parse_case(data: object, *, at: str = "", strict: bool = False) -> Case:
     """Make a case from a parsed record; see `parse_principal`."""
     record = Record(data, at)
     if strict:
-        record.refuse_others(_CASMemberFIELDS)
+        record.refuse_others(_CASE_FIELDS)
     regions, home = _regions(record), _region(record, "home_region")
     if home is not None and regions is not None and home not in regions:
         raise InvalidRecordError(record.path("home_region"), "must be one of the case's regions")

@@ -226,6 +226,7 @@ def serve(config: Config, *, announce: Callable[[Mapping[str, object]], None]) -
         StartError: a port is taken, or a keyring cannot be opened.
         CredentialError, CatalogVersionError: as their parts say.
     """
+    os.umask(0o077)  # whatever is made here, by whichever process, is closed to other users
     metrics = config.data / "run" / "metrics"
     shutil.rmtree(metrics, ignore_errors=True)
     metrics.mkdir(parents=True, mode=0o700)

@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 HOUSEKEEPING_SECONDS = 5.0
 SWITCH_SECONDS = 0.0002
-"""How long a thread of a worker keeps the interpreter from another that wants it. Those that seal, hash and write give it up
-for each piece and want it back at once; with Python's own 5 ms the event loop would keep them waiting most of the time."""
+"""How long a thread of a worker keeps the interpreter from another that wants it. Those that seal, hash and write give
+it up for each piece and want it back at once; with Python's own 5 ms the event loop would keep them waiting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,8 +112,8 @@ class BulkReceiver:
         connection = self._connection
         if connection._recv_handler != connection._recv_packet:  # noqa: SLF001
             return None
-        whole = _LENGTH + connection._pktlen + connection._recv_macsize  # noqa: SLF001
-        return max(0, int(whole) - connection._recv_blocksize - len(connection._inpbuf))  # noqa: SLF001
+        whole: int = _LENGTH + connection._pktlen + connection._recv_macsize  # noqa: SLF001
+        return max(0, whole - int(connection._recv_blocksize) - len(connection._inpbuf))  # noqa: SLF001
 
     @staticmethod
     def _packet_size(head: bytes | memoryview) -> int | None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("mft.sftp")
 
+_SLICE = 32 * 1024
+"""Bytes written at once: what OpenSSH's clients take in one packet."""
 _QUEUE_HIGH = 1 << 20
 """Bytes of waiting requests at which the client is held back."""
 _QUEUE_PACKETS = 1024
@@ -204,7 +206,8 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
             replies = [b"".join(replies)]
         for reply in replies:
             with self._connection.gathering():
-                self._chan.write(reply)
+                for start in range(0, len(reply), _SLICE):  # asyncssh moves all that waits down for each packet it cuts
+                    self._chan.write(reply[start : start + _SLICE])
 
     def _is_full(self) -> bool:
         return self._queued > _QUEUE_HIGH or len(self._queue) > _QUEUE_PACKETS

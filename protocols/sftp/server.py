@@ -14,6 +14,7 @@ from protocols.sftp.settings import SftpObserver, SftpSettings, SilentObserver
 
 if TYPE_CHECKING:
     import socket
+    from pathlib import Path
 
     from protocols.aio import Crossing
     from protocols.session import Authenticator
@@ -39,6 +40,7 @@ class SftpServer:
         self._settings = settings
         self._crossing = crossing
         self._observer = observer or SilentObserver()
+        self._host_keys: list[asyncssh.SSHKey] = []
         self._listeners: list[asyncio.Server] = []
         self._logins: set[Login] = set()
 
@@ -54,6 +56,8 @@ class SftpServer:
             OSError, asyncssh.KeyImportError: a host key cannot be read.
         """
         loop = asyncio.get_running_loop()
+        if not self._host_keys:
+            self._host_keys = await self._crossing.run(_read_host_keys, self._settings.host_keys)
         options = await asyncssh.SSHServerConnectionOptions.construct(**self._options(region))
         self._listeners.append(await loop.create_server(lambda: Connection(loop, options), sock=sock))
 
@@ -106,7 +110,7 @@ class SftpServer:
                 registry=self._logins,
             ),
             "config": None,
-            "server_host_keys": [str(path) for path in settings.host_keys],
+            "server_host_keys": self._host_keys,
             "server_version": settings.version,
             "kex_algs": algorithms.key_exchange,
             "encryption_algs": algorithms.encryption,
@@ -128,3 +132,8 @@ class SftpServer:
             "keepalive_count_max": settings.keepalive_count,
             "rekey_bytes": settings.rekey_bytes,
         }
+
+
+def _read_host_keys(paths: tuple[Path, ...]) -> list[asyncssh.SSHKey]:
+    """Read our own keys once: asyncssh would read them, and test an RSA key's primes, for every connection."""
+    return [asyncssh.read_private_key(path, unsafe_skip_rsa_key_validation=True) for path in paths]

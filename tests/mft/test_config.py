@@ -168,12 +168,12 @@ listeners: [{protocol: sftp, port: 1}]
 regions: {no: {keyring: {passphrase: 12:30}}}
 lookup: {table: {}}
 residency: {rules: [{match: {customer: 0123}}]}
-scrub: {on: {secret: keep}}
+scrub: {on: {secret: reject}}
 """
         config = load_config(write(tmp_path, text), {})
         assert config.regions["no"].keyring.passphrase == "12:30"
         assert config.residency.rules[0].match.customer == "0123"
-        assert config.scrub.on.secret == "keep"
+        assert config.scrub.on.secret == "reject"
 
     def test_number_is_a_name_where_a_text_is_wanted(self):
         """A case number that looks like a number is a text."""

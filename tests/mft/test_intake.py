@@ -107,6 +107,7 @@ def test_pseudonyms_are_the_same_within_a_case_and_others_in_another(house):
         ("broken.gz", gzip.compress(SECRET)[:-9]),
         ("broken.tar.gz", archive({"a": os.urandom(100_000)})[:50_000]),
     ],
+    ids=["bomb", "broken-gzip", "broken-tar"],
 )
 def test_what_cannot_be_looked_into_is_quarantined(house, name, sent):
     """A bomb or a broken archive is kept sealed with its reason, seen by its sender alone, and never published."""
