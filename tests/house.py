@@ -306,6 +306,13 @@ def _descendants(root: int) -> dict[int, str]:
     return found
 
 
+def close(client: paramiko.SFTPClient, file: paramiko.SFTPFile) -> None:
+    """Close a file that was written, and raise what the server says to that: paramiko's own `close` keeps it quiet."""
+    file.flush()
+    client._request(paramiko.sftp.CMD_CLOSE, file.handle)
+    file._closed = True
+
+
 def digest(content: bytes) -> str:
     """Return the SHA-256 of *content*, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
@@ -327,4 +334,4 @@ def running_house(directory: Path, **overrides: Any) -> Iterator[House]:
                 house.stop()
 
 
-__all__ = ["LOGINS", "PASSWORD", "House", "HouseError", "digest", "running_house"]
+__all__ = ["LOGINS", "PASSWORD", "House", "HouseError", "close", "digest", "running_house"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import paramiko
 import pytest
 
-from tests.house import House, digest, running_house
+from tests.house import House, close, digest, running_house
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,7 @@ def send_by_sftp(house: House, name: str, content: bytes) -> bool:
         file = client.open(f"/{CASE}/to-support/{name}", "wb")
         file.set_pipelined(True)
         file.write(content)
-        file.close()
+        close(client, file)
     return True
 
 
@@ -202,7 +202,7 @@ def test_death_of_the_key_agent_costs_no_upload(stormy: House) -> None:
         file.write(content[:500_000])
         os.kill(pid_of(stormy, "mft-keyagent"), signal.SIGKILL)
         file.write(content[500_000:])
-        file.close()
+        close(client, file)
         record.acknowledge("under-way.txt")
     record.begin("after.txt", b"after\n")
     stormy.until(lambda: send_by_https(stormy, "after.txt", b"after\n"), "an upload with the new key agent")
@@ -250,7 +250,7 @@ def test_upload_of_a_killed_worker_is_resumed_where_it_stood(stormy: House) -> N
             if name.startswith("mft-w"):
                 os.kill(pid, signal.SIGKILL)
         file.write(content[1 << 20 :])
-        file.close()
+        close(client, file)
         pytest.fail("a killed process cannot answer")
     stormy.until(lambda: stormy.query("SELECT state FROM upload")[0]["state"] == "interrupted", "the interruption")
     with stormy.client("eve") as engineer:
