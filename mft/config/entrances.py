@@ -52,8 +52,8 @@ class SftpConfig:
     rekey_bytes: PositiveBytes = 32 * 2**30
     """New session keys after so many bytes in one direction (RFC 4253, section 9)."""
     window: PositiveBytes = 2 * 2**20
-    """Bytes that a client may send ahead on one channel (RFC 4254, section 5.2): what fits a processor's cache is quickest
-    nearby; 16MiB serve a single upload better where the round trip takes 100 ms."""
+    """Bytes that a client may send ahead on one channel (RFC 4254, section 5.2): what fits a processor's cache is
+    quickest nearby; 16MiB serve a single upload better where the round trip takes 100 ms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
