@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("mft.sftp")
 
-_SLICE = 32 * 1024
-"""Bytes written at once: what OpenSSH's clients take in one packet."""
 _QUEUE_HIGH = 1 << 20
 """Bytes of waiting requests at which the client is held back."""
 _QUEUE_PACKETS = 1024
@@ -205,9 +203,7 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         if sum(map(len, replies)) <= 1 << 16:
             replies = [b"".join(replies)]
         for reply in replies:
-            with self._connection.gathering():
-                for start in range(0, len(reply), _SLICE):  # asyncssh moves all that waits down for each packet it cuts
-                    self._chan.write(reply[start : start + _SLICE])
+            self._connection.send_bulk(self._chan, reply)
 
     def _is_full(self) -> bool:
         return self._queued > _QUEUE_HIGH or len(self._queue) > _QUEUE_PACKETS

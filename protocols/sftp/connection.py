@@ -13,7 +13,7 @@ import asyncssh
 from asyncssh.constants import MSG_IGNORE, MSG_SERVICE_ACCEPT, MSG_SERVICE_REQUEST
 from asyncssh.packet import SSHPacket, String
 
-from protocols.sftp.bulk import BulkReceiver, is_possible
+from protocols.sftp.bulk import BulkReceiver, BulkSender, is_possible
 
 if TYPE_CHECKING:
     import asyncio
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 
 _USERAUTH = String("ssh-userauth")
+_SLICE = 32 * 1024
+"""Bytes written at once: what OpenSSH's clients take in one packet."""
 _PIECE = 68 * 1024
 """Bytes parsed at once: the longest packet that we take, and a little."""
 
@@ -37,7 +39,9 @@ class Connection(asyncssh.SSHServerConnection):
         self._gathered: list[bytes] | None = None
         self._is_authenticating = False
         super().__init__(loop, options)
-        self._bulk = BulkReceiver(self, self._parse) if is_possible(self) else None
+        possible = is_possible(self)
+        self._bulk = BulkReceiver(self, self._parse) if possible else None
+        self._bulk_sender = BulkSender(self, super()._send) if possible else None
 
     def data_received(self, data: bytes, datatype: int | None = None) -> None:  # noqa: ARG002 - asyncssh's own signature
         """Take what came from the network: bulk data on its short way, the rest on asyncssh's."""
@@ -75,6 +79,14 @@ class Connection(asyncssh.SSHServerConnection):
             gathered, self._gathered = self._gathered, None
             if gathered:
                 super()._send(b"".join(gathered))
+
+    def send_bulk(self, channel: asyncssh.SSHServerChannel[bytes], data: bytes) -> None:
+        """Send *data* on *channel*: on its short way where that is open, else as asyncssh does."""
+        if self._bulk_sender is not None and self._bulk_sender.send(channel, data):
+            return
+        with self.gathering():
+            for start in range(0, len(data), _SLICE):  # asyncssh moves all that waits down for each packet it cuts
+                channel.write(data[start : start + _SLICE])
 
     def send_packet(self, pkttype: int, *args: bytes, handler: Any = None) -> None:  # noqa: ANN401, ARG002 - not exported; is what logs packets
         """Send a packet, but none of the SSH_MSG_IGNORE that asyncssh puts before each.

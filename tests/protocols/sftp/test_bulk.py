@@ -76,3 +76,18 @@ def test_this_release_of_asyncssh_has_every_name(rig, taken):
     """If this fails after an update of asyncssh, uploads still work, slowly: mend `protocols.sftp.bulk`."""
     send(rig, os.urandom(500_000), "-c", CIPHERS[0])
     assert taken[0] > 0
+
+
+def test_downloads_go_the_short_way_too(rig, monkeypatch):
+    """A large reply is sealed here, packet by packet, and the client takes it for asyncssh's own."""
+    sealed = [0]
+    really = bulk.BulkSender._seal
+
+    def counting(self, number, data, out):
+        sealed[0] += 1
+        return really(self, number, data, out)
+
+    monkeypatch.setattr(bulk.BulkSender, "_seal", counting)
+    content = os.urandom(3_000_001)
+    assert send(rig, content, "-c", CIPHERS[0]) == content
+    assert sealed[0] > 40
