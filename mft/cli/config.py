@@ -29,9 +29,7 @@ def check(file: File) -> None:
     from mft.config import ConfigError  # noqa: PLC0415  keeps `mft --help` quick
 
     config = options.load(file)
-    faults = tuple(_file_faults(config))
-    if faults:
-        raise ConfigError(faults)
+    check_files(config)
     listeners = ", ".join(
         f"{listener.protocol} {listener.address}:{listener.port} ({listener.region})" for listener in config.listeners
     )
@@ -42,6 +40,19 @@ def check(file: File) -> None:
     typer.echo(f"  regions       {', '.join(config.regions)}; home {config.residency.home}")
     typer.echo(f"  catalog       {config.catalog.path} ({config.catalog.region})")
     typer.echo(f"  case lookup   {config.lookup.url or config.lookup.type}")
+
+
+def check_files(config: Config) -> None:
+    """Read what the server reads at its start besides the configuration itself.
+
+    Raises:
+        ConfigError: with every fault.
+    """
+    from mft.config import ConfigError  # noqa: PLC0415  keeps `mft --help` quick
+
+    faults = tuple(_file_faults(config))
+    if faults:
+        raise ConfigError(faults)
 
 
 def _file_faults(config: Config) -> Iterator[Fault]:

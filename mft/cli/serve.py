@@ -22,9 +22,11 @@ def serve(config: ConfigPath) -> None:
     import json  # noqa: PLC0415  keeps `mft --help` quick
 
     from mft.cli import options  # noqa: PLC0415
+    from mft.cli.config import check_files  # noqa: PLC0415
     from mft.server.supervisor import serve as keep  # noqa: PLC0415
 
     loaded = options.load(config)
+    check_files(loaded)
 
     def announce(endpoints: Mapping[str, object]) -> None:
         run = loaded.data / "run" / "endpoints.json"

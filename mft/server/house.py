@@ -14,6 +14,7 @@ import functools
 import logging
 import os
 import select
+import shutil
 import socket
 from typing import TYPE_CHECKING
 
@@ -23,13 +24,15 @@ from mft.server.directories import make_directories
 from mft.server.supervisor import Role, StartError, fork_role, listen, listen_at, until_term
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from mft.config.model import Config
     from mft.credentials.load import Credentials
 
 log = logging.getLogger(__name__)
+NURSERY_NICE = 5
+"""Scrubbing, and getting ready for it, lets those go first who wait for an answer."""
 
 
 class House:
@@ -47,15 +50,26 @@ class House:
         for end in self._wake:
             end.setblocking(False)
 
-    def prepare(self) -> None:
-        """Make directories, bring the catalog to this release, make credentials, bind every socket.
+    def enter(self) -> None:
+        """Take the data directory for this server alone, and make the directories in it.
 
         Raises:
-            StartError: another server runs on this data, or a port is taken.
+            StartError: another server runs on this data.
         """
-        make_directories(self._config)
+        (self._config.data / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = self._lock_data()
+        make_directories(self._config)
+        shutil.rmtree(self._metrics, ignore_errors=True)
+        self._metrics.mkdir(mode=0o700)
+
+    def prepare(self, meanwhile: Callable[[], None]) -> None:
+        """Bring the catalog to this release, make credentials, bind every socket; do *meanwhile* beside it.
+
+        Raises:
+            StartError: something of it cannot be made, or a port is taken.
+        """
         prepared = fork_role(self._prepare_files, "prepare")
+        meanwhile()
         import mft.server.worker  # noqa: F401, PLC0415 - see the module's docstring
 
         if os.waitstatus_to_exitcode(os.waitpid(prepared, 0)[1]) != 0:
@@ -114,6 +128,7 @@ class House:
 
         stopped = until_term()
         configure_logging(self._config.log, "nursery")
+        os.nice(NURSERY_NICE)
         serve_nursery(self._nursery[0], stopped)
 
     def _run_key_agent(self) -> None:
@@ -138,14 +153,9 @@ class House:
         )
         run_worker(self._config, self._load_credentials, gear)
 
-    def await_keys(self, patience: float) -> None:
-        """Wait until every keyring is open.
-
-        Raises:
-            StartError: one cannot be opened.
-        """
-        if not select.select([self._keys_ready[0]], [], [], patience)[0]:
-            raise StartError("the keyrings could not be opened; the log says which and why")
+    def keys_are_open(self, patience: float) -> bool:
+        """Wait up to *patience* seconds for the key agent to have opened every keyring; say whether it has."""
+        return bool(select.select([self._keys_ready[0]], [], [], patience)[0])
 
     def count_death(self, role: str) -> None:
         """Count a process that died."""

@@ -12,7 +12,6 @@ import gc
 import logging
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -74,7 +73,7 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         os.set_blocking(wake_read, False)
         while not self._ending:
-            self._start_due()
+            self.start_due()
             self._wait(wake_read, 0.5)
             self._reap()
         self._stop_all()
@@ -89,7 +88,13 @@ class Supervisor:
     def _end(self, _number: int, _frame: object) -> None:
         self._ending = True
 
-    def _start_due(self) -> None:
+    def has_lost(self, name: str) -> bool:
+        """Say whether a role that was started has ended."""
+        self._reap()
+        return any(role.name == name and role.pid is None for role in self.roles)
+
+    def start_due(self) -> None:
+        """Start every role that is not running, and whose pause after its last end is over."""
         for role in self.roles:
             if role.pid is None and time.monotonic() >= role.due and not self._ending:
                 self._start(role)
@@ -228,19 +233,21 @@ def serve(config: Config, *, announce: Callable[[Mapping[str, object]], None]) -
     """
     os.umask(0o077)  # whatever is made here, by whichever process, is closed to other users
     metrics = config.data / "run" / "metrics"
-    shutil.rmtree(metrics, ignore_errors=True)
-    metrics.mkdir(parents=True, mode=0o700)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)  # read by prometheus_client when it is first imported
     from mft.log import configure_logging  # noqa: PLC0415
     from mft.server.house import House  # noqa: PLC0415 - after the variable is set
 
     configure_logging(config.log, "supervisor")
     house = House(config, metrics)
-    house.prepare()
+    house.enter()
     supervisor = Supervisor(roles=house.roles(), died=house.count_death)
+    house.prepare(meanwhile=lambda: supervisor.start_now("keyagent"))
     gc.collect()
     gc.freeze()
-    supervisor.start_now("keyagent")
-    house.await_keys(START_SECONDS)
+    supervisor.start_due()
+    deadline = time.monotonic() + START_SECONDS
+    while not house.keys_are_open(0.1):
+        if supervisor.has_lost("keyagent") or time.monotonic() > deadline:
+            raise StartError("the keyrings could not be opened; the log says which and why")
     announce(house.endpoints())
     return supervisor.keep()
