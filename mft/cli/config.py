@@ -26,8 +26,6 @@ def register(app: typer.Typer) -> None:
 
 def check(file: File) -> None:
     """Say what is wrong with a configuration, all of it, and with the files that it names. Nothing is changed."""
-    from mft.config import ConfigError  # noqa: PLC0415  keeps `mft --help` quick
-
     config = options.load(file)
     check_files(config)
     listeners = ", ".join(
