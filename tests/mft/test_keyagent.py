@@ -1,0 +1,140 @@
+"""Keys asked for over a socket pair, by processes that die and come back."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mft import keyagent
+from mft.keyagent import AgentKeys, serve_keys
+from mft.keychannel import make_channel
+from storage.errors import KeyUnavailableError, TamperedError
+from storage.keys.envelope import Region
+from storage.keys.keyring import Keyring, PassphraseCost
+from storage.keys.service import LocalKeyService
+
+if TYPE_CHECKING:
+    import socket
+
+EU, US = Region("eu"), Region("us")
+
+
+@pytest.fixture
+def service(tmp_path):
+    cost = PassphraseCost(memory_kib=64, iterations=1, lanes=1)
+    return LocalKeyService(
+        {region: Keyring.create(tmp_path / region, region, "pass", cost=cost) for region in (EU, US)}
+    )
+
+
+class Agent:
+    """An agent on a thread, which can be ended and begun again on the same channels."""
+
+    def __init__(self, service: LocalKeyService, channels: list[socket.socket]) -> None:
+        self.service, self.channels = service, channels
+        self.start()
+
+    def start(self) -> None:
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=serve_keys, args=(self.service, self.channels, self._stopped.is_set))
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+
+@pytest.fixture
+def pair(service):
+    there, here = make_channel()
+    agent = Agent(service, [there])
+    yield agent, AgentKeys(here), here
+    agent.stop()
+    there.close()
+    here.close()
+
+
+def test_every_verb_goes_over_the_wire(pair):
+    """Scopes, leaf keys, opening and moving: what comes back is what the service says."""
+    _agent, keys, _here = pair
+    scope = keys.new_scope(EU, "case:1")
+    key, envelope = keys.new_key(EU, "case:1", scope, "object")
+    assert len(key) == 32
+    assert keys.open_key(envelope) == key
+    moved = keys.move_key(envelope, US, "case:1", keys.new_scope(US, "case:1"))
+    assert moved.region == US
+    assert keys.open_key(moved) == key
+
+
+def test_altered_and_foreign_envelopes_are_refused(pair):
+    """The agent's errors come back as what they are."""
+    _agent, keys, _here = pair
+    scope = keys.new_scope(EU, "case:1")
+    _key, envelope = keys.new_key(EU, "case:1", scope, "object")
+    altered = type(envelope).from_dict({**envelope.to_dict(), "subject": "another"})
+    with pytest.raises(TamperedError):
+        keys.open_key(altered)
+    with pytest.raises(TamperedError):
+        keys.new_key(EU, "case:2", scope, "object")
+    with pytest.raises(KeyUnavailableError):
+        keys.new_scope(Region("in"), "case:1")
+
+
+@pytest.mark.parametrize(
+    "message", [b"{", b"[]", b"null", b'{"id": 7}', b'{"id": "x", "verb": "everything"}', os.urandom(500)]
+)
+def test_nonsense_does_not_end_the_agent(pair, message):
+    """One bad request is answered with an error, or not at all; the next good one is served."""
+    _agent, keys, here = pair
+    here.send(message)
+    assert keys.new_scope(EU, "case:1")
+
+
+def test_many_threads_get_each_its_own_key(pair):
+    """Answers never cross."""
+    _agent, keys, _here = pair
+    scope = keys.new_scope(EU, "case:1")
+    found: dict[str, tuple[bytes, bytes]] = {}
+
+    def work(subject: str) -> None:
+        key, envelope = keys.new_key(EU, "case:1", scope, subject)
+        found[subject] = key, keys.open_key(envelope)
+
+    threads = [threading.Thread(target=work, args=(f"s{number}",)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 20
+    assert all(key == opened for key, opened in found.values())
+    assert len({key for key, _ in found.values()}) == 20
+
+
+def test_agent_that_comes_back_answers_what_was_asked_meanwhile(pair):
+    """A question put while nobody listens is answered by the next agent."""
+    agent, keys, _here = pair
+    agent.stop()
+    asking = threading.Thread(target=lambda: answers.append(keys.new_scope(EU, "case:1")))
+    answers: list[bytes] = []
+    asking.start()
+    agent.start()
+    asking.join()
+    assert answers
+
+
+def test_agent_that_does_not_answer_is_unavailable(pair, monkeypatch):
+    """After the wait the client is told to come again, and a late answer is not mistaken for the next one's."""
+    agent, _keys, here = pair
+    monkeypatch.setattr(keyagent, "ANSWER_SECONDS", 0.2)
+    agent.stop()
+    keys = AgentKeys(here)
+    with pytest.raises(KeyUnavailableError):
+        keys.new_scope(EU, "lost")
+    agent.start()
+    here.settimeout(30)
+    scope = keys.new_scope(EU, "case:1")
+    key, envelope = keys.new_key(EU, "case:1", scope, "object")
+    assert keys.open_key(envelope) == key
