@@ -36,7 +36,7 @@ def make_connection(
     return {
         "version": 1,
         "installation": INSTALLATION,
-        "roles": {person.role: _role(person, clients) for person in cast.everybody},
+        "roles": _roles(cast, clients),
         "protocols": {
             "sftp": _entrances([_sftp(region, port) for region, port in ports.sftp.items()]),
             "https": _entrances([_https(clients, region, port) for region, port in ports.https.items()]),
@@ -87,11 +87,18 @@ def make_connection(
     }
 
 
+def _roles(cast: Cast, clients: Clients) -> dict[str, Any]:
+    """Describe everybody; `engineer` is the one of the home region."""
+    roles = {person.role: _role(person, clients) for person in cast.everybody}
+    return {**roles, "engineer": roles["engineer_eu"]}
+
+
 def _role(person: Person, clients: Clients) -> dict[str, Any]:
     return {
         "description": person.description,
         "login": person.login,
         "password": person.password,
+        "key": str(person.key),
         "private_key": str(person.key),
         "public_key": f"{person.key}.pub",
         "token": clients.tokens[person.login],

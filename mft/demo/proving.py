@@ -110,6 +110,7 @@ def verify_audit(scene: Scene) -> None:
 
 def _edited_copy(catalog: Path, copy: Path) -> int:
     """Copy the catalog and change a record of who read what; return the record's place in its chain."""
+    copy.touch(mode=0o600)
     with (
         contextlib.closing(sqlite3.connect(f"{catalog.as_uri()}?mode=ro", uri=True)) as source,
         contextlib.closing(sqlite3.connect(copy)) as target,

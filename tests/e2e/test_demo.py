@@ -33,7 +33,7 @@ pytestmark = [
         not all(shutil.which(program) for program in ("sftp", "curl", "tar")), reason="needs sftp, curl and tar"
     ),
 ]
-ROLES = ("customer", "second_customer", "engineer_eu", "engineer_us", "operator")
+ROLES = ("customer", "second_customer", "engineer", "engineer_eu", "engineer_us", "operator")
 STEPS = 11
 
 
@@ -103,6 +103,7 @@ def test_connection_has_what_each_role_logs_in_with(connection, role):
     facts = connection["roles"][role]
     assert all(facts[name] for name in ("login", "password", "token", "description", "region"))
     assert len(facts["password"]) >= 12
+    assert facts["key"] == facts["private_key"]
     assert Path(facts["private_key"]).read_text().startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
     assert stat.S_IMODE(Path(facts["private_key"]).stat().st_mode) == 0o600
 
