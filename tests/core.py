@@ -138,7 +138,7 @@ class Core:
             landed=lambda: None,
             settings=UploadSettings(
                 installation=config.installation,
-                host=self.parts.host,
+                host=self.parts.node,
                 worker=worker,
                 resume_grace=config.landing.resume_grace,
                 free_space=config.landing.free_space,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 from typing import TYPE_CHECKING
+
+from storage.durable import write_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,3 +30,15 @@ def _region_directories(config: Config) -> list[Path]:
 def scratch_directory(config: Config, region: str) -> Path:
     """Return where the scrub children of a region put sealed scratch files: within the region."""
     return config.regions[region].landing / "scratch"
+
+
+def node_name(config: Config) -> str:
+    """Return the name of the node that this data belongs to, which says whose landing zone an upload is in.
+
+    It lies with the data and not in the machine's name: a container has another one each time, and data move house.
+    """
+    path = config.data / "node"
+    if not path.exists():
+        with contextlib.suppress(FileExistsError):  # another process was as quick
+            write_file(path, f"node-{secrets.token_hex(8)}\n".encode(), replace=False)
+    return path.read_text(encoding="ascii").strip()

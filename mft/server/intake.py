@@ -65,7 +65,7 @@ def intake_settings(config: Config, host: str) -> IntakeSettings:
 
 def make_intake(parts: Parts, nursery: Nursery) -> Intake:
     """Put the intake together."""
-    settings = intake_settings(parts.config, parts.host)
+    settings = intake_settings(parts.config, parts.node)
     book = CaseBook(database=parts.database, keys=parts.keys)
     return Intake(
         database=parts.database,
@@ -93,7 +93,7 @@ def make_intake(parts: Parts, nursery: Nursery) -> Intake:
             objects=parts.objects,
             settings=settings,
         ),
-        host=parts.host,
+        host=parts.node,
         settings=settings,
     )
 

@@ -19,6 +19,7 @@ from mft.config.secrets import load_lookup_secret, load_lookup_table
 from mft.objects import Objects
 from mft.policy import Part, Reader, ResidencyRule, ResidencyRules
 from mft.receipts import sign_receipt
+from mft.server.directories import node_name
 from mft.signers import head_signer
 from mft.upload.landed import LandedFiles
 from storage.landing import LandingZone
@@ -43,9 +44,9 @@ class Parts:
         self.config = config
         self.credentials = credentials
         self.keys = keys
-        self.host = socket.gethostname()
+        self.node = node_name(config)
         self.database = Database(config.catalog.path)
-        self.trail = AuditTrail(sign=head_signer(credentials.receipt_key), host=self.host)
+        self.trail = AuditTrail(sign=head_signer(credentials.receipt_key), host=socket.gethostname())
         self.folding = Folding()
         self.zones: Mapping[str, LandingZone] = {
             name: LandingZone(region.landing) for name, region in config.regions.items()

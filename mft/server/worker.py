@@ -116,7 +116,7 @@ class Worker:
             landed=self._wake_intake,
             settings=UploadSettings(
                 installation=config.installation,
-                host=self.parts.host,
+                host=self.parts.node,
                 worker=worker_name(self._gear.slot),
                 resume_grace=config.landing.resume_grace,
                 free_space=config.landing.free_space,

@@ -412,3 +412,16 @@ def test_sender_cannot_read_back_a_quarantined_file_after_it_was_withheld(house)
     with contextlib.suppress(NotFoundError, PermissionDeniedError):
         handle = house.client("ann").filesystem.open_read(parse_path(f"{IN}/b.gz"))
         handle.close()
+
+
+def test_data_that_moved_to_another_machine_go_on(tmp_path, nursery, monkeypatch):
+    """What had landed is scrubbed under another host name too: a container has a new one at each start."""
+    with running_core(tmp_path) as before:
+        before.client("ann").put(f"{IN}/a", b"landed on the old machine\n")
+        before.client("ann").cut(f"{IN}/b", b"begun on the old machine, ")
+    monkeypatch.setattr("socket.gethostname", lambda: "another-machine")
+    with running_core(tmp_path, nursery) as after:
+        after.client("ann").resume(f"{IN}/b", b"begun on the old machine, and ended")
+        after.work()
+        assert after.client("eve").get(f"{IN}/a") == b"landed on the old machine\n"
+        assert after.client("eve").get(f"{IN}/b") == b"begun on the old machine, and ended"
