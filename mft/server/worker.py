@@ -151,7 +151,7 @@ class Worker:
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Serve until *stopped*, then drain."""
-        self.uploads.recover()
+        self.uploads.recover([f"w{number}" for number in range(self._config.workers.protocol)])
         sftp = SftpServer(self.authenticator, self._sftp_settings(), self.crossing, metrics.SftpMeter())
         http = HttpServer(
             self.authenticator,

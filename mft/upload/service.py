@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import and_, false, insert, not_, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from mft.audit import customer_chain
@@ -37,7 +37,7 @@ from storage.errors import LandingBusyError, LandingNotFoundError, StorageError
 from storage.keys.envelope import Envelope, Region
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from sqlalchemy import Connection, Row
@@ -565,19 +565,21 @@ class Uploads:
         )
         return Receipt(id=row.id, document=document)
 
-    def recover(self) -> int:
-        """Mark what earlier processes of this slot left RECEIVING as interrupted; return how many.
+    def recover(self, slots: Collection[str]) -> int:
+        """Mark what dead processes left RECEIVING as interrupted; return how many.
 
-        Where they may be resumed is read from their landing logs by the sweep.
+        Those are earlier processes of this slot, and of slots that are not among the *slots* of today. Where the
+        uploads may be resumed is read from their landing logs by the sweep.
         """
-        slot = self._settings.worker.split(":", 1)[0]
+        own = self._settings.worker.split(":", 1)[0]
+        others = [UPLOADS.c.worker.like(f"{slot}:%") for slot in slots if slot != own]
         with self._database.write() as connection:
             rows = connection.execute(
                 select(UPLOADS.c.id, UPLOADS.c.case_id, UPLOADS.c.login).where(
                     UPLOADS.c.state == UploadState.RECEIVING,
                     UPLOADS.c.host == self._settings.host,
-                    UPLOADS.c.worker.like(f"{slot}:%"),
                     UPLOADS.c.worker != self._settings.worker,
+                    not_(or_(false(), *others)),
                 )
             ).all()
             for row in rows:

@@ -389,7 +389,7 @@ def test_sweep_reads_where_a_dead_process_s_upload_stands(house):
     handle.write(0, b"x" * 300_000)
     handle.sync()
     handle._writer.close()
-    house.uploads("w0:2:b").recover()
+    house.uploads("w0:2:b").recover(["w0", "w1"])
     house.intake._sweep.run()
     assert house.client("ann").stat(f"{IN}/a").size == 299_999
 

@@ -253,8 +253,8 @@ def test_upload_of_a_dead_process_is_interrupted_and_resumable(core):
     handle.write(0, BIG)
     handle.sync()
     handle._writer.close()  # as the kernel does for a process that is gone
-    assert core.uploads("w0:2:b").recover() == 1
-    assert core.uploads("w1:3:c").recover() == 0
+    assert core.uploads("w0:2:b").recover(["w0", "w1"]) == 1
+    assert core.uploads("w1:3:c").recover(["w0", "w1"]) == 0
     (row,) = core.rows()
     assert (row.state, row.prefix) == ("interrupted", None)
     assert core.events("upload.interrupted")[0]["why"] == "the server process that received it ended"
@@ -266,13 +266,23 @@ def test_upload_of_a_dead_process_is_interrupted_and_resumable(core):
     assert core.client("ann").get(f"{IN}/a") == BIG + b"tail"
 
 
+def test_upload_of_a_slot_that_is_no_more_is_interrupted(core):
+    """With fewer workers than before, what the last one was receiving is not left as if it were."""
+    handle = core.client("ann", uploads=core.uploads("w7:1:a")).begin(f"{IN}/a")
+    handle.write(0, BIG)
+    handle._writer.close()
+    assert core.uploads("w0:2:b").recover(["w0", "w7"]) == 0
+    assert core.uploads("w0:2:b").recover(["w0", "w1"]) == 1
+    assert core.states() == ["interrupted"]
+
+
 def test_upload_without_its_file_is_begun_anew_by_a_resume(core):
     """The row comes before the file: where a crash left only the row, a resume starts from nothing."""
     handle = core.client("ann").begin(f"{IN}/a")
     handle._writer.close()
     (row,) = core.rows()
     core.parts.zones["eu"].destroy(row.landing_id)
-    assert core.uploads("w1:2:b").recover() == 1
+    assert core.uploads("w1:2:b").recover(["w0", "w1"]) == 1
     resumed = core.client("ann").begin(f"{IN}/a", WriteMode.RESUME)
     assert resumed.received == 0
     resumed.write(0, b"x")
