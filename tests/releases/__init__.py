@@ -1,0 +1,1 @@
+"""Data directories as earlier releases left them."""
