@@ -105,6 +105,8 @@ class Cases:
             self.deny(reader, customer_chain(case.customer), target=number, why=str(error))
             raise NotFoundError("no such file or directory") from error
         decision = self._decide(reader, entered)
+        if not entered.case.is_open:
+            self.recheck_all()  # whoever has something of it open learns of it on the next turn
         if not decision.allowed:
             foreign = reader.part is policy.Part.CUSTOMER and reader.customer != case.customer
             chain = SYSTEM if foreign else customer_chain(case.customer)

@@ -90,7 +90,8 @@ class KeyWalker:
     def _cut_before_end(self, buf: bytes, pos: int, end: re.Match[bytes], spans: list[tuple[int, int]]) -> None:
         before = buf[pos : end.start()]
         keep = 0
-        if self.logged and len(before) < 400 and re.search(rb"[A-Za-z0-9+/=]{32}", before) is None:
+        text = len(before) < 400 and re.search(rb"[A-Za-z0-9+/=]{32}|-----BEGIN", before) is None
+        if self.logged and text:
             keep = len(before)
         spans.append((pos + keep, end.end()))
 
