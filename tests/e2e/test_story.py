@@ -367,7 +367,8 @@ def test_operations_port_tells_health_and_numbers(house: House) -> None:
 
     assert get("/healthz")[0] == 200
     assert json.loads(get("/readyz")[1])["status"] == "ready"
-    house.curl("ann", "/files/")
+    path = local(house, "counted.txt", b"counted\n")
+    assert house.curl("ann", "/cases/ACME-1/", "-T", str(path))[0] == 201
     house.until(lambda: "mft_uploads" in get("/metrics")[1], "the gauges")
     status, metrics = get("/metrics")
     assert status == 200
@@ -460,7 +461,7 @@ def test_every_kind_of_event_occurs_and_every_chain_holds(house: House) -> None:
     }
     verdict = house.verify_audit()
     assert verdict.faults == ()
-    assert verdict.chains == 2
+    assert verdict.chains >= 2
     everything = json.dumps(house.events())
     assert "hunter2" not in everything
     done = subprocess.run(
