@@ -114,7 +114,7 @@ def write_configuration(directory: Path, url: str, secret: bytes, overrides: dic
             "type": "http",
             "url": url,
             "secret_file": "lookup.secret",
-            "timeout": "1s",
+            "timeout": "3s",
             "ttl": "500ms",
             "negative_ttl": "200ms",
             "stale_if_error": "1s",

@@ -15,6 +15,7 @@ import ssl
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,8 @@ class House:
         self.log = directory / "house.log"
         self.endpoints: dict[str, Any] = {}
         self.process: subprocess.Popen[bytes] | None = None
+        self.ready = 200
+        """What /readyz answers once it has started."""
         self.temporary = directory / "tmp"
         self.temporary.mkdir(exist_ok=True)
         self.key = directory / "id_ed25519"
@@ -98,8 +101,12 @@ class House:
 
     def _is_ready(self) -> bool:
         port = self.endpoints["operations"]["port"]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
-            return answer.status == 200
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+                return answer.status == self.ready
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code == self.ready
 
     def stop(self) -> int:
         """End it by SIGTERM; return its exit status."""
@@ -319,10 +326,14 @@ def digest(content: bytes) -> str:
 
 
 @contextlib.contextmanager
-def running_house(directory: Path, **overrides: Any) -> Iterator[House]:
-    """Run a house in *directory*; *overrides* are laid over its configuration. What fails shows the end of the log."""
+def running_house(directory: Path, *, ready: bool = True, **overrides: Any) -> Iterator[House]:
+    """Run a house in *directory*; *overrides* are laid over its configuration. What fails shows the end of the log.
+
+    Without *ready* it is one that must say of itself that it is not.
+    """
     with running_case_system(CaseSystem(records())) as running:
         house = House(directory, running.system, running.url, running.secret, overrides)
+        house.ready = 200 if ready else 503
         house.start()
         try:
             yield house

@@ -24,8 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("bad_input"), pytest.mark.timeout(240)]
 IN = "/ACME-1/to-support"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house that soon gives up on a body that stops coming."""
+    with running_house(tmp_path_factory.mktemp("house"), https={"body_idle_timeout": "4s"}) as house:
+        yield house
 
 
 def ask(house: House, method: str, target: bytes, *, login: str = "ann", region: str = "eu", body: bytes = b"") -> Any:
@@ -263,23 +270,22 @@ def test_rename_while_it_lands(house: House) -> None:
             assert file.read() == content
 
 
-def test_upload_that_falls_silent_is_kept_for_a_resume(tmp_path: Path) -> None:
+def test_upload_that_falls_silent_is_kept_for_a_resume(house: House, tmp_path: Path) -> None:
     """A body that stops coming is given up after the configured silence: 408, interrupted, resumable, recorded."""
-    with running_house(tmp_path, https={"body_idle_timeout": "1s"}) as house:
-        content = b"x" * 700_000
-        with house.wire() as tls:
-            head = f"PUT /cases/ACME-1/silent.txt HTTP/1.1\r\nHost: x\r\n{house.authorization('ann')}\r\n"
-            tls.sendall(f"{head}Content-Length: 1000000\r\n\r\n".encode() + content)
-            assert b" 408 " in tls.recv(65536)
-        (row,) = house.query("SELECT state, prefix FROM upload")
-        assert (row["state"], row["prefix"]) == ("interrupted", len(content))
-        assert house.events("upload.interrupted")[0]["received"] == len(content)
-        path = tmp_path / "whole.txt"
-        path.write_bytes(content + b"y" * 300_000)
-        status, _ = house.curl("ann", "/cases/ACME-1/silent.txt", "-T", str(path), "-C", str(len(content) - 1))
-        assert status == 201
-        house.until(house.settled)
-        assert house.curl("eve", f"/files{IN}/silent.txt")[1] == path.read_bytes()
+    content = b"x" * 700_000
+    with house.wire() as tls:
+        head = f"PUT /cases/ACME-1/silent.txt HTTP/1.1\r\nHost: x\r\n{house.authorization('ann')}\r\n"
+        tls.sendall(f"{head}Content-Length: 1000000\r\n\r\n".encode() + content)
+        assert b" 408 " in tls.recv(65536)
+    (row,) = house.query("SELECT id, state, prefix FROM upload WHERE name = 'silent.txt'")
+    assert (row["state"], row["prefix"]) == ("interrupted", len(content))
+    assert house.events("upload.interrupted", upload=row["id"])[0]["received"] == len(content)
+    path = tmp_path / "whole.txt"
+    path.write_bytes(content + b"y" * 300_000)
+    status, _ = house.curl("ann", "/cases/ACME-1/silent.txt", "-T", str(path), "-C", str(len(content) - 1))
+    assert status == 201
+    house.until(house.settled)
+    assert house.curl("eve", f"/files{IN}/silent.txt")[1] == path.read_bytes()
 
 
 def test_body_that_is_not_what_was_announced_is_no_file(house: House) -> None:
@@ -311,7 +317,7 @@ def test_body_that_is_not_what_was_announced_is_no_file(house: House) -> None:
 def test_zip_bomb_is_kept_back_with_its_reason(house: House, tmp_path: Path) -> None:
     """It lands, is quarantined with a reason that its sender reads, and the house goes on."""
     bomb = tmp_path / "bomb.gz"
-    bomb.write_bytes(gzip.compress(bytes(400_000_000), 9))
+    bomb.write_bytes(gzip.compress(bytes(100_000_000), 1))
     status, body = house.curl("ann", "/cases/ACME-1/", "-T", str(bomb))
     assert status == 201
     upload_id = json.loads(body)["id"]
@@ -328,20 +334,13 @@ def test_zip_bomb_is_kept_back_with_its_reason(house: House, tmp_path: Path) -> 
 
 
 def test_below_the_watermark_uploads_are_refused_and_reading_goes_on(tmp_path: Path) -> None:
-    """507 and a reason; a failure over SFTP; not ready for the operator; nothing breaks."""
-    with running_house(tmp_path) as house:
-        assert house.curl("ann", "/cases/ACME-1/", "-T", str(house.config))[0] == 201
-        house.until(house.settled)
-        house.stop()
-        text = house.config.read_text().replace("free_space: 1MiB", "free_space: 100%")
-        house.config.write_text(text)
-        house._is_ready = lambda: house.curl("eve", "/files/")[0] == 200  # it is not, and says so
-        house.start()
+    """507 and a reason; a failure over SFTP; not ready for the operator; nothing else breaks."""
+    with running_house(tmp_path, landing={"free_space": "100%"}, ready=False) as house:
         status, body = house.curl("ann", "/cases/ACME-1/more.txt", "-T", str(house.config))
         assert (status, "space" in json.loads(body)["detail"]) == (507, True)
         with house.client("ann") as client, pytest.raises(OSError, match="short of space"):
             client.open(f"{IN}/more.txt", "wb")
-        assert house.curl("eve", f"/files{IN}/config.yaml")[0] == 200
+        assert house.curl("eve", f"/files{IN}/")[0] == 200
         assert house.curl("eve", "/readyz")[0] == 503
         assert house.curl("eve", "/healthz")[0] == 200
 
@@ -370,8 +369,6 @@ def test_disk_that_fills_up_loses_nothing_that_was_acknowledged(tmp_path: Path) 
                 house.until(house.settled)
                 assert house.curl("eve", f"/files{IN}/good.txt") == (200, good.read_bytes())
                 assert house.curl("eve", f"/files{IN}/too-big.bin")[0] == 404
-                client.remove(f"{IN}/too-big.bin")
-            house.until(lambda: house.curl("ann", "/cases/ACME-1/after.txt", "-T", str(good))[0] == 201, "room again")
             assert house.verify_audit().faults == ()
     finally:
         subprocess.run(["umount", "-l", str(small)], check=False)
@@ -385,7 +382,10 @@ def misbehaving(house: House) -> Iterator[House]:
     """A house whose case system may be made to fail; it is good again afterwards."""
     yield house
     house.system.behaviour = Behaviour()
-    house.until(lambda: house.curl("ann", "/files/ACME-1/")[0] == 200, "the case system's return")
+    good = {200}
+    house.until(
+        lambda: {house.curl("ann", "/files/ACME-1/")[0] for _ in range(8)} == good, "its return, for every worker"
+    )
 
 
 @pytest.mark.parametrize(
@@ -393,7 +393,7 @@ def misbehaving(house: House) -> Iterator[House]:
     [
         Behaviour(status=500),
         Behaviour(hang=True),
-        Behaviour(latency_ms=3000),
+        Behaviour(latency_ms=10_000),
         Behaviour(nonsense=Nonsense.HTML),
         Behaviour(nonsense=Nonsense.WRONG_TYPES),
         Behaviour(nonsense=Nonsense.OTHER_RECORD),

@@ -23,7 +23,7 @@ from tests.house import House, running_house
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("plaintext"), pytest.mark.timeout(400)]
 
 MARKER = b"Kuckucksuhrwerk-Zwiebelfisch-Marker"
 """Nothing that a rule looks for, and nothing that anybody else writes."""
@@ -69,6 +69,7 @@ class Watch:
         self.found: dict[str, list[str]] = {}
         self.seen: set[str] = set()
         self.rounds = 0
+        self._known: dict[str, tuple[int, int]] = {}
         self._house = house
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -96,9 +97,12 @@ class Watch:
 
     def _search(self, name: str, path: Path) -> None:
         with contextlib.suppress(OSError):
-            if path.is_file():
+            facts = path.stat()
+            as_it_is = (facts.st_size, facts.st_mtime_ns)
+            if path.is_file() and self._known.get(name) != as_it_is:
                 data = path.read_bytes()
                 self.seen.add(name)
+                self._known[name] = as_it_is
                 if forms := traces(data):
                     self.found[name] = forms
 

@@ -109,9 +109,9 @@ def test_pseudonyms_are_the_same_within_a_case_and_others_in_another(house):
     ],
     ids=["bomb", "broken-gzip", "broken-tar"],
 )
-def test_what_cannot_be_looked_into_is_quarantined(house, name, sent):
+def test_what_cannot_be_looked_into_is_quarantined(house, name, make):
     """A bomb or a broken archive is kept sealed with its reason, seen by its sender alone, and never published."""
-    house.client("ann").put(f"{IN}/{name}", sent)
+    house.client("ann").put(f"{IN}/{name}", make())
     house.work()
     (row,) = house.rows()
     assert row.state == "quarantined"
