@@ -103,7 +103,7 @@ def test_pseudonyms_are_the_same_within_a_case_and_others_in_another(house):
 @pytest.mark.parametrize(
     ("name", "make"),
     [
-        ("bomb.gz", lambda: gzip.compress(bytes(300_000_000), 1)),
+        ("bomb.gz", lambda: gzip.compress(bytes(100_000_000), 1)),
         ("broken.gz", lambda: gzip.compress(SECRET)[:-9]),
         ("broken.tar.gz", lambda: archive({"a": os.urandom(100_000)})[:50_000]),
     ],
