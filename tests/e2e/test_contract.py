@@ -136,9 +136,14 @@ class RealHead:
             self.house.until(self._may_log_in, "ann's return")
 
     def _may_log_in(self) -> bool:
-        with contextlib.suppress(paramiko.SSHException), self.house.client("ann"):
-            return True
-        return False
+        """Say whether every worker lets her in: each has a memory of its own, and which one answers is chance."""
+        for _ in range(8):
+            try:
+                with self.house.client("ann"):
+                    pass
+            except paramiko.SSHException:
+                return False
+        return True
 
 
 @contextlib.contextmanager
