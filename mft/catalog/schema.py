@@ -8,11 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select
-
-from mft.catalog.database import open_engine
 from mft.catalog.errors import CatalogVersionError
-from mft.catalog.model import INSTALLATION, Table
 
 if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
@@ -37,11 +33,15 @@ def upgrade(path: Path) -> None:
     Raises:
         CatalogVersionError: it was written by a newer release; nothing is changed.
     """
-    if _is_current(path):
+    if is_current(path):
         return
-    from alembic import command  # noqa: PLC0415 - heavy, and not needed where nothing changed
+    from alembic import command  # noqa: PLC0415 - heavy, and not needed where nothing changed; so below
     from alembic.migration import MigrationContext  # noqa: PLC0415
     from alembic.script import ScriptDirectory  # noqa: PLC0415
+    from sqlalchemy import insert, select  # noqa: PLC0415
+
+    from mft.catalog.database import open_engine  # noqa: PLC0415
+    from mft.catalog.model import INSTALLATION  # noqa: PLC0415
 
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = open_engine(path)
@@ -63,7 +63,7 @@ def upgrade(path: Path) -> None:
         engine.dispose()
 
 
-def _is_current(path: Path) -> bool:
+def is_current(path: Path) -> bool:
     """Say whether the catalog at *path* is there and already of this release."""
     if not path.exists():
         return False
@@ -81,6 +81,8 @@ def drift(connection: Connection) -> list[object]:
     from alembic.autogenerate import compare_metadata  # noqa: PLC0415 - heavy, and not needed where nothing changed
     from alembic.migration import MigrationContext  # noqa: PLC0415
 
+    from mft.catalog.model import Table  # noqa: PLC0415
+
     context = MigrationContext.configure(
         connection,
         opts={"include_name": lambda name, kind, _: kind != "table" or name in Table.metadata.tables},
@@ -91,6 +93,8 @@ def drift(connection: Connection) -> list[object]:
 def new_revision(path: Path, message: str) -> None:
     """Write a migration for what `mft.catalog.model` has and the catalog at *path* has not (for developers)."""
     from alembic import command  # noqa: PLC0415 - heavy, and not needed where nothing changed
+
+    from mft.catalog.database import open_engine  # noqa: PLC0415
 
     engine = open_engine(path)
     with engine.begin() as connection:

@@ -174,6 +174,7 @@ def fork_role(run: Callable[[], None], name: str) -> int:
 def _be_child(run: Callable[[], None], name: str, parent: int) -> NoReturn:
     status = 1
     try:
+        gc.enable()
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
@@ -231,6 +232,7 @@ def serve(config: Config, *, announce: Callable[[Mapping[str, object]], None]) -
         StartError: a port is taken, or a keyring cannot be opened.
         CredentialError, CatalogVersionError: as their parts say.
     """
+    gc.disable()  # importing makes much and drops little
     os.umask(0o077)  # whatever is made here, by whichever process, is closed to other users
     metrics = config.data / "run" / "metrics"
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)  # read by prometheus_client when it is first imported
@@ -244,6 +246,7 @@ def serve(config: Config, *, announce: Callable[[Mapping[str, object]], None]) -
     house.prepare(meanwhile=lambda: supervisor.start_now("keyagent"))
     gc.collect()
     gc.freeze()
+    gc.enable()
     supervisor.start_due()
     deadline = time.monotonic() + START_SECONDS
     while not house.keys_are_open(0.1):
