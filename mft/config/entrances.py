@@ -39,6 +39,8 @@ class SftpConfig:
 
     host_keys: Path = Path("credentials")
     """Directory of the SSH host keys; they are made there on first start."""
+    cipher_choice: Literal["server", "client"] = "server"
+    """server: clients that have AES-GCM, which is the fastest, use it; client: their own order decides."""
     banner: str | None = None
     """A text shown before login; null: none."""
     login_attempts: Count = 6

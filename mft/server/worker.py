@@ -204,6 +204,7 @@ class Worker:
         config = self._config
         return SftpSettings(
             host_keys=self._credentials.host_keys,
+            chooses_cipher=config.sftp.cipher_choice == "server",
             banner=config.sftp.banner or "",
             login_grace=config.auth.login_grace,
             max_auth_attempts=config.sftp.login_attempts,

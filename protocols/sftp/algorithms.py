@@ -2,12 +2,18 @@
 
 Nothing rests on SHA-1, CBC or a group below 2048 bits. The hybrid post-quantum key exchange comes first. AES-GCM comes
 before ChaCha20-Poly1305 because it costs a third of the time; the client's order decides all the same (RFC 4253,
-section 7.1).
+section 7.1), unless it is offered AES-GCM alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from asyncssh.packet import PacketDecodeError, SSHPacket
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,3 +65,20 @@ MODERN = Algorithms(
     ),
 )
 PROFILES = {"modern": MODERN}
+_COOKIE_BYTES = 16
+
+
+def preferred_ciphers(kexinit: bytes, ours: Sequence[bytes]) -> Sequence[bytes]:
+    """Return those of *ours* to offer a client whose SSH_MSG_KEXINIT is *kexinit*, without its first byte.
+
+    AES-GCM alone where the client has it in both directions, else all of *ours*: who was told to use another cipher
+    offers only that. Source: RFC 4253, section 7.1.
+    """
+    packet = SSHPacket(kexinit)
+    try:
+        packet.get_bytes(_COOKIE_BYTES)
+        _key_exchanges, _host_keys, incoming, outgoing = (packet.get_namelist() for _ in range(4))
+    except PacketDecodeError:
+        return ours  # asyncssh, which sees it next, says what is wrong with it
+    theirs = set(incoming) & set(outgoing)
+    return [cipher for cipher in ours if b"-gcm@" in cipher and cipher in theirs] or ours

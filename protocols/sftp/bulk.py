@@ -11,8 +11,10 @@ Source: RFC 4253, section 6; RFC 4254, section 5.2; RFC 5647 and OpenSSH's PROTO
 
 from __future__ import annotations
 
+import asyncio
 import os
 import struct
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +33,15 @@ _CHANNEL_DATA = 94
 _LEAST_PADDING = 4
 _MOST_AROUND = 64
 """Bytes around the data of one packet, at most: length, header, padding, tag."""
+_READ_BYTES = 256 * 1024
+"""Bytes read from a socket at once."""
 _WORTH_IT = 16 * 1024
 """Bytes of a reply from which the short way pays."""
 _HEAD = struct.Struct(">BBII")
 _DATA_HEADER = 10
 """Padding length, message number, channel, length of the data."""
 _NAMES: dict[type, tuple[str, ...]] = {
-    SSHConnection: ("_recv_pkthdr", "_recv_packet", "_finish_recv_packet", "_reset_keepalive_timer"),
+    SSHConnection: ("_recv_pkthdr", "_recv_packet", "_reset_keepalive_timer"),
     SSHChannel: ("_accept_data",),
     GCMCipher: ("_update_iv",),
 }
@@ -55,8 +59,11 @@ def is_possible(connection: SSHConnection) -> bool:
     return named and hasattr(ssh_encryption, "GCMEncryption") and all(hasattr(connection, field) for field in _FIELDS)
 
 
-class BulkReceiver:
-    """Stands before one connection's parser."""
+class BulkReceiver(asyncio.BufferedProtocol):
+    """Stands before one connection's parser: what comes in lies in one buffer, and is opened where it lies.
+
+    The buffer is one for all connections of a thread: between being filled and being read nothing else runs.
+    """
 
     def __init__(self, connection: Any, hand_on: Callable[[bytes], None]) -> None:  # noqa: ANN401 - private fields are read
         """Take data for *connection*; what is not for here goes to *hand_on*, whole packets or all that follows."""
@@ -66,44 +73,66 @@ class BulkReceiver:
         """The beginning of a packet whose rest has not come."""
         self._cipher: Any = None
         self._aead: AESGCM | None = None
-        self._plain = memoryview(bytearray())
+        self._longest: int = connection._max_recv_pktlen  # noqa: SLF001 - see `is_possible`; so below
 
-    def feed(self, data: bytes) -> None:
+    # -- what the transport calls --------------------------------------------------------------------------------------
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's own signature
+        """Return where to put what comes next: behind the packet that was begun."""
+        begun = len(self._begun)
+        room = _room(begun + self._longest)
+        room[:begun] = self._begun
+        return room[begun:]
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take what came from the network."""
-        if not self._begun and not self._is_ready():
-            owed = self._owed()
-            if owed is None or owed >= len(data):
-                self._hand_on(data)
-                return
-            self._hand_on(data[:owed])
-            data = data[owed:]
-        self._connection._reset_keepalive_timer()  # noqa: SLF001 - see `is_possible`; so below
-        start = self._complete(data)
-        view = memoryview(data)
-        while start < len(data):
-            if not self._is_ready():
-                self._hand_on(bytes(view[start:]))
-                return
-            size = self._packet_size(view[start : start + _LENGTH])
-            if size is None or size > len(data) - start:
-                self._begun = bytes(view[start:])
-                return
-            self._take(view[start : start + size])
-            start += size
+        end = len(self._begun) + nbytes
+        self._begun = b""
+        try:
+            self._take(_room(end)[:end])
+        except Exception:  # noqa: BLE001 - the border to the transport, as asyncssh has it
+            self._connection.internal_error()
 
-    def _complete(self, data: bytes) -> int:
-        """Finish the packet that was begun, if *data* suffices; return how much of *data* that took."""
-        if not self._begun:
-            return 0
-        head = self._begun[:_LENGTH] + data[: max(0, _LENGTH - len(self._begun))]
-        size = self._packet_size(head)
-        missing = None if size is None else size - len(self._begun)
-        if missing is None or missing > len(data):
-            self._begun += data
-            return len(data)
-        packet, self._begun = self._begun + data[:missing], b""
-        self._take(memoryview(packet))
-        return missing
+    def eof_received(self) -> None:
+        """Tell asyncssh that the client sends no more."""
+        self._connection.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell asyncssh that the connection has ended."""
+        self._connection.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Tell the connection that the transport's buffer is full."""
+        self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Tell the connection that the transport takes more."""
+        self._connection.resume_writing()
+
+    # -- packets -------------------------------------------------------------------------------------------------------
+
+    def _take(self, data: memoryview) -> None:
+        start, end = 0, len(data)
+        if not self._is_ready():
+            owed = self._owed()
+            start = end if owed is None else min(owed, end)
+            self._hand_on(bytes(data[:start]))
+        else:
+            self._connection._reset_keepalive_timer()  # noqa: SLF001
+        ready = self._is_ready()
+        while start < end:
+            if not ready:
+                self._hand_on(bytes(data[start:]))
+                return
+            size = _LENGTH + int.from_bytes(data[start : start + _LENGTH], "big") + _TAG
+            if end - start < _LENGTH or (start + size > end and size <= self._longest + _LENGTH + _TAG):
+                self._begun = bytes(data[start:])
+                return
+            packet = data[start : start + size]
+            start += size
+            if not self._deliver(packet):
+                self._hand_on(bytes(packet))
+                ready = self._is_ready()
 
     def _is_ready(self) -> bool:
         """Say whether asyncssh stands between two packets of a connection in its steady state, with AES-GCM."""
@@ -125,48 +154,40 @@ class BulkReceiver:
         whole: int = _LENGTH + connection._pktlen + connection._recv_macsize  # noqa: SLF001
         return max(0, whole - int(connection._recv_blocksize) - len(connection._inpbuf))  # noqa: SLF001
 
-    @staticmethod
-    def _packet_size(head: bytes | memoryview) -> int | None:
-        """Return the bytes of a whole packet, from its length field in clear; None as long as that is not there."""
-        if len(head) < _LENGTH:
-            return None
-        return _LENGTH + int.from_bytes(head, "big") + _TAG
-
-    def _take(self, packet: memoryview) -> None:
-        """Open a packet and deliver its data; or hand it on."""
-        connection = self._connection
-        data = self._open(packet) if self._is_ready() else None
-        if data is None:
-            self._hand_on(bytes(packet))
-            return
-        channel, content = data
-        self._cipher._update_iv()  # noqa: SLF001
-        connection._finish_recv_packet(_CHANNEL_DATA, connection._recv_seq)  # noqa: SLF001
-        channel._accept_data(content)  # noqa: SLF001
-
-    def _open(self, packet: memoryview) -> tuple[Any, bytes] | None:
-        """Return channel and data; None for whatever asyncssh has to see itself, a forged packet included."""
+    def _deliver(self, packet: memoryview) -> bool:
+        """Open a packet and deliver its data; False for whatever asyncssh has to see itself, forged packets too."""
         length = len(packet) - _LENGTH - _TAG
-        if not _DATA_HEADER < length <= self._longest():
-            return None
+        if not _DATA_HEADER < length <= self._longest:
+            return False
+        connection, plain = self._connection, _plain(length)
         aead = self._key()
-        plain = self._plain[:length]
         try:
             aead.decrypt_into(self._cipher._iv, packet[_LENGTH:], packet[:_LENGTH], plain)  # noqa: SLF001
         except InvalidTag:
-            return None
-        if plain[1] != _CHANNEL_DATA:
-            return None
-        count = int.from_bytes(plain[6:10], "big")
-        channel = self._connection._channels.get(int.from_bytes(plain[2:6], "big"))  # noqa: SLF001
+            return False
+        padding, kind, number, count = _HEAD.unpack_from(plain)
+        if kind != _CHANNEL_DATA or _DATA_HEADER + count + padding != length:
+            return False
+        channel = connection._channels.get(number)  # noqa: SLF001
+        if channel is None or channel._recv_state != "open" or not 0 < count <= channel._recv_window:  # noqa: SLF001
+            return False
+        self._cipher._update_iv()  # noqa: SLF001
+        connection._recv_seq = (connection._recv_seq + 1) & 0xFFFFFFFF  # noqa: SLF001
+        content = plain[_DATA_HEADER : _DATA_HEADER + count]
+        left = channel._recv_window - count  # noqa: SLF001
+        take_view = getattr(channel._session, "take_view", None)  # noqa: SLF001 - a session's that needs no copy
         if (
-            channel is None
-            or channel._recv_state != "open"  # noqa: SLF001
-            or _DATA_HEADER + count + plain[0] != length
-            or not 0 < count <= channel._recv_window  # noqa: SLF001
+            take_view is not None
+            and not channel._recv_paused  # noqa: SLF001
+            and not channel._recv_buf  # noqa: SLF001
+            and channel._send_state == "open"  # noqa: SLF001
+            and left * 2 >= channel._init_recv_window  # noqa: SLF001 - else asyncssh widens the window
         ):
-            return None
-        return channel, bytes(plain[_DATA_HEADER : _DATA_HEADER + count])
+            channel._recv_window = left  # noqa: SLF001
+            take_view(content)
+        else:
+            channel._accept_data(bytes(content))  # noqa: SLF001
+        return True
 
     def _key(self) -> AESGCM:
         """Return the key of the receiving direction, its schedule made once."""
@@ -175,11 +196,31 @@ class BulkReceiver:
             self._cipher, self._aead = cipher, AESGCM(cipher._key)  # noqa: SLF001
         return self._aead
 
-    def _longest(self) -> int:
-        """Make room for the longest packet that is taken, and return its length."""
-        if not self._plain:
-            self._plain = memoryview(bytearray(self._connection._max_recv_pktlen))  # noqa: SLF001
-        return len(self._plain)
+
+class _Room(threading.local):
+    """The buffers of one thread: what comes in, and one packet opened."""
+
+    sealed = memoryview(b"")
+    plain = memoryview(b"")
+
+
+_ROOM = _Room()
+
+
+def _room(least: int) -> memoryview:
+    """Return this thread's buffer for what comes in; what lies in it stays there."""
+    if len(_ROOM.sealed) < least:
+        grown = memoryview(bytearray(least + _READ_BYTES))
+        grown[: len(_ROOM.sealed)] = _ROOM.sealed
+        _ROOM.sealed = grown
+    return _ROOM.sealed
+
+
+def _plain(length: int) -> memoryview:
+    """Return *length* bytes of this thread's buffer for one packet opened; the next packet is put there too."""
+    if len(_ROOM.plain) < length:
+        _ROOM.plain = memoryview(bytearray(length))
+    return _ROOM.plain[:length]
 
 
 class BulkSender:

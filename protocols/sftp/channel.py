@@ -82,7 +82,12 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         """Cut what came in into packets and queue them."""
-        if datatype is not None or self._broken is not None:
+        if datatype is None:
+            self.take_view(data)
+
+    def take_view(self, data: bytes | memoryview) -> None:
+        """Do the same with data whose memory is used again once this returns."""
+        if self._broken is not None:
             return
         self._heard()
         try:

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncssh
-from asyncssh.constants import MSG_IGNORE, MSG_SERVICE_ACCEPT, MSG_SERVICE_REQUEST
+from asyncssh.constants import MSG_IGNORE, MSG_KEXINIT, MSG_SERVICE_ACCEPT, MSG_SERVICE_REQUEST
 from asyncssh.packet import SSHPacket, String
 
+from protocols.sftp.algorithms import preferred_ciphers
 from protocols.sftp.bulk import BulkReceiver, BulkSender, is_possible
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
 
+_OFFER_SECONDS = 0.2
+"""How long a client may keep its list of algorithms back before we send ours: RFC 4253 lets either side begin."""
 _USERAUTH = String("ssh-userauth")
 _SLICE = 32 * 1024
 """Bytes written at once: what OpenSSH's clients take in one packet."""
@@ -30,8 +33,19 @@ _PIECE = 68 * 1024
 class Connection(asyncssh.SSHServerConnection):
     """An SSH connection that can gather what it sends, and that tells when its transport is full."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, options: asyncssh.SSHServerConnectionOptions) -> None:
-        """Make it as `asyncssh.listen` does."""
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        options: asyncssh.SSHServerConnectionOptions,
+        *,
+        chooses_cipher: bool = False,
+    ) -> None:
+        """Make it as `asyncssh.listen` does.
+
+        With *chooses_cipher* a client that has AES-GCM is offered nothing else. The client's order decides between what
+        both have (RFC 4253, section 7.1), and OpenSSH's puts slower ciphers first.
+        """
+        self._offer_is_due = chooses_cipher
         self.is_writable = True
         """Whether the transport takes more; asyncssh itself fills its buffer without end."""
         self.listeners: set[Callable[[], None]] = set()
@@ -43,21 +57,14 @@ class Connection(asyncssh.SSHServerConnection):
         self._bulk = BulkReceiver(self, self._parse) if possible else None
         self._bulk_sender = BulkSender(self, super()._send) if possible else None
 
-    def data_received(self, data: bytes, datatype: int | None = None) -> None:  # noqa: ARG002 - asyncssh's own signature
-        """Take what came from the network: bulk data on its short way, the rest on asyncssh's."""
-        if self._bulk is None:
-            self._parse(data)
-            return
-        try:
-            self._bulk.feed(data)
-        except Exception:  # noqa: BLE001 - the border to the transport, as asyncssh has it
-            self.internal_error()
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; where it is possible, what comes in goes the short way."""
+        super().connection_made(transport)
+        if self._bulk is not None:
+            transport.set_protocol(self._bulk)
 
     def _parse(self, data: bytes) -> None:
         """Have asyncssh parse *data*, in pieces of about a packet: it copies all that waits, twice for each packet."""
-        if len(data) <= _PIECE:
-            super().data_received(data)
-            return
         for start in range(0, len(data), _PIECE):
             super().data_received(data[start : start + _PIECE])
 
@@ -97,11 +104,14 @@ class Connection(asyncssh.SSHServerConnection):
             super().send_packet(pkttype, *args, handler=self)
 
     def process_packet(self, pkttype: int, pktid: int, packet: SSHPacket) -> bool | Awaitable[None]:
-        """Process a packet, and let a client ask for `ssh-userauth` again.
+        """Process a packet; answer the client's list of algorithms, and let it ask for `ssh-userauth` again.
 
-        paramiko does before each attempt, which RFC 4252 does not forbid and OpenSSH allows; asyncssh would disconnect
+        paramiko asks before each attempt, which RFC 4252 does not forbid and OpenSSH allows; asyncssh would disconnect
         whoever offers a key and then a password.
         """
+        if pkttype == MSG_KEXINIT and self._offer_is_due:
+            self._enc_algs = preferred_ciphers(packet.get_remaining_payload(), self._enc_algs)
+            self._offer()
         if pkttype == MSG_SERVICE_REQUEST:
             if self._is_authenticating and packet.get_remaining_payload() == _USERAUTH:
                 self.send_packet(MSG_SERVICE_ACCEPT, _USERAUTH)
@@ -114,6 +124,18 @@ class Connection(asyncssh.SSHServerConnection):
 
     def log_received_packet(self, *args: object, **kwargs: object) -> None:
         """Do not even format a line for each packet."""
+
+    def _send_kexinit(self) -> None:
+        if self._offer_is_due:
+            self._loop.call_later(_OFFER_SECONDS, self._offer)
+        else:
+            super()._send_kexinit()
+
+    def _offer(self) -> None:
+        """Send our list of algorithms, once."""
+        if self._offer_is_due and self._transport is not None:
+            self._offer_is_due = False
+            super()._send_kexinit()
 
     def _send(self, data: bytes) -> None:
         if self._gathered is None:

@@ -59,7 +59,10 @@ class SftpServer:
         if not self._host_keys:
             self._host_keys = await self._crossing.run(_read_host_keys, self._settings.host_keys)
         options = await asyncssh.SSHServerConnectionOptions.construct(**self._options(region))
-        self._listeners.append(await loop.create_server(lambda: Connection(loop, options), sock=sock))
+        chooses = self._settings.chooses_cipher
+        self._listeners.append(
+            await loop.create_server(lambda: Connection(loop, options, chooses_cipher=chooses), sock=sock)
+        )
 
     async def drain(self, grace: float) -> None:
         """Accept nothing more, and end each connection once it has no file open; after *grace* seconds end all.

@@ -16,6 +16,8 @@ class SftpSettings:
     host_keys: tuple[Path, ...]
     """Private host keys (OpenSSH or PEM), without passphrase; at least one."""
     algorithms: Literal["modern"] = "modern"
+    chooses_cipher: bool = True
+    """Whether clients that have AES-GCM are offered it alone: it costs a third of what OpenSSH's clients put first."""
     version: str = "mft"
     """What follows `SSH-2.0-` in the greeting."""
     banner: str = ""

@@ -132,7 +132,7 @@ class Assembler:
         self._packet: bytearray | None = None
         self._filled = 0
 
-    def feed(self, data: bytes) -> list[bytearray]:
+    def feed(self, data: bytes | memoryview) -> list[bytearray]:
         """Take what came in and return the packets that are whole by it.
 
         Raises:

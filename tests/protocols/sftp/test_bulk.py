@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import socket
 import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from protocols.sftp import bulk, connection
 from tests.contracts.head import PATIENCE
+from tests.protocols.sftp.rig import Rig
 
 if TYPE_CHECKING:
-    from tests.protocols.sftp.rig import Rig
+    from collections.abc import Iterator
 
 CIPHERS = ("aes256-gcm@openssh.com", "aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes256-ctr")
 
@@ -38,14 +43,14 @@ def send(rig: Rig, content: bytes, *options: str) -> bytes:
 def taken(monkeypatch):
     """Count the packets that went the short way."""
     count = [0]
-    really = bulk.BulkReceiver._open
+    really = bulk.BulkReceiver._deliver
 
     def counting(self, packet):
-        opened = really(self, packet)
-        count[0] += opened is not None
-        return opened
+        delivered = really(self, packet)
+        count[0] += delivered
+        return delivered
 
-    monkeypatch.setattr(bulk.BulkReceiver, "_open", counting)
+    monkeypatch.setattr(bulk.BulkReceiver, "_deliver", counting)
     return count
 
 
@@ -55,6 +60,63 @@ def test_upload_is_whole_whatever_the_cipher(rig, taken, cipher):
     content = os.urandom(3_000_001)
     assert send(rig, content, "-c", cipher) == content
     assert (taken[0] > 40) == ("gcm" in cipher)
+
+
+def test_client_that_has_aes_gcm_uses_it(rig, taken):
+    """OpenSSH's own order begins with a cipher that costs three times as much."""
+    content = os.urandom(3_000_001)
+    assert send(rig, content) == content
+    assert taken[0] > 40
+
+
+def test_client_decides_where_the_operator_says_so(tmp_path, taken):
+    """With the server's choice off the client gets what it puts first."""
+    rig = Rig(tmp_path, chooses_cipher=False)
+    try:
+        content = os.urandom(1_000_001)
+        assert send(rig, content, "-c", f"{CIPHERS[2]},{CIPHERS[0]}") == content
+        assert taken[0] == 0
+    finally:
+        rig.stop()
+
+
+def test_bytes_come_in_any_pieces(rig, taken):
+    """A network that hands over odd pieces, down to single bytes, changes nothing."""
+    cuts = itertools.cycle((1, 3, 4, 5, 17, 1000, 33_000, 7, 70_001, 2))
+    with dribbling(rig.port, cuts) as port:
+        content = os.urandom(2_000_003)
+        assert send(rig, content, "-c", CIPHERS[0], "-o", f"Port={port}") == content
+    assert taken[0] > 30
+
+
+@contextlib.contextmanager
+def dribbling(port: int, cuts: Iterator[int]) -> Iterator[int]:
+    """Forward one connection to *port*, what the client sends in pieces of *cuts* bytes; yield where."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_forward, args=(listener, port, cuts))
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            thread.join()
+
+
+def _forward(listener: socket.socket, port: int, cuts: Iterator[int]) -> None:
+    client, _ = listener.accept()
+    with client, socket.create_connection(("127.0.0.1", port)) as server:
+        server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        back = threading.Thread(target=_pass_on, args=(server, client, itertools.repeat(1 << 16)))
+        back.start()
+        _pass_on(client, server, cuts)
+        back.join()
+
+
+def _pass_on(source: socket.socket, target: socket.socket, cuts: Iterator[int]) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(next(cuts)):
+            target.sendall(data)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
 
 
 def test_short_way_is_found_again_after_new_keys(rig, taken):
@@ -67,7 +129,7 @@ def test_short_way_is_found_again_after_new_keys(rig, taken):
 def test_asyncssh_does_it_all_when_a_name_is_missing(rig, monkeypatch):
     """A later asyncssh may lack a name that is used: then nothing is taken, and all still works."""
     monkeypatch.setattr(connection, "is_possible", lambda _connection: False)
-    monkeypatch.setattr(bulk.BulkReceiver, "feed", lambda *_: pytest.fail("taken all the same"))
+    monkeypatch.setattr(bulk.BulkReceiver, "buffer_updated", lambda *_: pytest.fail("taken all the same"))
     content = os.urandom(1_000_000)
     assert send(rig, content, "-c", CIPHERS[0]) == content
 
