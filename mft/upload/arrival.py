@@ -1,0 +1,179 @@
+"""What a whole upload becomes: a version of its name, with event and landed receipt, in one transaction."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from mft.catalog.model import NODES, OWN_VERSIONS, RECEIPTS, UPLOADS
+from mft.catalog.states import StateError, UploadState, move_upload
+from mft.upload.place import find_node, make_node
+from mft.upload.record import chain_of, number_of
+from protocols.filesystem import Receipt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sqlalchemy import Connection, Row
+
+    from mft.audit import AuditTrail
+    from mft.catalog.database import Database
+    from mft.upload.deposit import UploadSettings
+    from storage.landing import LandingWriter
+
+SAME_AGAIN_SECONDS = 24 * 3600.0
+"""A login that sends the same name and digest within this time gets its first receipt."""
+
+
+class Arrivals:
+    """Makes uploads LANDED."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        trail: AuditTrail,
+        sign: Callable[[Mapping[str, object]], dict[str, object]],
+        settings: UploadSettings,
+    ) -> None:
+        """Sign receipts with *sign*."""
+        self._database = database
+        self._trail = trail
+        self._sign = sign
+        self._settings = settings
+
+    def land(
+        self, upload_id: str, epoch: int, writer: LandingWriter, *, modified: float | None
+    ) -> tuple[Receipt, bool]:
+        """Make a synced upload LANDED; return its receipt, and whether there is something new for intake.
+
+        Versions are counted in the order of these transactions: of two closes at once one is the first.
+
+        Raises:
+            StateError: it was taken over, or ended elsewhere.
+        """
+        digest = writer.digest()
+        sha256 = digest.hex() if digest is not None else None
+        with self._database.write() as connection:
+            row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).first()
+            if row is None or row.epoch != epoch or row.state != UploadState.RECEIVING:
+                raise StateError("the upload was taken over or ended elsewhere")
+            again = self._same_again(connection, row, writer.end, sha256)
+            if again is not None:
+                return self._keep_first(connection, row, again), False
+            return self._land_row(connection, row, writer, sha256=sha256, modified=modified), True
+
+    def _same_again(
+        self, connection: Connection, row: Row[tuple[object, ...]], size: int, sha256: str | None
+    ) -> str | None:
+        """Return the upload that this one repeats: a lost reply must not double a file."""
+        if sha256 is None:
+            return None
+        node = find_node(connection, row.parent_id, row.name)
+        if node is None or node.hidden_at is not None:
+            return None
+        first = connection.execute(
+            select(UPLOADS.c.id)
+            .join(OWN_VERSIONS, OWN_VERSIONS.c.upload_id == UPLOADS.c.id)
+            .where(
+                OWN_VERSIONS.c.node_id == node.id,
+                OWN_VERSIONS.c.login == row.login,
+                UPLOADS.c.sha256 == sha256,
+                UPLOADS.c.size == size,
+                UPLOADS.c.landed_at > time.time() - SAME_AGAIN_SECONDS,
+                UPLOADS.c.state.in_([UploadState.LANDED, UploadState.SCRUBBING, UploadState.STORED]),
+            )
+        ).first()
+        return None if first is None else str(first.id)
+
+    def _keep_first(self, connection: Connection, row: Row[tuple[object, ...]], first: str) -> Receipt:
+        move_upload(
+            connection,
+            row.id,
+            UploadState.EXPIRED,
+            reason=f"the same file again: {first}",
+            reserved=0,
+            finished_at=time.time(),
+        )
+        chain = chain_of(connection, row.case_id)
+        self._trail.append(connection, chain, "upload.repeated", upload=row.id, login=row.login, first=first)
+        found = connection.execute(
+            select(RECEIPTS.c.document).where(RECEIPTS.c.upload_id == first, RECEIPTS.c.kind == "landed")
+        ).one()
+        return Receipt(id=first, document=json.loads(found.document))
+
+    def _land_row(
+        self,
+        connection: Connection,
+        row: Row[tuple[object, ...]],
+        writer: LandingWriter,
+        *,
+        sha256: str | None,
+        modified: float | None,
+    ) -> Receipt:
+        now = time.time()
+        node_id = make_node(
+            connection, case_id=row.case_id, parent_id=row.parent_id, name=row.name, owner=row.login, is_directory=False
+        )
+        version = connection.execute(
+            update(NODES).where(NODES.c.id == node_id).values(versions=NODES.c.versions + 1).returning(NODES.c.versions)
+        ).scalar_one()
+        move_upload(
+            connection,
+            row.id,
+            UploadState.LANDED,
+            node_id=node_id,
+            version=version,
+            size=writer.end,
+            records=writer.records,
+            reserved=0,
+            prefix=writer.end,
+            sha256=sha256,
+            modified=modified,
+            landed_at=now,
+            reason=None,
+        )
+        own = upsert(OWN_VERSIONS).values(node_id=node_id, login=row.login, upload_id=row.id)
+        connection.execute(own.on_conflict_do_update(index_elements=["node_id", "login"], set_={"upload_id": row.id}))
+        chain = chain_of(connection, row.case_id)
+        case_number = number_of(connection, row.case_id)
+        document = self._sign(
+            {
+                "kind": "landed",
+                "id": row.id,
+                "url": f"/api/v1/receipts/{row.id}",
+                "installation": self._settings.installation,
+                "case": case_number,
+                "name": row.name,
+                "version": version,
+                "login": row.login,
+                "size": writer.end,
+                "sha256": sha256 or "pending",
+                "region": row.region,
+                "landed_at": dt.datetime.fromtimestamp(now, dt.UTC).isoformat(timespec="milliseconds"),
+            }
+        )
+        connection.execute(
+            insert(RECEIPTS).values(upload_id=row.id, kind="landed", document=json.dumps(document), created_at=now)
+        )
+        self._trail.append(
+            connection,
+            chain,
+            "upload.landed",
+            upload=row.id,
+            login=row.login,
+            case=case_number,
+            zone=row.zone,
+            node=node_id,
+            version=version,
+            size=writer.end,
+            sha256=sha256,
+            region=row.region,
+            session=row.session_id,
+        )
+        return Receipt(id=row.id, document=document)

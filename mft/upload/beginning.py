@@ -1,0 +1,129 @@
+"""The row of a new upload, and the key of the day that its own is wrapped by."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sqlalchemy import and_, insert, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from mft.catalog.model import LANDING_KEYS, UPLOADS
+from mft.catalog.states import UploadState
+from mft.upload.place import find_node
+from mft.upload.record import write_event
+from mft.upload.room import FIRST_SLAB, reserve_quota
+from protocols.errors import AlreadyExistsError, PermissionDeniedError
+from protocols.filesystem import WriteMode
+from storage.keys.envelope import Region
+
+if TYPE_CHECKING:
+    from mft.audit import AuditTrail
+    from mft.catalog.database import Database
+    from mft.upload.deposit import Deposit, UploadSettings
+    from storage.keys.service import KeyService
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """An upload that has a row, and the key for its landing log."""
+
+    id: str
+    key: bytes = field(repr=False)
+    reserved: int
+    """Bytes of the quota."""
+
+
+class Beginnings:
+    """Writes the rows of new uploads."""
+
+    def __init__(self, *, database: Database, trail: AuditTrail, keys: KeyService, settings: UploadSettings) -> None:
+        """Write into *database*, with keys of *keys*."""
+        self._database = database
+        self._trail = trail
+        self._keys = keys
+        self._settings = settings
+
+    def begin(self, deposit: Deposit, mode: WriteMode, length: int | None) -> Begun:
+        """Write the row of a new upload, with its wrapped key; the landing log is made after it.
+
+        Raises:
+            AlreadyExistsError: CREATE, and the name is taken.
+            PermissionDeniedError: a directory has the name, or RESUME of a file that is complete.
+            QuotaExceededError: the case's quota does not hold it.
+        """
+        upload_id = secrets.token_hex(16)
+        day = dt.datetime.now(dt.UTC).date().isoformat()
+        key, envelope = self._keys.new_key(
+            Region(deposit.home), f"landing:{day}", self._landing_key(deposit.home, day), upload_id
+        )
+        now = time.time()
+        with self._database.write() as connection:
+            node = find_node(connection, deposit.parent_id, deposit.name)
+            if node is not None and node.hidden_at is None:
+                if node.is_directory:
+                    raise PermissionDeniedError("a directory of that name is there")
+                if mode is not WriteMode.REPLACE:
+                    self._refuse_existing(mode)
+            reserved = reserve_quota(
+                connection,
+                deposit.tree.id,
+                self._settings.case_quota,
+                FIRST_SLAB if length is None else length,
+                least=1 if length is None else length,
+            )
+            connection.execute(
+                insert(UPLOADS).values(
+                    id=upload_id,
+                    case_id=deposit.tree.id,
+                    zone=deposit.zone,
+                    parent_id=deposit.parent_id,
+                    name=deposit.name,
+                    login=deposit.login,
+                    protocol=deposit.protocol,
+                    peer=deposit.peer,
+                    session_id=deposit.session_id,
+                    state=UploadState.RECEIVING,
+                    region=deposit.home,
+                    copies=",".join(deposit.copies),
+                    host=self._settings.host,
+                    worker=self._settings.worker,
+                    landing_id=upload_id,
+                    landing_day=day,
+                    landing_envelope=json.dumps(envelope.to_dict()),
+                    announced=length,
+                    reserved=reserved,
+                    prefix=0,
+                    created_at=now,
+                    updated_at=now,
+                )
+            )
+            write_event(self._trail, connection, deposit, "upload.started", upload_id, announced=length)
+        return Begun(id=upload_id, key=key, reserved=reserved)
+
+    @staticmethod
+    def _refuse_existing(mode: WriteMode) -> None:
+        if mode is WriteMode.CREATE:
+            raise AlreadyExistsError("a file of that name is there")
+        raise PermissionDeniedError(
+            "the file is complete and can no longer be resumed; send it again from its start (a new version)"
+        )
+
+    def _landing_key(self, region: str, day: str) -> bytes:
+        wanted = and_(LANDING_KEYS.c.region == region, LANDING_KEYS.c.day == day)
+        with self._database.read() as connection:
+            row = connection.execute(select(LANDING_KEYS.c.wrapped).where(wanted)).first()
+        if row is None or row.wrapped is None:
+            fresh = self._keys.new_scope(Region(region), f"landing:{day}")
+            with self._database.write() as connection:
+                connection.execute(
+                    upsert(LANDING_KEYS)
+                    .values(region=region, day=day, wrapped=fresh, created_at=time.time())
+                    .on_conflict_do_nothing()
+                )
+                row = connection.execute(select(LANDING_KEYS.c.wrapped).where(wanted)).one()
+        return bytes(row.wrapped)

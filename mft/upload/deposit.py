@@ -1,0 +1,50 @@
+"""What an upload is begun with: who sends what where, and what the installation says of uploads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from mft.cases import CaseTree, Lease
+    from mft.config.units import FreeSpace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadSettings:
+    """What an installation says of uploads; see the configuration for each."""
+
+    installation: str
+    host: str
+    worker: str
+    resume_grace: float
+    free_space: FreeSpace
+    landing: Mapping[str, Path]
+    """The landing directory of each region."""
+    catalog: Path
+    """The directory of the catalog, which must keep room to commit."""
+    upload_size: int | None = None
+    case_quota: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deposit:
+    """Who sends what where."""
+
+    tree: CaseTree
+    home: str
+    copies: tuple[str, ...]
+    zone: str
+    """`upload` or `download`."""
+    directories: tuple[str, ...]
+    """Below the zone's root."""
+    parent_id: int
+    name: str
+    login: str
+    session_id: str
+    protocol: str
+    peer: str
+    lease: Lease

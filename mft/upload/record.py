@@ -1,0 +1,47 @@
+"""What the audit and the receipts say of an upload's case."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from mft.audit import customer_chain
+from mft.catalog.model import CASES
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from mft.audit import AuditTrail
+    from mft.upload.deposit import Deposit
+
+
+def write_event(
+    trail: AuditTrail, connection: Connection, deposit: Deposit, kind: str, upload_id: str, **details: object
+) -> None:
+    """Record what became of a deposit, in the transaction of *connection*."""
+    trail.append(
+        connection,
+        customer_chain(deposit.tree.customer),
+        kind,
+        upload=upload_id,
+        case=deposit.tree.number,
+        zone=deposit.zone,
+        login=deposit.login,
+        session=deposit.session_id,
+        protocol=deposit.protocol,
+        peer=deposit.peer,
+        region=deposit.home,
+        **details,
+    )
+
+
+def chain_of(connection: Connection, case_id: int) -> str:
+    """Name the audit chain of a case's customer."""
+    row = connection.execute(select(CASES.c.customer).where(CASES.c.id == case_id)).one()
+    return customer_chain(row.customer)
+
+
+def number_of(connection: Connection, case_id: int) -> str:
+    """Return a case's number."""
+    return str(connection.execute(select(CASES.c.number).where(CASES.c.id == case_id)).scalar_one())
