@@ -83,7 +83,7 @@ def test_readers_see_one_state_and_cannot_write(database):
         with database.write() as writer:
             writer.execute(insert(INSTALLATION).values(key="new", value="x"))
         assert len(reader.execute(select(INSTALLATION)).all()) == 1
-        with pytest.raises(OperationalError, match="readonly|read-only|query_only"):
+        with pytest.raises(OperationalError, match=r"readonly|read-only|query_only"):
             reader.execute(insert(INSTALLATION).values(key="y", value="y"))
     assert settings(database)["new"] == "x"
 
