@@ -42,6 +42,8 @@ class CaseRecord(Table, table=True):
     download_root: int | None = None
     pseudonym_envelope: str | None = Field(default=None, sa_column=Column(Text))
     created_at: float
+    closed_at: float | None = None
+    """When the case system closed it, as far as we have noticed; None while it is open."""
 
 
 class CaseKey(Table, table=True):
@@ -307,6 +309,107 @@ class Revocation(Table, table=True):
     at: float
 
 
+class WebhookEndpoint(Table, table=True):
+    """Who wants to be told of what. Its secret is not kept: it is derived, or lies in a file of the configuration."""
+
+    __tablename__ = "webhook_endpoint"
+
+    name: str = Field(primary_key=True)
+    source: str
+    """`config`, or `api` for one that was made by the API or at a shell."""
+    url: str
+    events: str
+    """Patterns of event types, comma separated."""
+    customers: str | None = None
+    """Customer ids, comma separated; None: everybody's."""
+    active: bool = True
+    serial: int = 1
+    """Number of its secret, for one that is derived; rises with each rotation."""
+    previous_until: float | None = None
+    """Until when the secret before this one signs too."""
+    position: int = Field(default=0, sa_type=BigInteger)
+    """The newest audit event that was looked at for it."""
+    failures: int = 0
+    """Attempts in a row that failed, to whichever case."""
+    rest_until: float = 0.0
+    note: str | None = None
+    """Why it is not active, or what its last failure was."""
+    created_at: float
+    updated_at: float
+
+
+class WebhookDelivery(Table, table=True):
+    """One event for one endpoint, until it is delivered or given up."""
+
+    __tablename__ = "webhook_delivery"
+    __table_args__ = (
+        Index("ix_webhook_delivery_stream", "endpoint", "stream", "state", "id"),
+        Index("ix_webhook_delivery_due", "state", "due_at"),
+        UniqueConstraint("endpoint", "event_id"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    endpoint: str = Field(foreign_key="webhook_endpoint.name")
+    event_id: str
+    """What the receiver tells repeats by: the same at every attempt."""
+    type: str
+    stream: str
+    """The case's number: deliveries of one stream go in order."""
+    payload: str = Field(sa_column=Column(Text, nullable=False))
+    state: str
+    """`waiting`, `delivered` or `dead`."""
+    attempts: int = 0
+    due_at: float
+    expires_at: float
+    """When it is given up."""
+    last_status: int | None = None
+    last_error: str | None = None
+    created_at: float
+    finished_at: float | None = None
+
+
+class WebhookReceipt(Table, table=True):
+    """An announcement of the case system that was taken: told again, it does nothing."""
+
+    __tablename__ = "webhook_receipt"
+
+    id: str = Field(primary_key=True)
+    digest: str
+    """SHA-256 of its body: the same id with another body is refused."""
+    type: str
+    received_at: float = Field(index=True)
+
+
+class LegalHold(Table, table=True):
+    """A case of which nothing may be destroyed, whatever its rules say, until the hold is released."""
+
+    __tablename__ = "legal_hold"
+
+    id: int | None = Field(default=None, primary_key=True)
+    number: str = Field(index=True)
+    reason: str
+    set_by: str
+    set_at: float
+    released_by: str | None = None
+    released_at: float | None = None
+
+
+class Destruction(Table, table=True):
+    """The end of a case's files: written with the shredding of its keys, before anything is deleted."""
+
+    __tablename__ = "destruction"
+
+    id: str = Field(primary_key=True)
+    case_id: int = Field(foreign_key="case_record.id", unique=True)
+    number: str = Field(index=True)
+    customer: str
+    manifest: str = Field(sa_column=Column(Text, nullable=False))
+    """JSON: what is destroyed and by which rule, without a name; what the certificate says."""
+    begun_at: float
+    finished_at: float | None = None
+    certificate: str | None = Field(default=None, sa_column=Column(Text))
+
+
 class Installation(Table, table=True):
     """Facts about this installation: its id, the release that last wrote it."""
 
@@ -336,4 +439,9 @@ ACCOUNT_KEYS = _table(AccountKey)
 TOKENS = _table(AccessToken)
 FAILURES = _table(LoginFailure)
 REVOCATIONS = _table(Revocation)
+WEBHOOK_ENDPOINTS = _table(WebhookEndpoint)
+WEBHOOK_DELIVERIES = _table(WebhookDelivery)
+WEBHOOK_RECEIPTS = _table(WebhookReceipt)
+LEGAL_HOLDS = _table(LegalHold)
+DESTRUCTIONS = _table(Destruction)
 INSTALLATION = _table(Installation)

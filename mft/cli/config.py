@@ -70,7 +70,9 @@ def _file_faults(config: Config) -> Iterator[Fault]:
     else:
         if config.lookup.type == "static":
             yield from _table_faults(config, table)
+    yield from _webhook_faults(config)
     named = {
+        "webhooks.outgoing.ca_file": config.webhooks.outgoing.ca_file,
         "lookup.ca_file": config.lookup.ca_file,
         "https.certificate": config.https.certificate,
         "https.key": config.https.key,
@@ -78,6 +80,20 @@ def _file_faults(config: Config) -> Iterator[Fault]:
     for key, path in named.items():
         if path is not None:
             yield from _unreadable(key, path)
+
+
+def _webhook_faults(config: Config) -> Iterator[Fault]:
+    from mft.config import ConfigError  # noqa: PLC0415  keeps `mft --help` quick
+    from mft.config.secrets import load_webhook_secrets  # noqa: PLC0415
+
+    files = {"webhooks.incoming.secret_files": config.webhooks.incoming.secret_files}
+    for index, endpoint in enumerate(config.webhooks.outgoing.endpoints):
+        files[f"webhooks.outgoing.endpoints[{index}].secret_files"] = endpoint.secret_files
+    for key, paths in files.items():
+        try:
+            load_webhook_secrets(paths, key)
+        except ConfigError as error:
+            yield from error.faults
 
 
 def _table_faults(config: Config, table: Mapping[str, object]) -> Iterator[Fault]:

@@ -5,12 +5,15 @@ Each check is pure and names the parts that it reads: it is left out when one of
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
+
+from mft.config.webhooks import EVENT_TYPES, MOST_SECRETS, event_types, is_endpoint_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from mft.config.document import KeyPath
     from mft.config.model import Config
     from mft.config.places import ResidencyConfig, RuleConfig
+    from mft.config.webhooks import EndpointConfig
 
 
 class Finding(NamedTuple):
@@ -214,6 +218,42 @@ def _retries(config: Config) -> Iterator[Finding]:
         yield Finding(("replication", "retry_max"), "at least replication.retry_first")
 
 
+def _webhooks(config: Config) -> Iterator[Finding]:
+    incoming, outgoing = config.webhooks.incoming, config.webhooks.outgoing
+    if len(incoming.secret_files) > MOST_SECRETS:
+        yield Finding(("webhooks", "incoming", "secret_files"), f"at most {MOST_SECRETS} files")
+    here: KeyPath = ("webhooks", "outgoing")
+    for index, text in enumerate(outgoing.allow_networks):
+        try:
+            ipaddress.ip_network(text)
+        except ValueError:
+            yield Finding((*here, "allow_networks", index), "a network such as 10.1.0.0/16 or fd00::/8", repr(text))
+    if outgoing.retry_max < outgoing.retry_first:
+        yield Finding((*here, "retry_max"), "at least webhooks.outgoing.retry_first")
+    names: set[str] = set()
+    for index, endpoint in enumerate(outgoing.endpoints):
+        path = (*here, "endpoints", index)
+        if not _REGION_NAME.fullmatch(endpoint.name) or endpoint.name in names:
+            expected = "a name of its own, of at most 32 lower-case letters, digits and hyphens"
+            yield Finding((*path, "name"), expected, repr(endpoint.name))
+        names.add(endpoint.name)
+        yield from _endpoint(path, endpoint, plain=bool(outgoing.allow_networks))
+
+
+def _endpoint(path: KeyPath, endpoint: EndpointConfig, *, plain: bool) -> Iterator[Finding]:
+    if not is_endpoint_url(endpoint.url, plain=plain):
+        expected = "https:// with a host, without a login or a fragment (http:// only with allow_networks)"
+        yield Finding((*path, "url"), expected)
+    if not 1 <= len(endpoint.secret_files) <= MOST_SECRETS:
+        yield Finding((*path, "secret_files"), f"1 to {MOST_SECRETS} files", str(len(endpoint.secret_files)))
+    for place, pattern in enumerate(endpoint.events):
+        if not event_types(pattern):
+            expected = f"a type of event or a pattern of some: {', '.join(EVENT_TYPES)}"
+            yield Finding((*path, "events", place), expected, repr(pattern))
+    if not endpoint.events:
+        yield Finding((*path, "events"), "at least one type of event, or a pattern of some")
+
+
 _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterator[Finding]]], ...] = (
     (("regions",), _regions),
     (("listeners", "regions", "residency"), _listeners),
@@ -226,4 +266,5 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterator[Finding]]], ..
     (("layout",), _layout),
     (("https",), _certificate),
     (("replication",), _retries),
+    (("webhooks",), _webhooks),
 )

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from mft.config.access import AuthConfig, LookupConfig, RevocationConfig
 from mft.config.entrances import HttpsConfig, LayoutConfig, ListenerConfig, OperationsConfig, SftpConfig
+from mft.config.lifecycle import LifecycleConfig
 from mft.config.places import CatalogConfig, LandingConfig, RegionConfig, ResidencyConfig
+from mft.config.webhooks import WebhooksConfig
 from mft.config.work import (
     AuditConfig,
     LimitsConfig,
@@ -44,6 +46,8 @@ class Config:
     auth: AuthConfig = field(default_factory=AuthConfig)
     scrub: ScrubConfig = field(default_factory=ScrubConfig)
     replication: ReplicationConfig = field(default_factory=ReplicationConfig)
+    webhooks: WebhooksConfig = field(default_factory=WebhooksConfig)
+    lifecycle: LifecycleConfig = field(default_factory=LifecycleConfig)
     sftp: SftpConfig = field(default_factory=SftpConfig)
     https: HttpsConfig = field(default_factory=HttpsConfig)
     workers: WorkersConfig = field(default_factory=WorkersConfig)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +14,8 @@ from mft.config.errors import ConfigError, Fault, SecretFileError
 from mft.config.load import load_document
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mft.config.access import LookupConfig
     from mft.config.places import KeyringConfig
 
@@ -61,6 +65,37 @@ def load_lookup_secret(lookup: LookupConfig) -> str:
     if lookup.secret_file is None:
         return lookup.secret or ""
     return load_secret(lookup.secret_file, "lookup.secret_file")
+
+
+def load_webhook_secrets(paths: Sequence[Path], key: str) -> tuple[bytes, ...]:
+    """Return the secrets in the files *paths*, which the configuration names at *key*.
+
+    Raises:
+        SecretFileError: see `load_secret`; or one is not `whsec_` and base64 of 24 to 64 bytes (Standard Webhooks).
+    """
+    secrets = []
+    for index, path in enumerate(paths):
+        place = f"{key}[{index}]"
+        try:
+            secrets.append(parse_webhook_secret(load_secret(path, place)))
+        except ValueError as error:
+            raise _unusable(path, place, f"{error}; `mft webhook secret` makes one", "something else") from error
+    return tuple(secrets)
+
+
+def parse_webhook_secret(text: str) -> bytes:
+    """Return the bytes of a secret in the form of Standard Webhooks.
+
+    Raises:
+        ValueError: it is not in that form; what it says does not show it.
+    """
+    try:
+        secret = base64.b64decode(text.strip().removeprefix("whsec_"), validate=True)
+    except (binascii.Error, ValueError):
+        secret = b""
+    if not text.strip().startswith("whsec_") or not 24 <= len(secret) <= 64:
+        raise ValueError("whsec_ and base64 of 24 to 64 bytes")
+    return secret
 
 
 def load_lookup_table(lookup: LookupConfig) -> Mapping[str, object]:

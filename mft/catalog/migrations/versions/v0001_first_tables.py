@@ -79,6 +79,7 @@ def upgrade() -> None:
         sa.Column("download_root", sa.Integer(), nullable=True),
         sa.Column("pseudonym_envelope", sa.Text(), nullable=True),
         sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("closed_at", sa.Float(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_case_record")),
         sa.UniqueConstraint("number", name=op.f("uq_case_record_number")),
         sa.UniqueConstraint("scope", name=op.f("uq_case_record_scope")),
@@ -271,8 +272,110 @@ def upgrade() -> None:
     with op.batch_alter_table("replica", schema=None) as batch_op:
         batch_op.create_index("ix_replica_state", ["state", "due_at"], unique=False)
 
+    op.create_table(
+        "webhook_endpoint",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("url", sa.String(), nullable=False),
+        sa.Column("events", sa.String(), nullable=False),
+        sa.Column("customers", sa.String(), nullable=True),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("serial", sa.Integer(), nullable=False),
+        sa.Column("previous_until", sa.Float(), nullable=True),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("rest_until", sa.Float(), nullable=False),
+        sa.Column("note", sa.String(), nullable=True),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("updated_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_webhook_endpoint")),
+    )
+    op.create_table(
+        "webhook_delivery",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("endpoint", sa.String(), nullable=False),
+        sa.Column("event_id", sa.String(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("stream", sa.String(), nullable=False),
+        sa.Column("payload", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.Float(), nullable=False),
+        sa.Column("expires_at", sa.Float(), nullable=False),
+        sa.Column("last_status", sa.Integer(), nullable=True),
+        sa.Column("last_error", sa.String(), nullable=True),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("finished_at", sa.Float(), nullable=True),
+        sa.ForeignKeyConstraint(["endpoint"], ["webhook_endpoint.name"], name=op.f("fk_webhook_delivery_endpoint")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_delivery")),
+        sa.UniqueConstraint("endpoint", "event_id", name=op.f("uq_webhook_delivery_endpoint_event_id")),
+    )
+    with op.batch_alter_table("webhook_delivery", schema=None) as batch_op:
+        batch_op.create_index("ix_webhook_delivery_due", ["state", "due_at"], unique=False)
+        batch_op.create_index("ix_webhook_delivery_stream", ["endpoint", "stream", "state", "id"], unique=False)
+
+    op.create_table(
+        "webhook_receipt",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("received_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_receipt")),
+    )
+    with op.batch_alter_table("webhook_receipt", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_webhook_receipt_received_at"), ["received_at"], unique=False)
+
+    op.create_table(
+        "legal_hold",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("number", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("set_by", sa.String(), nullable=False),
+        sa.Column("set_at", sa.Float(), nullable=False),
+        sa.Column("released_by", sa.String(), nullable=True),
+        sa.Column("released_at", sa.Float(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_legal_hold")),
+    )
+    with op.batch_alter_table("legal_hold", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_legal_hold_number"), ["number"], unique=False)
+
+    op.create_table(
+        "destruction",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("case_id", sa.Integer(), nullable=False),
+        sa.Column("number", sa.String(), nullable=False),
+        sa.Column("customer", sa.String(), nullable=False),
+        sa.Column("manifest", sa.Text(), nullable=False),
+        sa.Column("begun_at", sa.Float(), nullable=False),
+        sa.Column("finished_at", sa.Float(), nullable=True),
+        sa.Column("certificate", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["case_id"], ["case_record.id"], name=op.f("fk_destruction_case_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_destruction")),
+        sa.UniqueConstraint("case_id", name=op.f("uq_destruction_case_id")),
+    )
+    with op.batch_alter_table("destruction", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_destruction_number"), ["number"], unique=False)
+
 
 def downgrade() -> None:
+    with op.batch_alter_table("destruction", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_destruction_number"))
+
+    op.drop_table("destruction")
+    with op.batch_alter_table("legal_hold", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_legal_hold_number"))
+
+    op.drop_table("legal_hold")
+    with op.batch_alter_table("webhook_receipt", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_webhook_receipt_received_at"))
+
+    op.drop_table("webhook_receipt")
+    with op.batch_alter_table("webhook_delivery", schema=None) as batch_op:
+        batch_op.drop_index("ix_webhook_delivery_stream")
+        batch_op.drop_index("ix_webhook_delivery_due")
+
+    op.drop_table("webhook_delivery")
+    op.drop_table("webhook_endpoint")
     with op.batch_alter_table("replica", schema=None) as batch_op:
         batch_op.drop_index("ix_replica_state")
 
