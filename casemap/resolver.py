@@ -139,14 +139,21 @@ def resolve(
     *,
     layout: LayoutSettings = DEFAULT_LAYOUT,
     customer_of: Callable[[str], CustomerId | None] = _no_customer,
+    only: CaseNumber | None = None,
 ) -> Target:
     """Return what the path of *parts* means to a login with *role* (`Principal.view`).
 
     *customer_of* says whose folder a name in staff's root is (`CustomerFolders.customer_of`); what is nobody's may be a
     case's number. Parts that are no components (empty, `.`, `..`, with a slash or NUL) resolve to nothing.
+
+    A session for one case *only* has that case's folder for its root; the longer ways to it lead there too, so that a
+    path that somebody has written down works in both kinds of session.
     """
     if any(part in {"", ".", ".."} or "/" in part or "\0" in part for part in parts):
         return UnknownTarget(parts=parts)
+    if only is not None:
+        inner = parts[1:] if parts[:1] == (layout.index,) else parts
+        return _in_case(inner if inner and case_number_of(inner[0]) == only else (only, *parts), parts, None, layout)
     if not parts:
         return RootTarget() if role is Role.CUSTOMER else CustomersTarget()
     if parts[0] == layout.index:

@@ -95,6 +95,8 @@ class Reader:
     """Region of the listener that the session came in by."""
     active: bool = True
     expires: datetime | None = None
+    case: str | None = None
+    """The number of the one case that the session is for; None: every case that the person may enter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +205,7 @@ def may_enter(reader: Reader, case: CaseFacts, residency: Residency, now: dateti
         (not reader.active, "the principal is not active"),
         (reader.expires is not None and reader.expires <= now, "the principal has expired"),
         (reader.part is Part.STAFF, "the role sees no case"),
+        (reader.case is not None and reader.case != case.number, "the session is for another case"),
         (not case.open, "the case is closed"),
         (
             reader.part is Part.CUSTOMER and reader.customer != case.customer,

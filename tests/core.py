@@ -149,8 +149,10 @@ class Core:
             ),
         )
 
-    def client(self, login: str, region: str = "eu", *, uploads: Uploads | None = None) -> Client:
-        """Return a session of *login*, who came in by *region*."""
+    def client(
+        self, login: str, region: str = "eu", *, uploads: Uploads | None = None, only: str | None = None
+    ) -> Client:
+        """Return a session of *login*, who came in by *region*, for every case or for one."""
         number = next(self._numbers)
         rooms = Rooms(
             database=self.database,
@@ -163,7 +165,7 @@ class Core:
             layout=self.parts.layout,
         )
         origin = Origin(protocol="sftp", peer="192.0.2.1", region=region)
-        reader = reader_of(self.parts.lookup.principal(login), origin)
+        reader = reader_of(self.parts.lookup.principal(login), origin, only=only)
         return Client(CaseFileSystem(rooms=rooms, reader=reader, session_id=f"s{number}", origin=origin))
 
     def attach(self, nursery: Nursery, jobs: Jobs | None = None) -> None:

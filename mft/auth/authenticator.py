@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from casemap.identifier import CaseNumber
 from casemap.model import Principal
 from mft.audit import customer_chain
-from mft.auth.checker import Accepted, CredentialChecker
+from mft.auth.checker import NO_SUCH_CASE, Accepted, CredentialChecker, MayEnter, enter_nothing
 from mft.auth.denials import REFUSED, Denials, Tried
+from mft.auth.loginform import spellings
 from mft.auth.principals import entry_fault, rights_differ
 from mft.auth.proof import PasswordProof, Proof, TokenProof
 from mft.auth.registry import LiveSession
@@ -34,11 +36,12 @@ if TYPE_CHECKING:
     from mft.catalog.database import Database
 
 LOG = logging.getLogger(__name__)
+NO_CASE_LEFT = "the case of the session is closed or withdrawn"
 _TRIES = 8
 _RETRY_AFTER = 2.0
 
-MakeFileSystem = Callable[[Principal, str, Origin], WritableFileSystem]
-"""Makes what a session sees, for (principal, session id, origin)."""
+MakeFileSystem = Callable[[Principal, str, Origin, CaseNumber | None], WritableFileSystem]
+"""Makes what a session sees, for (principal, session id, origin, the one case that it is for)."""
 
 
 def utc_now() -> dt.datetime:
@@ -60,9 +63,13 @@ class Authenticator:
         throttle: Throttle,
         registry: SessionRegistry,
         filesystem_for: MakeFileSystem,
+        may_enter: MayEnter = enter_nothing,
         now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
-        """Put the parts together; *now* gives the time that accounts and tokens expire by."""
+        """Put the parts together; *now* gives the time that accounts and tokens expire by.
+
+        *may_enter* is asked where a login names a case; without it every such login is refused.
+        """
         self._database = database
         self._audit = audit
         self._principals = principals
@@ -71,6 +78,7 @@ class Authenticator:
         self._throttle = throttle
         self._registry = registry
         self._filesystem_for = filesystem_for
+        self._may_enter = may_enter
         self._now = now
         self._denials = Denials(database, audit, throttle)
         self._checker = CredentialChecker(
@@ -80,6 +88,7 @@ class Authenticator:
             throttle=throttle,
             denials=self._denials,
             now=now,
+            may_enter=may_enter,
         )
 
     def check(self, credential: Credential, origin: Origin) -> Grant:
@@ -133,8 +142,11 @@ class Authenticator:
             case Subject.TOKEN:
                 proof = TokenProof(token_id=subject)
                 self._registry.revoke(lambda live: live.proof == proof and self._is_over(live), reason)
-            case Subject.CASE | Subject.UPLOAD:
-                pass  # sessions stay; what they see of the case is the filesystem's
+            case Subject.CASE:
+                # Sessions stay, and what they see of the case is the filesystem's; but those that are for it alone end.
+                self._registry.revoke(lambda live: live.case == subject and self._is_shut(live), reason)
+            case Subject.UPLOAD:
+                pass
 
     def recheck(self, login: str | None = None) -> None:
         """Ask for the rights of the live sessions, or of those of *login*, again, and end those that lost them.
@@ -151,6 +163,8 @@ class Authenticator:
                 if whose not in found:
                     found[whose] = self._principals.find(whose)
                 fault = self._fault(found[whose], live.principal, live.proof)
+                if fault is None and self._is_shut(live):
+                    fault = NO_CASE_LEFT
             except UnavailableError:
                 fault = "the rights cannot be confirmed"
             if fault is not None:
@@ -178,7 +192,9 @@ class Authenticator:
             fault = self._fault(principal, accepted.principal, accepted.proof)
             if principal is None or fault is not None:
                 raise self._denials.refuse(tried, principal, fault or "unknown login")
-            live = self._new_session(principal, accepted.proof, origin)
+            if accepted.case is not None and not self._may_enter(principal, accepted.case, origin):
+                raise self._denials.refuse(tried, principal, NO_SUCH_CASE)
+            live = self._new_session(principal, accepted, origin)
             try:
                 if self._registry.add(live, turn):
                     return live
@@ -187,17 +203,17 @@ class Authenticator:
                 raise
         raise UnavailableError("rights are being changed; try again", retry_after=_RETRY_AFTER)
 
-    def _new_session(self, principal: Principal, proof: Proof, origin: Origin) -> LiveSession:
+    def _new_session(self, principal: Principal, accepted: Accepted, origin: Origin) -> LiveSession:
         session_id = secrets.token_hex(8)
         session = Session(
             session_id=session_id,
             login=principal.login,
             origin=origin,
             started=self._now(),
-            filesystem=self._filesystem_for(principal, session_id, origin),
+            filesystem=self._filesystem_for(principal, session_id, origin, accepted.case),
             on_close=functools.partial(self._closed, session_id),
         )
-        return LiveSession(session=session, principal=principal, proof=proof)
+        return LiveSession(session=session, principal=principal, proof=accepted.proof, case=accepted.case)
 
     def _fault(self, principal: Principal | None, before: Principal, proof: Proof) -> str | None:
         """Say why a session of *before*, accepted on *proof*, may not be for the *principal* of now."""
@@ -208,6 +224,10 @@ class Authenticator:
             fault = "the account's rights were changed"
         return fault or proof.fault(principal, self._tokens, self._now())
 
+    def _is_shut(self, live: LiveSession) -> bool:
+        """Say whether *live* is for one case that is not there for it any more."""
+        return live.case is not None and not self._may_enter(live.principal, live.case, live.session.origin)
+
     def _is_over(self, live: LiveSession) -> bool:
         return live.proof.fault(live.principal, self._tokens, self._now()) is not None
 
@@ -215,7 +235,7 @@ class Authenticator:
         principal, session = live.principal, live.session
         with self._database.write() as connection:
             if isinstance(live.proof, PasswordProof):
-                self._throttle.succeeded(connection, principal.login)
+                self._throttle.succeeded(connection, *spellings(principal.login, live.case))
             self._audit.append(
                 connection,
                 customer_chain(principal.customer),
@@ -225,6 +245,7 @@ class Authenticator:
                 protocol=session.origin.protocol,
                 peer=session.origin.peer,
                 region=session.origin.region,
+                **({} if live.case is None else {"case": live.case}),
                 **live.proof.told(),
             )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from casemap.identifier import check_login
 from mft.auth.denials import Tried
+from mft.auth.loginform import Claim, accounts_of, parse_login
 from mft.auth.principals import entry_fault
 from mft.auth.proof import KeyProof, PasswordProof, Proof, TokenProof, opens
 from mft.auth.tokens import is_token
@@ -15,8 +16,8 @@ from protocols.session import BearerCredential, Credential, Origin, PasswordCred
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable
 
+    from casemap.identifier import CaseNumber
     from casemap.model import Principal
     from mft.auth.denials import Denials
     from mft.auth.passwords import Passwords
@@ -25,12 +26,26 @@ if TYPE_CHECKING:
     from mft.auth.tokens import Tokens
 
 
+NO_SUCH_CASE = "the login names a case that is not there for it"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """The subject of a grant: who was accepted, and on what."""
 
     principal: Principal
     proof: Proof = field(repr=False)
+    case: CaseNumber | None = None
+    """The one case that the session is for; None: all that the principal may see."""
+
+
+MayEnter = Callable[["Principal", "CaseNumber", Origin], bool]
+"""Says whether a case is there for (principal, number, origin). Raises UnavailableError where that cannot be said."""
+
+
+def enter_nothing(_principal: Principal, _case: CaseNumber, _origin: Origin) -> bool:
+    """Let nobody into a case."""
+    return False
 
 
 class CredentialChecker:
@@ -45,6 +60,7 @@ class CredentialChecker:
         throttle: Throttle,
         denials: Denials,
         now: Callable[[], dt.datetime],
+        may_enter: MayEnter = enter_nothing,
     ) -> None:
         """Put the parts together; *now* gives the time that accounts and tokens expire by."""
         self._principals = principals
@@ -53,14 +69,15 @@ class CredentialChecker:
         self._throttle = throttle
         self._denials = denials
         self._now = now
+        self._may_enter = may_enter
 
     def check(self, credential: Credential, origin: Origin) -> Accepted:
         """Say whose *credential* is; see `protocols.session.Authenticator.check`."""
         match credential:
             case PasswordCredential(login=login, password=text) if is_token(text):
-                return self._check_token(text, self._tried(origin, login, TokenProof.method))
+                return self._check_token(text, parse_login(login), self._tried(origin, login, TokenProof.method))
             case BearerCredential(token=text):
-                return self._check_token(text, self._tried(origin, None, TokenProof.method))
+                return self._check_token(text, (), self._tried(origin, None, TokenProof.method))
             case PublicKeyCredential(login=login, key=blob):
                 return self._check_key(login, blob, self._tried(origin, login, KeyProof.method))
             case PasswordCredential(login=login, password=password):
@@ -74,8 +91,8 @@ class CredentialChecker:
         """
         # For tokens the network alone is counted: nobody guesses 160 bits, and no stranger shall lock out the owner's
         # machines. A key that is only offered is no guess: every client offers all that its agent holds.
-        counted = login if method == PasswordProof.method else None
-        attempt = self._throttle.attempt(origin.peer, counted)
+        counted = () if login is None or method != PasswordProof.method else accounts_of(parse_login(login)) or (login,)
+        attempt = self._throttle.attempt(origin.peer, *counted)
         tried = Tried(login=login, origin=origin, method=method, attempt=attempt, counts=method != KeyProof.method)
         try:
             self._throttle.refuse_locked(attempt)
@@ -85,7 +102,8 @@ class CredentialChecker:
         return tried
 
     def _check_password(self, login: str, password: str, tried: Tried) -> Accepted:
-        name, principal = self._find(login)
+        claim, principal = self._find(login)
+        name = claim.login or ""
         hashed = None if principal is None else principal.password_hash
         fits = self._passwords.verify(name, password, hashed)
         if principal is None:
@@ -94,42 +112,44 @@ class CredentialChecker:
             raise self._denials.refuse(tried, principal, "the account has no password")
         if not fits:
             raise self._denials.refuse(tried, principal, "wrong password")
-        return self._enter(principal, PasswordProof(hashed=hashed), tried)
+        return self._enter(principal, PasswordProof(hashed=hashed), claim.case, tried)
 
-    def _check_token(self, text: str, tried: Tried) -> Accepted:
+    def _check_token(self, text: str, claims: tuple[Claim, ...], tried: Tried) -> Accepted:
         token = self._tokens.find(text)
         if token is None:
             raise self._denials.refuse(tried, None, "unknown token")
-        if tried.login is not None and _normal(tried.login) != token.login:
+        fitting = [claim for claim in claims if claim.login in {None, token.login}]
+        if tried.login is not None and not fitting:
             raise self._denials.refuse(tried, None, "the token is another login's")
-        _, principal = self._find(token.login)
+        principal = self._principals.find(token.login)
         if principal is None:
             raise self._denials.refuse(tried, None, "the token's login is unknown")
-        return self._enter(principal, TokenProof(token_id=token.id), tried)
+        case = fitting[0].case if fitting else None
+        return self._enter(principal, TokenProof(token_id=token.id), case, tried)
 
     def _check_key(self, login: str, blob: bytes, tried: Tried) -> Accepted:
-        _, principal = self._find(login)
+        claim, principal = self._find(login)
         if principal is None:
             raise self._denials.refuse(tried, None, "unknown login")
         if not opens(blob, principal.public_keys):
             raise self._denials.refuse(tried, principal, "unknown key")
-        return self._enter(principal, KeyProof(blob=blob), tried)
+        return self._enter(principal, KeyProof(blob=blob), claim.case, tried)
 
-    def _enter(self, principal: Principal, proof: Proof, tried: Tried) -> Accepted:
+    def _enter(self, principal: Principal, proof: Proof, case: CaseNumber | None, tried: Tried) -> Accepted:
         now = self._now()
         fault = proof.fault(principal, self._tokens, now) or entry_fault(principal, now)
         if fault is not None:
             raise self._denials.refuse(tried, principal, fault)
-        return Accepted(principal=principal, proof=proof)
+        # Whoever only offers a key has proven nothing, and must not learn which cases its owner has: `open` asks.
+        if case is not None and proof.method != KeyProof.method and not self._may_enter(principal, case, tried.origin):
+            raise self._denials.refuse(tried, principal, NO_SUCH_CASE)
+        return Accepted(principal=principal, proof=proof, case=case)
 
-    def _find(self, login: str) -> tuple[str, Principal | None]:
-        name = _normal(login)
-        return name, self._principals.find(name) if name else None
-
-
-def _normal(login: str) -> str:
-    """Return *login* in its one form, empty if nobody can have it."""
-    try:
-        return check_login(login)
-    except ValueError:
-        return ""
+    def _find(self, login: str) -> tuple[Claim, Principal | None]:
+        """Return whose *login* is, and how it was read; where it is nobody's, one way to read it."""
+        claims = parse_login(login)
+        for claim in claims:
+            principal = None if claim.login is None else self._principals.find(claim.login)
+            if principal is not None:
+                return claim, principal
+        return (claims[0] if claims else Claim(login=None)), None

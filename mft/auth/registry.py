@@ -11,6 +11,7 @@ from protocols.errors import UnavailableError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from casemap.identifier import CaseNumber
     from casemap.model import Principal
     from mft.auth.proof import Proof
     from protocols.session import Session
@@ -26,6 +27,8 @@ class LiveSession:
     session: Session
     principal: Principal
     proof: Proof = field(repr=False)
+    case: CaseNumber | None = None
+    """The one case that it is for; None: all that the principal may see."""
 
 
 class SessionRegistry:

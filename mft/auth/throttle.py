@@ -32,13 +32,13 @@ class Attempt:
     """Who tries, as the throttle counts it."""
 
     network: str
-    account: str | None
-    """None where only the network is counted."""
+    accounts: tuple[str, ...]
+    """Empty where only the network is counted; more than one where a login can be read in several ways."""
 
     @property
     def subjects(self) -> tuple[str, ...]:
         """What is counted."""
-        return (self.network,) if self.account is None else (self.account, self.network)
+        return (*self.accounts, self.network)
 
 
 class Throttle:
@@ -53,9 +53,10 @@ class Throttle:
         self._key = hmac.digest(key, b"mft throttle v1", "sha256")
         self._clock = clock
 
-    def attempt(self, peer: str, login: str | None = None) -> Attempt:
-        """Name a try from *peer*; with *login* it counts for that account too, whether there is one or not."""
-        return Attempt(network=self._network(peer), account=None if login is None else self._account(login))
+    def attempt(self, peer: str, *logins: str | None) -> Attempt:
+        """Name a try from *peer*; it counts for the accounts *logins* too, whether there are any or not."""
+        accounts = tuple(dict.fromkeys(self._account(login) for login in logins if login is not None))
+        return Attempt(network=self._network(peer), accounts=accounts)
 
     def refuse_locked(self, attempt: Attempt) -> None:
         """Do nothing if the try may be looked at.
@@ -83,9 +84,10 @@ class Throttle:
             subject.partition(":")[0] for subject in attempt.subjects if self._count(connection, subject) is not None
         )
 
-    def succeeded(self, connection: Connection, login: str) -> None:
-        """Forget the failures of the account, not those of the network, in the transaction of *connection*."""
-        connection.execute(delete(FAILURES).where(FAILURES.c.subject == self._account(login)))
+    def succeeded(self, connection: Connection, *logins: str) -> None:
+        """Forget the failures of the accounts, not those of the network, in the transaction of *connection*."""
+        subjects = [self._account(login) for login in logins]
+        connection.execute(delete(FAILURES).where(FAILURES.c.subject.in_(subjects)))
 
     def purge(self) -> None:
         """Delete the counts whose time is over."""

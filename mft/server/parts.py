@@ -134,8 +134,8 @@ def open_lookup(config: Config) -> CachedLookup:
     )
 
 
-def reader_of(principal: Principal, origin: Origin) -> Reader:
-    """Say of a principal what policy needs to know."""
+def reader_of(principal: Principal, origin: Origin, *, only: str | None = None) -> Reader:
+    """Say of a principal, in a session for all that it may see or for one case *only*, what policy needs to know."""
     if principal.is_customer:
         part = Part.CUSTOMER
     elif principal.roles & {Role.ENGINEER, Role.RELEASER}:
@@ -151,6 +151,7 @@ def reader_of(principal: Principal, origin: Origin) -> Reader:
         listener=origin.region,
         active=principal.active,
         expires=principal.expires,
+        case=only,
     )
 
 

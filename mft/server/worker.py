@@ -31,6 +31,7 @@ from mft.upload.room import MemoryBudget, check_space
 from mft.upload.service import Uploads, UploadSettings
 from mft.vfs.filesystem import CaseFileSystem, Rooms
 from protocols.aio import Crossing
+from protocols.errors import NotFoundError
 from protocols.http.app import HttpServer
 from protocols.http.settings import HttpSettings
 from protocols.http.tls import server_context
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from casemap.identifier import CaseNumber
     from casemap.model import Principal
     from mft.config.entrances import ListenerConfig
     from mft.config.model import Config
@@ -140,12 +142,21 @@ class Worker:
             throttle=Throttle(parts.database, config.auth.throttle, key=self._credentials.token_key),
             registry=SessionRegistry(total=config.limits.sessions, per_login=config.limits.sessions_per_login),
             filesystem_for=self._filesystem_for,
+            may_enter=self._may_enter,
         )
 
-    def _filesystem_for(self, principal: Principal, session_id: str, origin: Origin) -> CaseFileSystem:
-        return CaseFileSystem(
-            rooms=self._rooms, reader=reader_of(principal, origin), session_id=session_id, origin=origin
-        )
+    def _filesystem_for(
+        self, principal: Principal, session_id: str, origin: Origin, case: CaseNumber | None
+    ) -> CaseFileSystem:
+        reader = reader_of(principal, origin, only=case)
+        return CaseFileSystem(rooms=self._rooms, reader=reader, session_id=session_id, origin=origin)
+
+    def _may_enter(self, principal: Principal, case: CaseNumber, origin: Origin) -> bool:
+        try:
+            self.parts.cases.enter(reader_of(principal, origin, only=case), case)
+        except NotFoundError:
+            return False
+        return True
 
     # -- running ---------------------------------------------------------------------------------------------------
 

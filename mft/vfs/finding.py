@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from casemap.model import Role
-from casemap.names import CustomerFolders
+from casemap.names import CustomerFolders, parsed_number
 from casemap.resolver import CaseRootTarget, LayoutSettings, Zone, ZoneTarget, resolve
 from mft.audit import customer_chain
 from mft.policy import Action, Area, Part, may
@@ -69,11 +69,12 @@ class Finder:
         self.reader = reader
         self.session_id = session_id
         self.origin = origin
+        self._only = None if reader.case is None else parsed_number(reader.case)
         self.role = Role.CUSTOMER if reader.part is Part.CUSTOMER else Role.ENGINEER
 
     def resolve(self, path: VirtualPath) -> Target:
         """Say what *path* means to this session, not whether it is there."""
-        return resolve(path.parts, self.role, layout=self.rooms.layout, customer_of=self._customer_of)
+        return resolve(path.parts, self.role, layout=self.rooms.layout, customer_of=self._customer_of, only=self._only)
 
     def _customer_of(self, folder: str) -> CustomerId | None:
         return self.folders().customer_of(folder)

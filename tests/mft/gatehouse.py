@@ -130,6 +130,8 @@ class Gatehouse:
         self.throttle = Throttle(self.database, ThrottleConfig(**throttle), key=KEY, clock=self.clock)
         self.registry = SessionRegistry(total=total, per_login=per_login)
         self.cases = CaseSystem()
+        self.entered: set[tuple[str, str]] = set()
+        """Which logins may enter which cases."""
         self.authenticator = Authenticator(
             database=self.database,
             audit=self.audit,
@@ -138,7 +140,8 @@ class Gatehouse:
             passwords=self.passwords,
             throttle=self.throttle,
             registry=self.registry,
-            filesystem_for=lambda principal, _session, _origin: MemoryFileSystem(MemoryTree(), principal.login),
+            filesystem_for=lambda principal, _session, _origin, _case: MemoryFileSystem(MemoryTree(), principal.login),
+            may_enter=lambda principal, case, _origin: (principal.login, case) in self.entered,
             now=self.clock.now,
         )
 
