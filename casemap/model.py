@@ -42,6 +42,8 @@ class Role(Enum):
     RELEASER = "releaser"
     OPERATOR = "operator"
     AUDITOR = "auditor"
+    TRIAGE = "triage"
+    """Assigns to cases what was sent without one; sees names and senders of that, and no content."""
 
 
 class CaseState(Enum):

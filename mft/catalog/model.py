@@ -173,6 +173,24 @@ class OwnVersion(Table, table=True):
     upload_id: str = Field(foreign_key="upload.id")
 
 
+class UnfiledDeposit(Table, table=True):
+    """A deposit that names no case, until it is assigned to one or its time is over."""
+
+    __tablename__ = "unfiled_deposit"
+
+    upload_id: str = Field(primary_key=True, foreign_key="upload.id")
+    customer: str = Field(index=True)
+    login: str
+    why: str
+    """Why no case was found for it."""
+    kept_until: float | None = Field(default=None, index=True)
+    """None until it has landed."""
+    assigned_at: float | None = None
+    assigned_by: str | None = None
+    assigned_to: str | None = None
+    """The case's number."""
+
+
 class StoredBody(Table, table=True):
     """A sealed object, named before its first byte is written."""
 
@@ -429,6 +447,7 @@ LANDING_KEYS = _table(LandingKey)
 NODES = _table(Node)
 UPLOADS = _table(Upload)
 OWN_VERSIONS = _table(OwnVersion)
+UNFILED = _table(UnfiledDeposit)
 BODIES = _table(StoredBody)
 REPLICAS = _table(Replica)
 RECEIPTS = _table(ReceiptRecord)

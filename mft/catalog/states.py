@@ -35,7 +35,7 @@ _S = UploadState
 WAYS: Mapping[UploadState, frozenset[UploadState]] = {
     _S.RECEIVING: frozenset({_S.INTERRUPTED, _S.LANDED, _S.EXPIRED}),
     _S.INTERRUPTED: frozenset({_S.RECEIVING, _S.EXPIRED}),
-    _S.LANDED: frozenset({_S.SCRUBBING, _S.QUARANTINED}),
+    _S.LANDED: frozenset({_S.SCRUBBING, _S.QUARANTINED, _S.EXPIRED}),
     _S.SCRUBBING: frozenset({_S.STORED, _S.QUARANTINED, _S.REJECTED, _S.LANDED}),
     _S.QUARANTINED: frozenset({_S.STORED, _S.DESTROYED}),
     _S.STORED: frozenset(),

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from casemap.grammar import parse_grammar
+from casemap.names import parsed_number, safe_title
 from mft.config.webhooks import EVENT_TYPES, MOST_SECRETS, event_types, is_endpoint_url
 
 if TYPE_CHECKING:
@@ -207,6 +209,29 @@ def _layout(config: Config) -> Iterator[Finding]:
         seen.add(folded)
 
 
+def _deposit(config: Config) -> Iterator[Finding]:
+    for index, form in enumerate(config.deposit.case_numbers):
+        try:
+            parse_grammar(form.pattern, check=form.check, ignore_case=form.ignore_case, anywhere=form.anywhere)
+        except ValueError as error:
+            expected = "a regular expression of a case number, such as [A-Z]+-[0-9]+"
+            yield Finding(("deposit", "case_numbers", index, "pattern"), expected, str(error))
+    if not config.deposit.separators.isprintable() or "/" in config.deposit.separators:
+        yield Finding(("deposit", "separators"), "characters that a name may hold, such as '_-. '")
+    folders = [("deposit", "drop_folders", index) for index, _ in enumerate(config.deposit.drop_folders)]
+    for path, folder in zip(folders, config.deposit.drop_folders, strict=True):
+        if not all(_is_plain_folder(name) for name in folder.split("/")):
+            expected = "names of directories, as in upload/issue, none of which could be a case's number"
+            yield Finding(path, expected, repr(folder))
+    if not _is_plain_folder(config.unfiled.folder):
+        expected = "the name of one directory that could not be a case's number"
+        yield Finding(("unfiled", "folder"), expected, repr(config.unfiled.folder))
+
+
+def _is_plain_folder(name: str) -> bool:
+    return bool(name) and safe_title(name) == name and parsed_number(name.split(" ", 1)[0]) is None
+
+
 def _certificate(config: Config) -> Iterator[Finding]:
     if (config.https.certificate is None) != (config.https.key is None):
         missing = "key" if config.https.key is None else "certificate"
@@ -264,6 +289,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterator[Finding]]], ..
     (("lookup",), _lookup),
     (("lookup", "revocation"), _revocation),
     (("layout",), _layout),
+    (("deposit", "unfiled"), _deposit),
     (("https",), _certificate),
     (("replication",), _retries),
     (("webhooks",), _webhooks),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mft.config.access import AuthConfig, LookupConfig, RevocationConfig
+from mft.config.deposits import DepositConfig, UnfiledConfig
 from mft.config.entrances import HttpsConfig, LayoutConfig, ListenerConfig, OperationsConfig, SftpConfig
 from mft.config.lifecycle import LifecycleConfig
 from mft.config.places import CatalogConfig, LandingConfig, RegionConfig, ResidencyConfig
@@ -41,6 +42,8 @@ class Config:
     lookup: LookupConfig = field(default_factory=LookupConfig)
     revocation: RevocationConfig = field(default_factory=RevocationConfig)
     layout: LayoutConfig = field(default_factory=LayoutConfig)
+    deposit: DepositConfig = field(default_factory=DepositConfig)
+    unfiled: UnfiledConfig = field(default_factory=UnfiledConfig)
     landing: LandingConfig = field(default_factory=LandingConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     auth: AuthConfig = field(default_factory=AuthConfig)

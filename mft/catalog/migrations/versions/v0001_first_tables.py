@@ -239,6 +239,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("upload_id", "kind", name=op.f("pk_receipt")),
     )
     op.create_table(
+        "unfiled_deposit",
+        sa.Column("upload_id", sa.String(), nullable=False),
+        sa.Column("customer", sa.String(), nullable=False),
+        sa.Column("login", sa.String(), nullable=False),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.Column("kept_until", sa.Float(), nullable=True),
+        sa.Column("assigned_at", sa.Float(), nullable=True),
+        sa.Column("assigned_by", sa.String(), nullable=True),
+        sa.Column("assigned_to", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(["upload_id"], ["upload.id"], name=op.f("fk_unfiled_deposit_upload_id")),
+        sa.PrimaryKeyConstraint("upload_id", name=op.f("pk_unfiled_deposit")),
+    )
+    with op.batch_alter_table("unfiled_deposit", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_unfiled_deposit_customer"), ["customer"], unique=False)
+        batch_op.create_index(batch_op.f("ix_unfiled_deposit_kept_until"), ["kept_until"], unique=False)
+
+    op.create_table(
         "stored_body",
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("upload_id", sa.String(), nullable=False),
@@ -385,6 +402,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_stored_body_case_id"))
 
     op.drop_table("stored_body")
+    with op.batch_alter_table("unfiled_deposit", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_unfiled_deposit_kept_until"))
+        batch_op.drop_index(batch_op.f("ix_unfiled_deposit_customer"))
+
+    op.drop_table("unfiled_deposit")
     op.drop_table("receipt")
     op.drop_table("own_version")
     with op.batch_alter_table("upload", schema=None) as batch_op:
