@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class Action(enum.Enum):
     """What somebody wants to do with something in a case."""
 
+    STAT = "stat"
+    """To learn of one thing, by its name, that it is there."""
     LIST = "list"
     READ = "read"
     WRITE = "write"
@@ -45,7 +47,17 @@ class Part(enum.Enum):
     """Operators, auditors: they run the house and see no case's files."""
 
 
-_LOOK = frozenset({Action.LIST, Action.READ})
+class Scope(enum.StrEnum):
+    """What the token of one case is for. Whoever comes by another way has no scopes, and is not narrowed by them."""
+
+    UPLOAD = "upload"
+    LIST = "list"
+    """To see what came by this token, and where it stands."""
+    READ = "read"
+    """To read what the case's customer may read."""
+
+
+_LOOK = frozenset({Action.STAT, Action.LIST, Action.READ})
 _FILL = _LOOK | {Action.WRITE, Action.MKDIR, Action.RENAME, Action.REMOVE}
 RIGHTS: Mapping[Part, Mapping[Area, frozenset[Action]]] = {
     Part.CUSTOMER: {Area.ROOT: _LOOK, Area.UPLOAD: _FILL, Area.DOWNLOAD: _LOOK, Area.META: _LOOK},
@@ -53,6 +65,13 @@ RIGHTS: Mapping[Part, Mapping[Area, frozenset[Action]]] = {
     Part.STAFF: {area: frozenset() for area in Area},
 }
 """Who may do what where. Removing is narrowed further by `may_remove`."""
+_ENTER = {Area.ROOT: frozenset({Action.STAT, Action.LIST})}
+SCOPE_RIGHTS: Mapping[Scope, Mapping[Area, frozenset[Action]]] = {
+    Scope.UPLOAD: _ENTER | {Area.UPLOAD: _FILL - {Action.LIST, Action.READ}},
+    Scope.LIST: _ENTER | {Area.UPLOAD: frozenset({Action.STAT, Action.LIST}), Area.META: _LOOK},
+    Scope.READ: dict.fromkeys(Area, _LOOK),
+}
+"""What each scope of a token leaves of its customer's rights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +101,14 @@ class CaseFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """How much may come by one token; None: any amount."""
+
+    bytes: int | None = None
+    files: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
     """What policy needs to know of who asks."""
 
@@ -97,6 +124,9 @@ class Reader:
     expires: datetime | None = None
     case: str | None = None
     """The number of the one case that the session is for; None: every case that the person may enter."""
+    scopes: frozenset[Scope] | None = None
+    """Of a case's token; None: all that the part may do."""
+    allowance: Allowance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,11 +260,14 @@ def may_enter(reader: Reader, case: CaseFacts, residency: Residency, now: dateti
     return Decision(allowed=True, reason=residency.rule)
 
 
-def may(part: Part, action: Action, area: Area) -> Decision:
-    """Say whether *part* may do *action* in *area* of a case that it may enter."""
-    if action in RIGHTS[part][area]:
-        return Decision(allowed=True, reason=f"{part.value}s may {action.value} in {area.value}")
-    return Decision(allowed=False, reason=f"{part.value}s may not {action.value} here")
+def may(part: Part, action: Action, area: Area, scopes: frozenset[Scope] | None = None) -> Decision:
+    """Say whether *part* may do *action* in *area* of a case that it may enter, narrowed by a token's *scopes*."""
+    if action not in RIGHTS[part][area]:
+        return Decision(allowed=False, reason=f"{part.value}s may not {action.value} here")
+    if scopes is not None and not any(action in SCOPE_RIGHTS[scope].get(area, ()) for scope in scopes):
+        names = ", ".join(sorted(scopes)) or "nothing"
+        return Decision(allowed=False, reason=f"this token is for {names}; it may not {action.value} here")
+    return Decision(allowed=True, reason=f"{part.value}s may {action.value} in {area.value}")
 
 
 def may_remove(part: Part, *, own: bool, partial: bool) -> Decision:

@@ -291,7 +291,7 @@ class AccountKey(Table, table=True):
 
 
 class AccessToken(Table, table=True):
-    """A token that stands in for a login's password; only its keyed hash is kept."""
+    """A token that stands in for a login's password, or one of a case; only its keyed hash is kept."""
 
     __tablename__ = "access_token"
 
@@ -302,6 +302,60 @@ class AccessToken(Table, table=True):
     created_at: float
     expires_at: float | None = None
     revoked_at: float | None = None
+    created_by: str = ""
+    refreshed_at: float | None = None
+    scopes: str | None = None
+    """Words, comma separated: what the token is narrowed to; None: all that its login may do."""
+    case_number: str | None = Field(default=None, index=True)
+    """The one case that it is for; None: a token of the login."""
+    customer: str | None = None
+    """Whose case that was when the token was made: it must still be."""
+    max_bytes: int | None = Field(default=None, sa_type=BigInteger)
+    max_files: int | None = None
+    networks: str | None = None
+    """CIDR blocks, comma separated, that it may be used from; None: from anywhere."""
+
+
+class ReleaseVote(Table, table=True):
+    """What a releaser wants done with a quarantined upload: to be `release`d unscrubbed or to be `destroy`ed."""
+
+    __tablename__ = "release_vote"
+
+    upload_id: str = Field(primary_key=True, foreign_key="upload.id")
+    login: str = Field(primary_key=True)
+    wish: str
+    reason: str
+    at: float
+
+
+class Release(Table, table=True):
+    """A quarantined upload about which enough releasers are agreed; intake carries it out."""
+
+    __tablename__ = "release"
+
+    upload_id: str = Field(primary_key=True, foreign_key="upload.id")
+    wish: str
+    voters: str
+    """Their logins, as a JSON list."""
+    reason: str
+    decided_at: float
+    done_at: float | None = Field(default=None, index=True)
+
+
+class ApiReplay(Table, table=True):
+    """The answer to a request that came with an Idempotency-Key, for whoever sends it again."""
+
+    __tablename__ = "api_replay"
+
+    id: str = Field(primary_key=True)
+    """A keyed hash of who asks and of the key."""
+    fingerprint: str
+    """A keyed hash of the request."""
+    status: int | None = None
+    """None: it is under way."""
+    answer: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+    """Sealed: an answer may hold a token."""
+    created_at: float = Field(index=True)
 
 
 class LoginFailure(Table, table=True):
@@ -456,6 +510,9 @@ HEADS = _table(AuditHead)
 ACCOUNTS = _table(Account)
 ACCOUNT_KEYS = _table(AccountKey)
 TOKENS = _table(AccessToken)
+RELEASE_VOTES = _table(ReleaseVote)
+RELEASES = _table(Release)
+API_REPLAYS = _table(ApiReplay)
 FAILURES = _table(LoginFailure)
 REVOCATIONS = _table(Revocation)
 WEBHOOK_ENDPOINTS = _table(WebhookEndpoint)

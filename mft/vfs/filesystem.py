@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from casemap.model import Role
@@ -23,7 +24,7 @@ from mft.vfs import changing
 from mft.vfs.finding import AREAS, NOTHING, Finder, Rooms, Spot
 from mft.vfs.metafolder import MetaFolder
 from mft.vfs.opening import Opener
-from mft.vfs.tree import Place, list_leaves
+from mft.vfs.tree import list_leaves
 from protocols.errors import (
     AlreadyExistsError,
     IsADirectoryPathError,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mft.policy import Reader
-    from mft.vfs.tree import Leaf
+    from mft.vfs.tree import Leaf, Place
     from protocols.filesystem import ReadHandle, WriteHandle, WriteMode
     from protocols.path import VirtualPath
     from protocols.session import Origin
@@ -90,16 +91,16 @@ class CaseFileSystem:
                         raise NotFoundError(NOTHING)
                     return Entry(name=path.name, is_directory=True)
                 case CaseRootTarget() as target:
-                    entered = self._finder.enter(target)
+                    entered = self._finder.enter(target, Action.STAT)
                     opened = entered.case.opened
                     return Entry(name=path.name, is_directory=True, modified=opened.timestamp() if opened else 0.0)
                 case ZoneTarget(rest=()) as target:
-                    self._finder.enter(target)
+                    self._finder.enter(target, Action.STAT)
                     return self._zone_entry(target.zone)
                 case ZoneTarget(zone=Zone.META) as target:
                     return self._meta.find(target)[0]
                 case ZoneTarget() as target:
-                    spot = self._finder.spot(target)
+                    spot = self._finder.spot(target, Action.STAT)
                     return self._entry_in(self._finder.leaf(spot), spot.place)
                 case UnknownTarget():
                     raise NotFoundError(NOTHING)
@@ -235,11 +236,11 @@ class CaseFileSystem:
         entered = self._finder.enter(target)
         _tree, place = self._finder.place_of(entered, target.zone)
         if target.rest:
-            spot = self._finder.spot(target)
+            spot = self._finder.spot(target, Action.LIST)
             leaf = self._finder.leaf(spot)
             if not leaf.is_directory or leaf.node_id is None:
                 raise NotADirectoryPathError("it is a file")
-            place = Place(case_id=place.case_id, node_id=leaf.node_id, login=place.login, sender=place.sender)
+            place = replace(place, node_id=leaf.node_id)
         for leaf in list_leaves(self._finder.rooms.database, place):
             yield self._entry_in(leaf, place)
 

@@ -9,7 +9,7 @@ from casemap.model import Role
 from casemap.names import CustomerFolders, parsed_number
 from casemap.resolver import CaseRootTarget, LayoutSettings, Zone, ZoneTarget, resolve
 from mft.audit import customer_chain
-from mft.policy import Action, Area, Part, may
+from mft.policy import Action, Area, Part, Scope, may
 from mft.vfs.tree import Place, find_leaf, walk_place
 from protocols.errors import NotFoundError, PermissionDeniedError
 
@@ -94,7 +94,7 @@ class Finder:
         if target.under is not None and entered.case.customer != target.under:
             raise NotFoundError(NOTHING)
         area = AREAS[target.zone] if isinstance(target, ZoneTarget) else Area.ROOT
-        decision = may(self.reader.part, action, area)
+        decision = may(self.reader.part, action, area, self.reader.scopes)
         if not decision.allowed:
             chain = customer_chain(entered.case.customer)
             self.rooms.cases.deny(self.reader, chain, target=f"{target.number}/{area.value}", why=decision.reason)
@@ -106,7 +106,8 @@ class Finder:
         tree = self.rooms.cases.tree(entered)
         root = tree.download_root if zone is Zone.DOWNLOAD else tree.upload_root
         sender = may(self.reader.part, Action.WRITE, AREAS[zone]).allowed
-        return tree, Place(case_id=tree.id, node_id=root, login=self.reader.login, sender=sender)
+        own_only = self.reader.scopes is not None and Scope.READ not in self.reader.scopes
+        return tree, Place(case_id=tree.id, node_id=root, login=self.reader.login, sender=sender, own_only=own_only)
 
     def spot(self, target: ZoneTarget, action: Action = Action.READ) -> Spot:
         """Return where *target* stands; it need not be there, but its directory must."""

@@ -7,7 +7,7 @@ with its scrubbed size. Pages are keyset-read tuples: a listing never collects a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import FromClause, and_, bindparam, or_, select
@@ -34,6 +34,8 @@ class Place:
     login: str
     sender: bool
     """The sender's view; else the reader's."""
+    own_only: bool = False
+    """Of the sender's view what the login itself made: all that it may know of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +185,8 @@ def list_leaves(database: Database, place: Place) -> Iterator[Leaf]:
         for row in rows:
             leaf = _sender_leaf(row) if place.sender else _reader_leaf(row)
             yield from _take_before(waiting, row.name)
+            if place.own_only and not (leaf.own or row.owner == place.login):
+                continue
             yield waiting.pop(leaf.name, leaf)
         if len(rows) < PAGE:
             break
@@ -210,6 +214,8 @@ def find_leaf(database: Database, place: Place, name: str) -> Leaf | None:
             NODES.c.parent_id == place.node_id, or_(NODES.c.name == name, NODES.c.shown_name == name)
         )
         leaves = [_sender_leaf(row) for row in connection.execute(statement, {"login": place.login})]
+    if place.own_only:
+        leaves = [leaf for leaf in leaves if leaf.own or leaf.is_directory]
     return next((leaf for leaf in leaves if leaf.name == name), None)
 
 
@@ -219,5 +225,5 @@ def walk_place(database: Database, place: Place, directories: tuple[str, ...]) -
         leaf = find_leaf(database, place, name)
         if leaf is None or not leaf.is_directory or leaf.node_id is None:
             return None
-        place = Place(case_id=place.case_id, node_id=leaf.node_id, login=place.login, sender=place.sender)
+        place = replace(place, node_id=leaf.node_id)
     return place

@@ -19,6 +19,7 @@ from mft.policy import (
     ResidencyError,
     ResidencyRule,
     ResidencyRules,
+    Scope,
     judge_outbound,
     may,
     may_enter,
@@ -167,3 +168,27 @@ def test_outbound_files_go_as_they_are_or_not_at_all():
     judged = judge_outbound(rules_found=["email", "token.github"], refused=("token.*",))
     assert judged.outcome.value == "reject"
     assert "token.github" in str(judged.reason)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "allowed"),
+    [
+        ({Scope.UPLOAD}, {Action.STAT, Action.WRITE, Action.MKDIR, Action.RENAME, Action.REMOVE}),
+        ({Scope.LIST}, {Action.STAT, Action.LIST}),
+        ({Scope.READ}, {Action.STAT, Action.LIST, Action.READ}),
+        (set(), set()),
+    ],
+)
+def test_a_token_s_scopes_narrow_what_its_customer_may(scopes, allowed):
+    """A token may do in the upload folder what its scopes say, and with none of them nothing."""
+    decided = {action for action in Action if may(Part.CUSTOMER, action, Area.UPLOAD, frozenset(scopes)).allowed}
+
+    assert decided == allowed
+
+
+def test_scopes_never_widen_a_part():
+    """No scope gives what the part has not."""
+    every = frozenset(Scope)
+
+    assert not any(may(Part.STAFF, action, area, every).allowed for action in Action for area in Area)
+    assert not may(Part.CUSTOMER, Action.WRITE, Area.DOWNLOAD, every).allowed

@@ -25,11 +25,20 @@ def upgrade() -> None:
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.Column("expires_at", sa.Float(), nullable=True),
         sa.Column("revoked_at", sa.Float(), nullable=True),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("refreshed_at", sa.Float(), nullable=True),
+        sa.Column("scopes", sa.String(), nullable=True),
+        sa.Column("case_number", sa.String(), nullable=True),
+        sa.Column("customer", sa.String(), nullable=True),
+        sa.Column("max_bytes", sa.BigInteger(), nullable=True),
+        sa.Column("max_files", sa.Integer(), nullable=True),
+        sa.Column("networks", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_access_token")),
         sa.UniqueConstraint("digest", name=op.f("uq_access_token_digest")),
     )
     with op.batch_alter_table("access_token", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_access_token_login"), ["login"], unique=False)
+        batch_op.create_index(batch_op.f("ix_access_token_case_number"), ["case_number"], unique=False)
 
     op.create_table(
         "account",
@@ -46,6 +55,18 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("login", name=op.f("pk_account")),
     )
+    op.create_table(
+        "api_replay",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("answer", sa.LargeBinary(), nullable=True),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_replay")),
+    )
+    with op.batch_alter_table("api_replay", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_api_replay_created_at"), ["created_at"], unique=False)
+
     op.create_table(
         "audit_event",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -256,6 +277,30 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_unfiled_deposit_kept_until"), ["kept_until"], unique=False)
 
     op.create_table(
+        "release",
+        sa.Column("upload_id", sa.String(), nullable=False),
+        sa.Column("wish", sa.String(), nullable=False),
+        sa.Column("voters", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("decided_at", sa.Float(), nullable=False),
+        sa.Column("done_at", sa.Float(), nullable=True),
+        sa.ForeignKeyConstraint(["upload_id"], ["upload.id"], name=op.f("fk_release_upload_id")),
+        sa.PrimaryKeyConstraint("upload_id", name=op.f("pk_release")),
+    )
+    with op.batch_alter_table("release", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_release_done_at"), ["done_at"], unique=False)
+
+    op.create_table(
+        "release_vote",
+        sa.Column("upload_id", sa.String(), nullable=False),
+        sa.Column("login", sa.String(), nullable=False),
+        sa.Column("wish", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(["upload_id"], ["upload.id"], name=op.f("fk_release_vote_upload_id")),
+        sa.PrimaryKeyConstraint("upload_id", "login", name=op.f("pk_release_vote")),
+    )
+    op.create_table(
         "stored_body",
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("upload_id", sa.String(), nullable=False),
@@ -407,6 +452,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_unfiled_deposit_customer"))
 
     op.drop_table("unfiled_deposit")
+    op.drop_table("release_vote")
+    with op.batch_alter_table("release", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_release_done_at"))
+
+    op.drop_table("release")
     op.drop_table("receipt")
     op.drop_table("own_version")
     with op.batch_alter_table("upload", schema=None) as batch_op:
@@ -437,8 +487,13 @@ def downgrade() -> None:
     op.drop_table("case_record")
     op.drop_table("audit_head")
     op.drop_table("audit_event")
+    with op.batch_alter_table("api_replay", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_api_replay_created_at"))
+
+    op.drop_table("api_replay")
     op.drop_table("account")
     with op.batch_alter_table("access_token", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_access_token_case_number"))
         batch_op.drop_index(batch_op.f("ix_access_token_login"))
 
     op.drop_table("access_token")
