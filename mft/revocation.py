@@ -34,11 +34,12 @@ _BATCH = 500
 
 
 class Subject(enum.StrEnum):
-    """What a row is about; its subject is the login, the token's id or the case's number."""
+    """What a row is about; its subject is the login, the token's id, the case's number or the customer's id."""
 
     PRINCIPAL = "principal"
     TOKEN = "token"  # noqa: S105 - a word, not a secret
     CASE = "case"
+    CUSTOMER = "customer"
     UPLOAD = "upload"
     """Not a right: a session elsewhere has taken the upload over; the reason names its epoch."""
 

@@ -145,7 +145,7 @@ class Authenticator:
             case Subject.CASE:
                 # Sessions stay, and what they see of the case is the filesystem's; but those that are for it alone end.
                 self._registry.revoke(lambda live: live.case == subject and self._is_shut(live), reason)
-            case Subject.UPLOAD:
+            case Subject.CUSTOMER | Subject.UPLOAD:
                 pass
 
     def recheck(self, login: str | None = None) -> None:

@@ -258,6 +258,42 @@ class AuditHead(Table, table=True):
     signature: str
 
 
+class RegistryCustomer(Table, table=True):
+    """A customer of the built-in registry; see `mft.registry`."""
+
+    __tablename__ = "registry_customer"
+
+    id: str = Field(primary_key=True)
+    likeness: str = Field(unique=True)
+    """The id in one letter case: no two customers differ in that alone."""
+    document: str = Field(sa_column=Column(Text, nullable=False))
+    """JSON: the record of the lookup contract."""
+    revision: int
+    created_at: float
+    updated_at: float
+
+
+class RegistryCase(Table, table=True):
+    """A case of the built-in registry. What the server itself keeps of a case that was entered is `CaseRecord`."""
+
+    __tablename__ = "registry_case"
+    __table_args__ = (
+        Index("ix_registry_case_customer_state", "customer", "state", "number"),
+        Index("ix_registry_case_customer", "customer", "number"),
+        Index("ix_registry_case_state", "state", "number"),
+    )
+
+    number: str = Field(primary_key=True)
+    likeness: str = Field(unique=True)
+    customer: str = Field(foreign_key="registry_customer.id")
+    state: str
+    document: str = Field(sa_column=Column(Text, nullable=False))
+    """JSON: the record of the lookup contract."""
+    revision: int
+    created_at: float
+    updated_at: float
+
+
 class Account(Table, table=True):
     """A local account, made by `mft user`."""
 
@@ -507,6 +543,8 @@ REPLICAS = _table(Replica)
 RECEIPTS = _table(ReceiptRecord)
 EVENTS = _table(AuditEvent)
 HEADS = _table(AuditHead)
+REGISTRY_CUSTOMERS = _table(RegistryCustomer)
+REGISTRY_CASES = _table(RegistryCase)
 ACCOUNTS = _table(Account)
 ACCOUNT_KEYS = _table(AccountKey)
 TOKENS = _table(AccessToken)

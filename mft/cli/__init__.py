@@ -8,10 +8,42 @@ from __future__ import annotations
 
 import typer
 
-from mft.cli import audit, casesystem, config, demo, key, receipt, role, scrub, serve, token, unseal, user, version
+from mft.cli import (
+    audit,
+    case,
+    casesystem,
+    config,
+    customer,
+    demo,
+    key,
+    receipt,
+    role,
+    scrub,
+    serve,
+    token,
+    unseal,
+    user,
+    version,
+)
 from mft.cli.failure import reporting_failures
 
-_COMMANDS = (audit, casesystem, config, demo, key, receipt, role, scrub, serve, token, unseal, user, version)
+_COMMANDS = (
+    audit,
+    case,
+    casesystem,
+    config,
+    customer,
+    demo,
+    key,
+    receipt,
+    role,
+    scrub,
+    serve,
+    token,
+    unseal,
+    user,
+    version,
+)
 
 app = typer.Typer(
     name="mft",

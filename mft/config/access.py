@@ -12,7 +12,8 @@ from mft.config.units import Count, Ipv4Prefix, Ipv6Prefix, PositiveSeconds, Sec
 class LookupConfig:
     """The case system that says who a login is and which cases it has."""
 
-    type: Literal["http", "static"] = "static"
+    type: Literal["http", "static", "registry"] = "static"
+    """`registry`: customers and cases in the catalog, kept by `mft case` and `mft customer`."""
     url: str | None = None
     """`http`: the address of the lookup API, without credentials in it."""
     secret_file: Path | None = None

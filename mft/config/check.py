@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from collections.abc import Set as AbstractSet
 
+    from mft.config.access import LookupConfig
     from mft.config.document import KeyPath
     from mft.config.model import Config
     from mft.config.places import ResidencyConfig, RuleConfig
@@ -166,7 +167,11 @@ def _lookup(config: Config) -> Iterator[Finding]:
     if lookup.type == "static":
         if lookup.table is None:
             yield Finding(("lookup", "table"), "a path or a map (lookup.type is static)", "nothing")
-        return
+    elif lookup.type == "http":
+        yield from _lookup_http(lookup)
+
+
+def _lookup_http(lookup: LookupConfig) -> Iterator[Finding]:
     if (lookup.secret is None) == (lookup.secret_file is None):
         found = "neither" if lookup.secret is None else "both"
         yield Finding(("lookup", "secret_file"), "exactly one of secret_file and secret", found)

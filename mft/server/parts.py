@@ -7,15 +7,12 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from casemap.cached import CachedLookup, CacheSettings
-from casemap.http import HttpLookup, LookupSettings
 from casemap.model import Role
 from casemap.resolver import LayoutSettings
-from casemap.static import StaticLookup
 from mft.audit import AuditTrail, Folding
 from mft.cases import Cases
 from mft.catalog.database import Database
-from mft.config.secrets import load_lookup_secret, load_lookup_table
+from mft.lookups import open_lookup
 from mft.objects import Objects
 from mft.policy import Part, Reader, ResidencyRule, ResidencyRules
 from mft.receipts import sign_receipt
@@ -28,7 +25,6 @@ from storage.local import LocalStore
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from casemap.lookup import CaseLookup
     from casemap.model import Principal
     from mft.config.model import Config
     from mft.credentials.load import Credentials
@@ -59,7 +55,7 @@ class Parts:
             rules=self.rules,
         )
         self.landed = LandedFiles(keys=keys, zones=self.zones)
-        self.lookup = open_lookup(config)
+        self.lookup = open_lookup(config, self.database)
         self.cases = Cases(
             lookup=self.lookup,
             rules=self.rules,
@@ -101,36 +97,6 @@ def residency_rules(config: Config) -> ResidencyRules:
             for rule in config.residency.rules
         ),
         nearest={name: region.nearest for name, region in config.regions.items()},
-    )
-
-
-def open_lookup(config: Config) -> CachedLookup:
-    """Make the way to the case system, with its cache."""
-    settings = config.lookup
-    inner: CaseLookup
-    if settings.type == "http":
-        inner = HttpLookup(
-            LookupSettings(
-                url=settings.url or "",
-                secret=load_lookup_secret(settings).encode(),
-                connect_timeout=settings.timeout,
-                read_timeout=settings.timeout,
-                total_timeout=settings.timeout,
-                ca_file=settings.ca_file,
-            )
-        )
-    else:
-        inner = StaticLookup(load_lookup_table(settings), at="lookup.table")
-    return CachedLookup(
-        inner,
-        CacheSettings(
-            ttl=settings.ttl,
-            negative_ttl=settings.negative_ttl,
-            stale_if_error=settings.stale_if_error,
-            revocation_bound=config.revocation.bound,
-            breaker_failures=settings.breaker_failures,
-            breaker_rest=settings.breaker_reset,
-        ),
     )
 
 

@@ -252,6 +252,9 @@ class Worker:
             case Subject.CASE:
                 self.parts.lookup.forget_case(subject)
                 self.parts.cases.recheck_all()
+            case Subject.CUSTOMER:
+                self.parts.lookup.forget_customer(subject)
+                self.parts.cases.recheck_all()
             case Subject.PRINCIPAL:
                 self.parts.lookup.forget_principal(subject)
                 self.authenticator.apply(kind, subject, reason)

@@ -86,42 +86,8 @@ NOT_NUMBERS = ["", "CASE", "..", "1..2", "CASE-1/2", "CASE-1\0", "CASE-1\n", " C
 NOT_NUMBERS += ["9" * 65, "COM1", "com1.log"]
 
 
-class LookupContract:
-    """Cases for a fixture `lookup`, a lookup that holds `TABLE`."""
-
-    def test_principal_has_what_the_record_says(self, lookup):
-        """Every field of a customer's login arrives."""
-        found = lookup.principal("alice@acme")
-        assert (found.login, found.roles, found.customer, found.view) == (
-            "alice@acme",
-            {Role.CUSTOMER},
-            "acme",
-            Role.CUSTOMER,
-        )
-        assert (found.name, found.email, found.password_hash, found.clearance) == (
-            "Alice",
-            "alice@acme.example",
-            HASH,
-            1,
-        )
-        assert (found.regions, found.active, found.expires) == (None, True, datetime(2026, 12, 31, 23, tzinfo=UTC))
-
-    def test_staff_has_roles_keys_and_regions(self, lookup):
-        """Every field of an engineer's login arrives."""
-        found = lookup.principal("erin")
-        assert (found.roles, found.customer, found.view) == ({Role.ENGINEER, Role.RELEASER}, None, Role.ENGINEER)
-        assert (found.public_keys, found.regions, found.password_hash) == ((KEY,), {"us-east"}, None)
-
-    def test_principal_is_found_in_any_normal_form(self, lookup):
-        """A login typed on a Mac is the same login; that it is not active is for the caller to see."""
-        found = lookup.principal(unicodedata.normalize("NFD", "zoë"))
-        assert (found.login, found.active) == ("zoë", False)
-
-    @pytest.mark.parametrize("login", ["nobody", "ALICE@ACME", *NOT_LOGINS])
-    def test_unknown_login_is_not_found(self, lookup, login):
-        """What nobody has, and what nobody can have, is not found."""
-        with pytest.raises(PrincipalNotFoundError):
-            lookup.principal(login)
+class CaseContract:
+    """Cases for a fixture `lookup`, a lookup that holds the customers and cases of `TABLE`."""
 
     def test_case_has_what_the_record_says(self, lookup):
         """Every field of a case arrives."""
@@ -216,3 +182,41 @@ class LookupContract:
             lookup.cases("acme", limit=limit)
         with pytest.raises(ValueError, match="1 to 1000"):
             lookup.customers(limit=limit)
+
+
+class LookupContract(CaseContract):
+    """Cases for a fixture `lookup`, a lookup that holds `TABLE`."""
+
+    def test_principal_has_what_the_record_says(self, lookup):
+        """Every field of a customer's login arrives."""
+        found = lookup.principal("alice@acme")
+        assert (found.login, found.roles, found.customer, found.view) == (
+            "alice@acme",
+            {Role.CUSTOMER},
+            "acme",
+            Role.CUSTOMER,
+        )
+        assert (found.name, found.email, found.password_hash, found.clearance) == (
+            "Alice",
+            "alice@acme.example",
+            HASH,
+            1,
+        )
+        assert (found.regions, found.active, found.expires) == (None, True, datetime(2026, 12, 31, 23, tzinfo=UTC))
+
+    def test_staff_has_roles_keys_and_regions(self, lookup):
+        """Every field of an engineer's login arrives."""
+        found = lookup.principal("erin")
+        assert (found.roles, found.customer, found.view) == ({Role.ENGINEER, Role.RELEASER}, None, Role.ENGINEER)
+        assert (found.public_keys, found.regions, found.password_hash) == ((KEY,), {"us-east"}, None)
+
+    def test_principal_is_found_in_any_normal_form(self, lookup):
+        """A login typed on a Mac is the same login; that it is not active is for the caller to see."""
+        found = lookup.principal(unicodedata.normalize("NFD", "zoë"))
+        assert (found.login, found.active) == ("zoë", False)
+
+    @pytest.mark.parametrize("login", ["nobody", "ALICE@ACME", *NOT_LOGINS])
+    def test_unknown_login_is_not_found(self, lookup, login):
+        """What nobody has, and what nobody can have, is not found."""
+        with pytest.raises(PrincipalNotFoundError):
+            lookup.principal(login)

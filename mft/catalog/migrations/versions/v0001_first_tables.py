@@ -115,6 +115,36 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_installation")),
     )
     op.create_table(
+        "registry_customer",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("likeness", sa.String(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("updated_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_registry_customer")),
+        sa.UniqueConstraint("likeness", name=op.f("uq_registry_customer_likeness")),
+    )
+    op.create_table(
+        "registry_case",
+        sa.Column("number", sa.String(), nullable=False),
+        sa.Column("likeness", sa.String(), nullable=False),
+        sa.Column("customer", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("updated_at", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(["customer"], ["registry_customer.id"], name=op.f("fk_registry_case_customer")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_registry_case")),
+        sa.UniqueConstraint("likeness", name=op.f("uq_registry_case_likeness")),
+    )
+    with op.batch_alter_table("registry_case", schema=None) as batch_op:
+        batch_op.create_index("ix_registry_case_customer", ["customer", "number"], unique=False)
+        batch_op.create_index("ix_registry_case_customer_state", ["customer", "state", "number"], unique=False)
+        batch_op.create_index("ix_registry_case_state", ["state", "number"], unique=False)
+
+    op.create_table(
         "landing_key",
         sa.Column("region", sa.String(), nullable=False),
         sa.Column("day", sa.String(), nullable=False),
@@ -479,6 +509,13 @@ def downgrade() -> None:
     op.drop_table("account_key")
     op.drop_table("revocation")
     op.drop_table("login_failure")
+    with op.batch_alter_table("registry_case", schema=None) as batch_op:
+        batch_op.drop_index("ix_registry_case_state")
+        batch_op.drop_index("ix_registry_case_customer_state")
+        batch_op.drop_index("ix_registry_case_customer")
+
+    op.drop_table("registry_case")
+    op.drop_table("registry_customer")
     op.drop_table("landing_key")
     op.drop_table("installation")
     with op.batch_alter_table("case_record", schema=None) as batch_op:

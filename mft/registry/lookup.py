@@ -1,0 +1,108 @@
+"""The registry as a case system: what the cache in front of every lookup asks."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from casemap.errors import (
+    CaseNotFoundError,
+    CursorError,
+    CustomerNotFoundError,
+    LookupUnavailableError,
+    PrincipalNotFoundError,
+)
+from casemap.lookup import DEFAULT_LIMIT, Page, check_page, customer_asked, login_asked, number_asked
+from casemap.model import CaseState
+from mft.catalog.errors import CatalogError
+from mft.catalog.model import REGISTRY_CASES, REGISTRY_CUSTOMERS
+from mft.registry.cases import found_case
+from mft.registry.customers import found_customer
+from mft.registry.entry import case_entry, customer_entry
+from mft.registry.errors import NoSuchCaseError, NoSuchCustomerError, PlaceError
+from mft.registry.place import page_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
+
+    from casemap.model import Case, Customer, Principal
+    from mft.catalog.database import Database
+
+
+class RegistryLookup:
+    """A `CaseLookup` over the registry. It knows no logins: local accounts are asked before it."""
+
+    def __init__(self, database: Database) -> None:
+        """Read from *database*."""
+        self._database = database
+
+    def principal(self, login: str) -> Principal:
+        """Find nobody (see `CaseLookup`): who logs in are the local accounts."""
+        login_asked(login)
+        raise PrincipalNotFoundError("the registry holds no logins; make a local account (mft user add)")
+
+    def case(self, number: str) -> Case:
+        """Return the case (see `CaseLookup`)."""
+        asked = number_asked(number)
+        try:
+            with self._reading() as connection:
+                return found_case(connection, asked).case
+        except NoSuchCaseError as error:
+            raise CaseNotFoundError("no such case") from error
+
+    def customer(self, customer: str) -> Customer:
+        """Return the customer (see `CaseLookup`)."""
+        asked = customer_asked(customer)
+        try:
+            with self._reading() as connection:
+                return found_customer(connection, asked).customer
+        except NoSuchCustomerError as error:
+            raise CustomerNotFoundError("no such customer") from error
+
+    def cases(
+        self,
+        customer: str | None,
+        *,
+        state: CaseState | None = CaseState.OPEN,
+        cursor: str | None = None,
+        limit: int = DEFAULT_LIMIT,
+    ) -> Page[Case]:
+        """Return a page of cases by number (see `CaseLookup`)."""
+        check_page(cursor, limit)
+        query = select(REGISTRY_CASES)
+        if customer is not None:
+            query = query.where(REGISTRY_CASES.c.customer == self.customer(customer).id)
+        if state is not None:
+            query = query.where(REGISTRY_CASES.c.state == state.value)
+        column = REGISTRY_CASES.c.number
+        with self._reading() as connection, _places():
+            return page_of(connection, query, column, lambda row: case_entry(row).case, after=cursor, limit=limit)
+
+    def customers(self, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT) -> Page[Customer]:
+        """Return a page of customers by id (see `CaseLookup`)."""
+        check_page(cursor, limit)
+        query, column = select(REGISTRY_CUSTOMERS), REGISTRY_CUSTOMERS.c.id
+        with self._reading() as connection, _places():
+            return page_of(
+                connection, query, column, lambda row: customer_entry(row).customer, after=cursor, limit=limit
+            )
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        try:
+            with self._database.read() as connection:
+                yield connection
+        except CatalogError as error:
+            raise LookupUnavailableError("the catalog cannot be read now", retry_after=1.0) from error
+
+
+@contextlib.contextmanager
+def _places() -> Iterator[None]:
+    try:
+        yield
+    except PlaceError as error:
+        raise CursorError(str(error)) from error
