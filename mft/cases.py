@@ -298,6 +298,11 @@ class Lease:
         self._generation = generation
         self._due = self._next()
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether `check` would return at once, without asking anybody."""
+        return time.monotonic() < self._due and self._cases._generation == self._generation  # noqa: SLF001 - the same
+
     def _next(self) -> float:
         return time.monotonic() + self._cases._recheck  # noqa: SLF001 - the two are one mechanism
 

@@ -119,6 +119,17 @@ class WriteHandle(Protocol):
 
 
 @runtime_checkable
+@runtime_checkable
+class Immediate(Protocol):
+    """Optional: a write handle that knows when a write has nothing to wait for."""
+
+    def is_immediate(self, end: int) -> bool:
+        """Say whether a write up to *end* (bytes from the start) would return without waiting for anybody.
+
+        Then a head may call it on its event loop. Writing to the page cache of a local disk is no waiting.
+        """
+
+
 class FileSystem(Protocol):
     """What every session can do."""
 

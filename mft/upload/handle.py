@@ -68,6 +68,16 @@ class UploadHandle:
             if time.monotonic() >= self._progress_due:
                 self._note_progress()
 
+    def is_immediate(self, end: int) -> bool:
+        """Say whether a write up to *end* needs nobody else: right and quota are in hand, the disk keeps pace."""
+        return (
+            end <= self._reserved
+            and self._ended is None
+            and self._lease.is_fresh
+            and not self._writer.congested
+            and time.monotonic() < self._progress_due
+        )
+
     def truncate(self, size: int) -> None:
         """Cut what was received to *size* bytes."""
         self._check_open()

@@ -177,6 +177,12 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
             await self._until(lambda: bool(self._queue) or self._no_more or self._broken is not None)
             if not self._queue:
                 continue
+            if at_once := self._answer_at_once():
+                self._write([*replies, *at_once])
+                replies = []
+                await asyncio.sleep(0)
+                await self._until(self._can_write)
+                continue
             # The turn runs on a thread while the replies of the turn before it are sealed and sent from here.
             turn = asyncio.ensure_future(self._turn())
             await asyncio.sleep(0)
@@ -187,20 +193,31 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
                 replies = []
                 await self._until(self._can_write)
 
+    def _answer_at_once(self) -> list[bytes]:
+        replies = self._requests.answer_at_once(self._queue)
+        if replies:
+            self._note_answered(sum(map(len, self._queue)))
+        return replies
+
     async def _turn(self) -> list[bytes]:
         batch, self._queue = self._queue, deque()
-        before = sum(map(len, batch))
+        before = self._queued
         self._answering = True
         try:
             replies = await self._crossing.run(self._requests.answer, batch)
         finally:
             self._answering = False
-        self._queued -= before - sum(map(len, batch))
+        came = self._queued - before
         self._queue.extendleft(reversed(batch))
+        self._note_answered(came + sum(map(len, batch)))
+        return replies
+
+    def _note_answered(self, queued: int) -> None:
+        """Note that *queued* bytes of requests still wait, and take more where that leaves room."""
+        self._queued = queued
         if self._reading_paused and not self._is_full():
             self._reading_paused = False
             self._chan.resume_reading()
-        return replies
 
     def _write(self, replies: list[bytes]) -> None:
         if not replies or self._lost is not None or self._chan.is_closing():

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from protocols.errors import FileSystemError, OffsetMismatchError
-from protocols.filesystem import Entry
+from protocols.filesystem import Entry, Immediate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +61,11 @@ class Upload:
         self._handle = handle
         self._placing = _Placing.UNDECIDED if appending else _Placing.AS_SENT
         self._failure: FileSystemError | None = None
+        self._is_immediate = handle.is_immediate if isinstance(handle, Immediate) else None
+
+    def is_immediate(self, end: int) -> bool:
+        """Say whether a write up to *end* has nothing to wait for."""
+        return self._is_immediate is not None and self._placing is _Placing.AS_SENT and self._is_immediate(end)
 
     @property
     def entry(self) -> Entry:

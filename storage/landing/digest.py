@@ -23,6 +23,8 @@ CATCH_UP_BYTES = 64 * 1024 * 1024
 """A lag up to this is made up for by reading the log again; a longer one is left pending."""
 QUEUED_BUFFERS = 4
 """Sealed buffers that may wait for the thread: with segments of 256 KiB, 1 MiB an upload."""
+_WORTH_WAKING = 3
+"""Sealed buffers for which the thread is woken: a hand-over costs the writer as much as sealing one."""
 _READ_BYTES = 256 * 1024
 _TURN_BUFFERS = 32
 """Buffers that one upload hashes before others get their turn on the thread."""
@@ -105,11 +107,13 @@ class FrontierDigest:
         with self._changed:
             if size - self._done > CATCH_UP_BYTES:
                 return None
+            self._start(least=1)
             self._changed.wait_for(lambda: self._done >= size or self._failed, patience_seconds)
             return self._sha.copy().digest() if self._done == size else None
 
-    def _start(self) -> None:
-        if not self._running and self._work_left():
+    def _start(self, least: int = _WORTH_WAKING) -> None:
+        """Have a thread hash, if *least* buffers wait, or a gap in front of them was closed."""
+        if not self._running and self._work_left() and not 0 < len(self._queue) < least:
             self._running = True
             try:
                 self._submit(self._run)

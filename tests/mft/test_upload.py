@@ -309,6 +309,20 @@ def test_quota_is_reserved_at_open_and_settled_at_close(tmp_path):
             client.put(f"{IN}/e", b"x")
 
 
+def test_write_needs_no_thread_while_right_quota_and_disk_are_in_hand(core):
+    """Beyond what is reserved, and once it has ended, it has to ask somebody."""
+    handle = core.client("ann").begin(f"{IN}/a")
+    assert handle.is_immediate(1000)
+    assert not handle.is_immediate(1 << 40)
+    handle.write(0, b"x")
+    core.parts.cases.recheck_all()
+    assert not handle.is_immediate(1000)
+    handle.write(1, b"x")
+    assert handle.is_immediate(1000)
+    handle.commit()
+    assert not handle.is_immediate(1000)
+
+
 def test_upload_over_the_largest_size_is_refused(tmp_path):
     """At open where the length is told, else at the byte that is too many; nothing is published."""
     with running_core(tmp_path, limits={"upload_size": 1000}) as core:

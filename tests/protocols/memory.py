@@ -70,6 +70,8 @@ class MemoryTree:
         """(`landed`, path, size), (`aborted`, path, reason) and (`closed`, login, reason), in order."""
         self.quota: int | None = None
         """Bytes that may be received from now on in all; None for no bound."""
+        self.at_once = 0
+        """Up to where the writes of an upload need no thread, in bytes."""
         self.read_only: set[tuple[str, ...]] = set()
         """Directories in which nothing may be created, changed or removed."""
         self.before: Callable[[str, VirtualPath], None] | None = None
@@ -155,6 +157,9 @@ class MemoryWriteHandle:
                 partial.data.extend(bytes(offset - len(partial.data)))
             partial.data[offset : offset + length] = data
             self._grow(offset, offset + length)
+
+    def is_immediate(self, end: int) -> bool:
+        return end <= self._tree.at_once
 
     def _grow(self, start: int, end: int) -> None:
         partial = self._partial

@@ -55,8 +55,10 @@ def taken(monkeypatch):
 
 
 @pytest.mark.parametrize("cipher", CIPHERS)
-def test_upload_is_whole_whatever_the_cipher(rig, taken, cipher):
-    """AES-GCM goes the short way, the others asyncssh's; all arrive byte for byte."""
+@pytest.mark.parametrize("at_once", [0, 1_500_000])
+def test_upload_is_whole_whatever_the_cipher(rig, taken, cipher, at_once):
+    """AES-GCM goes the short way, the others asyncssh's; on the loop or on threads; all arrive byte for byte."""
+    rig.tree.at_once = at_once
     content = os.urandom(3_000_001)
     assert send(rig, content, "-c", cipher) == content
     assert (taken[0] > 40) == ("gcm" in cipher)

@@ -500,6 +500,34 @@ def test_a_turn_ends_after_a_megabyte_of_replies(client: Client) -> None:
     assert len(batch) == 59
 
 
+def test_writes_with_nothing_to_wait_for_are_answered_at_once(client: Client) -> None:
+    """Those at the front, and no further than where one has to wait, or is no write."""
+    handle = client.open("/in/f", WRITE | CREAT)
+    client.tree.at_once = 25
+
+    def write(offset: int) -> bytearray:
+        packet = bytes((Request.WRITE,)) + uint32(offset) + string(handle) + uint64(offset) + string(b"0123456789")
+        return bytearray(packet)
+
+    batch = deque([write(0), write(10), write(20), write(0)])
+    assert [reply[5:9] for reply in client.requests.answer_at_once(batch)] == [uint32(0), uint32(10)]
+    assert len(batch) == 2
+    assert client.requests.answer_at_once(batch) == []
+    assert len(client.requests.answer(batch)) == 2
+    stat = bytearray(bytes((Request.STAT,)) + uint32(1) + string(b"/in"))
+    for other in (stat, bytearray(bytes((Request.WRITE,)) + uint32(1)), bytearray(b"\6")):
+        assert client.requests.answer_at_once(deque([other])) == []
+
+
+def test_nothing_is_answered_at_once_after_a_withdrawal(client: Client) -> None:
+    """The mark is looked at before each write."""
+    handle = client.open("/in/f", WRITE | CREAT)
+    client.tree.at_once = 100
+    client.session.revoke("case closed")
+    packet = bytes((Request.WRITE,)) + uint32(1) + string(handle) + uint64(0) + string(b"0123456789")
+    assert client.requests.answer_at_once(deque([bytearray(packet)])) == []
+
+
 @given(kind=st.integers(0, 255), body=st.binary(max_size=64))
 def test_no_packet_gets_an_internal_error(kind: int, body: bytes) -> None:
     """Whatever bytes come, the answer is a reply to their id, or the stream is broken."""
