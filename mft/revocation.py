@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 POLL = 0.25
 """Seconds between two looks at the catalog."""
+REVOKED = "revoked:"
+"""How the reason begins where the sessions of a principal end whatever its rights are by now."""
 _BATCH = 500
 
 
@@ -40,6 +42,7 @@ class Subject(enum.StrEnum):
     TOKEN = "token"  # noqa: S105 - a word, not a secret
     CASE = "case"
     CUSTOMER = "customer"
+    """Its record, or which cases it has, changed."""
     UPLOAD = "upload"
     """Not a right: a session elsewhere has taken the upload over; the reason names its epoch."""
 

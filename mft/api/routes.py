@@ -16,6 +16,8 @@ from protocols.errors import NotFoundError
 from protocols.http.auth import session_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     from mft.catalog.database import Database
@@ -83,11 +85,13 @@ def add_routes(
     crossing: Crossing,
     public_key: Ed25519PublicKey,
     health: RouteSource,
+    more: Sequence[RouteSource] = (),
 ) -> None:
-    """Add the application's routes to the HTTPS head."""
+    """Add the application's routes to the HTTPS head, and those of *more*."""
     receipts = Receipts(database=database, crossing=crossing, public_key=public_key)
     app.router.add_get(RECEIPTS_PATH, receipts.receipt)
     app.router.add_get("/receipts/{id:[0-9a-f]{32}}", receipts.receipt)
     app.router.add_get("/api/v1/deposits/{id:[0-9a-f]{32}}", receipts.deposit)
     app.router.add_get("/.well-known/mft-receipt-key.json", receipts.key)
-    health.add_routes(app)
+    for source in (health, *more):
+        source.add_routes(app)

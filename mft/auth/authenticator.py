@@ -21,7 +21,7 @@ from mft.auth.principals import entry_fault, rights_differ
 from mft.auth.proof import PasswordProof, Proof, TokenProof
 from mft.auth.registry import LiveSession
 from mft.catalog.errors import CatalogError
-from mft.revocation import Subject
+from mft.revocation import REVOKED, Subject
 from protocols.errors import AuthenticationError, UnavailableError
 from protocols.filesystem import WritableFileSystem
 from protocols.session import Credential, Grant, Origin, Session
@@ -138,7 +138,10 @@ class Authenticator:
         match kind:
             case Subject.PRINCIPAL:
                 self._passwords.forget(subject)
-                self.recheck(subject)
+                if reason.startswith(REVOKED):
+                    self.revoke_login(subject, "access was revoked")
+                else:
+                    self.recheck(subject)
             case Subject.TOKEN:
                 proof = TokenProof(token_id=subject)
                 self._registry.revoke(lambda live: live.proof == proof and self._is_over(live), reason)

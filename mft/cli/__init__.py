@@ -24,6 +24,7 @@ from mft.cli import (
     unseal,
     user,
     version,
+    webhook,
 )
 from mft.cli.failure import reporting_failures
 
@@ -43,6 +44,7 @@ _COMMANDS = (
     unseal,
     user,
     version,
+    webhook,
 )
 
 app = typer.Typer(

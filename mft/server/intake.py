@@ -19,6 +19,7 @@ from mft.log import configure_logging
 from mft.policy import Outcome, ScrubRules
 from mft.scrubbing.cage import Cage
 from mft.scrubbing.nursery import Nursery
+from mft.server.courier import make_courier
 from mft.server.directories import scratch_directory
 from mft.server.parts import Parts
 from mft.server.supervisor import until_term
@@ -114,7 +115,10 @@ def run_intake(
     jobs = DurableJobs(config.catalog.path, intake.kinds)
     intake.attach(jobs)
     jobs.launch()
+    courier = make_courier(parts)
+    courier.start()
     log.info("intake.started")
     intake.run(wake, stopped)
+    courier.stop()
     jobs.stop(patience=config.workers.drain)
     parts.database.close()

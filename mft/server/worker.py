@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mft.api.announcements import Announcements
 from mft.api.routes import add_routes
 from mft.auth.accounts import Accounts
 from mft.auth.authenticator import Authenticator
@@ -21,6 +22,7 @@ from mft.auth.principals import Principals
 from mft.auth.registry import SessionRegistry
 from mft.auth.throttle import Throttle
 from mft.auth.tokens import Tokens
+from mft.config.secrets import load_webhook_secrets
 from mft.keyagent import AgentKeys
 from mft.log import configure_logging
 from mft.revocation import RevocationWatch, SessionSweep, Subject, sweep_interval
@@ -30,6 +32,7 @@ from mft.server.parts import Parts, reader_of, worker_name
 from mft.upload.room import MemoryBudget, check_space
 from mft.upload.service import Uploads, UploadSettings
 from mft.vfs.filesystem import CaseFileSystem, Rooms
+from mft.webhooks.inbox import Inbox
 from protocols.aio import Crossing
 from protocols.errors import NotFoundError
 from protocols.http.app import HttpServer
@@ -145,6 +148,15 @@ class Worker:
             may_enter=self._may_enter,
         )
 
+    def _make_inbox(self) -> Inbox:
+        incoming = self._config.webhooks.incoming
+        return Inbox(
+            database=self.parts.database,
+            trail=self.parts.trail,
+            keys=load_webhook_secrets(incoming.secret_files, "webhooks.incoming.secret_files"),
+            tolerance=incoming.tolerance,
+        )
+
     def _filesystem_for(
         self, principal: Principal, session_id: str, origin: Origin, case: CaseNumber | None
     ) -> CaseFileSystem:
@@ -164,6 +176,7 @@ class Worker:
         """Serve until *stopped*, then drain."""
         self.uploads.recover([f"w{number}" for number in range(self._config.workers.protocol)])
         sftp = SftpServer(self.authenticator, self._sftp_settings(), self.crossing, metrics.SftpMeter())
+        announcements = Announcements(self._make_inbox(), self.crossing)
         http = HttpServer(
             self.authenticator,
             self._http_settings(),
@@ -174,6 +187,7 @@ class Worker:
                 crossing=self.crossing,
                 public_key=self._credentials.receipt_key.public_key(),
                 health=self.health,
+                more=(announcements,),
             ),
             observe=metrics.count_exchange,
         )

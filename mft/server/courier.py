@@ -1,0 +1,40 @@
+"""What tells others, put together: for the intake process, which delivers, and for commands and the API, which look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mft.config.secrets import load_webhook_secrets
+from mft.webhooks.addresses import parse_networks
+from mft.webhooks.courier import Courier
+from mft.webhooks.endpoints import Endpoints
+from mft.webhooks.outbox import Outbox
+from mft.webhooks.post import Poster
+
+if TYPE_CHECKING:
+    from mft.server.parts import Parts
+
+
+def make_courier(parts: Parts) -> Courier:
+    """Make the courier, once the endpoints of the configuration are in the catalog.
+
+    Raises:
+        SecretFileError: a secret of the configuration cannot be read.
+    """
+    settings = parts.config.webhooks.outgoing
+    configured = {
+        each.name: load_webhook_secrets(each.secret_files, f"webhooks.outgoing.endpoints[{index}].secret_files")
+        for index, each in enumerate(settings.endpoints)
+    }
+    endpoints = Endpoints(
+        database=parts.database, trail=parts.trail, key=parts.credentials.token_key, settings=settings
+    )
+    endpoints.take_configured()
+    return Courier(
+        outbox=Outbox(database=parts.database, trail=parts.trail, endpoints=endpoints, settings=settings),
+        poster=Poster(
+            allowed=parse_networks(settings.allow_networks), ca_file=settings.ca_file, timeout=settings.timeout
+        ),
+        configured=configured,
+        workers=settings.workers,
+    )
