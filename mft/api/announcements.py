@@ -34,7 +34,8 @@ class Announcements:
         """Take one announcement; 200 when it is done, or was done before."""
         if not self._inbox.is_open:
             return _problem(
-                HTTPStatus.NOT_FOUND, "no announcements are taken here: webhooks.incoming.secret_files is not configured"
+                HTTPStatus.NOT_FOUND,
+                "no announcements are taken here: webhooks.incoming.secret_files is not configured",
             )
         body = await _read(request)
         if body is None:
@@ -61,7 +62,12 @@ async def _read(request: web.Request) -> bytes | None:
 
 
 def _problem(status: HTTPStatus, detail: str) -> web.Response:
-    document = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
+    document: dict[str, object] = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": detail,
+    }
     return _json(status, document, "application/problem+json")
 
 

@@ -12,6 +12,7 @@ from mft.cli.ledger import DEFAULT, actor, open_ledger, show_json, show_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from mft.webhooks.endpoints import Endpoint, Endpoints, MadeEndpoint
     from mft.webhooks.outbox import Delivery, Outbox
@@ -44,7 +45,7 @@ def register(app: typer.Typer) -> None:
     group.command("rotate")(rotate)
     group.command("pause")(pause)
     group.command("resume")(resume)
-    group.command("test")(test)
+    group.command("test")(send_test)
     group.command("deliveries")(deliveries)
     group.command("redeliver")(redeliver)
     group.command("events")(events)
@@ -53,7 +54,7 @@ def register(app: typer.Typer) -> None:
 
 
 @contextlib.contextmanager
-def _opened(config: options.Path) -> Iterator[tuple[Endpoints, Outbox]]:
+def _opened(config: Path) -> Iterator[tuple[Endpoints, Outbox]]:
     from mft.webhooks.endpoints import Endpoints  # noqa: PLC0415  keeps `mft --help` quick
     from mft.webhooks.outbox import Outbox  # noqa: PLC0415
 
@@ -125,7 +126,7 @@ def resume(name: Name, *, config: ConfigFile = DEFAULT) -> None:
     typer.echo(f"{name}: active")
 
 
-def test(name: Name, *, config: ConfigFile = DEFAULT) -> None:
+def send_test(name: Name, *, config: ConfigFile = DEFAULT) -> None:
     """Have the server send an event that tells nothing, webhook.test."""
     with _opened(config) as (_, outbox):
         made = outbox.test(name)

@@ -266,6 +266,7 @@ class Worker:
             case Subject.CASE:
                 self.parts.lookup.forget_case(subject)
                 self.parts.cases.recheck_all()
+                self.authenticator.apply(kind, subject, reason)
             case Subject.CUSTOMER:
                 self.parts.lookup.forget_customer(subject)
                 self.parts.cases.recheck_all()
