@@ -59,6 +59,11 @@ def is_possible(connection: SSHConnection) -> bool:
     return named and hasattr(ssh_encryption, "GCMEncryption") and all(hasattr(connection, field) for field in _FIELDS)
 
 
+def send_window(channel: Any) -> int:  # noqa: ANN401 - private fields are read
+    """Return how many bytes the client takes on *channel* now; 0 where this release of asyncssh does not tell."""
+    return int(getattr(channel, "_send_window", 0))
+
+
 class BulkReceiver(asyncio.BufferedProtocol):
     """Stands before one connection's parser: what comes in lies in one buffer, and is opened where it lies.
 
@@ -233,6 +238,10 @@ class BulkSender:
         self._cipher: Any = None
         self._aead: AESGCM | None = None
         self._plain = memoryview(bytearray())
+
+    def is_short_of_window(self, channel: Any, size: int) -> bool:  # noqa: ANN401 - private fields are read
+        """Say whether only the client's window keeps *size* bytes from the short way."""
+        return size >= _WORTH_IT and channel._send_window < size and self._is_ready(channel, 0)  # noqa: SLF001
 
     def send(self, channel: Any, data: bytes) -> bool:  # noqa: ANN401 - private fields are read
         """Send *data* on *channel*; False, and nothing is sent, where that is asyncssh's to do."""

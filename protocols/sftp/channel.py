@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import asyncssh
 
+from protocols.sftp.bulk import send_window
 from protocols.sftp.requests import Requests
 from protocols.sftp.wire import Assembler, BrokenStreamError
 
@@ -59,6 +60,7 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         self._reading_paused = False
         self._writing_paused = False
         self._no_more = False
+        self._first_window = 0
         self._lost: str | None = None
         self._broken: BrokenStreamError | None = None
         self._wake = asyncio.Event()
@@ -77,6 +79,7 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
 
     def session_started(self) -> None:
         """Begin to serve."""
+        self._first_window = send_window(self._chan)
         self._connection.listeners.add(self._wake.set)
         self.task = asyncio.get_running_loop().create_task(self._serve())
 
@@ -168,7 +171,7 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         replies: list[bytes] = []
         while not self._requests.ended:
             if not self._queue:
-                self._write(replies)
+                await self._write(replies)
                 replies = []
                 if self._broken is not None:
                     raise self._broken
@@ -178,7 +181,7 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
             if not self._queue:
                 continue
             if at_once := self._answer_at_once():
-                self._write([*replies, *at_once])
+                await self._write([*replies, *at_once])
                 replies = []
                 await asyncio.sleep(0)
                 await self._until(self._can_write)
@@ -186,10 +189,10 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
             # The turn runs on a thread while the replies of the turn before it are sealed and sent from here.
             turn = asyncio.ensure_future(self._turn())
             await asyncio.sleep(0)
-            self._write(replies)
+            await self._write(replies)
             replies = await turn
             if not self._can_write():
-                self._write(replies)
+                await self._write(replies)
                 replies = []
                 await self._until(self._can_write)
 
@@ -219,13 +222,21 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
             self._reading_paused = False
             self._chan.resume_reading()
 
-    def _write(self, replies: list[bytes]) -> None:
-        if not replies or self._lost is not None or self._chan.is_closing():
-            return
+    async def _write(self, replies: list[bytes]) -> None:
         if sum(map(len, replies)) <= 1 << 16:
             replies = [b"".join(replies)]
         for reply in replies:
-            self._connection.send_bulk(self._chan, reply)
+            await self._until_window(len(reply))
+            if reply and self._lost is None and not self._chan.is_closing():
+                self._connection.send_bulk(self._chan, reply)
+
+    async def _until_window(self, size: int) -> None:
+        """Wait until the client's window takes *size* bytes: what it does not take goes the long way.
+
+        Only where its first window was twice as much: some widen it no sooner than when half of it is used.
+        """
+        if size * 2 <= self._first_window and not self._connection.has_window(self._chan, size):
+            await self._until(lambda: self._lost is not None or self._connection.has_window(self._chan, size))
 
     def _is_full(self) -> bool:
         return self._queued > _QUEUE_HIGH or len(self._queue) > _QUEUE_PACKETS

@@ -49,7 +49,7 @@ class Connection(asyncssh.SSHServerConnection):
         self.is_writable = True
         """Whether the transport takes more; asyncssh itself fills its buffer without end."""
         self.listeners: set[Callable[[], None]] = set()
-        """Called when `is_writable` has changed."""
+        """Called when `is_writable` or `has_window` may have changed."""
         self._gathered: list[bytes] | None = None
         self._is_authenticating = False
         super().__init__(loop, options)
@@ -67,14 +67,17 @@ class Connection(asyncssh.SSHServerConnection):
         """Have asyncssh parse *data*, in pieces of about a packet: it copies all that waits, twice for each packet."""
         for start in range(0, len(data), _PIECE):
             super().data_received(data[start : start + _PIECE])
+        self._tell()  # it may have widened a window
 
     def pause_writing(self) -> None:
         """Note that the transport's buffer is full."""
-        self._tell(is_writable=False)
+        self.is_writable = False
+        self._tell()
 
     def resume_writing(self) -> None:
         """Note that the transport takes more."""
-        self._tell(is_writable=True)
+        self.is_writable = True
+        self._tell()
 
     @contextmanager
     def gathering(self) -> Iterator[None]:
@@ -86,6 +89,10 @@ class Connection(asyncssh.SSHServerConnection):
             gathered, self._gathered = self._gathered, None
             if gathered:
                 super()._send(b"".join(gathered))
+
+    def has_window(self, channel: asyncssh.SSHServerChannel[bytes], size: int) -> bool:
+        """Say whether *size* bytes need not wait for the client's window, as far as the short way is concerned."""
+        return self._bulk_sender is None or not self._bulk_sender.is_short_of_window(channel, size)
 
     def send_bulk(self, channel: asyncssh.SSHServerChannel[bytes], data: bytes) -> None:
         """Send *data* on *channel*: on its short way where that is open, else as asyncssh does."""
@@ -143,7 +150,6 @@ class Connection(asyncssh.SSHServerConnection):
         else:
             self._gathered.append(data)
 
-    def _tell(self, *, is_writable: bool) -> None:
-        self.is_writable = is_writable
+    def _tell(self) -> None:
         for listener in list(self.listeners):
             listener()
