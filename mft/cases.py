@@ -6,6 +6,7 @@ case that a session may not know of raises the same error as one that does not e
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import secrets
 import threading
@@ -22,11 +23,14 @@ from casemap.errors import (
     LookupAnswerError,
     LookupUnavailableError,
 )
+from casemap.identifier import CustomerId
 from casemap.lookup import every_case
+from casemap.model import Case, CaseState
 from mft import policy
 from mft.audit import SYSTEM, customer_chain
+from mft.box import box_number, is_box
 from mft.catalog.model import CASE_KEYS, CASES, NODES
-from protocols.errors import NotFoundError, UnavailableError
+from protocols.errors import NotFoundError, PermissionDeniedError, RejectedError, UnavailableError
 from storage.keys.envelope import Region
 
 if TYPE_CHECKING:
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from casemap.lookup import CaseLookup
-    from casemap.model import Case, Customer
+    from casemap.model import Customer
     from mft.audit import AuditTrail, Folding
     from mft.catalog.database import Database
     from mft.policy import Reader, Residency, ResidencyRules
@@ -98,6 +102,8 @@ class Cases:
             NotFoundError: there is no such case, or none that this reader may know of (which is audited).
             UnavailableError: the case system does not answer and nothing fresh enough is remembered.
         """
+        if is_box(number):
+            return self._enter_box(reader, number)
         case = self._ask(reader, number)
         try:
             entered = self._place(case)
@@ -122,6 +128,66 @@ class Cases:
             raise NotFoundError("no such file or directory") from None
         except (LookupUnavailableError, LookupAnswerError) as error:
             raise UnavailableError("the case system does not answer; try again in a moment") from error
+
+    def glimpse(self, reader: Reader, number: str) -> EnteredCase | None:
+        """Return the case if it exists for *reader*, without a record of it if not: for what names no case outright.
+
+        Raises:
+            UnavailableError: as in `enter`.
+        """
+        try:
+            entered = self._place(self._lookup.case(number))
+        except (CaseNotFoundError, NotFoundError, policy.ResidencyError):
+            return None
+        except (LookupUnavailableError, LookupAnswerError) as error:
+            raise UnavailableError("the case system does not answer; try again in a moment") from error
+        return entered if self._decide(reader, entered).allowed else None
+
+    def placed(self, number: str) -> EnteredCase:
+        """Return a case, open or not, for those who may know of every case: operators and triage.
+
+        Raises:
+            NotFoundError: there is none.
+            RejectedError: it has no home here.
+            UnavailableError: as in `enter`.
+        """
+        try:
+            return self._place(self._lookup.case(number))
+        except CaseNotFoundError:
+            raise NotFoundError(f"there is no case {number}") from None
+        except policy.ResidencyError as error:
+            raise RejectedError(str(error)) from error
+        except (LookupUnavailableError, LookupAnswerError) as error:
+            raise UnavailableError("the case system does not answer; try again in a moment") from error
+
+    def box(self, reader: Reader) -> EnteredCase:
+        """Return where files of *reader* that name no case wait: in its home region alone, as a case of its own.
+
+        Raises:
+            NotFoundError: staff has none.
+            PermissionDeniedError: residency does not let it in by this entrance.
+        """
+        if reader.part is not policy.Part.CUSTOMER or reader.customer is None:
+            raise NotFoundError("no such file or directory")
+        customer = CustomerId(reader.customer)
+        case = Case(number=box_number(reader.login), title="", customer=customer, state=CaseState.OPEN)
+        try:
+            placed = self._place(case)
+        except policy.ResidencyError as error:
+            self.deny(reader, customer_chain(customer), target=case.number, why=str(error))
+            raise PermissionDeniedError("no region of this server may take what names no case; name one") from error
+        entered = EnteredCase(case=case, residency=dataclasses.replace(placed.residency, copies=()))
+        decision = self._decide(reader, placed)
+        if not decision.allowed:
+            self.deny(reader, customer_chain(customer), target=case.number, why=decision.reason)
+            raise PermissionDeniedError(f"files that name no case are not taken here: {decision.reason}")
+        return entered
+
+    def _enter_box(self, reader: Reader, number: str) -> EnteredCase:
+        if number != box_number(reader.login):
+            self.deny(reader, SYSTEM, target=number, why="the box is another login's")
+            raise NotFoundError("no such file or directory")
+        return self.box(reader)
 
     def visible(self, reader: Reader, customer: str | None) -> Iterator[EnteredCase]:
         """Yield the open cases of *customer* (None: of all) that exist for *reader*, in the case system's order."""
@@ -186,14 +252,20 @@ class Cases:
 
     def tree(self, entered: EnteredCase) -> CaseTree:
         """Return what the catalog keeps of the case, making it when the case is entered for the first time."""
-        number = entered.case.number
+        return self.known_tree(entered.case.number) or self._remember(self._make(entered))
+
+    def known_tree(self, number: str) -> CaseTree | None:
+        """Return what the catalog keeps of a case that was entered before, or None."""
         with self._trees_lock:
             known = self._trees.get(number)
         if known is not None:
             return known
-        tree = self._find(number) or self._make(entered)
+        found = self._find(number)
+        return None if found is None else self._remember(found)
+
+    def _remember(self, tree: CaseTree) -> CaseTree:
         with self._trees_lock:
-            self._trees[number] = tree
+            self._trees[tree.number] = tree
         return tree
 
     def _find(self, number: str) -> CaseTree | None:

@@ -29,6 +29,7 @@ from mft.scrubbing.nursery import Nursery
 from mft.server.directories import make_directories
 from mft.server.intake import make_intake
 from mft.server.parts import Parts, reader_of
+from mft.unfiled import Unfiled
 from mft.upload.room import MemoryBudget
 from mft.upload.service import Uploads, UploadSettings
 from mft.vfs.filesystem import CaseFileSystem, Rooms
@@ -122,6 +123,12 @@ class Core:
         self.database = self.parts.database
         self.budget = MemoryBudget(self.config.limits.transfer_memory)
         self.jobs = ImmediateJobs()
+        self.unfiled = Unfiled(
+            database=self.database,
+            trail=self.parts.trail,
+            tree_of=self.parts.cases.tree,
+            quota=self.config.limits.case_quota,
+        )
         self._numbers = itertools.count(1)
         self._intake: Any = None
 
@@ -146,6 +153,7 @@ class Core:
                 catalog=config.catalog.path.parent,
                 upload_size=config.limits.upload_size,
                 case_quota=config.limits.case_quota,
+                unfiled_retention=config.unfiled.retention,
             ),
         )
 
@@ -163,6 +171,8 @@ class Core:
             objects=self.parts.objects,
             budget=self.budget,
             layout=self.parts.layout,
+            unfiled=self.unfiled,
+            drops=self.parts.drops,
         )
         origin = Origin(protocol="sftp", peer="192.0.2.1", region=region)
         reader = reader_of(self.parts.lookup.principal(login), origin, only=only)

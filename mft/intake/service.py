@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, literal, not_, or_, select
 
+from mft.box import ZONE
 from mft.catalog.model import NODES, REPLICAS, UPLOADS
 from mft.catalog.states import UploadState
 
@@ -203,6 +204,7 @@ class Intake:
                 .where(
                     UPLOADS.c.state.in_(states),
                     UPLOADS.c.host == self._host,
+                    UPLOADS.c.zone != ZONE,
                     UPLOADS.c.id.not_in([work.split(":")[1] for work in taken]),
                     not_(and_(part, patience)),
                 )

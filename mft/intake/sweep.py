@@ -20,6 +20,7 @@ from mft.catalog.states import PARTIAL, StateError, UploadState, move_upload
 from mft.intake.records import chain_of
 from mft.policy import Residency
 from mft.revocation import prune
+from mft.unfiled import expire_unfiled
 from storage.errors import LandingError, LandingNotFoundError, StorageError
 from storage.store import ObjectKey
 
@@ -69,6 +70,7 @@ class Sweep:
         """Do one round."""
         self.measure_partials()
         self.expire_partials()
+        expire_unfiled(self._database, self._trail, time.time())
         self.clear_landing()
         self.clear_attempts()
         self.retire_landing_keys()

@@ -7,6 +7,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
+from casemap.grammar import parse_grammar
 from casemap.model import Role
 from casemap.resolver import LayoutSettings
 from mft.audit import AuditTrail, Folding
@@ -19,6 +20,7 @@ from mft.receipts import sign_receipt
 from mft.server.directories import node_name
 from mft.signers import head_signer
 from mft.upload.landed import LandedFiles
+from mft.vfs.drops import DropSettings
 from storage.landing import LandingZone
 from storage.local import LocalStore
 
@@ -67,6 +69,7 @@ class Parts:
         self.layout = LayoutSettings(
             upload=config.layout.upload, download=config.layout.download, meta=config.layout.meta
         )
+        self.drops = drop_settings(config)
         self.sign = functools.partial(sign_receipt, key=credentials.receipt_key)
 
     def write_folded(self, *, everything: bool = False) -> None:
@@ -97,6 +100,19 @@ def residency_rules(config: Config) -> ResidencyRules:
             for rule in config.residency.rules
         ),
         nearest={name: region.nearest for name, region in config.regions.items()},
+    )
+
+
+def drop_settings(config: Config) -> DropSettings:
+    """Say of files that are sent to no case's folder what the configuration says."""
+    return DropSettings(
+        grammars=tuple(
+            parse_grammar(form.pattern, check=form.check, ignore_case=form.ignore_case, anywhere=form.anywhere)
+            for form in config.deposit.case_numbers
+        ),
+        separators=config.deposit.separators,
+        folders=frozenset(tuple(folder.split("/")) for folder in config.deposit.drop_folders),
+        box=config.unfiled.folder,
     )
 
 

@@ -29,6 +29,7 @@ from mft.revocation import RevocationWatch, SessionSweep, Subject, sweep_interva
 from mft.server import metrics
 from mft.server.operations import Health, measure_catalog, serve_operations
 from mft.server.parts import Parts, reader_of, worker_name
+from mft.unfiled import Unfiled
 from mft.upload.room import MemoryBudget, check_space
 from mft.upload.service import Uploads, UploadSettings
 from mft.vfs.filesystem import CaseFileSystem, Rooms
@@ -93,6 +94,8 @@ class Worker:
             objects=self.parts.objects,
             budget=self.budget,
             layout=self.parts.layout,
+            unfiled=self._make_unfiled(),
+            drops=self.parts.drops,
         )
         self.authenticator = self._make_authenticator()
         self.crossing = Crossing(threads=config.limits.threads)
@@ -129,7 +132,17 @@ class Worker:
                 catalog=config.catalog.path.parent,
                 upload_size=config.limits.upload_size,
                 case_quota=config.limits.case_quota,
+                unfiled_retention=config.unfiled.retention,
             ),
+        )
+
+    def _make_unfiled(self) -> Unfiled:
+        return Unfiled(
+            database=self.parts.database,
+            trail=self.parts.trail,
+            tree_of=self.parts.cases.tree,
+            quota=self._config.limits.case_quota,
+            wake=self._wake_intake,
         )
 
     def _make_authenticator(self) -> Authenticator:

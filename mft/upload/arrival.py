@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from mft.catalog.model import NODES, OWN_VERSIONS, RECEIPTS, UPLOADS
+from mft.box import ZONE
+from mft.catalog.model import NODES, OWN_VERSIONS, RECEIPTS, UNFILED, UPLOADS
 from mft.catalog.states import StateError, UploadState, move_upload
 from mft.upload.place import find_node, make_node
 from mft.upload.record import chain_of, number_of
@@ -142,6 +143,7 @@ class Arrivals:
         connection.execute(own.on_conflict_do_update(index_elements=["node_id", "login"], set_={"upload_id": row.id}))
         chain = chain_of(connection, row.case_id)
         case_number = number_of(connection, row.case_id)
+        unfiled = self._keep_unfiled(connection, row, chain, now) if row.zone == ZONE else None
         document = self._sign(
             {
                 "kind": "landed",
@@ -155,7 +157,8 @@ class Arrivals:
                 "size": writer.end,
                 "sha256": sha256 or "pending",
                 "region": row.region,
-                "landed_at": dt.datetime.fromtimestamp(now, dt.UTC).isoformat(timespec="milliseconds"),
+                "landed_at": _moment(now),
+                **({} if unfiled is None else {"unfiled": unfiled}),
             }
         )
         connection.execute(
@@ -177,3 +180,28 @@ class Arrivals:
             session=row.session_id,
         )
         return Receipt(id=row.id, document=document)
+
+    def _keep_unfiled(
+        self, connection: Connection, row: Row[tuple[object, ...]], chain: str, now: float
+    ) -> dict[str, object]:
+        """Begin the time that a deposit without a case waits; return what its receipt says of that."""
+        kept_until = now + self._settings.unfiled_retention
+        why = connection.execute(
+            update(UNFILED).where(UNFILED.c.upload_id == row.id).values(kept_until=kept_until).returning(UNFILED.c.why)
+        ).scalar_one()
+        until = _moment(kept_until)
+        self._trail.append(
+            connection,
+            chain,
+            "upload.unfiled",
+            upload=row.id,
+            login=row.login,
+            name=row.name,
+            why=why,
+            kept_until=until,
+        )
+        return {"why": why, "kept_until": until}
+
+
+def _moment(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="milliseconds")

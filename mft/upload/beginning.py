@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from mft.catalog.model import LANDING_KEYS, UPLOADS
+from mft.box import ZONE
+from mft.catalog.model import LANDING_KEYS, UNFILED, UPLOADS
 from mft.catalog.states import UploadState
 from mft.upload.place import find_node
 from mft.upload.record import write_event
@@ -102,6 +103,15 @@ class Beginnings:
                     updated_at=now,
                 )
             )
+            if deposit.zone == ZONE:
+                connection.execute(
+                    insert(UNFILED).values(
+                        upload_id=upload_id,
+                        customer=deposit.tree.customer,
+                        login=deposit.login,
+                        why=deposit.why_unfiled,
+                    )
+                )
             write_event(self._trail, connection, deposit, "upload.started", upload_id, announced=length)
         return Begun(id=upload_id, key=key, reserved=reserved)
 

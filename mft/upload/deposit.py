@@ -28,6 +28,8 @@ class UploadSettings:
     """The directory of the catalog, which must keep room to commit."""
     upload_size: int | None = None
     case_quota: int | None = None
+    unfiled_retention: float = 30 * 86400.0
+    """Seconds that a deposit without a case waits to be assigned to one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,7 @@ class Deposit:
     home: str
     copies: tuple[str, ...]
     zone: str
-    """`upload` or `download`."""
+    """`upload`, `download`, or `unfiled` for what names no case."""
     directories: tuple[str, ...]
     """Below the zone's root."""
     parent_id: int
@@ -48,3 +50,5 @@ class Deposit:
     protocol: str
     peer: str
     lease: Lease
+    why_unfiled: str = ""
+    """Why no case was found for it."""

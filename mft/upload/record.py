@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from mft.audit import customer_chain
+from mft.box import case_or_none
 from mft.catalog.model import CASES
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def write_event(
         customer_chain(deposit.tree.customer),
         kind,
         upload=upload_id,
-        case=deposit.tree.number,
+        case=case_or_none(deposit.tree.number),
         zone=deposit.zone,
         login=deposit.login,
         session=deposit.session_id,
@@ -42,6 +43,7 @@ def chain_of(connection: Connection, case_id: int) -> str:
     return customer_chain(row.customer)
 
 
-def number_of(connection: Connection, case_id: int) -> str:
-    """Return a case's number."""
-    return str(connection.execute(select(CASES.c.number).where(CASES.c.id == case_id)).scalar_one())
+def number_of(connection: Connection, case_id: int) -> str | None:
+    """Return a case's number; None where it is the box of what names no case."""
+    number: str = connection.execute(select(CASES.c.number).where(CASES.c.id == case_id)).scalar_one()
+    return case_or_none(number)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select, update
 
-from mft.catalog.model import REVOCATIONS, UPLOADS
+from mft.box import ZONE
+from mft.catalog.model import REVOCATIONS, UNFILED, UPLOADS
 from mft.catalog.states import PARTIAL, UploadState
 from mft.upload.record import write_event
 from mft.upload.room import FIRST_SLAB, reserve_quota
@@ -121,5 +122,12 @@ class Resumptions:
                     updated_at=now,
                 )
             )
+            if row.zone == ZONE:
+                waiting = connection.execute(select(UNFILED).where(UNFILED.c.upload_id == row.id)).one()
+                connection.execute(
+                    insert(UNFILED).values(
+                        upload_id=upload_id, customer=waiting.customer, login=waiting.login, why=waiting.why
+                    )
+                )
             write_event(self._trail, connection, deposit, "upload.reopened", upload_id, of=row.id)
         return Resumed(id=upload_id, epoch=0, reserved=reserved)

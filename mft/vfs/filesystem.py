@@ -16,11 +16,13 @@ from casemap.resolver import (
     Zone,
     ZoneTarget,
 )
+from mft.box import ZONE, is_box
 from mft.catalog.states import PARTIAL
 from mft.faults import translated
 from mft.policy import Action, may
 from mft.upload.service import Deposit
 from mft.vfs import changing
+from mft.vfs.dropping import DropFolderTarget, Drops, DropTarget
 from mft.vfs.finding import AREAS, NOTHING, Finder, Rooms, Spot
 from mft.vfs.metafolder import MetaFolder
 from mft.vfs.opening import Opener
@@ -38,6 +40,7 @@ from protocols.filesystem import Entry, SpaceReport
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from casemap.resolver import Target
     from mft.policy import Reader
     from mft.vfs.tree import Leaf, Place
     from protocols.filesystem import ReadHandle, WriteHandle, WriteMode
@@ -53,6 +56,7 @@ class CaseFileSystem:
     def __init__(self, *, rooms: Rooms, reader: Reader, session_id: str, origin: Origin) -> None:
         """Serve *reader*, who came in by *origin*."""
         self._finder = Finder(rooms=rooms, reader=reader, session_id=session_id, origin=origin)
+        self._drops = Drops(self._finder, rooms.drops)
         self._opener = Opener(self._finder)
         self._meta = MetaFolder(self._finder, self._opener)
 
@@ -61,11 +65,13 @@ class CaseFileSystem:
     def scandir(self, path: VirtualPath) -> Iterator[Entry]:
         """Yield the entries of a directory, lazily."""
         with translated():
-            match self._finder.resolve(path):
+            match self._found(path):
+                case DropFolderTarget():
+                    return
                 case RootTarget():
-                    yield from self._case_folders(
-                        self._finder.reader.customer if self._finder.role is Role.CUSTOMER else None
-                    )
+                    customer = self._finder.reader.customer if self._finder.role is Role.CUSTOMER else None
+                    box = self._drops.box_entry() if not path.parts else None
+                    yield from _with(self._case_folders(customer), box)
                 case CustomersTarget():
                     yield from self._customer_folders()
                 case CustomerTarget(customer=customer):
@@ -83,9 +89,9 @@ class CaseFileSystem:
     def stat(self, path: VirtualPath) -> Entry:
         """Describe what is at *path*."""
         with translated():
-            match self._finder.resolve(path):
-                case RootTarget() | CustomersTarget():
-                    return Entry(name=path.name, is_directory=True)
+            match self._found(path):
+                case RootTarget() | CustomersTarget() | DropFolderTarget() as target:
+                    return Entry(name=path.name, is_directory=True, writable=isinstance(target, DropFolderTarget))
                 case CustomerTarget(customer=customer):
                     if next(self._finder.rooms.cases.visible(self._finder.reader, customer), None) is None:
                         raise NotFoundError(NOTHING)
@@ -96,7 +102,7 @@ class CaseFileSystem:
                     return Entry(name=path.name, is_directory=True, modified=opened.timestamp() if opened else 0.0)
                 case ZoneTarget(rest=()) as target:
                     self._finder.enter(target, Action.STAT)
-                    return self._zone_entry(target.zone)
+                    return replace(self._zone_entry(target.zone), name=path.name)
                 case ZoneTarget(zone=Zone.META) as target:
                     return self._meta.find(target)[0]
                 case ZoneTarget() as target:
@@ -108,7 +114,7 @@ class CaseFileSystem:
     def open_read(self, path: VirtualPath) -> ReadHandle:
         """Open the file at *path* for reading."""
         with translated():
-            match self._finder.resolve(path):
+            match self._found(path):
                 case ZoneTarget(zone=Zone.META, rest=(_, *_)) as target:
                     return self._meta.open(target)
                 case ZoneTarget(rest=(_, *_)) as target:
@@ -125,12 +131,14 @@ class CaseFileSystem:
     def open_write(self, path: VirtualPath, mode: WriteMode, *, length: int | None = None) -> WriteHandle:
         """Begin or resume the upload of *path*."""
         with translated():
-            spot = self._writable_spot(path, Action.WRITE)
+            target, why = self._placed(path)
+            spot = self._writable_spot(path, Action.WRITE, target)
+            unfiled = is_box(spot.tree.number)
             deposit = Deposit(
                 tree=spot.tree,
                 home=spot.entered.residency.home,
                 copies=spot.entered.residency.copies,
-                zone=spot.zone.value,
+                zone=ZONE if unfiled else spot.zone.value,
                 directories=spot.directories,
                 parent_id=spot.place.node_id,
                 name=spot.name,
@@ -139,13 +147,29 @@ class CaseFileSystem:
                 protocol=self._finder.origin.protocol,
                 peer=self._finder.origin.peer,
                 lease=self._finder.rooms.cases.lease(self._finder.reader, spot.tree.number),
+                why_unfiled=why or ("its sender put it there" if unfiled else ""),
             )
             return self._finder.rooms.uploads.open(deposit, mode, length=length)
 
     def mkdir(self, path: VirtualPath) -> None:
         """Make one directory."""
         with translated():
-            spot = self._writable_spot(path, Action.MKDIR)
+            target = self._drops.target(path)
+            match target:
+                case CaseRootTarget() if self._finder.role is Role.CUSTOMER:
+                    self._finder.enter(target)  # to make a case's folder first is a habit; it is there already
+                    return
+                case DropFolderTarget():
+                    return
+                case DropTarget(folder=CaseRootTarget() as folder):
+                    self._finder.enter(folder)
+                    raise NotFoundError(NOTHING)
+                case DropTarget():
+                    raise PermissionDeniedError("the root has a folder for each case; make directories inside of them")
+                case ZoneTarget(number=number) if is_box(number):
+                    raise PermissionDeniedError("what is unfiled has no directories")
+                case _:
+                    spot = self._writable_spot(path, Action.MKDIR, target)
             with self._finder.rooms.database.write() as connection:
                 node = changing.make_directory(connection, spot.place, spot.name)
                 self._finder.event(connection, spot, "directory.made", node=node)
@@ -154,7 +178,10 @@ class CaseFileSystem:
         """Move *source* within its zone of its case."""
         with translated():
             old = self._writable_spot(source, Action.RENAME)
-            new = self._writable_spot(target, Action.RENAME)
+            new = self._writable_spot(target, Action.RENAME, self._placed(target)[0])
+            if is_box(old.tree.number) and not is_box(new.tree.number):
+                self._assign(old, new)
+                return
             if (old.tree.id, old.zone) != (new.tree.id, new.zone):
                 raise RejectedError(
                     "files stay in the case and the folder that they were sent to; upload it there instead"
@@ -164,6 +191,15 @@ class CaseFileSystem:
                 changing.rename(connection, old.place, leaf, new.place, new.name, replace=replace)
                 self._finder.event(connection, old, "file.renamed", node=leaf.node_id, upload=leaf.upload_id)
             self._finder.rooms.uploads.wake()
+
+    def _assign(self, old: Spot, new: Spot) -> None:
+        """Let a sender move what it sent without a case into one of its cases."""
+        leaf = self._finder.leaf(old)
+        if leaf.node_id is None or leaf.upload_id is None:
+            raise RejectedError("the upload is not complete; resume it before you move it to a case")
+        self._finder.rooms.unfiled.assign(
+            leaf.upload_id, new.entered, by=self._finder.reader.login, parent_id=new.place.node_id, name=new.name
+        )
 
     def remove(self, path: VirtualPath, *, directory: bool) -> None:
         """Remove a file, or an empty directory."""
@@ -186,19 +222,36 @@ class CaseFileSystem:
     def space(self, path: VirtualPath) -> SpaceReport:
         """Say how much room this session has at *path*."""
         with translated():
-            target = self._finder.resolve(path)
+            target = self._found(path)
             if isinstance(target, CaseRootTarget | ZoneTarget):
                 entered = self._finder.enter(target)
                 return self._finder.rooms.uploads.space(self._finder.rooms.cases.tree(entered), entered.residency.home)
             self.stat(path)
             return SpaceReport(total=0, free=0)
 
-    def _writable_spot(self, path: VirtualPath, action: Action) -> Spot:
-        match self._finder.resolve(path):
+    def _found(self, path: VirtualPath) -> Target | DropFolderTarget:
+        """Say what *path* means for whoever looks for something that is there."""
+        target = self._drops.target(path)
+        return self._drops.find(target) if isinstance(target, DropTarget) else target
+
+    def _placed(self, path: VirtualPath) -> tuple[Target | DropFolderTarget, str]:
+        """Say what *path* means for a file that is to be there, and why it is unfiled if it is."""
+        target = self._drops.target(path)
+        if not isinstance(target, DropTarget):
+            return target, ""
+        placed = self._drops.place(target)
+        return placed.target, placed.why_unfiled
+
+    def _writable_spot(
+        self, path: VirtualPath, action: Action, target: Target | DropFolderTarget | None = None
+    ) -> Spot:
+        match target or self._found(path):
             case ZoneTarget(rest=(_, *_)) as target:
                 return self._finder.spot(target, action)
             case UnknownTarget():
                 raise NotFoundError(NOTHING)
+            case DropFolderTarget():
+                raise PermissionDeniedError("it is a directory that means the root; it cannot be changed")
             case _:
                 self.stat(path)  # what may not be known of is not found; what is there cannot be changed
                 if action is Action.MKDIR:
@@ -241,6 +294,8 @@ class CaseFileSystem:
             if not leaf.is_directory or leaf.node_id is None:
                 raise NotADirectoryPathError("it is a file")
             place = replace(place, node_id=leaf.node_id)
+        if is_box(target.number) and not target.rest:
+            yield Entry(name=self._finder.rooms.layout.meta, is_directory=True)
         for leaf in list_leaves(self._finder.rooms.database, place):
             yield self._entry_in(leaf, place)
 
@@ -258,3 +313,14 @@ class CaseFileSystem:
             read_etag=None if leaf.scrubbed_size is None else f"{leaf.upload_id}-scrubbed",
             etag=None if leaf.is_directory else f"{leaf.upload_id}-{'sent' if leaf.own else 'scrubbed'}",
         )
+
+
+def _with(entries: Iterator[Entry], extra: Entry | None) -> Iterator[Entry]:
+    """Yield *entries*, which are in the order of their names, with one more among them."""
+    for entry in entries:
+        if extra is not None and extra.name < entry.name:
+            yield extra
+            extra = None
+        yield entry
+    if extra is not None:
+        yield extra

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from casemap.model import Role
@@ -10,6 +10,7 @@ from casemap.names import CustomerFolders, parsed_number
 from casemap.resolver import CaseRootTarget, LayoutSettings, Zone, ZoneTarget, resolve
 from mft.audit import customer_chain
 from mft.policy import Action, Area, Part, Scope, may
+from mft.vfs.drops import DropSettings
 from mft.vfs.tree import Place, find_leaf, walk_place
 from protocols.errors import NotFoundError, PermissionDeniedError
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mft.catalog.database import Database
     from mft.objects import Objects
     from mft.policy import Reader
+    from mft.unfiled import Unfiled
     from mft.upload.landed import LandedFiles
     from mft.upload.room import MemoryBudget
     from mft.upload.service import Uploads
@@ -46,6 +48,8 @@ class Rooms:
     objects: Objects
     budget: MemoryBudget
     layout: LayoutSettings
+    unfiled: Unfiled
+    drops: DropSettings = field(default_factory=DropSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,61 +6,40 @@ says what was removed from it. `scrubbed/` holds the files themselves as enginee
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from mft.catalog.model import RECEIPTS, UPLOADS
-from mft.catalog.states import WORDS, UploadState
+from mft.standing import find_ended, state_word, status_in, status_of
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
     from mft.catalog.database import Database
-    from mft.vfs.tree import Leaf
+    from mft.vfs.tree import Leaf, Place
+
+__all__ = [
+    "RECEIPT",
+    "REPORT",
+    "SCRUBBED",
+    "STATUS",
+    "SUFFIXES",
+    "document_of",
+    "ended_status",
+    "latest_receipt",
+    "state_word",
+    "status_of",
+]
 
 SCRUBBED = "scrubbed"
 STATUS, RECEIPT, REPORT = ".status.json", ".receipt.json", ".report.json"
 SUFFIXES = (STATUS, RECEIPT, REPORT)
 
 
-def _moment(seconds: float | None) -> str | None:
-    if seconds is None:
-        return None
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="milliseconds")
-
-
 def _render(document: object) -> bytes:
     return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
-
-
-def state_word(state: str, report: str | None) -> str:
-    """Say where an upload stands in the words that people are shown."""
-    if state == UploadState.STORED and report is not None and json.loads(report).get("findings_total"):
-        return "partly redacted"
-    return WORDS[UploadState(state)]
-
-
-def status_of(row: Row[Any], *, name: str, sender: bool) -> dict[str, object]:
-    """Describe an upload for its sender, or for somebody who sees only what is stored."""
-    status: dict[str, object] = {
-        "id": row.id,
-        "name": name,
-        "version": row.version,
-        "state": state_word(row.state, row.report),
-        "reason": row.reason,
-        "received_at": _moment(row.landed_at),
-        "finished_at": _moment(row.finished_at),
-        "scrubbed": {"size": row.scrubbed_size, "sha256": row.scrubbed_sha256}
-        if row.scrubbed_size is not None
-        else None,
-    }
-    if sender:
-        status["sent"] = {"size": row.size, "sha256": row.sha256 or "pending"}
-        status["resume_at"] = max(0, (row.prefix or 0) - 1) if row.landed_at is None else None
-    return {key: value for key, value in status.items() if value is not None}
 
 
 def document_of(database: Database, leaf: Leaf, suffix: str, *, sender: bool) -> bytes | None:
@@ -72,10 +51,17 @@ def document_of(database: Database, leaf: Leaf, suffix: str, *, sender: bool) ->
         if row is None:
             return None
         if suffix == STATUS:
-            return _render(status_of(row, name=leaf.name, sender=sender and leaf.own))
+            return _render(status_in(connection, row, name=leaf.name, sender=sender and leaf.own))
         if suffix == REPORT:
             return None if row.report is None else _render(json.loads(row.report))
         return _receipt(connection, row.id) if sender and leaf.own else None
+
+
+def ended_status(database: Database, place: Place, name: str) -> bytes | None:
+    """Return the status of what *place*'s login sent as *name* and what was given up, where nothing is left of it."""
+    with database.read() as connection:
+        row = find_ended(connection, case_id=place.case_id, parent_id=place.node_id, name=name, login=place.login)
+        return None if row is None else _render(status_in(connection, row, name=name, sender=True))
 
 
 def _receipt(connection: Connection, upload_id: str) -> bytes | None:

@@ -123,6 +123,9 @@ class MetaFolder:
                 )
                 if leaf is not None and content is not None:
                     return self._document_entry(leaf, suffix, content), content, None, None
+        ended = meta.ended_status(self._finder.rooms.database, place, name.removesuffix(meta.STATUS))
+        if name.endswith(meta.STATUS) and place.sender and ended is not None:
+            return Entry(name=name, is_directory=False, size=len(ended)), ended, None, None
         raise NotFoundError(NOTHING)
 
     def open(self, target: ZoneTarget) -> ReadHandle:
