@@ -6,6 +6,7 @@ case that a session may not know of raises the same error as one that does not e
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import secrets
@@ -192,7 +193,9 @@ class Cases:
     def visible(self, reader: Reader, customer: str | None) -> Iterator[EnteredCase]:
         """Yield the open cases of *customer* (None: of all) that exist for *reader*, in the case system's order."""
         try:
-            for case in every_case(self._lookup, customer):
+            for case in every_case(self._lookup, customer) if reader.case is None else self._one_case(reader.case):
+                if customer is not None and case.customer != customer:
+                    continue
                 try:
                     entered = self._place(case)
                 except policy.ResidencyError:
@@ -203,6 +206,11 @@ class Cases:
             return
         except (LookupUnavailableError, LookupAnswerError) as error:
             raise UnavailableError("the case system does not answer; try again in a moment") from error
+
+    def _one_case(self, number: str) -> Iterator[Case]:
+        """Yield that case, if there is such a one."""
+        with contextlib.suppress(CaseNotFoundError):
+            yield self._lookup.case(number)
 
     def customers(self) -> Iterator[Customer]:
         """Yield every customer, in the case system's order."""

@@ -109,6 +109,17 @@ class Allowance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Narrowing:
+    """What a session may do less than the person could."""
+
+    case: str | None = None
+    """The number of the one case that it is for; None: every case that the person may enter."""
+    scopes: frozenset[Scope] | None = None
+    """None: all that the part may do."""
+    allowance: Allowance | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
     """What policy needs to know of who asks."""
 

@@ -25,6 +25,7 @@ from mft.catalog.schema import upgrade
 from mft.config import load_config
 from mft.credentials.load import load_credentials
 from mft.keychannel import make_channel
+from mft.policy import Narrowing
 from mft.scrubbing.nursery import Nursery
 from mft.server.directories import make_directories
 from mft.server.intake import make_intake
@@ -175,7 +176,7 @@ class Core:
             drops=self.parts.drops,
         )
         origin = Origin(protocol="sftp", peer="192.0.2.1", region=region)
-        reader = reader_of(self.parts.lookup.principal(login), origin, only=only)
+        reader = reader_of(self.parts.lookup.principal(login), origin, Narrowing(case=only))
         return Client(CaseFileSystem(rooms=rooms, reader=reader, session_id=f"s{number}", origin=origin))
 
     def attach(self, nursery: Nursery, jobs: Jobs | None = None) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from casemap.identifier import CaseNumber
 from casemap.model import Principal
 from mft.audit import customer_chain
 from mft.auth.checker import NO_SUCH_CASE, Accepted, CredentialChecker, MayEnter, enter_nothing
@@ -21,6 +20,7 @@ from mft.auth.principals import entry_fault, rights_differ
 from mft.auth.proof import PasswordProof, Proof, TokenProof
 from mft.auth.registry import LiveSession
 from mft.catalog.errors import CatalogError
+from mft.policy import Narrowing
 from mft.revocation import REVOKED, Subject
 from protocols.errors import AuthenticationError, UnavailableError
 from protocols.filesystem import WritableFileSystem
@@ -40,8 +40,8 @@ NO_CASE_LEFT = "the case of the session is closed or withdrawn"
 _TRIES = 8
 _RETRY_AFTER = 2.0
 
-MakeFileSystem = Callable[[Principal, str, Origin, CaseNumber | None], WritableFileSystem]
-"""Makes what a session sees, for (principal, session id, origin, the one case that it is for)."""
+MakeFileSystem = Callable[[Principal, str, Origin, Narrowing], WritableFileSystem]
+"""Makes what a session sees, for (principal, session id, origin, what it may do less than the principal)."""
 
 
 def utc_now() -> dt.datetime:
@@ -120,6 +120,11 @@ class Authenticator:
             raise UnavailableError("no session can be opened now", retry_after=_RETRY_AFTER) from error
         LOG.info("session.opened", extra=self._logged(live))
         return live.session
+
+    def live(self, session_id: str) -> LiveSession | None:
+        """Return whom a session is for; None: it has ended, or access was withdrawn."""
+        live = self._registry.get(session_id)
+        return None if live is None or live.session.revoked is not None else live
 
     def revoke_login(self, login: str, reason: str) -> int:
         """End every session of *login* here, whatever its rights, and return how many those were."""
@@ -213,10 +218,16 @@ class Authenticator:
             login=principal.login,
             origin=origin,
             started=self._now(),
-            filesystem=self._filesystem_for(principal, session_id, origin, accepted.case),
+            filesystem=self._filesystem_for(principal, session_id, origin, accepted.narrowing),
             on_close=functools.partial(self._closed, session_id),
         )
-        return LiveSession(session=session, principal=principal, proof=accepted.proof, case=accepted.case)
+        return LiveSession(
+            session=session,
+            principal=principal,
+            proof=accepted.proof,
+            case=accepted.case,
+            narrowing=accepted.narrowing,
+        )
 
     def _fault(self, principal: Principal | None, before: Principal, proof: Proof) -> str | None:
         """Say why a session of *before*, accepted on *proof*, may not be for the *principal* of now."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from casemap.names import parsed_number
+from mft.auth.casetokens import narrowing_of
 from mft.auth.denials import Tried
 from mft.auth.loginform import Claim, accounts_of, parse_login
 from mft.auth.principals import entry_fault
 from mft.auth.proof import KeyProof, PasswordProof, Proof, TokenProof, opens
 from mft.auth.tokens import is_token
+from mft.policy import Narrowing
 from protocols.errors import ThrottledError
 from protocols.session import BearerCredential, Credential, Origin, PasswordCredential, PublicKeyCredential
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from mft.auth.passwords import Passwords
     from mft.auth.principals import Principals
     from mft.auth.throttle import Throttle
-    from mft.auth.tokens import Tokens
+    from mft.auth.tokens import Token, Tokens
 
 
 NO_SUCH_CASE = "the login names a case that is not there for it"
@@ -37,6 +40,13 @@ class Accepted:
     proof: Proof = field(repr=False)
     case: CaseNumber | None = None
     """The one case that the session is for; None: all that the principal may see."""
+
+    @property
+    def narrowing(self) -> Narrowing:
+        """What the session may do less than the principal could."""
+        if isinstance(self.proof, TokenProof):
+            return replace(self.proof.narrowing, case=self.case)
+        return Narrowing(case=self.case)
 
 
 MayEnter = Callable[["Principal", "CaseNumber", Origin], bool]
@@ -118,14 +128,28 @@ class CredentialChecker:
         token = self._tokens.find(text)
         if token is None:
             raise self._denials.refuse(tried, None, "unknown token")
-        fitting = [claim for claim in claims if claim.login in {None, token.login}]
+        fitting = [claim for claim in claims if _fits(claim, token)]
         if tried.login is not None and not fitting:
-            raise self._denials.refuse(tried, None, "the token is another login's")
+            whose = "login's" if token.case is None else "case's"
+            raise self._denials.refuse(tried, None, f"the token is another {whose}")
+        if not token.allows_from(tried.origin.peer):
+            raise self._denials.refuse(tried, None, "the token may not be used from there")
+        narrowing = narrowing_of(token)
+        if tried.origin.protocol != "https" and narrowing.scopes == frozenset():
+            raise self._denials.refuse(tried, None, "the token is not for transfers")
+        proof = TokenProof(token_id=token.id, narrowing=narrowing)
         principal = self._principals.find(token.login)
         if principal is None:
-            raise self._denials.refuse(tried, None, "the token's login is unknown")
+            raise self._denials.refuse(tried, None, self._orphaned(token, proof))
         case = fitting[0].case if fitting else None
-        return self._enter(principal, TokenProof(token_id=token.id), case, tried)
+        return self._enter(principal, proof, parsed_number(token.case) if token.case is not None else case, tried)
+
+    def _orphaned(self, token: Token, proof: TokenProof) -> str:
+        """Say why *token* stands for nobody."""
+        if token.case is None:
+            return "the token's login is unknown"
+        ended = proof.fault(None, self._tokens, self._now())
+        return ended or "the token's case is closed, gone or another customer's"
 
     def _check_key(self, login: str, blob: bytes, tried: Tried) -> Accepted:
         claim, principal = self._find(login)
@@ -153,3 +177,10 @@ class CredentialChecker:
             if principal is not None:
                 return claim, principal
         return (claims[0] if claims else Claim(login=None)), None
+
+
+def _fits(claim: Claim, token: Token) -> bool:
+    """Say whether *token* may come under a login that reads as *claim*."""
+    if token.case is not None:
+        return claim.login is None and claim.case == token.case
+    return claim.login in {None, token.login}

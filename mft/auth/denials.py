@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from mft.audit import SYSTEM, Folding, customer_chain
-from mft.auth.tokens import PREFIX, is_token
+from mft.auth.tokens import is_token
 from mft.catalog.errors import CatalogError
 from protocols.errors import AuthenticationError
 
@@ -47,7 +47,7 @@ class Tried:
         if shown is not None:
             # People paste a token where the login belongs: it must not come to rest here.
             shown = (
-                PREFIX + "…" if is_token(shown) else shown[:_MOST_LOGIN].encode("utf-8", "backslashreplace").decode()
+                shown[:5] + "…" if is_token(shown) else shown[:_MOST_LOGIN].encode("utf-8", "backslashreplace").decode()
             )
         return {
             "login": shown,

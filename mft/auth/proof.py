@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mft.auth.errors import PublicKeyError
 from mft.auth.sshkeys import fingerprint, parse_public_key
+from mft.policy import Narrowing
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -56,6 +57,8 @@ class TokenProof:
     """A token."""
 
     token_id: str
+    narrowing: Narrowing = field(default_factory=Narrowing, compare=False)
+    """What the session is narrowed to because of it."""
 
     method = "token"
 
@@ -63,7 +66,7 @@ class TokenProof:
         """Return what the audit is told."""
         return {"method": self.method, "token": self.token_id}
 
-    def fault(self, _principal: Principal, tokens: Tokens, now: dt.datetime) -> str | None:
+    def fault(self, _principal: Principal | None, tokens: Tokens, now: dt.datetime) -> str | None:
         """Say why its owner would not be let in by it any more."""
         token = tokens.get(self.token_id)
         if token is None or token.revoked is not None:

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mft.policy import Narrowing
 from protocols.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class LiveSession:
     proof: Proof = field(repr=False)
     case: CaseNumber | None = None
     """The one case that it is for; None: all that the principal may see."""
+    narrowing: Narrowing = field(default_factory=Narrowing)
+    """All that the session may do less than the principal could."""
 
 
 class SessionRegistry:
@@ -73,6 +76,11 @@ class SessionRegistry:
             self._live[live.session.id] = live
             self._count[login] = self._count.get(login, 0) + 1
         return True
+
+    def get(self, session_id: str) -> LiveSession | None:
+        """Return the session of that id, if it is open."""
+        with self._lock:
+            return self._live.get(session_id)
 
     def remove(self, session_id: str) -> LiveSession | None:
         """Forget a session that is closed, and return it; None if it is not known."""

@@ -112,6 +112,7 @@ class Upload(Table, table=True):
         Index("ix_upload_state", "state", "updated_at"),
         Index("ix_upload_node", "node_id", "version"),
         Index("ix_upload_landing_id", "landing_id"),
+        Index("ix_upload_login", "login", "created_at", "id"),
     )
 
     id: str = Field(primary_key=True)

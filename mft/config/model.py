@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mft.config.access import AuthConfig, LookupConfig, RevocationConfig
+from mft.config.api import ApiConfig, QuarantineConfig, TokensConfig
 from mft.config.deposits import DepositConfig, UnfiledConfig
 from mft.config.entrances import HttpsConfig, LayoutConfig, ListenerConfig, OperationsConfig, SftpConfig
 from mft.config.lifecycle import LifecycleConfig
@@ -47,6 +48,9 @@ class Config:
     landing: LandingConfig = field(default_factory=LandingConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     auth: AuthConfig = field(default_factory=AuthConfig)
+    tokens: TokensConfig = field(default_factory=TokensConfig)
+    api: ApiConfig = field(default_factory=ApiConfig)
+    quarantine: QuarantineConfig = field(default_factory=QuarantineConfig)
     scrub: ScrubConfig = field(default_factory=ScrubConfig)
     replication: ReplicationConfig = field(default_factory=ReplicationConfig)
     webhooks: WebhooksConfig = field(default_factory=WebhooksConfig)

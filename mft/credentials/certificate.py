@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import hashlib
 import ipaddress
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,13 @@ _MAX_NAME = 64
 def certificate_fingerprint(certificate: x509.Certificate) -> str:
     """Return the SHA-256 of a certificate as browsers and `openssl x509 -fingerprint` show it."""
     return certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+
+
+def public_key_pin(certificate: x509.Certificate) -> str:
+    """Return the SHA-256 of its public key as `curl --pinnedpubkey` takes it."""
+    form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    digest = hashlib.sha256(certificate.public_key().public_bytes(*form)).digest()
+    return "sha256//" + base64.b64encode(digest).decode("ascii")
 
 
 def make_certificate(directory: Path, installation: str, names: tuple[str, ...], now: dt.datetime) -> tuple[Path, Path]:

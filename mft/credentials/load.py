@@ -8,6 +8,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from mft.credentials.certificate import (
@@ -15,6 +16,7 @@ from mft.credentials.certificate import (
     certificate_warnings,
     load_certificate,
     make_certificate,
+    public_key_pin,
 )
 from mft.credentials.files import (
     CredentialError,
@@ -52,6 +54,12 @@ class Credentials:
     """PEM: its private key."""
     fingerprint: str
     """The certificate's, see `certificate_fingerprint`."""
+    certificate_text: str
+    """PEM: the certificate itself, without its chain."""
+    public_key_pin: str
+    """The certificate's, see `public_key_pin`."""
+    self_signed: bool
+    """Nobody else vouches for the certificate."""
     receipt_key: ed25519.Ed25519PrivateKey = field(repr=False)
     token_key: bytes = field(repr=False)
     """32 bytes that tokens are authenticated with (HMAC-SHA256)."""
@@ -91,6 +99,9 @@ def load_credentials(config: Config, *, now: dt.datetime) -> Credentials:
         certificate=certificate,
         certificate_key=key,
         fingerprint=certificate_fingerprint(loaded),
+        certificate_text=loaded.public_bytes(serialization.Encoding.PEM).decode("ascii"),
+        public_key_pin=public_key_pin(loaded),
+        self_signed=loaded.issuer == loaded.subject,
         receipt_key=receipt_key,
         token_key=token_key,
         warnings=tuple(certificate_warnings(certificate, loaded, names, now)),

@@ -13,9 +13,11 @@ from casemap.resolver import LayoutSettings
 from mft.audit import AuditTrail, Folding
 from mft.cases import Cases
 from mft.catalog.database import Database
+from mft.credentials.hostkeys import host_key_lines
+from mft.entrances import Entrances, listening_at
 from mft.lookups import open_lookup
 from mft.objects import Objects
-from mft.policy import Part, Reader, ResidencyRule, ResidencyRules
+from mft.policy import Narrowing, Part, Reader, ResidencyRule, ResidencyRules
 from mft.receipts import sign_receipt
 from mft.server.directories import node_name
 from mft.signers import head_signer
@@ -25,13 +27,16 @@ from storage.landing import LandingZone
 from storage.local import LocalStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from casemap.model import Principal
     from mft.config.model import Config
     from mft.credentials.load import Credentials
     from protocols.session import Origin
     from storage.keys.service import KeyService
+
+
+EVERYTHING = Narrowing()
 
 
 class Parts:
@@ -116,8 +121,8 @@ def drop_settings(config: Config) -> DropSettings:
     )
 
 
-def reader_of(principal: Principal, origin: Origin, *, only: str | None = None) -> Reader:
-    """Say of a principal, in a session for all that it may see or for one case *only*, what policy needs to know."""
+def reader_of(principal: Principal, origin: Origin, narrowing: Narrowing = EVERYTHING) -> Reader:
+    """Say of a principal, in a session that may be narrowed, what policy needs to know."""
     if principal.is_customer:
         part = Part.CUSTOMER
     elif principal.roles & {Role.ENGINEER, Role.RELEASER}:
@@ -133,7 +138,21 @@ def reader_of(principal: Principal, origin: Origin, *, only: str | None = None) 
         listener=origin.region,
         active=principal.active,
         expires=principal.expires,
-        case=only,
+        case=narrowing.case,
+        scopes=narrowing.scopes,
+        allowance=narrowing.allowance,
+    )
+
+
+def entrances_of(config: Config, credentials: Credentials, ports: Iterable[int | None]) -> Entrances:
+    """Say how clients reach this installation; *ports* are those that the system chose, in the listeners' order."""
+    return Entrances(
+        listening=listening_at(config, ports),
+        host_keys=tuple(host_key_lines(credentials.host_keys)),
+        certificate=credentials.certificate_text,
+        fingerprint=credentials.fingerprint,
+        public_key_pin=credentials.public_key_pin,
+        self_signed=credentials.self_signed,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import os
 import signal
@@ -13,9 +12,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mft.api.announcements import Announcements
+from mft.api.cursor import Cursors
+from mft.api.pace import Pace
+from mft.api.replay import Replays
+from mft.api.rooms import ApiRooms
+from mft.api.router import Router
 from mft.api.routes import add_routes
 from mft.auth.accounts import Accounts
 from mft.auth.authenticator import Authenticator
+from mft.auth.casetokens import CaseTokens
 from mft.auth.ledger import Ledger
 from mft.auth.passwords import Passwords
 from mft.auth.principals import Principals
@@ -25,10 +30,12 @@ from mft.auth.tokens import Tokens
 from mft.config.secrets import load_webhook_secrets
 from mft.keyagent import AgentKeys
 from mft.log import configure_logging
+from mft.policy import Narrowing
 from mft.revocation import RevocationWatch, SessionSweep, Subject, sweep_interval
 from mft.server import metrics
+from mft.server.callers import caller_of
 from mft.server.operations import Health, measure_catalog, serve_operations
-from mft.server.parts import Parts, reader_of, worker_name
+from mft.server.parts import Parts, entrances_of, reader_of, worker_name
 from mft.unfiled import Unfiled
 from mft.upload.room import MemoryBudget, check_space
 from mft.upload.service import Uploads, UploadSettings
@@ -47,12 +54,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from aiohttp import web
+
     from casemap.identifier import CaseNumber
     from casemap.model import Principal
+    from mft.api.caller import Caller
     from mft.config.entrances import ListenerConfig
     from mft.config.model import Config
     from mft.credentials.load import Credentials
-    from protocols.session import Origin
+    from protocols.session import Origin, Session
 
 log = logging.getLogger(__name__)
 HOUSEKEEPING_SECONDS = 5.0
@@ -97,6 +107,8 @@ class Worker:
             unfiled=self._make_unfiled(),
             drops=self.parts.drops,
         )
+        self.ledger = Ledger(database=self.parts.database, audit=self.parts.trail)
+        self.tokens = Tokens(self.ledger, key=credentials.token_key)
         self.authenticator = self._make_authenticator()
         self.crossing = Crossing(threads=config.limits.threads)
         self.health = Health(
@@ -147,13 +159,13 @@ class Worker:
 
     def _make_authenticator(self) -> Authenticator:
         config, parts = self._config, self.parts
-        ledger = Ledger(database=parts.database, audit=parts.trail)
+        ledger = self.ledger
         passwords = Passwords(parallel=config.auth.argon2_parallel, remember=config.auth.password_cache)
         return Authenticator(
             database=parts.database,
             audit=parts.trail,
-            principals=Principals(Accounts(ledger), parts.lookup),
-            tokens=Tokens(ledger, key=self._credentials.token_key),
+            principals=Principals(Accounts(ledger), parts.lookup, CaseTokens(self.tokens, parts.lookup)),
+            tokens=self.tokens,
             passwords=passwords,
             throttle=Throttle(parts.database, config.auth.throttle, key=self._credentials.token_key),
             registry=SessionRegistry(total=config.limits.sessions, per_login=config.limits.sessions_per_login),
@@ -171,14 +183,14 @@ class Worker:
         )
 
     def _filesystem_for(
-        self, principal: Principal, session_id: str, origin: Origin, case: CaseNumber | None
+        self, principal: Principal, session_id: str, origin: Origin, narrowing: Narrowing
     ) -> CaseFileSystem:
-        reader = reader_of(principal, origin, only=case)
+        reader = reader_of(principal, origin, narrowing)
         return CaseFileSystem(rooms=self._rooms, reader=reader, session_id=session_id, origin=origin)
 
     def _may_enter(self, principal: Principal, case: CaseNumber, origin: Origin) -> bool:
         try:
-            self.parts.cases.enter(reader_of(principal, origin, only=case), case)
+            self.parts.cases.enter(reader_of(principal, origin, Narrowing(case=case)), case)
         except NotFoundError:
             return False
         return True
@@ -189,19 +201,11 @@ class Worker:
         """Serve until *stopped*, then drain."""
         self.uploads.recover([f"w{number}" for number in range(self._config.workers.protocol)])
         sftp = SftpServer(self.authenticator, self._sftp_settings(), self.crossing, metrics.SftpMeter())
-        announcements = Announcements(self._make_inbox(), self.crossing)
         http = HttpServer(
             self.authenticator,
             self._http_settings(),
             self.crossing,
-            extra=functools.partial(
-                add_routes,
-                database=self.parts.database,
-                crossing=self.crossing,
-                public_key=self._credentials.receipt_key.public_key(),
-                health=self.health,
-                more=(announcements,),
-            ),
+            extra=self._add_routes,
             observe=metrics.count_exchange,
         )
         context = server_context(self._credentials.certificate, self._credentials.certificate_key)
@@ -225,6 +229,37 @@ class Worker:
         if operations is not None:
             await operations.cleanup()
         await asyncio.to_thread(self._end)
+
+    def _add_routes(self, app: web.Application) -> None:
+        config, parts, key = self._config, self.parts, self._credentials.token_key
+        rooms = ApiRooms(
+            config=config,
+            database=parts.database,
+            trail=parts.trail,
+            lookup=parts.lookup,
+            cases=parts.cases,
+            uploads=self.uploads,
+            tokens=self.tokens,
+            cursors=Cursors(key),
+            entrances=entrances_of(config, self._credentials, self._ports()),
+            receipt_key=self._credentials.receipt_key.public_key(),
+        )
+        router = Router(
+            crossing=self.crossing,
+            find=self._caller,
+            pace=Pace(requests=config.api.requests, window=config.api.window),
+            replays=Replays(database=parts.database, key=key, keep=config.api.replay),
+            title=config.installation,
+        )
+        announcements = Announcements(self._make_inbox(), self.crossing)
+        add_routes(app, rooms=rooms, router=router, others=[self.health, announcements])
+
+    def _ports(self) -> list[int]:
+        return [sock.getsockname()[1] for _listener, sock in self._gear.listeners]
+
+    def _caller(self, session: Session) -> Caller | None:
+        live = self.authenticator.live(session.id)
+        return None if live is None else caller_of(live, self.tokens)
 
     def _end(self) -> None:
         self._stop.set()

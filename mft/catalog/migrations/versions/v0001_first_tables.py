@@ -267,6 +267,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("upload", schema=None) as batch_op:
         batch_op.create_index("ix_upload_landing_id", ["landing_id"], unique=False)
+        batch_op.create_index("ix_upload_login", ["login", "created_at", "id"], unique=False)
         batch_op.create_index("ix_upload_node", ["node_id", "version"], unique=False)
         batch_op.create_index("ix_upload_partial", ["case_id", "login", "parent_id", "name", "state"], unique=False)
         batch_op.create_index("ix_upload_state", ["state", "updated_at"], unique=False)
@@ -493,6 +494,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_upload_state")
         batch_op.drop_index("ix_upload_partial")
         batch_op.drop_index("ix_upload_node")
+        batch_op.drop_index("ix_upload_login")
         batch_op.drop_index("ix_upload_landing_id")
 
     op.drop_table("upload")

@@ -1,0 +1,211 @@
+"""The OpenAPI 3.1 document, written from the routes: what is served and what is described cannot part."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic.json_schema import models_json_schema
+
+from mft.api.fault import PROBLEM
+from mft.api.route import JSON
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pydantic import BaseModel
+
+    from mft.api.route import Route
+
+BASE = "/api/v1"
+_REF = "#/components/schemas/{model}"
+_PROBLEM_SCHEMA = {
+    "type": "object",
+    "description": "A problem document (RFC 9457).",
+    "required": ["type", "title", "status", "detail", "instance"],
+    "properties": {
+        "type": {"type": "string", "description": "`urn:mft:problem:` and the kind: what a program looks at."},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What was wrong, and what to do: for people."},
+        "instance": {"type": "string", "description": "The request's id, as it stands in the server's log."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+    },
+}
+_KEY_PARAMETER = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A random text of your own: the same request sent again with it gets the first answer.",
+    "schema": {"type": "string", "minLength": 8, "maxLength": 255, "pattern": "^[A-Za-z0-9._:-]+$"},
+}
+_MATCH_PARAMETER = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The entity tag that you read: if it was changed since, the answer is 412.",
+    "schema": {"type": "string", "pattern": '^(\\*|"[A-Za-z0-9_-]+")$'},
+}
+_NONE_MATCH_PARAMETER = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The entity tag that you have: if it is still that, the answer is 304.",
+    "schema": {"type": "string", "pattern": '^(\\*|"[A-Za-z0-9_-]+")$'},
+}
+_PACE_HEADERS = {
+    "RateLimit-Policy": {"schema": {"type": "string"}, "description": "What one login may ask of one worker."},
+    "RateLimit": {"schema": {"type": "string"}, "description": "What is left of it."},
+}
+
+
+def document(routes: Sequence[Route[Any, Any, Any]], *, title: str, version: str) -> dict[str, Any]:
+    """Describe *routes* as an OpenAPI 3.1 document."""
+    models: dict[tuple[type[BaseModel], Literal["validation", "serialization"]], None] = {}
+    for route in routes:
+        if route.has_body:
+            models[route.body_model, "validation"] = None
+        if route.answer_model is not None:
+            models[route.answer_model, "serialization"] = None
+    names, definitions = models_json_schema(list(models), ref_template=_REF)
+    schemas: dict[tuple[Any, str], dict[str, Any]] = {(model, mode): found for (model, mode), found in names.items()}
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(BASE + route.path, {})[route.method.lower()] = _operation(route, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": title,
+            "version": version,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            "description": (
+                "Sign in with HTTP Basic (login and password, or a token in its place), or with a token as bearer. "
+                "Errors are problem documents (RFC 9457). Lists come in pages: `next_cursor` asks for the next."
+            ),
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in routes)],
+        "paths": paths,
+        "components": {
+            "schemas": {**definitions.get("$defs", {}), "Problem": _PROBLEM_SCHEMA},
+            "securitySchemes": {
+                "basic": {"type": "http", "scheme": "basic"},
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "mftt_… or mftc_…"},
+            },
+        },
+    }
+
+
+def _operation(route: Route[Any, Any, Any], schemas: dict[tuple[Any, str], dict[str, Any]]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "operationId": route.name,
+        "tags": [route.tag],
+        "summary": route.summary,
+        "parameters": list(_parameters(route)),
+        "responses": _responses(route, schemas),
+    }
+    if route.public:
+        told["security"] = []
+    else:
+        needed = [route.permission.value] if route.permission is not None else []
+        told["security"] = [{"basic": needed}, {"bearer": needed}]
+        told["description"] = f"Needs `{needed[0]}`." if needed else "Any login may ask."
+    if route.has_body:
+        told["requestBody"] = {
+            "required": True,
+            "content": {JSON: {"schema": schemas[route.body_model, "validation"]}},
+        }
+    return told
+
+
+def _parameters(route: Route[Any, Any, Any]) -> Iterable[dict[str, Any]]:
+    for model, place in ((route.path_model, "path"), (route.query_model, "query")):
+        yield from _fields(model, place)
+    if route.repeatable:
+        yield _KEY_PARAMETER
+    if route.conditional:
+        yield _MATCH_PARAMETER
+    if route.tagged and route.method == "GET":
+        yield _NONE_MATCH_PARAMETER
+
+
+def _fields(model: type[BaseModel], place: str) -> Iterable[dict[str, Any]]:
+    schema = model.model_json_schema(ref_template=_REF)
+    required = set(schema.get("required", ()))
+    for name, described in schema.get("properties", {}).items():
+        plain = _without_null(dict(described))
+        plain.pop("title", None)
+        told: dict[str, Any] = {"name": name, "in": place, "required": place == "path" or name in required}
+        if "description" in plain:
+            told["description"] = plain.pop("description")
+        yield {**told, "schema": _inlined(plain, schema.get("$defs", {}))}
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter that may be left out is never null: there is no way to write that."""
+    choices = [choice for choice in schema.get("anyOf", ()) if choice.get("type") != "null"]
+    if len(choices) == 1:
+        rest = {name: value for name, value in schema.items() if name not in {"anyOf", "default"}}
+        return {**choices[0], **rest}
+    return schema
+
+
+def _inlined(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    reference = schema.get("$ref")
+    if reference is None:
+        return schema
+    rest = {name: value for name, value in schema.items() if name != "$ref"}
+    return {**definitions[str(reference).rpartition("/")[2]], **rest}
+
+
+def _responses(route: Route[Any, Any, Any], schemas: dict[tuple[Any, str], dict[str, Any]]) -> dict[str, Any]:
+    good: dict[str, Any] = {"description": route.status.phrase}
+    if not route.public:
+        good["headers"] = dict(_PACE_HEADERS)
+    if route.tagged:
+        good.setdefault("headers", {})["ETag"] = {"schema": {"type": "string"}}
+    if route.answer_model is not None:
+        good["content"] = {route.media: {"schema": schemas[route.answer_model, "serialization"]}}
+    elif route.media != JSON:
+        good["content"] = {route.media: {"schema": {"type": "string"}}}
+    told = {str(route.status.value): good}
+    if route.tagged and route.method == "GET":
+        told["304"] = {"description": HTTPStatus.NOT_MODIFIED.phrase}
+    for status in sorted(statuses(route)):
+        told[str(status.value)] = {
+            "description": status.phrase,
+            "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+    return told
+
+
+def statuses(route: Route[Any, Any, Any]) -> set[HTTPStatus]:
+    """Return what *route* may answer besides success."""
+    found = {HTTPStatus.BAD_REQUEST, *route.errors}
+    if not route.public:
+        found |= {
+            HTTPStatus.UNAUTHORIZED,
+            HTTPStatus.FORBIDDEN,
+            HTTPStatus.TOO_MANY_REQUESTS,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        }
+    if "{" in route.path or "cursor" in route.query_model.model_fields:
+        found.add(HTTPStatus.NOT_FOUND)
+    if route.has_body:
+        found |= {
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+        }
+    if route.repeatable:
+        found |= {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}
+    if route.conditional:
+        found.add(HTTPStatus.PRECONDITION_FAILED)
+    return found

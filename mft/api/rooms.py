@@ -1,0 +1,73 @@
+"""What the routes are made of: the application's services, as one worker has them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mft.api.fault import not_found
+from protocols.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from casemap.lookup import CaseLookup
+    from casemap.model import Case
+    from mft.api.caller import Caller
+    from mft.api.cursor import Cursors
+    from mft.audit import AuditTrail
+    from mft.auth.tokens import Tokens
+    from mft.cases import Cases, EnteredCase
+    from mft.catalog.database import Database
+    from mft.config.model import Config
+    from mft.entrances import Entrances
+    from mft.upload.service import Uploads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiRooms:
+    """Where handlers go."""
+
+    config: Config
+    database: Database
+    trail: AuditTrail
+    lookup: CaseLookup
+    """The case system's answers, cached."""
+    cases: Cases
+    """The same, narrowed by policy."""
+    uploads: Uploads
+    tokens: Tokens
+    cursors: Cursors
+    entrances: Entrances
+    receipt_key: Ed25519PublicKey
+
+    @staticmethod
+    def now() -> dt.datetime:
+        """Return the time, in UTC."""
+        return dt.datetime.now(dt.UTC)
+
+    def enter(self, caller: Caller, number: str) -> EnteredCase:
+        """Return a case that is there for *caller*.
+
+        Raises:
+            ApiError: there is none, as far as this caller may know.
+            UnavailableError: the case system does not answer.
+        """
+        try:
+            return self.cases.enter(caller.reader, number)
+        except NotFoundError:
+            raise not_found("case") from None
+
+    def known_case(self, number: str) -> Case:
+        """Return a case as the case system has it, for who runs the house and enters none.
+
+        Raises:
+            ApiError: there is none of that number.
+            RejectedError: it has no home here.
+            UnavailableError: the case system does not answer.
+        """
+        try:
+            return self.cases.placed(number).case
+        except NotFoundError:
+            raise not_found("case") from None

@@ -1,0 +1,114 @@
+"""What the holder of a case's token is sent: how to upload, ready to be pasted, with what the server must prove.
+
+Host keys and certificate are pinned in the commands themselves: nobody is asked "are you sure", and nobody is taught
+to say yes. `sftp` and `scp` ask for the token as the password; in those for `curl` and `lftp` it stands.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from mft.entrances import Entrance, Entrances
+
+KNOWN_HOSTS, CERTIFICATE = "mft_known_hosts", "mft_certificate.pem"
+"""Files that the commands make in the working directory."""
+PLACEHOLDER = "FILE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SftpInvitation:
+    """The way by SFTP."""
+
+    host: str
+    port: int
+    directory: str
+    known_hosts: tuple[str, ...]
+    sftp: str
+    scp: str
+    lftp: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpsInvitation:
+    """The way by HTTPS."""
+
+    url: str
+    """Where to PUT: the file's name is appended."""
+    page: str
+    """For a browser."""
+    fingerprint: str
+    certificate: str | None
+    """PEM; None: an authority that clients know vouches for the server."""
+    public_key_pin: str
+    curl: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """Everything at once."""
+
+    username: str
+    password: str
+    sftp: SftpInvitation | None
+    https: HttpsInvitation | None
+
+
+def invite(entrances: Entrances, *, case: str, token: str, regions: tuple[str, ...], directory: str) -> Invitation:
+    """Write the invitation to *case*.
+
+    Args:
+        entrances: where the installation is open.
+        case: the case's number, which is the login.
+        token: its password.
+        regions: those whose entrances may be used, the best first.
+        directory: the folder for uploads, in the case's root.
+    """
+    sftp, https = entrances.nearest("sftp", regions), entrances.nearest("https", regions)
+    return Invitation(
+        username=case,
+        password=token,
+        sftp=None if sftp is None else _sftp(entrances, sftp, case, token, directory),
+        https=None if https is None else _https(entrances, https, case, token),
+    )
+
+
+def _sftp(entrances: Entrances, at: Entrance, case: str, token: str, directory: str) -> SftpInvitation:
+    lines = tuple(entrances.known_hosts(at))
+    pin = f"echo {shlex.quote(lines[0])} > {KNOWN_HOSTS}"
+    options = f"-o UserKnownHostsFile={KNOWN_HOSTS} -o StrictHostKeyChecking=yes -o PubkeyAuthentication=no"
+    who = shlex.quote(f"{case}@{at.host}")
+    target = directory + "/"
+    bracketed = f"[{at.host}]" if ":" in at.host else at.host
+    ssh = f"ssh -a -x -o UserKnownHostsFile={KNOWN_HOSTS} -o StrictHostKeyChecking=yes"
+    script = f'set sftp:connect-program "{ssh}"; put -O {target} {PLACEHOLDER}; bye'
+    lftp_login = shlex.quote(f"{case},{token}")
+    return SftpInvitation(
+        host=at.host,
+        port=at.port,
+        directory=directory,
+        known_hosts=lines,
+        sftp=f"{pin} && echo 'put {PLACEHOLDER} {target}' | sftp {options} -P {at.port} -o BatchMode=no -b - {who}",
+        scp=f"{pin} && scp {options} -P {at.port} {PLACEHOLDER} {shlex.quote(f'{case}@{bracketed}:{target}')}",
+        lftp=f"{pin} && lftp -u {lftp_login} -e {shlex.quote(script)} sftp://{bracketed}:{at.port}",
+    )
+
+
+def _https(entrances: Entrances, at: Entrance, case: str, token: str) -> HttpsInvitation:
+    url = f"https://{at.authority}/cases/{quote(case)}/"
+    curl = f"curl --fail-with-body --pinnedpubkey {entrances.public_key_pin}"
+    before = ""
+    if entrances.self_signed:
+        before = f"printf '%s' {shlex.quote(entrances.certificate)} > {CERTIFICATE} && "
+        curl += f" --cacert {CERTIFICATE}"
+    return HttpsInvitation(
+        url=url,
+        page=f"https://{at.authority}/upload/#{quote(case)}",
+        fingerprint=entrances.fingerprint,
+        certificate=entrances.certificate if entrances.self_signed else None,
+        public_key_pin=entrances.public_key_pin,
+        curl=f"{before}{curl} -u {shlex.quote(f'{case}:{token}')} -T {PLACEHOLDER} {url}",
+    )
