@@ -121,6 +121,8 @@ class Case:
     """Where its files may lie; None: the configuration decides alone."""
     priority: int = 3
     """1 (most urgent) to 5."""
+    assignee: Login | None = None
+    """The engineer who has it; None: nobody, or the case system does not say."""
 
     @property
     def is_open(self) -> bool:
@@ -208,12 +210,18 @@ def parse_case(data: object, *, at: str = "", strict: bool = False) -> Case:
         home_region=home,
         regions=regions,
         priority=record.integer("priority", default=3, least=1, most=5),
+        assignee=_assignee(record),
     )
 
 
 def _region(record: Record, field_name: str) -> RegionName | None:
     text = record.optional_text(field_name, check_region)
     return None if text is None else RegionName(text)
+
+
+def _assignee(record: Record) -> Login | None:
+    text = record.optional_text("assignee", check_login)
+    return None if text is None else Login(text)
 
 
 def _regions(record: Record) -> frozenset[RegionName] | None:

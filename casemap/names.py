@@ -23,6 +23,8 @@ MAX_NAME_BYTES = 255
 _SPACES = frozenset({"Cc", "Zl", "Zp", "Zs"})
 _INVISIBLE = frozenset({"Cf", "Cs"})
 _RESERVED = frozenset('/\\<>:"|?*')
+_PLAIN = re.compile(r"(?![ .])(?:[!#-)+-.0-9;=@A-Z\[\]^_`a-z{}~]| (?! ))*+(?<![ .])")
+"""Visible ASCII that is safe already, one space at a time: what most titles are, and soon seen."""
 _WITH_ID = re.compile(r"\(([A-Za-z0-9._-]+)\)")
 
 
@@ -32,6 +34,8 @@ def safe_title(title: str, *, max_bytes: int = MAX_NAME_BYTES) -> str:
     Separators and what Windows reserves become `_`, controls and every kind of space one space; what is invisible or
     turns the writing direction goes; NFC; no dots or spaces at the ends; no device name of Windows.
     """
+    if len(title) <= max_bytes and _PLAIN.fullmatch(title) is not None and not is_device_name(title):
+        return title
     kept = "".join(_replaced(character) for character in title)
     text = _cut(_trimmed(unicodedata.normalize("NFC", kept)), max_bytes)
     return _cut("_" + text, max_bytes) if is_device_name(text) else text
@@ -57,8 +61,13 @@ def _cut(text: str, max_bytes: int) -> str:
 
 def folder_name(case: Case) -> str:
     """Return the name of a case's folder: its number and its title. No two cases share one: the number is first."""
-    title = safe_title(case.title, max_bytes=MAX_NAME_BYTES - len(case.number) - 1)
-    return f"{case.number} {title}" if title else case.number
+    return numbered_name(case.number, case.title)
+
+
+def numbered_name(number: str, title: str) -> str:
+    """Return the name of the folder of case *number* with *title*, as it was typed."""
+    safe = safe_title(title, max_bytes=MAX_NAME_BYTES - len(number) - 1)
+    return f"{number} {safe}" if safe else number
 
 
 def case_number_of(folder: str) -> CaseNumber | None:

@@ -1,99 +1,63 @@
-"""The layout: which folder of a login's tree is which case, and which part of it. Pure; nothing is looked up.
+"""What a path means in a layout of folders. Pure; nothing is looked up but by what the caller gives.
 
     a customer's /                     staff's /
     └── CASE-1001 Cannot boot          └── Acme Corp
         ├── to-support   (UPLOAD)          └── CASE-1001 Cannot boot
         ├── from-support (DOWNLOAD)            └── …
         └── .meta        (META)
-    and for both /cases/CASE-1001/…; staff also /CASE-1001/…
+    and for both /cases/CASE-1001/… and /CASE-1001/…, in every layout
 
 A target says what a path *means*, not that it exists or may be seen: the application looks the case up, checks that it
-is the customer's (and the one of the folder above it, `under`), and asks its policy.
+belongs where the path says (`under`, `mine`), and asks its policy. So a case that stands in several folders is one
+case, and nothing has to be listed to find it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from casemap.model import Role
-from casemap.names import case_number_of, folded, parsed_number, safe_title
+from casemap.layout import CUSTOMER_TREE, DEFAULT_LAYOUT, FolderNode, LayoutSettings, Zone
+from casemap.names import case_number_of, folded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from casemap.identifier import CaseNumber, CustomerId
+    from casemap.layout import CaseFolder
+    from casemap.model import Role
+    from casemap.template import Segment
 
-
-class Zone(Enum):
-    """The parts of a case's folder."""
-
-    UPLOAD = "upload"
-    """Customers write; staff reads."""
-    DOWNLOAD = "download"
-    """Engineers write; customers read."""
-    META = "meta"
-    """Nobody writes: receipts, states, scrub reports."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayoutSettings:
-    """What the folders are called."""
-
-    upload: str = "to-support"
-    download: str = "from-support"
-    meta: str = ".meta"
-    index: str = "cases"
-    """Beside the other folders of the root, unlisted: every case directly by its number."""
-
-    def __post_init__(self) -> None:
-        """Refuse names that are not safe or not distinct.
-
-        Raises:
-            ValueError: with a reason that may be shown.
-        """
-        names = (self.upload, self.download, self.meta, self.index)
-        for name in names:
-            if not name or safe_title(name.removeprefix(".")) != name.removeprefix("."):
-                raise ValueError(f"{name!r} cannot be the name of a folder")
-        if parsed_number(self.index.split(" ", 1)[0]) is not None:
-            raise ValueError(f"{self.index!r} could be a case's folder")
-        if len({folded(name) for name in names[:3]}) != 3:
-            raise ValueError("the folders inside a case must have three different names")
-
-    def name_of(self, zone: Zone) -> str:
-        """Return what *zone* is called."""
-        return {Zone.UPLOAD: self.upload, Zone.DOWNLOAD: self.download, Zone.META: self.meta}[zone]
-
-    def zone_of(self, name: str) -> Zone | None:
-        """Return which zone is called *name*, or None."""
-        return {self.upload: Zone.UPLOAD, self.download: Zone.DOWNLOAD, self.meta: Zone.META}.get(name)
-
-    @property
-    def reserved(self) -> frozenset[str]:
-        """What no customer's folder may be called, `folded` (for `CustomerFolders`)."""
-        return frozenset({folded(self.index)})
-
-
-DEFAULT_LAYOUT = LayoutSettings()
+__all__ = [
+    "DEFAULT_LAYOUT",
+    "Branch",
+    "CaseRootTarget",
+    "FolderTarget",
+    "LayoutSettings",
+    "Target",
+    "UnknownTarget",
+    "Zone",
+    "ZoneTarget",
+    "resolve",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RootTarget:
-    """A directory of all the case folders that this login may see: a customer's `/`, and `/cases` for everybody."""
+class Branch:
+    """A folder on the way that is named after its cases: only those whose own name there is this one stand in it."""
+
+    segment: Segment
+    name: str
+    customer: CustomerId | None = None
+    """Whose folder it is, where it is a customer's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CustomersTarget:
-    """Staff's `/`: a directory of customers."""
+class FolderTarget:
+    """A directory above the cases."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomerTarget:
-    """A directory of one customer's case folders."""
-
-    customer: CustomerId
+    node: FolderNode
+    under: tuple[Branch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +65,10 @@ class CaseRootTarget:
     """A case's folder: a directory of its zones."""
 
     number: CaseNumber
-    under: CustomerId | None = None
-    """The customer in whose folder it stands. If given, the case must be that customer's, or it is not found."""
+    under: tuple[Branch, ...] = ()
+    """In which folders it stands. The case must belong in all of them, or it is not found."""
+    folder: CaseFolder | None = field(default=None, compare=False)
+    """How the layout shows it; None: it was named by its number alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +79,9 @@ class ZoneTarget:
     zone: Zone
     rest: tuple[str, ...] = ()
     """The path inside the zone; empty: the zone's own directory."""
-    under: CustomerId | None = None
+    under: tuple[Branch, ...] = ()
     """As in `CaseRootTarget`."""
+    folder: CaseFolder | None = field(default=None, compare=False)
     alias: bool = False
     """The path named no zone: it stands in the case's root, where a file is a deposit into the upload zone."""
 
@@ -126,7 +93,7 @@ class UnknownTarget:
     parts: tuple[str, ...] = ()
 
 
-Target = RootTarget | CustomersTarget | CustomerTarget | CaseRootTarget | ZoneTarget | UnknownTarget
+Target = FolderTarget | CaseRootTarget | ZoneTarget | UnknownTarget
 
 
 def _no_customer(_folder: str) -> None:
@@ -137,43 +104,95 @@ def resolve(
     parts: tuple[str, ...],
     role: Role,
     *,
+    customer: CustomerId | None = None,
     layout: LayoutSettings = DEFAULT_LAYOUT,
     customer_of: Callable[[str], CustomerId | None] = _no_customer,
+    zones_of: Callable[[CaseNumber], Mapping[Zone, str]] | None = None,
     only: CaseNumber | None = None,
 ) -> Target:
-    """Return what the path of *parts* means to a login with *role* (`Principal.view`).
+    """Return what the path of *parts* means to a login with *role* (`Principal.view`), of *customer* if it is one's.
 
-    *customer_of* says whose folder a name in staff's root is (`CustomerFolders.customer_of`); what is nobody's may be a
-    case's number. Parts that are no components (empty, `.`, `..`, with a slash or NUL) resolve to nothing.
+    *customer_of* says whose folder a name is where customers have folders (`CustomerFolders.customer_of`); at the top,
+    what is nobody's may be a case's number. *zones_of* says what a case's directories are called, where not all cases
+    have the same. Parts that are no components (empty, `.`, `..`, with a slash or NUL) resolve to nothing.
 
     A session for one case *only* has that case's folder for its root; the longer ways to it lead there too, so that a
     path that somebody has written down works in both kinds of session.
     """
     if any(part in {"", ".", ".."} or "/" in part or "\0" in part for part in parts):
         return UnknownTarget(parts=parts)
+    named = zones_of or (lambda _: layout.zones_of(None))
     if only is not None:
         inner = parts[1:] if parts[:1] == (layout.index,) else parts
-        return _in_case(inner if inner and case_number_of(inner[0]) == only else (only, *parts), parts, None, layout)
-    if not parts:
-        return RootTarget() if role is Role.CUSTOMER else CustomersTarget()
-    if parts[0] == layout.index:
-        return _in_case(parts[1:], parts, None, layout) if parts[1:] else RootTarget()
-    customer = None if role is Role.CUSTOMER else customer_of(parts[0])
-    if customer is None:
-        return _in_case(parts, parts, None, layout)
-    return _in_case(parts[1:], parts, customer, layout) if parts[1:] else CustomerTarget(customer=customer)
+        if inner and case_number_of(inner[0]) == only:
+            return _in_case(only, inner[1:], (), None, named)
+        return _in_case(only, parts, (), None, named)
+    found = _walk(parts, layout.tree(role, customer).root, customer_of, named)
+    if found is not None and not (isinstance(found, UnknownTarget) and parts[0] == layout.index):
+        return found
+    inner = parts[1:] if parts[0] == layout.index else parts
+    if not inner:
+        return FolderTarget(node=CUSTOMER_TREE.root)
+    number = case_number_of(inner[0])
+    return UnknownTarget(parts=parts) if number is None else _in_case(number, inner[1:], (), None, named, whole=parts)
+
+
+def _walk(
+    parts: tuple[str, ...],
+    node: FolderNode,
+    customer_of: Callable[[str], CustomerId | None],
+    zones_of: Callable[[CaseNumber], Mapping[Zone, str]],
+) -> Target | None:
+    """Follow *parts* through the tree; None: the first of them is nothing there."""
+    under: tuple[Branch, ...] = ()
+    for place, part in enumerate(parts):
+        literal = node.literals.get(folded(part))
+        if literal is not None:
+            node = literal[1]
+            continue
+        branch = _branch(node, part, customer_of)
+        if branch is not None and node.group is not None:
+            under, node = (*under, branch), node.group[1]
+            continue
+        number = None if node.case is None else node.case.segment.number_in(part)
+        if number is not None:
+            return _in_case(number, parts[place + 1 :], under, node.case, zones_of, whole=parts)
+        return UnknownTarget(parts=parts) if place else None
+    return FolderTarget(node=node, under=under)
+
+
+def _branch(node: FolderNode, part: str, customer_of: Callable[[str], CustomerId | None]) -> Branch | None:
+    """Return the folder that is named after its cases, or None if *part* is none."""
+    if node.group is None:
+        return None
+    segment = node.group[0]
+    if not segment.is_customer:
+        return Branch(segment=segment, name=part)
+    customer = customer_of(part)
+    return None if customer is None else Branch(segment=segment, name=part, customer=customer)
 
 
 def _in_case(
-    inner: tuple[str, ...], whole: tuple[str, ...], under: CustomerId | None, layout: LayoutSettings
+    number: CaseNumber,
+    inner: tuple[str, ...],
+    under: tuple[Branch, ...],
+    folder: CaseFolder | None,
+    zones_of: Callable[[CaseNumber], Mapping[Zone, str]],
+    *,
+    whole: tuple[str, ...] = (),
 ) -> Target:
-    """Return what *inner* means, whose first part should be a case's folder."""
-    number = case_number_of(inner[0])
-    if number is None:
+    """Return what *inner* means in the case's folder."""
+    if not inner:
+        return CaseRootTarget(number=number, under=under, folder=folder)
+    names = zones_of(number)
+    for zone, name in names.items():
+        if name == inner[0] and is_shown(folder, zone):
+            return ZoneTarget(number=number, zone=zone, rest=inner[1:], under=under, folder=folder)
+    if Zone.UPLOAD not in names or not is_shown(folder, Zone.UPLOAD):
         return UnknownTarget(parts=whole)
-    if len(inner) == 1:
-        return CaseRootTarget(number=number, under=under)
-    zone = layout.zone_of(inner[1])
-    if zone is None:
-        return ZoneTarget(number=number, zone=Zone.UPLOAD, rest=inner[1:], under=under, alias=True)
-    return ZoneTarget(number=number, zone=zone, rest=inner[2:], under=under)
+    return ZoneTarget(number=number, zone=Zone.UPLOAD, rest=inner, under=under, folder=folder, alias=True)
+
+
+def is_shown(folder: CaseFolder | None, zone: Zone) -> bool:
+    """Say whether the layout shows *zone* in *folder*."""
+    return folder is None or folder.zones is None or zone in folder.zones

@@ -19,14 +19,16 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_nothing
 
 from casemap.errors import (
+    CaseMapError,
     CaseNotFoundError,
     CustomerNotFoundError,
     LookupAnswerError,
     LookupUnavailableError,
 )
 from casemap.identifier import CustomerId
-from casemap.lookup import every_case
+from casemap.lookup import MAX_LIMIT, every_case
 from casemap.model import Case, CaseState
+from casemap.names import CustomerFolders
 from mft import policy
 from mft.audit import SYSTEM, customer_chain
 from mft.box import box_number, is_box
@@ -93,6 +95,7 @@ class Cases:
         self._folding = folding
         self._recheck = recheck
         self._generation = 0
+        self._folders: tuple[frozenset[str], tuple[Customer, ...], CustomerFolders] | None = None
         self._trees: dict[str, CaseTree] = {}
         self._trees_lock = threading.Lock()
 
@@ -217,13 +220,33 @@ class Cases:
         cursor: str | None = None
         try:
             while True:
-                page = self._lookup.customers(cursor=cursor)
+                page = self._lookup.customers(cursor=cursor, limit=MAX_LIMIT)
                 yield from page.items
                 cursor = page.next_cursor
                 if cursor is None:
                     return
         except (LookupUnavailableError, LookupAnswerError) as error:
             raise UnavailableError("the case system does not answer; try again in a moment") from error
+
+    def customer_folders(self, reserved: frozenset[str]) -> CustomerFolders:
+        """Return the names of all customers' folders; *reserved* are names, `folded`, that mean something else there.
+
+        They depend on all customers, so they are made anew only when the list that the case system gave is another.
+        """
+        customers = tuple(self.customers())
+        known = self._folders
+        if known is not None and known[0] == reserved and _same(known[1], customers):
+            return known[2]
+        folders = CustomerFolders(customers, reserved=reserved)
+        self._folders = (reserved, customers, folders)
+        return folders
+
+    def peek(self, number: str) -> Case | None:
+        """Return a case for what it is called alone: whoever is told of it has to enter it. None: it cannot be said."""
+        try:
+            return self._lookup.case(number)
+        except CaseMapError:
+            return None
 
     def customer(self, customer: str) -> Customer:
         """Return one customer.
@@ -327,6 +350,11 @@ class Cases:
     def _decide(self, reader: Reader, entered: EnteredCase) -> policy.Decision:
         facts = _facts(entered.case, entered.residency.home)
         return policy.may_enter(reader, facts, entered.residency, dt.datetime.now(dt.UTC))
+
+
+def _same(some: tuple[Customer, ...], others: tuple[Customer, ...]) -> bool:
+    """Say whether two lists are one: what was remembered is the same objects, so this looks into none of them."""
+    return len(some) == len(others) and all(one is other for one, other in zip(some, others, strict=True))
 
 
 def _facts(case: Case, home: str | None) -> policy.CaseFacts:

@@ -1,8 +1,9 @@
 """The configuration: the only room that reads YAML, the environment and secrets' files."""
 
 from mft.config.access import AuthConfig, LookupConfig, RevocationConfig, ThrottleConfig
-from mft.config.entrances import HttpsConfig, LayoutConfig, ListenerConfig, OperationsConfig, SftpConfig
+from mft.config.entrances import HttpsConfig, ListenerConfig, OperationsConfig, SftpConfig
 from mft.config.errors import ConfigError, Fault, SecretFileError
+from mft.config.layouts import LayoutConfig
 from mft.config.load import load_config, parse_config
 from mft.config.model import Config
 from mft.config.places import (

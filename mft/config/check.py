@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from casemap.grammar import parse_grammar
 from casemap.names import parsed_number, safe_title
+from mft.config.layouts import layout_faults
 from mft.config.webhooks import EVENT_TYPES, MOST_SECRETS, event_types, is_endpoint_url
 
 if TYPE_CHECKING:
@@ -203,15 +204,20 @@ def _revocation(config: Config) -> Iterator[Finding]:
 
 def _layout(config: Config) -> Iterator[Finding]:
     seen: set[str] = set()
+    sound = True
     for key in ("upload", "download", "meta"):
         name: str = getattr(config.layout, key)
         folded = unicodedata.normalize("NFC", name).casefold()
         printable = name.isprintable() and not set(name) & {"/", "\\"}
         if name in {".", ".."} or name != name.strip() or not printable or len(name.encode()) > 255:
+            sound = False
             yield Finding(("layout", key), "the name of one directory", repr(name))
         if folded in seen:
+            sound = False
             yield Finding(("layout", key), "a name that differs from the other two", repr(name))
         seen.add(folded)
+    for path, expected, found in layout_faults(config.layout) if sound else ():
+        yield Finding(("layout", *path), expected, found)
 
 
 def _deposit(config: Config) -> Iterator[Finding]:

@@ -74,15 +74,3 @@ class HttpsConfig:
     """How long an idle connection is kept for a next request."""
     connections: Count = 1000
     """Connections at once for each worker."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayoutConfig:
-    """The names inside a case's folder."""
-
-    upload: str = "to-support"
-    """Where customers upload."""
-    download: str = "from-support"
-    """Where engineers leave files for the customer."""
-    meta: str = ".meta"
-    """Receipts, states and scrub reports, read only."""

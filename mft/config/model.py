@@ -11,7 +11,8 @@ from pathlib import Path
 from mft.config.access import AuthConfig, LookupConfig, RevocationConfig
 from mft.config.api import ApiConfig, QuarantineConfig, TokensConfig
 from mft.config.deposits import DepositConfig, UnfiledConfig
-from mft.config.entrances import HttpsConfig, LayoutConfig, ListenerConfig, OperationsConfig, SftpConfig
+from mft.config.entrances import HttpsConfig, ListenerConfig, OperationsConfig, SftpConfig
+from mft.config.layouts import LayoutConfig
 from mft.config.lifecycle import LifecycleConfig
 from mft.config.places import CatalogConfig, LandingConfig, RegionConfig, ResidencyConfig
 from mft.config.webhooks import WebhooksConfig

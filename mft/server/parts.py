@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from casemap.grammar import parse_grammar
 from casemap.model import Role
-from casemap.resolver import LayoutSettings
 from mft.audit import AuditTrail, Folding
 from mft.cases import Cases
 from mft.catalog.database import Database
+from mft.config.layouts import layout_of
 from mft.credentials.hostkeys import host_key_lines
 from mft.entrances import Entrances, listening_at
 from mft.lookups import open_lookup
@@ -71,9 +71,7 @@ class Parts:
             folding=self.folding,
             recheck=min(1.0, config.lookup.ttl or 1.0),
         )
-        self.layout = LayoutSettings(
-            upload=config.layout.upload, download=config.layout.download, meta=config.layout.meta
-        )
+        self.layout = layout_of(config.layout)
         self.drops = drop_settings(config)
         self.sign = functools.partial(sign_receipt, key=credentials.receipt_key)
 

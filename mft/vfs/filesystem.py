@@ -6,16 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from casemap.model import Role
-from casemap.names import folder_name
-from casemap.resolver import (
-    CaseRootTarget,
-    CustomersTarget,
-    CustomerTarget,
-    RootTarget,
-    UnknownTarget,
-    Zone,
-    ZoneTarget,
-)
+from casemap.resolver import CaseRootTarget, FolderTarget, UnknownTarget, Zone, ZoneTarget, is_shown
 from mft.box import ZONE, is_box
 from mft.catalog.states import PARTIAL
 from mft.faults import translated
@@ -24,6 +15,7 @@ from mft.upload.service import Deposit
 from mft.vfs import changing
 from mft.vfs.dropping import DropFolderTarget, Drops, DropTarget
 from mft.vfs.finding import AREAS, NOTHING, Finder, Rooms, Spot
+from mft.vfs.folders import Folders
 from mft.vfs.metafolder import MetaFolder
 from mft.vfs.opening import Opener
 from mft.vfs.tree import list_leaves
@@ -41,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from casemap.resolver import Target
+    from mft.cases import EnteredCase
     from mft.policy import Reader
     from mft.vfs.tree import Leaf, Place
     from protocols.filesystem import ReadHandle, WriteHandle, WriteMode
@@ -57,6 +50,7 @@ class CaseFileSystem:
         """Serve *reader*, who came in by *origin*."""
         self._finder = Finder(rooms=rooms, reader=reader, session_id=session_id, origin=origin)
         self._drops = Drops(self._finder, rooms.drops)
+        self._folders = Folders(self._finder)
         self._opener = Opener(self._finder)
         self._meta = MetaFolder(self._finder, self._opener)
 
@@ -68,17 +62,12 @@ class CaseFileSystem:
             match self._found(path):
                 case DropFolderTarget():
                     return
-                case RootTarget():
-                    customer = self._finder.reader.customer if self._finder.role is Role.CUSTOMER else None
+                case FolderTarget() as target:
                     box = self._drops.box_entry() if not path.parts else None
-                    yield from _with(self._case_folders(customer), box)
-                case CustomersTarget():
-                    yield from self._customer_folders()
-                case CustomerTarget(customer=customer):
-                    yield from self._case_folders(customer)
+                    yield from _with(self._folders.entries(target), box)
                 case CaseRootTarget() as target:
-                    self._finder.enter(target)
-                    yield from self._zones()
+                    entered = self._finder.enter(target)
+                    yield from self._zones(entered, target)
                 case ZoneTarget(zone=Zone.META) as target:
                     yield from self._meta.entries(target)
                 case ZoneTarget() as target:
@@ -90,19 +79,17 @@ class CaseFileSystem:
         """Describe what is at *path*."""
         with translated():
             match self._found(path):
-                case RootTarget() | CustomersTarget() | DropFolderTarget() as target:
-                    return Entry(name=path.name, is_directory=True, writable=isinstance(target, DropFolderTarget))
-                case CustomerTarget(customer=customer):
-                    if next(self._finder.rooms.cases.visible(self._finder.reader, customer), None) is None:
-                        raise NotFoundError(NOTHING)
-                    return Entry(name=path.name, is_directory=True)
+                case DropFolderTarget():
+                    return Entry(name=path.name, is_directory=True, writable=True)
+                case FolderTarget() as target:
+                    return self._folders.stat(target, path.name)
                 case CaseRootTarget() as target:
                     entered = self._finder.enter(target, Action.STAT)
                     opened = entered.case.opened
                     return Entry(name=path.name, is_directory=True, modified=opened.timestamp() if opened else 0.0)
                 case ZoneTarget(rest=()) as target:
                     self._finder.enter(target, Action.STAT)
-                    return replace(self._zone_entry(target.zone), name=path.name)
+                    return self._zone_entry(target.zone, path.name)
                 case ZoneTarget(zone=Zone.META) as target:
                     return self._meta.find(target)[0]
                 case ZoneTarget() as target:
@@ -260,30 +247,15 @@ class CaseFileSystem:
 
     # -- describing ------------------------------------------------------------------------------------------------
 
-    def _case_folders(self, customer: str | None) -> Iterator[Entry]:
-        if self._finder.role is Role.CUSTOMER and customer is None:
-            return
-        cases = [entered.case for entered in self._finder.rooms.cases.visible(self._finder.reader, customer)]
-        if not cases and self._finder.role is Role.ENGINEER and customer is not None:
-            raise NotFoundError(NOTHING)
-        for case in sorted(cases, key=folder_name):
-            opened = case.opened.timestamp() if case.opened else 0.0
-            yield Entry(name=folder_name(case), is_directory=True, modified=opened)
+    def _zones(self, entered: EnteredCase, target: CaseRootTarget) -> Iterator[Entry]:
+        names = self._finder.rooms.layout.zones_of(entered.case)
+        for zone, name in sorted(names.items(), key=lambda pair: pair[1]):
+            if is_shown(target.folder, zone):
+                yield self._zone_entry(zone, name)
 
-    def _customer_folders(self) -> Iterator[Entry]:
-        customers = {entered.case.customer for entered in self._finder.rooms.cases.visible(self._finder.reader, None)}
-        folders = self._finder.folders()
-        names = (folders.name_of(customer) for customer in customers)
-        for name in sorted(name for name in names if name is not None):
-            yield Entry(name=name, is_directory=True)
-
-    def _zones(self) -> Iterator[Entry]:
-        for zone in sorted(Zone, key=self._finder.rooms.layout.name_of):
-            yield self._zone_entry(zone)
-
-    def _zone_entry(self, zone: Zone) -> Entry:
+    def _zone_entry(self, zone: Zone, name: str) -> Entry:
         writable = may(self._finder.reader.part, Action.WRITE, AREAS[zone]).allowed
-        return Entry(name=self._finder.rooms.layout.name_of(zone), is_directory=True, writable=writable)
+        return Entry(name=name, is_directory=True, writable=writable)
 
     def _zone_entries(self, target: ZoneTarget) -> Iterator[Entry]:
         entered = self._finder.enter(target)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from casemap.identifier import CustomerId
 from casemap.model import Role
-from casemap.names import CustomerFolders, parsed_number
+from casemap.names import folded, parsed_number, safe_title
 from casemap.resolver import CaseRootTarget, LayoutSettings, Zone, ZoneTarget, resolve
+from casemap.template import CUSTOMER_NAME, NUMBER, TITLE
 from mft.audit import customer_chain
 from mft.policy import Action, Area, Part, Scope, may
 from mft.vfs.drops import DropSettings
@@ -15,10 +17,14 @@ from mft.vfs.tree import Place, find_leaf, walk_place
 from protocols.errors import NotFoundError, PermissionDeniedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from sqlalchemy import Connection
 
-    from casemap.identifier import CustomerId
-    from casemap.resolver import Target
+    from casemap.identifier import CaseNumber
+    from casemap.model import Case
+    from casemap.names import CustomerFolders
+    from casemap.resolver import Branch, Target
     from mft.audit import AuditTrail
     from mft.cases import Cases, CaseTree, EnteredCase
     from mft.catalog.database import Database
@@ -34,6 +40,17 @@ if TYPE_CHECKING:
 
 AREAS = {Zone.UPLOAD: Area.UPLOAD, Zone.DOWNLOAD: Area.DOWNLOAD, Zone.META: Area.META}
 NOTHING = "no such file or directory"
+PLAIN: Mapping[str, Callable[[Case], str | None]] = {
+    "case.state": lambda case: case.state.value,
+    "case.kind": lambda case: case.kind,
+    "case.classification": lambda case: case.classification,
+    "case.priority": lambda case: str(case.priority),
+    "case.assignee": lambda case: case.assignee,
+    "case.year": lambda case: None if case.opened is None else f"{case.opened.year:04}",
+    "case.month": lambda case: None if case.opened is None else f"{case.opened.year:04}-{case.opened.month:02}",
+    "customer.id": lambda case: case.customer,
+}
+"""The fields of a template that the case itself has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,19 +90,74 @@ class Finder:
         self.reader = reader
         self.session_id = session_id
         self.origin = origin
+        self._customer = None if reader.customer is None else CustomerId(reader.customer)
         self._only = None if reader.case is None else parsed_number(reader.case)
         self.role = Role.CUSTOMER if reader.part is Part.CUSTOMER else Role.ENGINEER
 
     def resolve(self, path: VirtualPath) -> Target:
         """Say what *path* means to this session, not whether it is there."""
-        return resolve(path.parts, self.role, layout=self.rooms.layout, customer_of=self._customer_of, only=self._only)
+        return resolve(
+            path.parts,
+            self.role,
+            customer=self._customer,
+            layout=self.rooms.layout,
+            customer_of=self._customer_of,
+            zones_of=self._zones_of,
+            only=self._only,
+        )
 
     def _customer_of(self, folder: str) -> CustomerId | None:
-        return self.folders().customer_of(folder)
+        if self.role is not Role.CUSTOMER:
+            return self._folders().customer_of(folder)
+        own = None if self.reader.customer is None else self.rooms.cases.customer(self.reader.customer)
+        return own.id if own is not None and folded(folder) in {folded(safe_title(own.name)), folded(own.id)} else None
 
-    def folders(self) -> CustomerFolders:
+    def _folders(self) -> CustomerFolders:
         """Return the names of all customers' folders."""
-        return CustomerFolders(self.rooms.cases.customers(), reserved=self.rooms.layout.reserved)
+        tree = self.rooms.layout.tree(self.role, None)
+        return self.rooms.cases.customer_folders(self.rooms.layout.reserved | tree.reserved)
+
+    def _zones_of(self, number: CaseNumber) -> Mapping[Zone, str]:
+        layout = self.rooms.layout
+        return layout.zones_of(self.rooms.cases.peek(number) if layout.sets else None)
+
+    # -- what a case is called -----------------------------------------------------------------------------------------
+
+    def values(self, entered: EnteredCase) -> Callable[[str], str | None]:
+        """Return what the fields of a template are for a case."""
+        case = entered.case
+
+        def value_of(name: str) -> str | None:
+            if name == NUMBER:
+                return case.number
+            if name == TITLE:
+                return case.title
+            if name == CUSTOMER_NAME:
+                return self._customer_name(case.customer)
+            if name == "case.region":
+                return entered.residency.home
+            return PLAIN[name](case)
+
+        return value_of
+
+    def _customer_name(self, customer: CustomerId) -> str:
+        if self.role is Role.CUSTOMER:
+            return safe_title(self.rooms.cases.customer(customer).name) or customer
+        return self._folders().name_of(customer) or f"({customer})"
+
+    def is_mine(self, case: Case) -> bool:
+        """Say whether *case* was given to this session's login."""
+        return case.assignee is not None and case.assignee == self.reader.login
+
+    def belongs(self, entered: EnteredCase, under: tuple[Branch, ...]) -> bool:
+        """Say whether a case stands in these folders, letter case aside."""
+        values = self.values(entered)
+        return all(
+            entered.case.customer == branch.customer
+            if branch.customer is not None
+            else folded(branch.segment.render(values)) == folded(branch.name)
+            for branch in under
+        )
 
     def enter(self, target: CaseRootTarget | ZoneTarget, action: Action = Action.LIST) -> EnteredCase:
         """Enter the case of *target*, and check that the session may do *action* there.
@@ -95,7 +167,8 @@ class Finder:
             PermissionDeniedError: it may not do that there.
         """
         entered = self.rooms.cases.enter(self.reader, target.number)
-        if target.under is not None and entered.case.customer != target.under:
+        mine = target.folder is None or not target.folder.mine or self.is_mine(entered.case)
+        if not mine or not self.belongs(entered, target.under):
             raise NotFoundError(NOTHING)
         area = AREAS[target.zone] if isinstance(target, ZoneTarget) else Area.ROOT
         decision = may(self.reader.part, action, area, self.reader.scopes)

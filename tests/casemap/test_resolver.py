@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from casemap.identifier import is_device_name
+from casemap.layout import CUSTOMER_TREE, STAFF_TREE
 from casemap.model import Case, CaseState, Customer, Role
 from casemap.names import (
     CustomerFolders,
@@ -20,11 +21,10 @@ from casemap.names import (
 )
 from casemap.resolver import (
     DEFAULT_LAYOUT,
+    Branch,
     CaseRootTarget,
-    CustomersTarget,
-    CustomerTarget,
+    FolderTarget,
     LayoutSettings,
-    RootTarget,
     UnknownTarget,
     Zone,
     ZoneTarget,
@@ -44,6 +44,15 @@ IDS = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,8}[A-Za-z0-9])?", fullmatch=Tr
     lambda text: not is_device_name(text)
 )
 NUMBERS = IDS.map(lambda text: f"{text}-7")
+
+
+def customers_folder(name, customer):
+    """Return what the folder of a customer means to staff."""
+    segment, inside = STAFF_TREE.root.group
+    return FolderTarget(node=inside, under=(Branch(segment=segment, name=name, customer=customer),))
+
+
+IN_ACME = customers_folder("Acme", "acme").under
 
 
 def a_case(number, title):
@@ -169,7 +178,7 @@ def test_customers_folders_are_distinct_and_find_back(customers, random):
         assert check_name(name) == name
         assert parse_path(f"/{name}").parts == (name,)
         assert folders.customer_of(name) == customer
-        assert resolve((name,), Role.ENGINEER, customer_of=folders.customer_of) == CustomerTarget(customer=customer)
+        assert resolve((name,), Role.ENGINEER, customer_of=folders.customer_of) == customers_folder(name, customer)
     shuffled = list(customers)
     random.shuffle(shuffled)
     again = CustomerFolders(shuffled, reserved=DEFAULT_LAYOUT.reserved)
@@ -223,13 +232,15 @@ def only_acme(folder):
 
 UPLOAD, DOWNLOAD, META = Zone.UPLOAD, Zone.DOWNLOAD, Zone.META
 N = "CASE-1001"
+ALL_CASES = FolderTarget(node=CUSTOMER_TREE.root)
+CUSTOMERS = FolderTarget(node=STAFF_TREE.root)
 
 
 @pytest.mark.parametrize(
     ("path", "target"),
     [
-        ("/", RootTarget()),
-        ("/cases", RootTarget()),
+        ("/", ALL_CASES),
+        ("/cases", ALL_CASES),
         ("/CASE-1001 Boot", CaseRootTarget(number=N)),
         ("/CASE-1001/to-support", ZoneTarget(number=N, zone=UPLOAD)),
         ("/CASE-1001/to-support/a/b", ZoneTarget(number=N, zone=UPLOAD, rest=("a", "b"))),
@@ -260,12 +271,12 @@ def test_customers_tree(path, target):
 @pytest.mark.parametrize(
     ("path", "target"),
     [
-        ("/", CustomersTarget()),
-        ("/cases", RootTarget()),
-        ("/Acme", CustomerTarget(customer="acme")),
-        ("/Acme/CASE-1001 Boot", CaseRootTarget(number=N, under="acme")),
-        ("/Acme/CASE-1001/from-support", ZoneTarget(number=N, zone=DOWNLOAD, under="acme")),
-        ("/Acme/CASE-1001/x", ZoneTarget(number=N, zone=UPLOAD, rest=("x",), under="acme", alias=True)),
+        ("/", CUSTOMERS),
+        ("/cases", ALL_CASES),
+        ("/Acme", customers_folder("Acme", "acme")),
+        ("/Acme/CASE-1001 Boot", CaseRootTarget(number=N, under=IN_ACME)),
+        ("/Acme/CASE-1001/from-support", ZoneTarget(number=N, zone=DOWNLOAD, under=IN_ACME)),
+        ("/Acme/CASE-1001/x", ZoneTarget(number=N, zone=UPLOAD, rest=("x",), under=IN_ACME, alias=True)),
         ("/Acme/log.txt", UnknownTarget(parts=("Acme", "log.txt"))),
         ("/Acme/cases", UnknownTarget(parts=("Acme", "cases"))),
         ("/CASE-1001 Boot", CaseRootTarget(number=N)),
