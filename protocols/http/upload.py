@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from aiohttp import hdrs, web
 
 from protocols.errors import FileSystemError, NotFoundError
-from protocols.filesystem import WriteMode
+from protocols.filesystem import Immediate, WriteMode
 from protocols.http.conditions import (
     ContentRange,
     allow_write,
@@ -140,7 +140,10 @@ class Uploads:
                 raise _too_large(limit) if order.body is None else _wrong_length(order.body)
             tail.add(piece)
             if tail.size >= self._settings.piece:
-                await self._crossing.run(tail.flush, handle)
+                if isinstance(handle, Immediate) and handle.is_immediate(tail.offset + tail.size):
+                    tail.flush(handle)  # a hop would cost more
+                else:
+                    await self._crossing.run(tail.flush, handle)
         if order.body is not None and received != order.body:
             raise _wrong_length(order.body)
 
