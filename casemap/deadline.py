@@ -27,12 +27,13 @@ class Deadline(threading.local):
 
     @contextmanager
     def after(self, seconds: float) -> Iterator[None]:
-        """Bound what this thread does inside to *seconds* in all."""
-        self._end = self._monotonic() + seconds
+        """Bound what this thread does inside to *seconds* in all; within another bound, to what that leaves."""
+        outer, end = self._end, self._monotonic() + seconds
+        self._end = end if outer is None else min(outer, end)
         try:
             yield
         finally:
-            self._end = None
+            self._end = outer
 
     def within(self, timeout: float | None) -> float | None:
         """Return *timeout*, or what is left if that is less.

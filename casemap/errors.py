@@ -8,7 +8,8 @@
     ├── LookupUnavailableError       no answer, or not now; a later try may succeed
     ├── LookupAnswerError            an answer that breaks the contract: it is not used, not even in part
     │   └── CursorError              the place in a list that was asked for is not one (any more)
-    └── InvalidRecordError           a record from outside breaks the contract; names the field
+    ├── InvalidRecordError           a record from outside breaks the contract; names the field
+    └── LookupSettingsError          how the case system is to be asked cannot be; says what is wrong
 
 No text of these holds a secret, a password hash or what a stranger sent at length.
 """
@@ -51,6 +52,10 @@ class LookupAnswerError(CaseMapError):
 
 class CursorError(LookupAnswerError):
     """The place in a list that was asked for is not one, or is not one any more; begin the list again."""
+
+
+class LookupSettingsError(CaseMapError):
+    """How the case system is to be asked cannot be."""
 
 
 class InvalidRecordError(CaseMapError):

@@ -70,10 +70,14 @@ def _file_faults(config: Config) -> Iterator[Fault]:
     else:
         if config.lookup.type == "static":
             yield from _table_faults(config, table)
+        elif config.lookup.type != "registry":
+            yield from _adapter_faults(config)
     yield from _webhook_faults(config)
     named = {
         "webhooks.outgoing.ca_file": config.webhooks.outgoing.ca_file,
         "lookup.ca_file": config.lookup.ca_file,
+        "lookup.client_certificate": config.lookup.client_certificate,
+        "lookup.client_key": config.lookup.client_key,
         "https.certificate": config.https.certificate,
         "https.key": config.https.key,
     }
@@ -106,6 +110,20 @@ def _table_faults(config: Config, table: Mapping[str, object]) -> Iterator[Fault
     except InvalidRecordError as error:
         file = str(config.lookup.table) if isinstance(config.lookup.table, Path) else "the table in the configuration"
         yield Fault(file=file, path="lookup.table", problem=str(error), expected="the records of docs/integrate.md")
+
+
+def _adapter_faults(config: Config) -> Iterator[Fault]:
+    """Make what asks the case system, without asking it."""
+    from casemap.errors import LookupSettingsError  # noqa: PLC0415  keeps `mft --help` quick
+    from mft.config import Fault  # noqa: PLC0415
+    from mft.lookups import open_http_adapter  # noqa: PLC0415
+
+    try:
+        open_http_adapter(config.lookup).close()
+    except LookupSettingsError as error:
+        yield Fault(
+            file="the configuration", path="lookup", problem=str(error), expected="what docs/integrate.md describes"
+        )
 
 
 def _unreadable(key: str, path: Path) -> Iterator[Fault]:

@@ -1,6 +1,7 @@
 """The configuration: the only room that reads YAML, the environment and secrets' files."""
 
 from mft.config.access import AuthConfig, LookupConfig, RevocationConfig, ThrottleConfig
+from mft.config.dialect import LookupAuthConfig, LookupRequestConfig, LookupRequestsConfig, LookupStepConfig
 from mft.config.entrances import HttpsConfig, ListenerConfig, OperationsConfig, SftpConfig
 from mft.config.errors import ConfigError, Fault, SecretFileError
 from mft.config.layouts import LayoutConfig
@@ -43,7 +44,11 @@ __all__ = [
     "LimitsConfig",
     "ListenerConfig",
     "LogConfig",
+    "LookupAuthConfig",
     "LookupConfig",
+    "LookupRequestConfig",
+    "LookupRequestsConfig",
+    "LookupStepConfig",
     "MatchConfig",
     "OperationsConfig",
     "RegionConfig",

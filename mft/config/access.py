@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from mft.config.dialect import LookupAuthConfig, LookupRequestsConfig
 from mft.config.units import Count, Ipv4Prefix, Ipv6Prefix, PositiveSeconds, Seconds, Secret
 
 
@@ -12,16 +13,30 @@ from mft.config.units import Count, Ipv4Prefix, Ipv6Prefix, PositiveSeconds, Sec
 class LookupConfig:
     """The case system that says who a login is and which cases it has."""
 
-    type: Literal["http", "static", "registry"] = "static"
+    type: Literal["http", "declarative", "static", "registry"] = "static"
     """`registry`: customers and cases in the catalog, kept by `mft case` and `mft customer`."""
     url: str | None = None
-    """`http`: the address of the lookup API, without credentials in it."""
+    """`http`, `declarative`: the address of the API, without credentials in it."""
     secret_file: Path | None = None
-    """`http`: the file with the secret that signs requests."""
+    """The file with the secret: `http`: what signs requests; `declarative`: the password, token or client secret."""
     secret: Secret | None = field(default=None, repr=False)
-    """`http`: that secret itself, from `${ENV}`; give this or the file."""
+    """That secret itself, from `${ENV}`; give this or the file."""
     ca_file: Path | None = None
-    """`http`: PEM file of the authority to trust; null: the system's."""
+    """`http`, `declarative`: PEM file of the authority to trust; null: the system's."""
+    client_certificate: Path | None = None
+    """`http`, `declarative`: PEM file with our certificate, where the case system asks for one; null: none."""
+    client_key: Path | None = None
+    """PEM file with that certificate's private key; null: it is in the same file."""
+    preset: Literal["jira", "salesforce", "servicenow", "zendesk"] | None = None
+    """`declarative`: the case system whose ways are known; null: `requests` says all."""
+    auth: LookupAuthConfig = field(default_factory=LookupAuthConfig)
+    """`declarative`: who we are there."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """`declarative`: what `%name%` stands for in a preset."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """`declarative`: headers of every request."""
+    requests: LookupRequestsConfig = field(default_factory=LookupRequestsConfig)
+    """`declarative`: the questions, where they differ from the preset's."""
     table: Path | Mapping[str, object] | None = field(default=None, repr=False)
     """`static`: customers, cases and principals, here or in a YAML file of their own."""
     timeout: PositiveSeconds = 2.0

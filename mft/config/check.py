@@ -168,14 +168,18 @@ def _lookup(config: Config) -> Iterator[Finding]:
     if lookup.type == "static":
         if lookup.table is None:
             yield Finding(("lookup", "table"), "a path or a map (lookup.type is static)", "nothing")
-    elif lookup.type == "http":
-        yield from _lookup_http(lookup)
+    elif lookup.type != "registry":
+        yield from _lookup_over_http(lookup)
 
 
-def _lookup_http(lookup: LookupConfig) -> Iterator[Finding]:
-    if (lookup.secret is None) == (lookup.secret_file is None):
-        found = "neither" if lookup.secret is None else "both"
-        yield Finding(("lookup", "secret_file"), "exactly one of secret_file and secret", found)
+def _lookup_over_http(lookup: LookupConfig) -> Iterator[Finding]:
+    if lookup.client_key is not None and lookup.client_certificate is None:
+        yield Finding(("lookup", "client_certificate"), "the certificate that lookup.client_key belongs to", "nothing")
+    needs_secret = lookup.type == "http" or lookup.auth.type not in {None, "none"} or lookup.preset is not None
+    if lookup.secret is not None and lookup.secret_file is not None:
+        yield Finding(("lookup", "secret_file"), "exactly one of secret_file and secret", "both")
+    elif needs_secret and lookup.auth.type != "none" and lookup.secret is None and lookup.secret_file is None:
+        yield Finding(("lookup", "secret_file"), "exactly one of secret_file and secret", "neither")
     if not _is_plain_url(lookup.url):
         yield Finding(("lookup", "url"), "http:// or https:// with a host and without a login, a query or a fragment")
 
