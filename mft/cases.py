@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_nothing
 
 from casemap.errors import (
@@ -33,6 +33,7 @@ from mft import policy
 from mft.audit import SYSTEM, customer_chain
 from mft.box import box_number, is_box
 from mft.catalog.model import CASE_KEYS, CASES, NODES
+from mft.retention import LifeRules
 from protocols.errors import NotFoundError, PermissionDeniedError, RejectedError, UnavailableError
 from storage.keys.envelope import Region
 
@@ -55,6 +56,11 @@ class EnteredCase:
 
     case: Case
     residency: Residency
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it can only be read: it is closed, and its time for reading is not over."""
+        return not self.case.is_open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +92,12 @@ class Cases:
         trail: AuditTrail,
         folding: Folding,
         recheck: float = 1.0,
+        life: LifeRules | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """Ask *lookup* (which caches); open handles ask again every *recheck* seconds."""
+        """Ask *lookup* (which caches); open handles ask again every *recheck* seconds; *life* is of closed cases."""
+        self._life = life or LifeRules()
+        self._clock = clock
         self._lookup = lookup
         self.rules = rules
         self._database = database
@@ -98,6 +108,8 @@ class Cases:
         self._folders: tuple[frozenset[str], tuple[Customer, ...], CustomerFolders] | None = None
         self._trees: dict[str, CaseTree] = {}
         self._trees_lock = threading.Lock()
+        self._noted: set[str] = set()
+        """Closed cases of which the catalog knows since when."""
 
     def enter(self, reader: Reader, number: str) -> EnteredCase:
         """Return the case, if it exists for *reader*.
@@ -114,9 +126,8 @@ class Cases:
         except policy.ResidencyError as error:
             self.deny(reader, customer_chain(case.customer), target=number, why=str(error))
             raise NotFoundError("no such file or directory") from error
+        self._note_state(entered.case)
         decision = self._decide(reader, entered)
-        if not entered.case.is_open:
-            self.recheck_all()  # whoever has something of it open learns of it on the next turn
         if not decision.allowed:
             foreign = reader.part is policy.Part.CUSTOMER and reader.customer != case.customer
             chain = SYSTEM if foreign else customer_chain(case.customer)
@@ -195,16 +206,20 @@ class Cases:
 
     def visible(self, reader: Reader, customer: str | None) -> Iterator[EnteredCase]:
         """Yield the open cases of *customer* (None: of all) that exist for *reader*, in the case system's order."""
+        listed: set[str] = set()
         try:
             for case in every_case(self._lookup, customer) if reader.case is None else self._one_case(reader.case):
                 if customer is not None and case.customer != customer:
                     continue
+                if self._life.longest_read:
+                    listed.add(case.number)
                 try:
                     entered = self._place(case)
                 except policy.ResidencyError:
                     continue
                 if self._decide(reader, entered).allowed:
                     yield entered
+            yield from self._still_readable(reader, customer, listed)
         except CustomerNotFoundError:
             return
         except (LookupUnavailableError, LookupAnswerError) as error:
@@ -214,6 +229,28 @@ class Cases:
         """Yield that case, if there is such a one."""
         with contextlib.suppress(CaseNotFoundError):
             yield self._lookup.case(number)
+
+    def _still_readable(self, reader: Reader, customer: str | None, listed: set[str]) -> Iterator[EnteredCase]:
+        """Yield the closed cases that can still be read, of those that have had a folder and were not *listed*."""
+        if not self._life.longest_read or reader.case is not None:
+            return
+        since = self._clock() - self._life.longest_read
+        lately = or_(CASES.c.closed_at.is_(None), CASES.c.closed_at > since)
+        wanted = select(CASES.c.number).where(lately, CASES.c.number.not_like("~%")).order_by(CASES.c.number)
+        if customer is not None:
+            wanted = wanted.where(CASES.c.customer == customer)
+        with self._database.read() as connection:
+            numbers = list(connection.execute(wanted).scalars())
+        for number in numbers:
+            if number in listed:
+                continue
+            try:
+                entered = self._place(self._lookup.case(number))
+            except (CaseNotFoundError, NotFoundError, policy.ResidencyError):
+                continue
+            self._note_state(entered.case)
+            if entered.is_closed and self._decide(reader, entered).allowed:
+                yield entered
 
     def customers(self) -> Iterator[Customer]:
         """Yield every customer, in the case system's order."""
@@ -261,9 +298,15 @@ class Cases:
         except (LookupUnavailableError, LookupAnswerError) as error:
             raise UnavailableError("the case system does not answer; try again in a moment") from error
 
-    def lease(self, reader: Reader, number: str) -> Lease:
-        """Return what an open handle asks on every turn."""
-        return Lease(cases=self, reader=reader, number=number)
+    def lease(self, reader: Reader, number: str, *, writing: bool = False) -> Lease:
+        """Return what an open handle asks on every turn; one for *writing* ends when the case is closed."""
+        return Lease(cases=self, reader=reader, number=number, writing=writing)
+
+    def forget(self, number: str) -> None:
+        """Read from the catalog again what it keeps of a case: it was closed, or its files were destroyed."""
+        with self._trees_lock:
+            self._trees.pop(number, None)
+            self._noted.discard(number)
 
     def recheck_all(self) -> None:
         """Make every open handle ask again on its next turn: something was withdrawn."""
@@ -347,8 +390,40 @@ class Cases:
         home = case.home_region or self.customer(case.customer).home_region
         return EnteredCase(case=case, residency=self.rules.place(_facts(case, home)))
 
+    def _note_state(self, case: Case) -> None:
+        """Have whoever has something of a closed case open ask again, and keep since when it is closed."""
+        noted = case.number in self._noted
+        if case.is_open != noted:
+            if not case.is_open and not self._is_readable(case):
+                self.recheck_all()
+            return
+        with self._trees_lock:
+            (self._noted.discard if case.is_open else self._noted.add)(case.number)
+        self.recheck_all()
+        unknown = CASES.c.closed_at.is_not(None) if case.is_open else CASES.c.closed_at.is_(None)
+        since = None if case.is_open else self._clock() if case.closed is None else case.closed.timestamp()
+        with self._database.read() as connection:
+            row = connection.execute(select(CASES.c.id).where(CASES.c.number == case.number, unknown)).first()
+        if row is not None:
+            with self._database.write() as connection:
+                connection.execute(update(CASES).where(CASES.c.id == row.id).values(closed_at=since))
+
+    def _is_readable(self, case: Case) -> bool:
+        """Say whether a closed case is within its time for reading."""
+        if case.is_open or not self._life.longest_read:
+            return False
+        life = self._life.of(
+            customer=case.customer, case=case.number, kind=case.kind, classification=case.classification
+        )
+        if case.closed is not None:
+            return life.is_readable(closed_at=case.closed.timestamp(), now=self._clock())
+        with self._database.read() as connection:
+            noticed = connection.execute(select(CASES.c.closed_at).where(CASES.c.number == case.number)).scalar()
+        return noticed is not None and life.is_readable(closed_at=noticed, now=self._clock())
+
     def _decide(self, reader: Reader, entered: EnteredCase) -> policy.Decision:
-        facts = _facts(entered.case, entered.residency.home)
+        readable = self._is_readable(entered.case)
+        facts = _facts(entered.case, entered.residency.home, readable=readable)
         return policy.may_enter(reader, facts, entered.residency, dt.datetime.now(dt.UTC))
 
 
@@ -357,11 +432,12 @@ def _same(some: tuple[Customer, ...], others: tuple[Customer, ...]) -> bool:
     return len(some) == len(others) and all(one is other for one, other in zip(some, others, strict=True))
 
 
-def _facts(case: Case, home: str | None) -> policy.CaseFacts:
+def _facts(case: Case, home: str | None, *, readable: bool = False) -> policy.CaseFacts:
     return policy.CaseFacts(
         number=case.number,
         customer=case.customer,
         open=case.is_open,
+        readable=readable,
         kind=case.kind,
         classification=case.classification,
         clearance=case.clearance,
@@ -384,8 +460,9 @@ def _tree(row: Row[tuple[object, ...]]) -> CaseTree:
 class Lease:
     """A right that is looked at again and again while a handle is open."""
 
-    def __init__(self, *, cases: Cases, reader: Reader, number: str) -> None:
-        """Hold the right of *reader* to be in case *number*, which was just checked."""
+    def __init__(self, *, cases: Cases, reader: Reader, number: str, writing: bool = False) -> None:
+        """Hold the right of *reader* to be in case *number*, which was just checked; to write there with *writing*."""
+        self._writing = writing
         self._cases = cases
         self._reader = reader
         self._number = number
@@ -402,7 +479,9 @@ class Lease:
         generation = self._cases._generation  # noqa: SLF001 - the two are one mechanism
         if time.monotonic() < self._due and generation == self._generation:
             return
-        self._cases.enter(self._reader, self._number)
+        entered = self._cases.enter(self._reader, self._number)
+        if self._writing and entered.is_closed:
+            raise NotFoundError("the case was closed")
         self._generation = generation
         self._due = self._next()
 

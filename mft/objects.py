@@ -9,6 +9,7 @@ from sqlalchemy import select
 from mft.catalog.model import REPLICAS
 from protocols.errors import UnavailableError
 from storage.encrypted import EncryptedStore
+from storage.errors import StorageError
 from storage.keys.envelope import Region
 from storage.paced import PacedStore
 from storage.regional import Placement, RegionalStore
@@ -62,6 +63,24 @@ class Objects:
         stores = {source: PacedStore(self._stores[source], pace), region: self._stores[region]}
         placement = Placement(home=source, copies=(region,), read_order=(source, region))
         return EncryptedStore(self._keys, RegionalStore(stores, placement))
+
+    def destroy(self, key: ObjectKey) -> None:
+        """Delete an object in every region of this installation, slots first. Doing it again does no harm.
+
+        Raises:
+            StorageError: a region does not answer; the others were done.
+        """
+        home, *others = self._stores
+        placement = Placement(home=home, copies=tuple(others), read_order=())
+        store = EncryptedStore(self._keys, RegionalStore(self._stores, placement))
+        failures = []
+        for region in self._stores:
+            try:
+                store.delete(key, (region,))
+            except StorageError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     def open(self, key: ObjectKey, residency: Residency, listener: str) -> OpenedObject:
         """Open an object for a session that came in by *listener*'s region.

@@ -98,6 +98,8 @@ class CaseFacts:
     """The home region that the case system names, for the case or else for its customer."""
     regions: frozenset[str] | None = None
     """Where the case system lets its files lie; None: it leaves that to the rules."""
+    readable: bool = False
+    """Closed, and still within the time for which the rules of its life let it be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,7 +249,7 @@ def may_enter(reader: Reader, case: CaseFacts, residency: Residency, now: dateti
         (reader.expires is not None and reader.expires <= now, "the principal has expired"),
         (reader.part is Part.STAFF, "the role sees no case"),
         (reader.case is not None and reader.case != case.number, "the session is for another case"),
-        (not case.open, "the case is closed"),
+        (not case.open and not case.readable, "the case is closed"),
         (
             reader.part is Part.CUSTOMER and reader.customer != case.customer,
             "the case belongs to another customer",
@@ -269,6 +271,13 @@ def may_enter(reader: Reader, case: CaseFacts, residency: Residency, now: dateti
         if refused:
             return Decision(allowed=False, reason=why, hidden=True)
     return Decision(allowed=True, reason=residency.rule)
+
+
+def may_change(action: Action, *, closed: bool) -> Decision:
+    """Say whether *action* may be done in a case that may be entered: a closed one is read, and nothing else."""
+    if closed and action not in _LOOK:
+        return Decision(allowed=False, reason="the case is closed: it can still be read, and no more be changed")
+    return Decision(allowed=True, reason="it is open" if not closed else "it is read")
 
 
 def may(part: Part, action: Action, area: Area, scopes: frozenset[Scope] | None = None) -> Decision:

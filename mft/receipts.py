@@ -1,7 +1,8 @@
 """Signed receipts: what a sender can show, years later and without us, for what it sent.
 
 A receipt is a JSON object: claims, and a `signature` over all of it but its own value, in the canonical form
-of RFC 8785. *landed* is given at OK, *final* later, both under one id.
+of RFC 8785. *landed* is given at OK, *final* later, both under one id. A certificate of *destruction* has the same
+form.
 
     ReceiptError
     ├── MalformedReceiptError   not a receipt, or claims that cannot be one
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ALGORITHM = "Ed25519"
-KINDS = ("landed", "final")
+KINDS = ("landed", "final", "destruction")
 KEY_KIND = "mft-receipt-key"
-MAX_BYTES = 2**20
+MAX_BYTES = 2**24
 """Largest receipt or key document that is read."""
 MAX_DEPTH = 32
 _SAFE_INTEGER = 2**53 - 1
@@ -135,7 +136,7 @@ def verify_receipt(document: Mapping[str, object], public_key: Ed25519PublicKey)
 
 def _check_claims(claims: Mapping[str, object]) -> None:
     if claims.get("kind") not in KINDS:
-        raise MalformedReceiptError(f"a receipt's kind is {' or '.join(KINDS)}")
+        raise MalformedReceiptError(f"a receipt's kind is one of {', '.join(KINDS)}")
     if not isinstance(claims.get("id"), str) or not claims["id"]:
         raise MalformedReceiptError("a receipt has an id")
 

@@ -121,6 +121,15 @@ class Database:
         with self._reader.begin() as connection:
             yield connection
 
+    def truncate_journal(self) -> bool:
+        """Bring everything into the main file and empty the journal, in which overwritten values still stand.
+
+        Return whether that could be done: not while somebody reads an older state; then later commits do it.
+        """
+        with contextlib.closing(sqlite3.connect(self.path, timeout=_READ_BUSY_MS / 1000)) as connection:
+            busy, _pages, _moved = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
     def close(self) -> None:
         """Let go of every connection."""
         self._writer.dispose()

@@ -38,7 +38,7 @@ WAYS: Mapping[UploadState, frozenset[UploadState]] = {
     _S.LANDED: frozenset({_S.SCRUBBING, _S.QUARANTINED, _S.EXPIRED}),
     _S.SCRUBBING: frozenset({_S.STORED, _S.QUARANTINED, _S.REJECTED, _S.LANDED}),
     _S.QUARANTINED: frozenset({_S.STORED, _S.DESTROYED}),
-    _S.STORED: frozenset(),
+    _S.STORED: frozenset({_S.DESTROYED}),
     _S.REJECTED: frozenset(),
     _S.EXPIRED: frozenset(),
     _S.DESTROYED: frozenset(),
@@ -59,6 +59,16 @@ WORDS: Mapping[UploadState, str] = {
     _S.DESTROYED: "destroyed",
 }
 """What people are told."""
+
+
+def destroy_uploads(connection: Connection, case_id: int, now: float) -> None:
+    """Bring every upload of a case into its last state: what was kept is destroyed, what was partial expires."""
+    for source, target in ((_S.STORED, _S.DESTROYED), (_S.QUARANTINED, _S.DESTROYED), (_S.INTERRUPTED, _S.EXPIRED)):
+        connection.execute(
+            update(UPLOADS)
+            .where(UPLOADS.c.case_id == case_id, UPLOADS.c.state == source)
+            .values(state=target, updated_at=now, finished_at=now)
+        )
 
 
 class StateError(CatalogError):

@@ -17,6 +17,7 @@ from sqlalchemy import Row, delete, func, select, update
 from mft.audit import export_heads
 from mft.catalog.model import BODIES, LANDING_KEYS, UPLOADS
 from mft.catalog.states import PARTIAL, StateError, UploadState, move_upload
+from mft.holds import held_cases
 from mft.intake.records import chain_of
 from mft.policy import Residency
 from mft.revocation import prune
@@ -125,7 +126,11 @@ class Sweep:
         with self._database.read() as connection:
             rows = connection.execute(
                 select(UPLOADS)
-                .where(UPLOADS.c.state == UploadState.INTERRUPTED, UPLOADS.c.updated_at < before)
+                .where(
+                    UPLOADS.c.state == UploadState.INTERRUPTED,
+                    UPLOADS.c.updated_at < before,
+                    UPLOADS.c.case_id.not_in(held_cases()),
+                )
                 .limit(_PAGE)
             ).all()
         for row in rows:
@@ -154,6 +159,7 @@ class Sweep:
                     UPLOADS.c.host == self._settings.host,
                     UPLOADS.c.landing_id.not_in(needed),
                     UPLOADS.c.landing_id.not_in(closed_lately),
+                    UPLOADS.c.case_id.not_in(held_cases()),
                 )
                 .distinct()
                 .limit(_PAGE)

@@ -21,6 +21,7 @@ from mft.scrubbing.cage import Cage
 from mft.scrubbing.nursery import Nursery
 from mft.server.courier import make_courier
 from mft.server.directories import scratch_directory
+from mft.server.lifecycle import LifecycleRounds, make_lifecycle
 from mft.server.parts import Parts
 from mft.server.supervisor import until_term
 
@@ -117,8 +118,22 @@ def run_intake(
     jobs.launch()
     courier = make_courier(parts)
     courier.start()
+    rounds = LifecycleRounds(
+        make_lifecycle(
+            config=config,
+            credentials=parts.credentials,
+            database=parts.database,
+            trail=parts.trail,
+            lookup=parts.lookup,
+            objects=parts.objects,
+            zones=parts.zones,
+        ),
+        every=config.lifecycle.every,
+    )
+    rounds.start()
     log.info("intake.started")
     intake.run(wake, stopped)
     courier.stop()
+    rounds.stop()
     jobs.stop(patience=config.workers.drain)
     parts.database.close()

@@ -19,6 +19,7 @@ from mft.lookups import open_lookup
 from mft.objects import Objects
 from mft.policy import Narrowing, Part, Reader, ResidencyRule, ResidencyRules
 from mft.receipts import sign_receipt
+from mft.retention import LifeRule, LifeRules
 from mft.server.directories import node_name
 from mft.signers import head_signer
 from mft.upload.landed import LandedFiles
@@ -70,6 +71,7 @@ class Parts:
             trail=self.trail,
             folding=self.folding,
             recheck=min(1.0, config.lookup.ttl or 1.0),
+            life=life_rules(config),
         )
         self.layout = layout_of(config.layout)
         self.drops = drop_settings(config)
@@ -80,6 +82,28 @@ class Parts:
         for chain, kind, details in self.folding.due(everything=everything):
             with self.database.write() as connection:
                 self.trail.append(connection, chain, kind, **details)
+
+
+def life_rules(config: Config) -> LifeRules:
+    """Make the rules of closed cases from the configuration's."""
+    lifecycle = config.lifecycle
+    return LifeRules(
+        read_after_close=lifecycle.read_after_close,
+        retention=lifecycle.retention,
+        rules=tuple(
+            LifeRule(
+                customer=rule.match.customer,
+                case=rule.match.case,
+                kind=rule.match.kind,
+                classification=rule.match.classification,
+                read_after_close=rule.read_after_close,
+                retention=rule.retention,
+                keep_for_ever=rule.keep_for_ever,
+                reason=rule.reason,
+            )
+            for rule in lifecycle.rules
+        ),
+    )
 
 
 def residency_rules(config: Config) -> ResidencyRules:

@@ -313,6 +313,7 @@ class Worker:
                 self.uploads.taken_over(subject, int(reason.removeprefix("epoch ")))
             case Subject.CASE:
                 self.parts.lookup.forget_case(subject)
+                self.parts.cases.forget(subject)
                 self.parts.cases.recheck_all()
                 self.authenticator.apply(kind, subject, reason)
             case Subject.CUSTOMER:

@@ -11,7 +11,7 @@ from casemap.names import folded, parsed_number, safe_title
 from casemap.resolver import CaseRootTarget, LayoutSettings, Zone, ZoneTarget, resolve
 from casemap.template import CUSTOMER_NAME, NUMBER, TITLE
 from mft.audit import customer_chain
-from mft.policy import Action, Area, Part, Scope, may
+from mft.policy import Action, Area, Part, Scope, may, may_change
 from mft.vfs.drops import DropSettings
 from mft.vfs.tree import Place, find_leaf, walk_place
 from protocols.errors import NotFoundError, PermissionDeniedError
@@ -175,6 +175,9 @@ class Finder:
         if not decision.allowed:
             chain = customer_chain(entered.case.customer)
             self.rooms.cases.deny(self.reader, chain, target=f"{target.number}/{area.value}", why=decision.reason)
+            raise PermissionDeniedError(decision.reason)
+        decision = may_change(action, closed=entered.is_closed)
+        if not decision.allowed:
             raise PermissionDeniedError(decision.reason)
         return entered
 
