@@ -11,6 +11,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
+import paramiko
 import pytest
 
 from tests.house import MFT, House, running_house
@@ -122,7 +123,7 @@ def test_session_of_a_login_that_is_revoked_ends(house: House) -> None:
         def ended() -> bool:
             try:
                 client.listdir("/")
-            except (OSError, EOFError):
+            except (OSError, EOFError, paramiko.SSHException):
                 return True
             return False
 
