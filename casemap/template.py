@@ -84,13 +84,18 @@ class Segment:
         return NUMBER in self.fields
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it is the number and the title and nothing else: what `casemap.names.folder_name` gives."""
+        return self.pieces == _NUMBER_AND_TITLE
+
+    @property
     def is_customer(self) -> bool:
         """Whether it is the customer's own folder: its name and nothing else."""
         return self.pieces == (Field(CUSTOMER_NAME),)
 
     def render(self, value_of: Callable[[str], str | None]) -> str:
         """Return the component for one case; *value_of* says what a field is there, None: it has none."""
-        if self.pieces == _NUMBER_AND_TITLE:
+        if self.is_plain:
             return numbered_name(value_of(NUMBER) or "", value_of(TITLE) or "")
         if self.is_customer:  # the names of all customers' folders are made together: see `CustomerFolders`
             return value_of(CUSTOMER_NAME) or ABSENT

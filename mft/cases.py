@@ -206,6 +206,7 @@ class Cases:
 
     def visible(self, reader: Reader, customer: str | None) -> Iterator[EnteredCase]:
         """Yield the open cases of *customer* (None: of all) that exist for *reader*, in the case system's order."""
+        judged = _Verdicts(lambda case: self._enterable(reader, case), by_number=self.rules.look_at_numbers)
         listed: set[str] = set()
         try:
             for case in every_case(self._lookup, customer) if reader.case is None else self._one_case(reader.case):
@@ -213,17 +214,21 @@ class Cases:
                     continue
                 if self._life.longest_read:
                     listed.add(case.number)
-                try:
-                    entered = self._place(case)
-                except policy.ResidencyError:
-                    continue
-                if self._decide(reader, entered).allowed:
-                    yield entered
+                residency = judged.residency(case)
+                if residency is not None:
+                    yield EnteredCase(case=case, residency=residency)
             yield from self._still_readable(reader, customer, listed)
         except CustomerNotFoundError:
             return
         except (LookupUnavailableError, LookupAnswerError) as error:
             raise UnavailableError("the case system does not answer; try again in a moment") from error
+
+    def _enterable(self, reader: Reader, case: Case) -> Residency | None:
+        try:
+            entered = self._place(case)
+        except policy.ResidencyError:
+            return None
+        return entered.residency if self._decide(reader, entered).allowed else None
 
     def _one_case(self, number: str) -> Iterator[Case]:
         """Yield that case, if there is such a one."""
@@ -425,6 +430,38 @@ class Cases:
         readable = self._is_readable(entered.case)
         facts = _facts(entered.case, entered.residency.home, readable=readable)
         return policy.may_enter(reader, facts, entered.residency, dt.datetime.now(dt.UTC))
+
+
+class _Verdicts:
+    """What was decided on cases of a list, for those that no decision can tell apart; for a page's length."""
+
+    def __init__(self, decide: Callable[[Case], Residency | None], *, by_number: bool) -> None:
+        """Remember what *decide* says; with *by_number* each case is one of its own."""
+        self._decide = decide
+        self._by_number = by_number
+        self._left = 0
+        self._known: dict[object, Residency | None] = {}
+
+    def residency(self, case: Case) -> Residency | None:
+        """Return where the case may lie, or None if it is not to be seen."""
+        if self._left == 0:  # rights are asked for anew for each page: a listing may take as long as its client likes
+            self._known.clear()
+            self._left = MAX_LIMIT
+        self._left -= 1
+        if not case.is_open:
+            return self._decide(case)
+        alike = (
+            case.number if self._by_number else None,
+            case.customer,
+            case.kind,
+            case.classification,
+            case.clearance,
+            case.home_region,
+            case.regions,
+        )
+        if alike not in self._known:
+            self._known[alike] = self._decide(case)
+        return self._known[alike]
 
 
 def _same(some: tuple[Customer, ...], others: tuple[Customer, ...]) -> bool:

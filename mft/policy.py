@@ -200,6 +200,11 @@ class ResidencyRules:
     nearest: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """For each region the others, nearest first."""
 
+    @property
+    def look_at_numbers(self) -> bool:
+        """Whether a rule tells cases apart by their numbers."""
+        return any(rule.case is not None for rule in self.rules)
+
     def place(self, case: CaseFacts) -> Residency:
         """Say where *case* is at home, where copies go and from which regions it is read.
 

@@ -7,7 +7,7 @@ wait for it: a head that outruns the core waits its turn on the loop, without ho
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -32,6 +32,17 @@ class Crossing:
         """
         async with self._turns:
             return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: call(*args, **kwargs))
+
+    def begin(self, call: Callable[[], T]) -> Future[T] | None:
+        """Have *call* called as soon as a thread is free, and return what will hold its result; None: no more.
+
+        For work ahead of a request, by whoever is on a thread of the pool: before it waits for the result it has to
+        cancel what has not begun, or threads could wait for one another.
+        """
+        try:
+            return self._pool.submit(call)
+        except RuntimeError:  # the pool is closed
+            return None
 
     def close(self) -> None:
         """Wait for the calls under way and let the threads go."""

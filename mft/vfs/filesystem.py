@@ -289,6 +289,9 @@ class CaseFileSystem:
 
 def _with(entries: Iterator[Entry], extra: Entry | None) -> Iterator[Entry]:
     """Yield *entries*, which are in the order of their names, with one more among them."""
+    if extra is None:
+        yield from entries
+        return
     for entry in entries:
         if extra is not None and extra.name < entry.name:
             yield extra

@@ -9,12 +9,12 @@ from __future__ import annotations
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from casemap.names import folded
+from casemap.names import folded, folder_name
 from protocols.errors import NotFoundError
 from protocols.filesystem import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from casemap.resolver import FolderTarget
     from casemap.template import Segment
@@ -76,27 +76,31 @@ class Folders:
 
     def _named(self, target: FolderTarget) -> Iterator[Entry]:
         """Yield the folders of *target* that are named after cases: of them, or of what they have in common."""
-        group = None if target.node.group is None else target.node.group[0]
-        groups: set[str] = set()
-        cases = _Names()
         folder = target.node.case
+        group = None if target.node.group is None else self._renderer(target.node.group[0])
+        name = None if folder is None else self._renderer(folder.segment)
+        mine = folder is not None and folder.mine
+        seen: set[str] = set()
+        cases = _Names()
         for entered in self._cases(target):
             if group is not None:
-                yield from self._group(group, entered, groups)
-            if folder is not None and (not folder.mine or self._finder.is_mine(entered.case)):
-                opened = entered.case.opened
-                name = folder.segment.render(self._finder.values(entered))
-                yield Entry(
-                    name=cases.distinct(entered.case.number, name),
-                    is_directory=True,
-                    modified=opened.timestamp() if opened else 0.0,
-                )
+                common = group(entered)
+                if common not in seen and folded(common) not in seen:
+                    seen.update((common, folded(common)))
+                    yield Entry(name=common, is_directory=True)
+            case = entered.case
+            if name is not None and (not mine or self._finder.is_mine(case)):
+                opened = 0.0 if case.opened is None else case.opened.timestamp()
+                yield Entry(name=cases.distinct(case.number, name(entered)), is_directory=True, modified=opened)
 
-    def _group(self, group: Segment, entered: EnteredCase, seen: set[str]) -> Iterator[Entry]:
-        name = group.render(self._finder.values(entered))
-        if folded(name) not in seen:
-            seen.add(folded(name))
-            yield Entry(name=name, is_directory=True)
+    def _renderer(self, segment: Segment) -> Callable[[EnteredCase], str]:
+        if segment.is_plain:  # what nearly every layout has, and what long listings hold
+            return _folder_name
+        return lambda entered: segment.render(self._finder.values(entered))
+
+
+def _folder_name(entered: EnteredCase) -> str:
+    return folder_name(entered.case)
 
 
 class _Names:

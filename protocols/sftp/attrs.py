@@ -5,20 +5,25 @@ Nothing of the machine shows: owner and group are always 0, and `mft` in the lon
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
-
-from protocols.sftp.wire import Fields, string, uint32, uint64
 
 if TYPE_CHECKING:
     from protocols.filesystem import Entry
+    from protocols.sftp.wire import Fields
 
 _SIZE = 0x01
 _UIDGID = 0x02
 _PERMISSIONS = 0x04
 _ACMODTIME = 0x08
 _EXTENDED = 0x80000000
+_FLAGS = _SIZE | _UIDGID | _PERMISSIONS | _ACMODTIME
+_LENGTH = struct.Struct(">I")
+_ATTRIBUTES = struct.Struct(">IQIIIII")
+"""Flags, size, owner, group, permissions, times of access and change (section 5)."""
 _DIRECTORY = 0o40000
 _REGULAR = 0o100000
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -60,32 +65,51 @@ def parse_attributes(fields: Fields) -> WantedAttributes:
 
 def encode_attributes(entry: Entry) -> bytes:
     """Write *entry* as an ATTRS structure."""
-    modified = uint32(min(max(int(entry.modified), 0), 0xFFFFFFFF))
-    flags = _SIZE | _UIDGID | _PERMISSIONS | _ACMODTIME
-    return b"".join((uint32(flags), uint64(entry.size), uint64(0), uint32(_mode(entry)), modified, modified))
+    modified = _seconds(entry.modified)
+    return _ATTRIBUTES.pack(_FLAGS, entry.size, 0, 0, _mode(entry), modified, modified)
 
 
 def encode_name(name: str, entry: Entry, *, now: float) -> bytes:
     """Write one row of an SSH_FXP_NAME: the name, its long name, its attributes."""
     encoded = name.encode("utf-8")
-    return string(encoded) + string(long_name(name, entry, now=now).encode("utf-8")) + encode_attributes(entry)
+    line = long_name(name, entry, now=now).encode("utf-8")
+    length = _LENGTH.pack
+    return b"".join((length(len(encoded)), encoded, length(len(line)), line, encode_attributes(entry)))
 
 
 def long_name(name: str, entry: Entry, *, now: float) -> str:
     """Write the line that `ls -l` shows (section 7), in UTC and in English whatever the locale is."""
-    kind = "d" if entry.is_directory else "-"
-    bits = _mode(entry) & 0o777
-    letters = "".join(
-        letter if bits & 1 << place else "-" for place, letter in zip(range(8, -1, -1), "rwx" * 3, strict=True)
-    )
-    moment = datetime.fromtimestamp(min(max(entry.modified, 0.0), 4294967295.0), UTC)
-    recent = 0 <= now - entry.modified < _HALF_A_YEAR
+    modified = _seconds(entry.modified)
+    date = _date(modified // 60, recent=0 <= now - entry.modified < _HALF_A_YEAR)
+    return f"{_LETTERS[_mode(entry)]}    1 mft      mft      {entry.size:>12} {date} {name}"
+
+
+@lru_cache(maxsize=4096)
+def _date(minute: int, *, recent: bool) -> str:
+    """Write the date of a minute since the epoch; a listing has the same ones again and again."""
+    moment = datetime.fromtimestamp(minute * 60, UTC)
     when = f"{moment:%H:%M}" if recent else f"{moment.year:>5}"
-    date = f"{_MONTHS[moment.month - 1]} {moment.day:>2} {when}"
-    return f"{kind}{letters}    1 mft      mft      {entry.size:>12} {date} {name}"
+    return f"{_MONTHS[moment.month - 1]} {moment.day:>2} {when}"
+
+
+def _seconds(moment: float) -> int:
+    """Return *moment* as version 3 can say it: 32 bits without a sign."""
+    return min(max(int(moment), 0), 0xFFFFFFFF)
 
 
 def _mode(entry: Entry) -> int:
     if entry.is_directory:
         return _DIRECTORY | (0o755 if entry.writable else 0o555)
     return _REGULAR | (0o644 if entry.writable else 0o444)
+
+
+def _letters(mode: int) -> str:
+    kind = "d" if mode & _DIRECTORY else "-"
+    return kind + "".join(
+        letter if mode & 1 << place else "-" for place, letter in zip(range(8, -1, -1), "rwx" * 3, strict=True)
+    )
+
+
+_LETTERS = {
+    mode: _letters(mode) for mode in (_DIRECTORY | 0o755, _DIRECTORY | 0o555, _REGULAR | 0o644, _REGULAR | 0o444)
+}

@@ -52,7 +52,7 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         self._connection = connection
         self._crossing = crossing
         self._heard = heard
-        self._requests = Requests(session, observer, max_handles=settings.max_handles)
+        self._requests = Requests(session, observer, max_handles=settings.max_handles, begin=crossing.begin)
         self._assembler = Assembler()
         self._queue: deque[bytearray] = deque()
         self._queued = 0

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import enum
 import time
-from dataclasses import dataclass, field
-from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from protocols.errors import FileSystemError, OffsetMismatchError
 from protocols.filesystem import Entry, Immediate
+from protocols.sftp.attrs import encode_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
     from protocols.filesystem import ReadHandle, WriteHandle
     from protocols.path import VirtualPath
 
+Begin: TypeAlias = "Callable[[Callable[[], list[bytes]]], Future[list[bytes]] | None]"
 LISTING_PAGE = 256
 """Entries that one SSH_FXP_READDIR answers; names stand in it twice, so 256 of 255 bytes stay below `MAX_PACKET`."""
 _MAX_OFFSET = (1 << 63) - 1
@@ -155,32 +157,52 @@ class Download:
         self._handle.close()
 
 
-@dataclass(slots=True)
 class Listing:
-    """A directory that is being listed, a page at a time; the first page is fetched when it is opened."""
+    """A directory that is being listed, a page at a time; the first page is fetched when it is opened.
+
+    While the client looks at one page the next is made, where there are threads for that.
+    """
 
     is_transfer = False
-    entries: Iterator[Entry]
-    _first: list[Entry] = field(default_factory=list)
+
+    def __init__(self, entries: Iterator[Entry], *, begin: Begin | None = None) -> None:
+        """List *entries*; *begin* calls something on a thread as soon as one is free."""
+        self._entries = entries
+        self._begin = begin
+        self._first: list[bytes] | None = None
+        self._next: Future[list[bytes]] | None = None
 
     def open(self, *special: Entry) -> None:
         """Fetch the first page, so that a directory that is not there fails now and not at the first read."""
-        self._first = [*special, *islice(self.entries, LISTING_PAGE - len(special))]
+        self._first = self._rows(*special)
 
-    def page(self) -> list[Entry]:
-        """Return the next entries; none at the end."""
-        if self._first:
-            first, self._first = self._first, []
-            return first
-        return list(islice(self.entries, LISTING_PAGE))
+    def page(self) -> list[bytes]:
+        """Return the next rows, encoded; none at the end."""
+        if self._first is not None:
+            rows, self._first = self._first, None
+        elif self._next is not None and not self._next.cancel():
+            rows, self._next = self._next.result(), None
+        else:  # nothing was begun, or it waits behind others for a thread, and this call has one
+            rows, self._next = self._rows(), None
+        if len(rows) == LISTING_PAGE and self._begin is not None:
+            self._next = self._begin(self._rows)
+        return rows
 
     def finish(self) -> None:
         """Let the iterator go, and with it what it holds."""
-        self._first = []
-        close = getattr(self.entries, "close", None)
+        begun, self._next = self._next, None
+        if begun is not None and not begun.cancel():
+            begun.exception()  # an iterator that is being read cannot be closed: wait until it is not
+        self._first = None
+        close = getattr(self._entries, "close", None)
         if close is not None:
             close()
 
     def abandon(self, reason: str) -> None:  # noqa: ARG002 - a listing leaves nothing to explain
         """Let the iterator go."""
         self.finish()
+
+    def _rows(self, *special: Entry) -> list[bytes]:
+        now = time.time()
+        entries = chain(special, islice(self._entries, LISTING_PAGE - len(special)))
+        return [encode_name(entry.name, entry, now=now) for entry in entries]

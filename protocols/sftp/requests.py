@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from protocols.errors import FileSystemError, NotFoundError, PermissionDeniedError
 from protocols.filesystem import Entry, SetTimes, Space, WriteMode
 from protocols.path import parse_path
-from protocols.sftp.attrs import encode_attributes, encode_name, parse_attributes
+from protocols.sftp.attrs import encode_attributes, parse_attributes
 from protocols.sftp.handles import Download, Listing, Upload
 from protocols.sftp.status import EndOfFileError, UnsupportedError, status_of
 from protocols.sftp.wire import (
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from protocols.filesystem import WritableFileSystem
     from protocols.path import VirtualPath
     from protocols.session import Session
-    from protocols.sftp.handles import OpenHandle
+    from protocols.sftp.handles import Begin, OpenHandle
 
 logger = logging.getLogger("mft.sftp")
 
@@ -70,8 +70,11 @@ class RequestObserver(Protocol):
 class Requests:
     """The requests of one `sftp` subsystem."""
 
-    def __init__(self, session: Session, observer: RequestObserver, *, max_handles: int = 128) -> None:
-        """Serve *session*'s filesystem."""
+    def __init__(
+        self, session: Session, observer: RequestObserver, *, max_handles: int = 128, begin: Begin | None = None
+    ) -> None:
+        """Serve *session*'s filesystem; *begin* calls something on a thread as soon as one is free."""
+        self._begin = begin
         self._session = session
         self._filesystem: WritableFileSystem = session.filesystem
         self._observer = observer
@@ -328,7 +331,7 @@ class Requests:
     def _opendir(self, request_id: int, fields: Fields) -> bytes:
         path = parse_path(fields.string())
         self._check_handles()
-        listing = Listing(iter(self._filesystem.scandir(path)))
+        listing = Listing(iter(self._filesystem.scandir(path)), begin=self._begin)
         now = time.time()
         listing.open(*(Entry(name=name, is_directory=True, modified=now) for name in (".", "..")))
         return self._opened(request_id, listing)
@@ -337,9 +340,7 @@ class Requests:
         page = self._handle(fields, Listing).page()
         if not page:
             raise EndOfFileError("end of directory")
-        now = time.time()
-        rows = [encode_name(entry.name, entry, now=now) for entry in page]
-        return reply(Reply.NAME, request_id, uint32(len(rows)) + b"".join(rows))
+        return reply(Reply.NAME, request_id, uint32(len(page)) + b"".join(page))
 
     def _realpath(self, request_id: int, fields: Fields) -> bytes:
         name = string(str(parse_path(fields.string())).encode("utf-8"))
