@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from mft.config.model import Config
     from mft.credentials.load import Credentials
     from mft.jobs import Jobs
+    from mft.policy import Scope
     from protocols.filesystem import Entry, Receipt, WriteHandle
 
 _SERVE_NURSERY = """
@@ -159,7 +160,13 @@ class Core:
         )
 
     def client(
-        self, login: str, region: str = "eu", *, uploads: Uploads | None = None, only: str | None = None
+        self,
+        login: str,
+        region: str = "eu",
+        *,
+        uploads: Uploads | None = None,
+        only: str | None = None,
+        scopes: frozenset[Scope] | None = None,
     ) -> Client:
         """Return a session of *login*, who came in by *region*, for every case or for one."""
         number = next(self._numbers)
@@ -176,7 +183,7 @@ class Core:
             drops=self.parts.drops,
         )
         origin = Origin(protocol="sftp", peer="192.0.2.1", region=region)
-        reader = reader_of(self.parts.lookup.principal(login), origin, Narrowing(case=only))
+        reader = reader_of(self.parts.lookup.principal(login), origin, Narrowing(case=only, scopes=scopes))
         return Client(CaseFileSystem(rooms=rooms, reader=reader, session_id=f"s{number}", origin=origin))
 
     def attach(self, nursery: Nursery, jobs: Jobs | None = None) -> None:

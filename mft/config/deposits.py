@@ -29,8 +29,9 @@ class DepositConfig:
     """The forms of case numbers in names of files that are dropped at the root."""
     separators: str = DEFAULT_SEPARATORS
     """The characters at which a name is cut to look for a number."""
-    drop_folders: tuple[str, ...] = ("home", "incoming", "pub/incoming", "upload/issue")
-    """Unlisted directories that mean the root: what other vendors' instructions name."""
+    drop_folders: tuple[str, ...] = ("incoming", "pub/incoming")
+    """Unlisted directories that mean the root, as other vendors' instructions name them; `home` and `upload/issue`
+    always do."""
     upload_php: bool = False
     """Whether `PUT` and `POST /incoming/upload.php?file=NAME` are taken, too."""
 

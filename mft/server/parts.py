@@ -23,7 +23,7 @@ from mft.retention import LifeRule, LifeRules
 from mft.server.directories import node_name
 from mft.signers import head_signer
 from mft.upload.landed import LandedFiles
-from mft.vfs.drops import DropSettings
+from mft.vfs.drops import ALWAYS, DropSettings
 from storage.landing import LandingZone
 from storage.local import LocalStore
 
@@ -138,7 +138,7 @@ def drop_settings(config: Config) -> DropSettings:
             for form in config.deposit.case_numbers
         ),
         separators=config.deposit.separators,
-        folders=frozenset(tuple(folder.split("/")) for folder in config.deposit.drop_folders),
+        folders=frozenset(tuple(folder.split("/")) for folder in (*ALWAYS, *config.deposit.drop_folders)),
         box=config.unfiled.folder,
     )
 

@@ -297,6 +297,7 @@ class Worker:
             head_timeout=config.header_timeout,
             idle_timeout=config.keepalive,
             body_timeout=config.body_idle_timeout,
+            upload_php=self._config.deposit.upload_php,
         )
 
     # -- what goes on beside ---------------------------------------------------------------------------------------

@@ -10,6 +10,9 @@ from casemap.grammar import DEFAULT_GRAMMARS, DEFAULT_SEPARATORS
 if TYPE_CHECKING:
     from casemap.grammar import CaseGrammar
 
+ALWAYS = ("home", "upload/issue")
+"""Directories that mean the root in every installation: HTTPS has addresses for them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropSettings:

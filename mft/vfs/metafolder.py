@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -14,6 +15,7 @@ from mft.vfs import meta
 from mft.vfs.finding import NOTHING, Spot
 from mft.vfs.reading import DocumentFile
 from mft.vfs.tree import find_leaf, list_leaves, walk_place
+from mft.vfs.versions import VERSIONS, list_versions, version_entry, walk_versions
 from protocols.errors import IsADirectoryPathError, NotADirectoryPathError, NotFoundError
 from protocols.filesystem import Entry
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from casemap.resolver import ZoneTarget
+    from mft.cases import CaseTree, EnteredCase
     from mft.vfs.finding import Finder
     from mft.vfs.opening import Opener
     from mft.vfs.tree import Leaf, Place
@@ -39,6 +42,9 @@ class MetaFolder:
         """Yield what a directory of `.meta` holds."""
         entered = self._finder.enter(target)
         _tree, root = self._finder.place_of(entered, Zone.UPLOAD)
+        if target.rest[:1] == (VERSIONS,):
+            yield from self._version_entries(root, target.rest[1:])
+            return
         rest, scrubbed = self._path(target)
         place = walk_place(self._finder.rooms.database, root, rest)
         if place is None:
@@ -48,6 +54,7 @@ class MetaFolder:
             raise NotFoundError(NOTHING)
         if not rest and not scrubbed:
             yield Entry(name=meta.SCRUBBED, is_directory=True)
+            yield Entry(name=VERSIONS, is_directory=True)
         for leaf in list_leaves(self._finder.rooms.database, place):
             if leaf.is_directory:
                 yield Entry(name=leaf.name, is_directory=True, modified=leaf.modified)
@@ -57,6 +64,39 @@ class MetaFolder:
                     yield entry
             else:
                 yield from self._documents(leaf, place)
+
+    def _version_entries(self, root: Place, rest: tuple[str, ...]) -> Iterator[Entry]:
+        """Yield the files of a directory, each as a directory of its versions, or the versions of one file."""
+        database = self._finder.rooms.database
+        place = walk_place(database, root, rest)
+        if place is not None:
+            for leaf in list_leaves(database, place):
+                if leaf.node_id is not None:
+                    yield Entry(name=leaf.name, is_directory=True, modified=leaf.modified)
+            return
+        found = walk_versions(database, root, rest)
+        if found is None:
+            raise NotFoundError(NOTHING)
+        place, leaf, version = found
+        if version is not None:
+            raise NotADirectoryPathError("it is a file")
+        yield from map(version_entry, list_versions(database, place, leaf))
+
+    def _find_version(
+        self, entered: EnteredCase, tree: CaseTree, root: Place, rest: tuple[str, ...]
+    ) -> tuple[Entry, bytes | None, Spot | None, Leaf | None]:
+        if walk_place(self._finder.rooms.database, root, rest) is not None:
+            return Entry(name=rest[-1] if rest else VERSIONS, is_directory=True), None, None, None
+        found = walk_versions(self._finder.rooms.database, root, rest)
+        if found is None:
+            raise NotFoundError(NOTHING)
+        place, leaf, version = found
+        if version is None:
+            return Entry(name=rest[-1], is_directory=True, modified=leaf.modified), None, None, None
+        spot = Spot(
+            entered=entered, tree=tree, zone=Zone.UPLOAD, place=place, name=leaf.name, directories=tuple(rest[:-2])
+        )
+        return version_entry(version), None, spot, version
 
     def _path(self, target: ZoneTarget) -> tuple[tuple[str, ...], bool]:
         if target.rest[:1] == (meta.SCRUBBED,):
@@ -96,6 +136,8 @@ class MetaFolder:
         """Return the entry at a path in `.meta`, with its content or with the file that it stands for."""
         entered = self._finder.enter(target, Action.READ)
         tree, root = self._finder.place_of(entered, Zone.UPLOAD)
+        if target.rest[:1] == (VERSIONS,):
+            return self._find_version(entered, tree, root, target.rest[1:])
         rest, scrubbed = self._path(target)
         place = walk_place(self._finder.rooms.database, root, rest)
         if place is not None:
@@ -132,6 +174,9 @@ class MetaFolder:
         """Open a document, or a file as others see it."""
         entry, content, spot, leaf = self.find(target)
         if spot is not None and leaf is not None:
+            self._finder.enter(
+                replace(target, zone=Zone.UPLOAD), Action.READ
+            )  # a file's bytes, whatever the way to them
             return self._opener.open(spot, leaf)
         if content is None:
             raise IsADirectoryPathError("it is a directory")

@@ -52,7 +52,7 @@ def find_version(database: Database, place: Place, leaf: Leaf, number: int) -> L
     return None if row is None else _leaf(row, place)
 
 
-def entry_of(leaf: Leaf) -> Entry:
+def version_entry(leaf: Leaf) -> Entry:
     """Describe a version by what a reader of it gets."""
     scrubbed = leaf.state == UploadState.STORED
     return Entry(

@@ -16,6 +16,7 @@ from aiohttp import hdrs, web
 from protocols.errors import AuthenticationError, ThrottledError
 from protocols.http.auth import GATE, SESSION, Gate, challenges, connection_of
 from protocols.http.connection import Connection
+from protocols.http.drops import add_drops
 from protocols.http.files import CROSSING, SETTINGS, add_files
 from protocols.http.settings import Exchange, HttpSettings
 from protocols.http.status import ProblemError, TransferCutError, as_http_problem, as_problem, problem_response
@@ -41,8 +42,10 @@ _LAST_WORDS = 10.0
 MOUNTS = (
     Mount(prefix="/files"),
     Mount(prefix="/cases", root=VirtualPath(("cases",)), name_depth=2),
+    Mount(prefix="/home", root=VirtualPath(("home",))),
+    Mount(prefix="/upload/issue", root=VirtualPath(("upload", "issue"))),
 )
-"""The tree, and the deposit alias: `/cases/CASE/NAME`."""
+"""The tree, and the deposit aliases: `/cases/CASE/NAME`, and what other vendors' customers are used to."""
 REQUEST_ID = web.RequestKey("request_id", str)
 
 
@@ -82,6 +85,7 @@ class HttpServer:
         add_files(self._app, mounts)
         if extra is not None:
             extra(self._app)
+        add_drops(self._app)
         self._app.on_response_prepare.append(self._stamp)
         self._runner = web.AppRunner(self._app, handle_signals=False, access_log=None)
         self._slots = asyncio.Semaphore(settings.max_connections)

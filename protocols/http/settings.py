@@ -43,6 +43,8 @@ class HttpSettings:
     """How long the rest of a refused body is read and thrown away, so that the client gets to see the answer."""
     listing_page: int = 256
     """Rows of a directory fetched in one crossing."""
+    upload_php: bool = False
+    """Whether `/incoming/upload.php?file=NAME` takes files, as scripts of one vendor's customers expect."""
     hsts: int = 365 * 24 * 3600
     """max-age of Strict-Transport-Security (RFC 6797), seconds; 0 leaves the header out."""
     realm: str = "mft"

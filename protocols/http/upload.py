@@ -6,7 +6,6 @@ which `Content-Range: bytes FIRST-LAST/TOTAL` goes on with.
 
 from __future__ import annotations
 
-import asyncio
 import email.utils
 import json
 import logging
@@ -19,6 +18,7 @@ from aiohttp import hdrs, web
 
 from protocols.errors import FileSystemError, NotFoundError
 from protocols.filesystem import Immediate, WriteMode
+from protocols.http.body import Tail, announced_length, next_piece
 from protocols.http.conditions import (
     ContentRange,
     allow_write,
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 UPLOAD_OFFSET = "Upload-Offset"
-_FEW = 8
-"""Pieces that are written one by one; more of them are small ones, and joined."""
 _OC_MTIME = "X-OC-Mtime"
 _LATEST = 253_402_300_800.0
 """POSIX seconds of the year 10000, which no calendar of ours can show."""
@@ -62,32 +60,6 @@ class Order:
     """Whether the file is whole after this body."""
     modified: float | None
     """The client's own time stamp, POSIX seconds."""
-
-
-@dataclass(slots=True)
-class Tail:
-    """What of a body has come and is not written yet."""
-
-    offset: int
-    """Where the first of `pieces` belongs in the file."""
-    pieces: list[bytes]
-    size: int = 0
-
-    def add(self, piece: bytes) -> None:
-        """Keep *piece* for the next write."""
-        self.pieces.append(piece)
-        self.size += len(piece)
-
-    def flush(self, handle: WriteHandle) -> None:
-        """Write the pieces kept so far, and begin anew behind them; what is refused is dropped.
-
-        A few large pieces are written as they are: joining them would copy every byte once more.
-        """
-        offset, pieces = self.offset, self.pieces
-        self.offset, self.pieces, self.size = offset + self.size, [], 0
-        for piece in pieces if len(pieces) <= _FEW else [b"".join(pieces)]:
-            handle.write(offset, piece)
-            offset += len(piece)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +106,7 @@ class Uploads:
         """Take the body piece by piece; what is shorter than a piece stays in *tail* for the last crossing."""
         received = 0
         limit = order.body if order.body is not None else self._settings.max_body
-        while piece := await self._next(request):
+        while piece := await next_piece(request, self._settings.body_timeout):
             received += len(piece)
             if limit is not None and received > limit:
                 raise _too_large(limit) if order.body is None else _wrong_length(order.body)
@@ -146,25 +118,6 @@ class Uploads:
                     await self._crossing.run(tail.flush, handle)
         if order.body is not None and received != order.body:
             raise _wrong_length(order.body)
-
-    async def _next(self, request: web.Request) -> bytes:
-        """Return what has come of the body, at least a byte; nothing at its proven end.
-
-        Raises:
-            ProblemError: 408, the client has fallen silent.
-            TransferCutError: it has broken off, or its framing is broken.
-        """
-        try:
-            async with asyncio.timeout(self._settings.body_timeout):
-                if hdrs.TRANSFER_ENCODING in request.headers:
-                    return await request.content.readany()  # joins; `readchunk` may return nothing before the end
-                return (await request.content.readchunk())[0]
-        except TimeoutError as error:
-            raise ProblemError(
-                HTTPStatus.REQUEST_TIMEOUT, "nothing more came; what came is kept for a resume"
-            ) from error
-        except (OSError, web.RequestPayloadError) as error:
-            raise TransferCutError("the body broke off; what came is kept for a resume") from error
 
     async def _part_received(self, handle: WriteHandle, tail: Tail) -> web.Response:
         """Keep a part of a file that more parts will follow."""
@@ -192,7 +145,7 @@ def parse_order(request: web.Request, target: Target, settings: HttpSettings) ->
         raise ProblemError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the file's own bytes; no Content-Encoding is undone here"
         )
-    body = _announced(headers)
+    body = announced_length(headers)
     part = parse_content_range(headers[hdrs.CONTENT_RANGE]) if hdrs.CONTENT_RANGE in headers else None
     if part is not None and body not in {None, part.length}:
         raise _wrong_length(part.length)
@@ -208,19 +161,6 @@ def parse_order(request: web.Request, target: Target, settings: HttpSettings) ->
         final=part is None or part.final,
         modified=_modified(headers),
     )
-
-
-def _announced(headers: CIMultiDictProxy[str]) -> int | None:
-    """Return the length of the body; None when it comes in chunks. The parser has checked its form.
-
-    A PUT with neither has, by the letter, an empty body (RFC 9112, section 6.3), and an HTTP/1.0 client may mean 'until
-    I hang up': a cut transfer would pass for a whole file, so 411.
-    """
-    if hdrs.TRANSFER_ENCODING in headers:
-        return None
-    if hdrs.CONTENT_LENGTH not in headers:
-        raise ProblemError(HTTPStatus.LENGTH_REQUIRED, "send Content-Length, or Transfer-Encoding: chunked")
-    return int(headers[hdrs.CONTENT_LENGTH])
 
 
 def _mode(headers: CIMultiDictProxy[str], part: ContentRange | None) -> WriteMode:
