@@ -290,7 +290,9 @@ class House:
 
     def settled(self) -> bool:
         """Say whether nothing waits to be scrubbed or copied."""
-        waiting = self.query("SELECT count(*) AS n FROM upload WHERE state IN ('landed', 'scrubbing')")[0]["n"]
+        waiting = self.query(
+            "SELECT count(*) AS n FROM upload WHERE state IN ('landed', 'scrubbing') AND zone != 'unfiled'"
+        )[0]["n"]
         copies = self.query("SELECT count(*) AS n FROM replica WHERE state = 'wanted'")[0]["n"]
         return not waiting and not copies
 
