@@ -103,14 +103,6 @@ class CaseFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Allowance:
-    """How much may come by one token; None: any amount."""
-
-    bytes: int | None = None
-    files: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Narrowing:
     """What a session may do less than the person could."""
 
@@ -118,7 +110,6 @@ class Narrowing:
     """The number of the one case that it is for; None: every case that the person may enter."""
     scopes: frozenset[Scope] | None = None
     """None: all that the part may do."""
-    allowance: Allowance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +130,6 @@ class Reader:
     """The number of the one case that the session is for; None: every case that the person may enter."""
     scopes: frozenset[Scope] | None = None
     """Of a case's token; None: all that the part may do."""
-    allowance: Allowance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,7 +52,7 @@ def narrowing_of(token: Token) -> Narrowing:
     """Say what a session that *token* opens may do less than its login could."""
     if token.case is not None:
         scopes = frozenset(Scope(word) for word in token.scopes or ())
-        return Narrowing(case=token.case, scopes=scopes, allowance=token.allowance)
+        return Narrowing(case=token.case, scopes=scopes)
     if token.scopes is not None and Permission.TRANSFER not in token.scopes:
         return Narrowing(scopes=frozenset())
     return Narrowing()

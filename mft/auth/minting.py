@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mft.auth.errors import InvalidAccountError
-from mft.auth.tokens import CaseTerms, parse_networks
-from mft.policy import Allowance, Scope
+from mft.auth.tokens import Allowance, CaseTerms, parse_networks
+from mft.policy import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

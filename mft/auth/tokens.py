@@ -22,7 +22,6 @@ from sqlalchemy import insert, select, tuple_, update
 from casemap.identifier import check_login
 from mft.auth.errors import InvalidAccountError, NoSuchTokenError
 from mft.catalog.model import ACCOUNTS, TOKENS
-from mft.policy import Allowance
 from mft.revocation import Subject
 
 if TYPE_CHECKING:
@@ -40,6 +39,14 @@ CASE_LOGIN = ":"
 """What stands between case and token id in the login of a case's token, and in no login that anybody can have."""
 _FORM = re.compile("mft[tc]_[a-z2-7]{39}")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """How much may come by one token in all; None: any amount. `mft.upload` counts it."""
+
+    bytes: int | None = None
+    files: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -162,7 +162,6 @@ def reader_of(principal: Principal, origin: Origin, narrowing: Narrowing = EVERY
         expires=principal.expires,
         case=narrowing.case,
         scopes=narrowing.scopes,
-        allowance=narrowing.allowance,
     )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from mft.box import ZONE
 from mft.catalog.model import LANDING_KEYS, UNFILED, UPLOADS
 from mft.catalog.states import UploadState
+from mft.upload.allowance import cap_bytes, check_files
 from mft.upload.place import find_node
 from mft.upload.record import write_event
 from mft.upload.room import FIRST_SLAB, reserve_quota
@@ -77,6 +78,8 @@ class Beginnings:
                 FIRST_SLAB if length is None else length,
                 least=1 if length is None else length,
             )
+            check_files(connection, deposit.login)
+            reserved = cap_bytes(connection, deposit.login, reserved, least=1 if length is None else length)
             connection.execute(
                 insert(UPLOADS).values(
                     id=upload_id,

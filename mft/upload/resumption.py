@@ -12,6 +12,7 @@ from sqlalchemy import insert, select, update
 from mft.box import ZONE
 from mft.catalog.model import REVOCATIONS, UNFILED, UPLOADS
 from mft.catalog.states import PARTIAL, UploadState
+from mft.upload.allowance import cap_bytes, check_files
 from mft.upload.record import write_event
 from mft.upload.room import FIRST_SLAB, reserve_quota
 from protocols.errors import LockedError
@@ -105,6 +106,8 @@ class Resumptions:
             reserved = reserve_quota(
                 connection, deposit.tree.id, self._settings.case_quota, row.size + FIRST_SLAB, least=row.size
             )
+            check_files(connection, deposit.login)
+            reserved = cap_bytes(connection, deposit.login, reserved, least=row.size)
             connection.execute(
                 insert(UPLOADS).values(
                     **{name: getattr(row, name) for name in copied},

@@ -17,6 +17,7 @@ from sqlalchemy import false, not_, or_, select, update
 from mft.catalog.model import UPLOADS
 from mft.catalog.states import PARTIAL, UploadState, move_upload
 from mft.faults import translated
+from mft.upload.allowance import cap_bytes, is_metered
 from mft.upload.arrival import Arrivals
 from mft.upload.beginning import Beginnings
 from mft.upload.deposit import Deposit, UploadSettings
@@ -78,6 +79,8 @@ class Uploads:
         self._resumptions = Resumptions(database=database, trail=trail, settings=settings)
         self._arrivals = Arrivals(database=database, trail=trail, sign=sign, settings=settings)
         self._open: dict[str, UploadHandle] = {}
+        self._metered: set[str] = set()
+        """Those of them that count against a token."""
         self._open_lock = threading.Lock()
 
     # -- opening ---------------------------------------------------------------------------------------------------
@@ -160,20 +163,24 @@ class Uploads:
             limit=self._settings.upload_size,
             reserved=reserved,
         )
+        with self._database.read() as connection:
+            metered = is_metered(connection, deposit.login)
         with self._open_lock:
             self._open[upload_id] = handle
+            if metered:
+                self._metered.add(upload_id)
         return handle
 
     # -- while it runs ---------------------------------------------------------------------------------------------
 
     def reserve(self, upload_id: str, held: int, wanted: int, least: int) -> int:
         """Raise a reservation from *held* to *wanted* bytes, or to *least* where no more is left; return it."""
-        if self._settings.case_quota is None:
+        if self._settings.case_quota is None and upload_id not in self._metered:
             return wanted
         with self._database.write() as connection:
-            row = connection.execute(select(UPLOADS.c.case_id).where(UPLOADS.c.id == upload_id)).one()
+            row = connection.execute(select(UPLOADS.c.case_id, UPLOADS.c.login).where(UPLOADS.c.id == upload_id)).one()
             more = reserve_quota(connection, row.case_id, self._settings.case_quota, wanted - held, least=least - held)
-            wanted = held + more
+            wanted = held + cap_bytes(connection, row.login, more, least=least - held)
             raise_reservation(connection, upload_id, wanted)
         return wanted
 
@@ -214,6 +221,7 @@ class Uploads:
         with self._open_lock:
             if self._open.get(handle.id) is handle:
                 del self._open[handle.id]
+                self._metered.discard(handle.id)
         self._budget.give_back()
 
     # -- ending ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,71 @@
+"""How much may still come by the token of a case: asked where room is reserved, in the same transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from mft.catalog.model import TOKENS, UPLOADS
+from mft.catalog.states import PARTIAL, UploadState
+from protocols.errors import QuotaExceededError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Row
+
+_GIVEN_UP = [UploadState.EXPIRED]
+"""What was given up before it was whole counts no more; what was received counts, whatever became of it."""
+
+
+def is_metered(connection: Connection, login: str) -> bool:
+    """Say whether uploads of *login* are counted against a token."""
+    return _limits(connection, login) is not None
+
+
+def check_files(connection: Connection, login: str) -> None:
+    """Refuse one more file by the token of *login*, if it has brought as many as it may.
+
+    Raises:
+        QuotaExceededError: it has.
+    """
+    limits = _limits(connection, login)
+    if limits is None or limits.max_files is None:
+        return
+    came = select(func.count()).where(UPLOADS.c.login == login, UPLOADS.c.state.not_in(_GIVEN_UP))
+    if connection.execute(came).scalar_one() >= limits.max_files:
+        raise QuotaExceededError(f"{limits.max_files} files may come by this token, and they have; ask for a new one")
+
+
+def cap_bytes(connection: Connection, login: str, amount: int, *, least: int) -> int:
+    """Return how much of *amount* bytes may come by the token of *login*; all of it where there is no such limit.
+
+    Raises:
+        QuotaExceededError: not even *least* bytes may.
+    """
+    limits = _limits(connection, login)
+    if limits is None or limits.max_bytes is None:
+        return amount
+    left = max(0, limits.max_bytes - _used(connection, login))
+    if left < least:
+        raise QuotaExceededError(
+            f"{limits.max_bytes} bytes may come by this token, and {left} are left; ask for a new one"
+        )
+    return min(amount, left)
+
+
+def _limits(connection: Connection, login: str) -> Row[tuple[int | None, int | None]] | None:
+    return connection.execute(
+        select(TOKENS.c.max_bytes, TOKENS.c.max_files).where(
+            TOKENS.c.login == login, TOKENS.c.case_number.is_not(None)
+        )
+    ).first()
+
+
+def _used(connection: Connection, login: str) -> int:
+    received = select(func.coalesce(func.sum(UPLOADS.c.size), 0)).where(
+        UPLOADS.c.login == login, UPLOADS.c.state.not_in([*PARTIAL, *_GIVEN_UP])
+    )
+    under_way = select(func.coalesce(func.sum(UPLOADS.c.reserved), 0)).where(
+        UPLOADS.c.login == login, UPLOADS.c.state.in_(list(PARTIAL))
+    )
+    return int(connection.execute(received).scalar_one()) + int(connection.execute(under_way).scalar_one())
