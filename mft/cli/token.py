@@ -1,4 +1,4 @@
-"""`mft token`: tokens that stand in for a login's password."""
+"""`mft token`: tokens that stand in for a login's password, and tokens of cases."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mft.cli import options
+from mft.cli import casetoken, options
 from mft.cli.ledger import DEFAULT, actor, moment, open_ledger, parse_expiry, show_json, show_table
 
 ConfigFile = options.ConfigPath
@@ -18,6 +18,11 @@ Expires = Annotated[
     str | None, typer.Option("--expires", metavar="WHEN", help="Until when: 30d, 12h, or a date such as 2027-01-31.")
 ]
 TokenId = Annotated[str, typer.Argument(metavar="ID", help="As `mft token list` shows it.")]
+OfCase = Annotated[str | None, typer.Option("--case", metavar="CASE", help="Tokens of one case.")]
+Permissions = Annotated[
+    list[str] | None,
+    typer.Option("--scope", metavar="SCOPE", help="Good for this alone, such as tokens:write; may be repeated."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
@@ -25,6 +30,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="Tokens in place of passwords.", no_args_is_help=True, rich_markup_mode=None)
     group.command("create")(create)
+    group.command("mint")(casetoken.mint)
+    group.command("refresh")(casetoken.refresh)
     group.command("list")(list_tokens)
     group.command("revoke")(revoke)
     app.add_typer(group, name="token")
@@ -36,15 +43,18 @@ def create(
     config: ConfigFile = DEFAULT,
     label: Label = "",
     expires: Expires = None,
+    scopes: Permissions = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a token. It is shown this once, alone on standard output."""
+    """Make a token of a login. It is shown this once, alone on standard output."""
     from mft.auth.accounts import Accounts  # noqa: PLC0415  keeps `mft --help` quick
     from mft.auth.tokens import Tokens  # noqa: PLC0415
 
     ends = parse_expiry(expires) if expires else None
+    narrowed = None if scopes is None else _permissions(scopes)
     with open_ledger(config) as (_, ledger, token_key):
-        minted = Tokens(ledger, key=token_key).create(login, label=label, expires=ends, by=actor())
+        tokens = Tokens(ledger, key=token_key)
+        minted = tokens.create(login, label=label, expires=ends, scopes=narrowed, by=actor())
         local = Accounts(ledger).principal(minted.token.login) is not None
     if as_json:
         document = {"token": minted.text, "id": minted.token.id, "login": minted.token.login}
@@ -60,19 +70,22 @@ def list_tokens(
     login: MaybeLogin = None,
     *,
     config: ConfigFile = DEFAULT,
+    case: OfCase = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the tokens of one login, or of all; never the tokens themselves."""
+    """List the tokens of one login, of one case, or of all; never the tokens themselves."""
     from mft.auth.tokens import Tokens  # noqa: PLC0415  keeps `mft --help` quick
 
     with open_ledger(config) as (_, ledger, token_key):
-        tokens = Tokens(ledger, key=token_key).list(login)
+        tokens = Tokens(ledger, key=token_key).list(login, case=case)
     now = dt.datetime.now(dt.UTC)
     rows = []
     for token in tokens:
         state = "revoked" if token.revoked else "current" if token.is_current(now) else "expired"
-        rows.append((token.id, token.login, state, moment(token.created), moment(token.expires), token.label))
-    heads = ("id", "login", "state", "created", "expires", "label")
+        scopes = None if token.scopes is None else ",".join(sorted(token.scopes))
+        ends, made = moment(token.expires), moment(token.created)
+        rows.append((token.id, token.shown_login, state, made, ends, scopes, token.label))
+    heads = ("id", "login", "state", "created", "expires", "scopes", "label")
     if as_json:
         show_json([dict(zip(heads, row, strict=True)) for row in rows])
         return
@@ -86,3 +99,13 @@ def revoke(token_id: TokenId, config: ConfigFile = DEFAULT) -> None:
     with open_ledger(config) as (_, ledger, token_key):
         token = Tokens(ledger, key=token_key).revoke(token_id, by=actor())
     typer.echo(f"{token.id}: revoked {moment(token.revoked)}")
+
+
+def _permissions(words: list[str]) -> frozenset[str]:
+    from mft.permissions import Permission  # noqa: PLC0415  keeps `mft --help` quick
+
+    known = {permission.value for permission in Permission}
+    for word in words:
+        if word not in known:
+            raise typer.BadParameter(f"{word!r} is no scope; there are {', '.join(sorted(known))}")
+    return frozenset(words)

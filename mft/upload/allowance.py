@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
@@ -45,7 +45,7 @@ def cap_bytes(connection: Connection, login: str, amount: int, *, least: int) ->
     limits = _limits(connection, login)
     if limits is None or limits.max_bytes is None:
         return amount
-    left = max(0, limits.max_bytes - _used(connection, login))
+    left: int = max(0, limits.max_bytes - _used(connection, login))
     if left < least:
         raise QuotaExceededError(
             f"{limits.max_bytes} bytes may come by this token, and {left} are left; ask for a new one"
@@ -53,11 +53,9 @@ def cap_bytes(connection: Connection, login: str, amount: int, *, least: int) ->
     return min(amount, left)
 
 
-def _limits(connection: Connection, login: str) -> Row[tuple[int | None, int | None]] | None:
+def _limits(connection: Connection, login: str) -> Row[Any] | None:
     return connection.execute(
-        select(TOKENS.c.max_bytes, TOKENS.c.max_files).where(
-            TOKENS.c.login == login, TOKENS.c.case_number.is_not(None)
-        )
+        select(TOKENS.c.max_bytes, TOKENS.c.max_files).where(TOKENS.c.login == login, TOKENS.c.case_number.is_not(None))
     ).first()
 
 
