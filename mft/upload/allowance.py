@@ -53,7 +53,7 @@ def cap_bytes(connection: Connection, login: str, amount: int, *, least: int) ->
     return min(amount, left)
 
 
-def _limits(connection: Connection, login: str) -> Row[Any] | None:
+def _limits(connection: Connection, login: str) -> Row[Any, Any] | None:
     return connection.execute(
         select(TOKENS.c.max_bytes, TOKENS.c.max_files).where(TOKENS.c.login == login, TOKENS.c.case_number.is_not(None))
     ).first()
