@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, insert, select, update
@@ -45,7 +46,14 @@ REPORT_FINDINGS = 1000
 """Findings kept one by one with an upload; the counts are of all."""
 LACKING = (CatalogBusyError, KeyUnavailableError, NurseryError, OutOfSpaceError, StoreUnavailableError)
 """What a later try may find mended, without anything being wrong with the file."""
-NOTHING_TO_DO, AGAIN = "gone", "again"
+NOTHING_TO_DO, AGAIN, RELEASED = "gone", "again", "released"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undone:
+    """Nothing was made, and why."""
+
+    reason: str
 
 
 class _DiscardedError(Exception):
@@ -93,13 +101,7 @@ class Scrubbing:
             tried = f"it could not be scrubbed in {self._settings.attempts} attempts"
             reason = f"{tried}: {row.reason}" if row.reason else tried
             return {"outcome": Outcome.QUARANTINE.value, "reason": reason}
-        object_key = new_object_key()
-        with self._database.write() as connection:
-            connection.execute(
-                insert(BODIES).values(
-                    key=object_key, upload_id=row.id, case_id=row.case_id, state="writing", created_at=time.time()
-                )
-            )
+        object_key = self._new_body(row)
         try:
             result = self._run_child(row, self._book.tree(row.case_id), object_key)
         except ChildFailedError as error:
@@ -113,6 +115,33 @@ class Scrubbing:
             log.error("intake.landing_tampered", extra={"upload": row.id, "what": error.what})  # noqa: TRY400 - no trace
             return {"outcome": Outcome.QUARANTINE.value, "reason": "what landed was altered on the disk"}
         return self._judge(row, object_key, result)
+
+    def copy_as_it_is(self, upload_id: str) -> ObjectKey | Undone:
+        """Make an object of a quarantined upload, byte for byte: nothing is looked for, nothing removed."""
+        with self._database.read() as connection:
+            row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).first()
+        if row is None or row.state != UploadState.QUARANTINED:
+            return Undone(reason="it is not in quarantine any more")
+        object_key = self._new_body(row)
+        try:
+            with self._turns:
+                result = self._run_child(row, self._book.tree(row.case_id), object_key)
+        except ChildFailedError as error:
+            return Undone(reason=str(error))
+        except TamperedError:
+            return Undone(reason="what landed was altered on the disk")
+        outcome = self._judge(row, object_key, result)
+        return object_key if outcome["outcome"] == Outcome.ACCEPT.value else Undone(reason=str(outcome["reason"]))
+
+    def _new_body(self, row: Row[Any]) -> ObjectKey:
+        object_key = new_object_key()
+        with self._database.write() as connection:
+            connection.execute(
+                insert(BODIES).values(
+                    key=object_key, upload_id=row.id, case_id=row.case_id, state="writing", created_at=time.time()
+                )
+            )
+        return object_key
 
     def _claim(self, upload_id: str) -> Row[Any] | None:
         """Count an attempt and return the row, or None if there is nothing to do."""
@@ -143,6 +172,7 @@ class Scrubbing:
             object_key=object_key,
             data_key=data_key,
             outbound=row.zone == "download",
+            as_it_is=row.state == UploadState.QUARANTINED,
         )
         landing_fd = self._zones[row.region].open_fd(row.landing_id)
         try:
@@ -186,6 +216,8 @@ class Scrubbing:
         report = result["report"]
         if row.sha256 is not None and row.sha256 != report["sha256_in"]:
             return Outcome.QUARANTINE, "what was read back is not what was received"
+        if row.state == UploadState.QUARANTINED:
+            return Outcome.ACCEPT, None
         if row.zone == "download":
             judged = judge_outbound(rules_found=sorted(report["counts"]), refused=self._settings.outbound_refuse)
         else:

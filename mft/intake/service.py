@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mft.catalog.database import Database
     from mft.intake.copying import Copying
     from mft.intake.naming import Naming
+    from mft.intake.releasing import Releasing
     from mft.intake.scrubbing import Scrubbing
     from mft.intake.settings import IntakeSettings
     from mft.intake.settling import Settling
@@ -58,6 +59,7 @@ class Intake:
         copying: Copying,
         naming: Naming,
         sweep: Sweep,
+        releasing: Releasing,
         host: str,
         settings: IntakeSettings,
     ) -> None:
@@ -68,6 +70,7 @@ class Intake:
         self._copying = copying
         self._naming = naming
         self._sweep = sweep
+        self._releasing = releasing
         self._host = host
         self._settings = settings
         self._jobs: Jobs | None = None
@@ -83,7 +86,7 @@ class Intake:
     @property
     def kinds(self) -> Mapping[str, Callable[[str, str], None]]:
         """The kinds of jobs, for the job engine."""
-        return {"scrub": self._scrub_job, "copy": self._copy_job}
+        return {"scrub": self._scrub_job, "copy": self._copy_job, "release": self._release_job}
 
     def attach(self, jobs: Jobs) -> None:
         """Use *jobs*, which may run a job from before at once."""
@@ -114,6 +117,8 @@ class Intake:
             self._start("scrub", upload_id)
         for object_key, region in self._waiting_copies():
             self._start("copy", object_key, region)
+        for upload_id in self._releasing.waiting(self._settings.workers):
+            self._start("release", upload_id)
         self._naming.show_renamed()
 
     def idle(self) -> bool:
@@ -145,6 +150,13 @@ class Intake:
             if alone:
                 outcome = jobs.step("scrub", lambda: self._scrubbing.scrub(upload_id))
                 jobs.step("settle", lambda: self._settling.settle(upload_id, outcome))
+
+    def _release_job(self, upload_id: str, _unused: str) -> None:
+        jobs = self._need_jobs()
+        with self._alone(_work("release", upload_id, "")) as alone:
+            if alone:
+                outcome = jobs.step("release", lambda: self._releasing.copy(upload_id))
+                jobs.step("settle", lambda: self._releasing.settle(upload_id, outcome))
 
     def _copy_job(self, object_key: str, region: str) -> None:
         with self._alone(_work("copy", object_key, region)) as alone:

@@ -14,7 +14,7 @@ from mft.catalog.model import BODIES, NODES, RECEIPTS, REPLICAS, UPLOADS
 from mft.catalog.states import StateError, UploadState, move_upload
 from mft.intake.naming import free_name
 from mft.intake.records import moment, tree_in
-from mft.intake.scrubbing import AGAIN, NOTHING_TO_DO
+from mft.intake.scrubbing import AGAIN, NOTHING_TO_DO, RELEASED
 from mft.policy import Outcome
 from storage.store import ObjectKey
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mft.intake.settings import IntakeSettings
 
 log = logging.getLogger(__name__)
+UNSCRUBBED = "released from quarantine, unscrubbed"
 
 
 class Settling:
@@ -56,14 +57,27 @@ class Settling:
             with self._database.write() as connection:
                 row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).one()
                 if outcome in {Outcome.ACCEPT, Outcome.REDACT}:
-                    self._publish(connection, row, outcome, ObjectKey(told["object"]))
+                    self._publish(connection, row, outcome.value, ObjectKey(told["object"]))
                 else:
                     self._withhold(connection, row, outcome, told["reason"])
         except StateError:
             log.info("intake.alreadysettled", extra={"upload": upload_id})
         return ""
 
-    def _publish(self, connection: Connection, row: Row[Any], outcome: Outcome, object_key: ObjectKey) -> None:
+    def release(self, connection: Connection, row: Row[Any], object_key: ObjectKey, *, voters: list[str]) -> None:
+        """Publish a quarantined upload as it is, because *voters* have decided so; that is said wherever it is seen."""
+        self._publish(connection, row, RELEASED, object_key, reason=UNSCRUBBED, voters=voters)
+
+    def _publish(
+        self,
+        connection: Connection,
+        row: Row[Any],
+        outcome: str,
+        object_key: ObjectKey,
+        *,
+        reason: str | None = None,
+        voters: list[str] | None = None,
+    ) -> None:
         now = time.time()
         body = connection.execute(select(BODIES).where(BODIES.c.key == object_key)).one()
         move_upload(
@@ -74,7 +88,7 @@ class Settling:
             scrubbed_size=body.size,
             scrubbed_sha256=body.sha256,
             finished_at=now,
-            reason=None,
+            reason=reason,
         )
         connection.execute(update(BODIES).where(BODIES.c.key == object_key).values(state="stored"))
         connection.execute(
@@ -90,11 +104,12 @@ class Settling:
         self._show(connection, row)
         tree = tree_in(connection, row.case_id)
         report = json.loads(row.report)
-        self._receipt(
+        self.receipt(
             connection,
             row,
             tree,
-            outcome=outcome.value,
+            outcome=outcome,
+            reason=reason,
             stored={"size": body.size, "sha256": body.sha256, "region": row.region, "copies": copies},
             removed=report["counts"],
         )
@@ -104,7 +119,8 @@ class Settling:
             "upload.stored",
             upload=row.id,
             case=tree.number,
-            outcome=outcome.value,
+            outcome=outcome,
+            voters=voters,
             object=object_key,
             region=row.region,
             copies=copies,
@@ -133,7 +149,7 @@ class Settling:
         state = UploadState.QUARANTINED if outcome is Outcome.QUARANTINE else UploadState.REJECTED
         move_upload(connection, row.id, state, reason=reason, finished_at=time.time())
         tree = tree_in(connection, row.case_id)
-        self._receipt(connection, row, tree, outcome=state.value, reason=reason)
+        self.receipt(connection, row, tree, outcome=state.value, reason=reason)
         self._trail.append(
             connection,
             customer_chain(tree.customer),
@@ -143,7 +159,8 @@ class Settling:
             why=reason,
         )
 
-    def _receipt(self, connection: Connection, row: Row[Any], tree: CaseTree, **claims: object) -> None:
+    def receipt(self, connection: Connection, row: Row[Any], tree: CaseTree, **claims: object) -> None:
+        """Sign the final receipt of an upload that comes to its end in the transaction of *connection*."""
         now = time.time()
         sha256 = connection.execute(select(UPLOADS.c.sha256).where(UPLOADS.c.id == row.id)).scalar_one()
         document = self._sign(

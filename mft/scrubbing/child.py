@@ -8,6 +8,7 @@ in its memory alone: what does not fit lies in sealed scratch.
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
 import os
@@ -55,6 +56,8 @@ class Errand:
     data_key: bytes = b""
     outbound: bool = False
     """Only look: the bytes that come out are those that went in."""
+    as_it_is: bool = False
+    """Not even look: it is released from quarantine."""
 
     def to_json(self) -> bytes:
         """Write it for the way through a socket."""
@@ -108,6 +111,8 @@ def _scrub_file(
 
     with os.fdopen(cipher_fd, "wb", buffering=0) as pipe:
         body = BodyWriter(lambda piece: _write_all(pipe.fileno(), piece), errand.data_key, ObjectKey(errand.object_key))
+        if errand.as_it_is:
+            return _copied(source, body)
         sink = (lambda _piece: None) if errand.outbound else body.write
         report: ScrubReport = scrub(
             source,
@@ -124,6 +129,31 @@ def _scrub_file(
     return {
         "report": report.to_dict(),
         "categories": _by_category(report),
+        "body": {"size": info.size, "sha256": info.sha256.hex(), "stored_size": info.stored_size},
+    }
+
+
+def _copied(source: LandingReader, body: BodyWriter) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    for offset in range(0, source.size, PIECE):
+        piece = source.read(offset, PIECE)
+        digest.update(piece)
+        body.write(piece)
+    info = body.close()
+    sha256 = digest.hexdigest()
+    return {
+        "report": {
+            "released": True,
+            "sha256_in": sha256,
+            "sha256_out": sha256,
+            "bytes_in": source.size,
+            "bytes_out": source.size,
+            "bytes_scanned": 0,
+            "counts": {},
+            "findings": [],
+            "obstacles": [],
+        },
+        "categories": {},
         "body": {"size": info.size, "sha256": info.sha256.hex(), "stored_size": info.stored_size},
     }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mft.intake.copying import Copying
 from mft.intake.naming import Naming
 from mft.intake.records import CaseBook
+from mft.intake.releasing import Releasing
 from mft.intake.scrubbing import Scrubbing
 from mft.intake.service import Intake
 from mft.intake.settings import IntakeSettings
@@ -69,20 +70,23 @@ def make_intake(parts: Parts, nursery: Nursery) -> Intake:
     """Put the intake together."""
     settings = intake_settings(parts.config, parts.node)
     book = CaseBook(database=parts.database, keys=parts.keys)
+    scrubbing = Scrubbing(
+        database=parts.database,
+        trail=parts.trail,
+        keys=parts.keys,
+        book=book,
+        zones=parts.zones,
+        landed=parts.landed,
+        objects=parts.objects,
+        nursery=nursery,
+        settings=settings,
+    )
+    settling = Settling(database=parts.database, trail=parts.trail, sign=parts.sign, settings=settings)
     return Intake(
         database=parts.database,
-        scrubbing=Scrubbing(
-            database=parts.database,
-            trail=parts.trail,
-            keys=parts.keys,
-            book=book,
-            zones=parts.zones,
-            landed=parts.landed,
-            objects=parts.objects,
-            nursery=nursery,
-            settings=settings,
-        ),
-        settling=Settling(database=parts.database, trail=parts.trail, sign=parts.sign, settings=settings),
+        scrubbing=scrubbing,
+        settling=settling,
+        releasing=Releasing(database=parts.database, trail=parts.trail, scrubbing=scrubbing, settling=settling),
         copying=Copying(
             database=parts.database, trail=parts.trail, book=book, objects=parts.objects, settings=settings
         ),
