@@ -204,6 +204,13 @@ class Cases:
             raise NotFoundError("no such file or directory")
         return self.box(reader)
 
+    def sees(self, reader: Reader, case: Case) -> bool:
+        """Say whether *case*, as the case system just said it is, exists for *reader*; nothing is recorded."""
+        try:
+            return self._decide(reader, self._place(case)).allowed
+        except policy.ResidencyError:
+            return False
+
     def visible(self, reader: Reader, customer: str | None) -> Iterator[EnteredCase]:
         """Yield the open cases of *customer* (None: of all) that exist for *reader*, in the case system's order."""
         judged = _Verdicts(lambda case: self._enterable(reader, case), by_number=self.rules.look_at_numbers)

@@ -41,13 +41,11 @@ class Permission(enum.StrEnum):
 _P = Permission
 _SENDER = frozenset({_P.TRANSFER, _P.FILES_READ, _P.DEPOSITS_READ, _P.RECEIPTS_READ, _P.PREFLIGHT, _P.CASES_READ})
 ROLES: Mapping[Role, frozenset[Permission]] = {
-    Role.CUSTOMER: _SENDER | {_P.TOKENS_READ, _P.TOKENS_WRITE, _P.UNFILED_READ},
+    Role.CUSTOMER: _SENDER | {_P.TOKENS_READ, _P.TOKENS_WRITE, _P.UNFILED_READ, _P.UNFILED_ASSIGN},
     Role.ENGINEER: _SENDER
     | {
         _P.TOKENS_READ,
         _P.TOKENS_WRITE,
-        _P.UNFILED_READ,
-        _P.UNFILED_ASSIGN,
         _P.REPLICAS_READ,
         _P.QUARANTINE_READ,
     },

@@ -34,7 +34,7 @@ class Cursors:
         """Return the key that a cursor of *listing* stands for; None for the beginning.
 
         Raises:
-            ApiError: 400, it is none of this list.
+            ApiError: 404, there is no such place in this list.
         """
         if text is None:
             return None
@@ -45,7 +45,7 @@ class Cursors:
         mark, body = raw[:_MARK], raw[_MARK:]
         if len(text) > _LONGEST or not body or not hmac.compare_digest(mark, self._mark(listing, body)):
             raise ApiError(
-                HTTPStatus.BAD_REQUEST,
+                HTTPStatus.NOT_FOUND,
                 "invalid-cursor",
                 "this cursor is none of this list; begin again without one, and keep the other parameters as they are",
             )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     from casemap.lookup import CaseLookup
-    from casemap.model import Case
+    from casemap.model import Case, Customer
     from mft.api.caller import Caller
     from mft.api.cursor import Cursors
     from mft.audit import AuditTrail
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mft.catalog.database import Database
     from mft.config.model import Config
     from mft.entrances import Entrances
+    from mft.unfiled import Unfiled
     from mft.upload.service import Uploads
 
 
@@ -39,6 +40,7 @@ class ApiRooms:
     uploads: Uploads
     tokens: Tokens
     cursors: Cursors
+    unfiled: Unfiled
     entrances: Entrances
     receipt_key: Ed25519PublicKey
 
@@ -71,3 +73,15 @@ class ApiRooms:
             return self.cases.placed(number).case
         except NotFoundError:
             raise not_found("case") from None
+
+    def known_customer(self, customer: str) -> Customer:
+        """Return a customer as the case system has it.
+
+        Raises:
+            ApiError: there is none of that id.
+            UnavailableError: the case system does not answer.
+        """
+        try:
+            return self.cases.customer(customer)
+        except NotFoundError:
+            raise not_found("customer") from None

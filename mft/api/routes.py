@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mft.api.audittrail import AuditRoutes
+from mft.api.cases import CaseRoutes
 from mft.api.deposits import DepositRoutes
+from mft.api.files import FileRoutes
 from mft.api.identity import IdentityRoutes
+from mft.api.preflight import PreflightRoutes
+from mft.api.quarantine import QuarantineRoutes
 from mft.api.receipts import ReceiptRoutes
+from mft.api.replicas import ReplicaRoutes
 from mft.api.tokens import TokenRoutes
+from mft.api.unfiled import UnfiledRoutes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,10 +35,21 @@ class RouteSource(Protocol):
 
 def every_route(rooms: ApiRooms) -> Iterator[Route[Any, Any, Any]]:
     """Yield every route of the API, in the order of its document."""
-    yield from IdentityRoutes(rooms).routes()
-    yield from DepositRoutes(rooms).routes()
-    yield from ReceiptRoutes(rooms).routes()
-    yield from TokenRoutes(rooms).routes()
+    parts = (
+        IdentityRoutes(rooms),
+        CaseRoutes(rooms),
+        FileRoutes(rooms),
+        DepositRoutes(rooms),
+        ReceiptRoutes(rooms),
+        PreflightRoutes(rooms),
+        TokenRoutes(rooms),
+        UnfiledRoutes(rooms),
+        QuarantineRoutes(rooms),
+        ReplicaRoutes(rooms),
+        AuditRoutes(rooms),
+    )
+    for part in parts:
+        yield from part.routes()
 
 
 def add_routes(app: web.Application, *, rooms: ApiRooms, router: Router, others: Iterable[RouteSource]) -> None:

@@ -240,6 +240,7 @@ class Worker:
             cases=parts.cases,
             uploads=self.uploads,
             tokens=self.tokens,
+            unfiled=self._rooms.unfiled,
             cursors=Cursors(key),
             entrances=entrances_of(config, self._credentials, self._ports()),
             receipt_key=self._credentials.receipt_key.public_key(),

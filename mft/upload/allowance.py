@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
@@ -11,10 +12,47 @@ from mft.catalog.states import PARTIAL, UploadState
 from protocols.errors import QuotaExceededError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection, Row, Select
 
 _GIVEN_UP = [UploadState.EXPIRED]
 """What was given up before it was whole counts no more; what was received counts, whatever became of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """How much may still come; None: any amount."""
+
+    bytes: int | None = None
+    files: int | None = None
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is a limit at all."""
+        return self.bytes is not None or self.files is not None
+
+    def check(self, size: int | None) -> None:
+        """Refuse a file of *size* bytes, if it would be too much.
+
+        Raises:
+            QuotaExceededError: it would.
+        """
+        if self.files == 0:
+            raise QuotaExceededError("no more files may come by this token; ask for a new one")
+        if self.bytes is not None and (self.bytes == 0 or (size or 0) > self.bytes):
+            raise QuotaExceededError(f"{self.bytes} bytes may still come by this token; ask for a new one")
+
+
+def left_of(connection: Connection, login: str) -> Left:
+    """Say how much may still come by the token of *login*; without one, any amount."""
+    limits = _limits(connection, login)
+    if limits is None:
+        return Left()
+    used = 0 if limits.max_bytes is None else _used(connection, login)
+    came = 0 if limits.max_files is None else connection.execute(_files(login)).scalar_one()
+    return Left(
+        bytes=None if limits.max_bytes is None else max(0, limits.max_bytes - used),
+        files=None if limits.max_files is None else max(0, limits.max_files - came),
+    )
 
 
 def is_metered(connection: Connection, login: str) -> bool:
@@ -31,8 +69,7 @@ def check_files(connection: Connection, login: str) -> None:
     limits = _limits(connection, login)
     if limits is None or limits.max_files is None:
         return
-    came = select(func.count()).where(UPLOADS.c.login == login, UPLOADS.c.state.not_in(_GIVEN_UP))
-    if connection.execute(came).scalar_one() >= limits.max_files:
+    if connection.execute(_files(login)).scalar_one() >= limits.max_files:
         raise QuotaExceededError(f"{limits.max_files} files may come by this token, and they have; ask for a new one")
 
 
@@ -57,6 +94,10 @@ def _limits(connection: Connection, login: str) -> Row[Any, Any] | None:
     return connection.execute(
         select(TOKENS.c.max_bytes, TOKENS.c.max_files).where(TOKENS.c.login == login, TOKENS.c.case_number.is_not(None))
     ).first()
+
+
+def _files(login: str) -> Select[int]:
+    return select(func.count()).where(UPLOADS.c.login == login, UPLOADS.c.state.not_in(_GIVEN_UP))
 
 
 def _used(connection: Connection, login: str) -> int:
