@@ -398,6 +398,14 @@ class Cases:
         )
         return int(made.inserted_primary_key[0])  # type: ignore[index]  # SQLAlchemy types it as optional
 
+    def judge(self, reader: Reader, case: Case) -> tuple[EnteredCase | None, policy.Decision]:
+        """Say where *case* lies (None: nowhere) and whether it exists for *reader*, and why. Nothing is recorded."""
+        try:
+            entered = self._place(case)
+        except policy.ResidencyError as error:
+            return None, policy.Decision(allowed=False, reason=str(error), hidden=True)
+        return entered, self._decide(reader, entered)
+
     def _place(self, case: Case) -> EnteredCase:
         home = case.home_region or self.customer(case.customer).home_region
         return EnteredCase(case=case, residency=self.rules.place(_facts(case, home)))

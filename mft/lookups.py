@@ -57,6 +57,13 @@ def open_http_adapter(
     return (_by_mapping if settings.type == "declarative" else _over_contract)(settings, observe)
 
 
+def close_adapter(adapter: CaseLookup) -> None:
+    """Close what `open_adapter` opened: those that ask over HTTP hold connections."""
+    close = getattr(adapter, "close", None)
+    if close is not None:
+        close()
+
+
 def cache_settings(config: Config) -> CacheSettings:
     """Say how long what the case system says is believed."""
     settings = config.lookup

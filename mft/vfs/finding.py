@@ -53,6 +53,28 @@ PLAIN: Mapping[str, Callable[[Case], str | None]] = {
 """The fields of a template that the case itself has."""
 
 
+def template_values(
+    cases: Cases, entered: EnteredCase, *, view: Role, reserved: frozenset[str]
+) -> Callable[[str], str | None]:
+    """Return what the fields of a template are for a case; *reserved* is what no customer's folder may be called."""
+    case = entered.case
+
+    def value_of(name: str) -> str | None:
+        if name == NUMBER:
+            return case.number
+        if name == TITLE:
+            return case.title
+        if name == CUSTOMER_NAME and view is Role.CUSTOMER:
+            return safe_title(cases.customer(case.customer).name) or case.customer
+        if name == CUSTOMER_NAME:
+            return cases.customer_folders(reserved).name_of(case.customer) or f"({case.customer})"
+        if name == "case.region":
+            return entered.residency.home
+        return PLAIN[name](case)
+
+    return value_of
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rooms:
     """What the filesystem of every session is made of."""
@@ -125,25 +147,9 @@ class Finder:
 
     def values(self, entered: EnteredCase) -> Callable[[str], str | None]:
         """Return what the fields of a template are for a case."""
-        case = entered.case
-
-        def value_of(name: str) -> str | None:
-            if name == NUMBER:
-                return case.number
-            if name == TITLE:
-                return case.title
-            if name == CUSTOMER_NAME:
-                return self._customer_name(case.customer)
-            if name == "case.region":
-                return entered.residency.home
-            return PLAIN[name](case)
-
-        return value_of
-
-    def _customer_name(self, customer: CustomerId) -> str:
-        if self.role is Role.CUSTOMER:
-            return safe_title(self.rooms.cases.customer(customer).name) or customer
-        return self._folders().name_of(customer) or f"({customer})"
+        layout = self.rooms.layout
+        reserved = layout.reserved | layout.tree(self.role, None).reserved
+        return template_values(self.rooms.cases, entered, view=self.role, reserved=reserved)
 
     def is_mine(self, case: Case) -> bool:
         """Say whether *case* was given to this session's login."""

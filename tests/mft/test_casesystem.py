@@ -66,7 +66,7 @@ def test_document_signs_as_we_do():
 
 def test_document_shows_good_records():
     """The examples are what the contract's own parser accepts, field by field."""
-    principal, customer, case, page, problem = EXAMPLES
+    principal, customer, case, page, problem = EXAMPLES[:5]
     assert parse_principal(principal, strict=True).login == principal["login"]
     assert parse_customer(customer, strict=True).id == customer["id"]
     assert parse_case(case, strict=True).number == case["number"]
@@ -76,7 +76,7 @@ def test_document_shows_good_records():
 
 def test_document_shows_a_good_table():
     """The table in the document is one, but for what it leaves out with dots."""
-    text = re.search(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL)[1]
+    text = re.search(r"```yaml\n(customers:.*?)```", DOCUMENT, re.DOTALL)[1]
     table = yaml.safe_load(re.sub(r", (password_hash|public_keys): [^}]*", "", text))
     assert StaticLookup(table).case("CASE-1001").title == "Cannot boot"
 
