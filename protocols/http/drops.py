@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from urllib.parse import parse_qs
@@ -30,6 +31,7 @@ from protocols.path import ROOT, VirtualPath
 ANY_CASE = VirtualPath(("upload", "issue"))
 """The directory in which a case's number may stand, and what is no number is taken without a case."""
 _ROOT_MOUNT = Mount(prefix="")
+_TREE_MOUNT = Mount(prefix="/files")
 _DROP_MOUNT = Mount(prefix="/home", root=VirtualPath(("home",)))
 _FORMS = (
     ("", ROOT),
@@ -66,9 +68,10 @@ def add_drops(app: web.Application) -> None:
 
 
 async def _put_at_root(uploads: Uploads, request: web.Request) -> web.StreamResponse:
-    """Answer `PUT /NAME`."""
+    """Answer `PUT /NAME`; what it makes is read in the tree."""
     session = await session_of(request)
-    return await uploads.answer(request, session.filesystem, parse_target(request.raw_path, _ROOT_MOUNT))
+    target = replace(parse_target(request.raw_path, _ROOT_MOUNT), mount=_TREE_MOUNT)
+    return await uploads.answer(request, session.filesystem, target)
 
 
 async def _head_at_root(downloads: Downloads, request: web.Request) -> web.StreamResponse:

@@ -153,14 +153,15 @@ class FormParser:
 
     def _pass_delimiter(self, at: int) -> bool | None:
         """Pass the delimiter at *at*, if its line is whole: True; False: more must come; None: it is none."""
-        rest = self._kept[at + len(self._delimiter) : at + len(self._delimiter) + _PADDING + 2]
+        behind = at + len(self._delimiter)
+        rest = bytes(self._kept[behind : behind + _PADDING + 2])
         if rest.startswith(b"--"):
             self._kept.clear()
             self._at = _At.EPILOGUE
             return True
         line = rest.lstrip(b" \t")
         if line.startswith(b"\r\n"):
-            del self._kept[: at + len(self._delimiter) + len(rest) - len(line) + 2]
+            del self._kept[: behind + len(rest) - len(line) + 2]
             self._at = _At.HEAD
             return True
         if len(rest) < _PADDING + 2 and line in {b"", b"\r"}:
