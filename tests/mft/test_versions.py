@@ -42,14 +42,14 @@ def test_versions_below_a_directory(house):
     assert eve.get(f"{VERSIONS}/node/a.log/1") == b"first"
 
 
-@pytest.mark.parametrize("name", ["0", "4", "01", "-1", "1.5", "x", "\u0661", "99999999999999999999"])
-def test_a_version_that_is_not_there(house, name):
+def test_a_version_that_is_not_there(house):
     """What is no number of a version is not found."""
     ann = house.client("ann")
     ann.put(f"{SPOT}/a.log", b"first")
     house.work()
-    with pytest.raises(NotFoundError):
-        ann.get(f"{VERSIONS}/a.log/{name}")
+    for name in ("0", "4", "01", "-1", "1.5", "x", "\u0661", "99999999999999999999"):
+        with pytest.raises(NotFoundError):
+            ann.get(f"{VERSIONS}/a.log/{name}")
 
 
 def test_versions_cannot_be_changed_or_mistaken(house):
