@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from mft.catalog.database import Database
     from mft.config.model import Config
     from mft.entrances import Entrances
+    from mft.holds import Holds
+    from mft.lifecycle.service import Lifecycle
     from mft.unfiled import Unfiled
     from mft.upload.service import Uploads
+    from mft.webhooks.endpoints import Endpoints
+    from mft.webhooks.outbox import Outbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,10 @@ class ApiRooms:
     unfiled: Unfiled
     entrances: Entrances
     receipt_key: Ed25519PublicKey
+    endpoints: Endpoints
+    outbox: Outbox
+    lifecycle: Lifecycle
+    holds: Holds
 
     @staticmethod
     def now() -> dt.datetime:

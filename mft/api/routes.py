@@ -9,12 +9,14 @@ from mft.api.cases import CaseRoutes
 from mft.api.deposits import DepositRoutes
 from mft.api.files import FileRoutes
 from mft.api.identity import IdentityRoutes
+from mft.api.lifecycle import LifecycleRoutes
 from mft.api.preflight import PreflightRoutes
 from mft.api.quarantine import QuarantineRoutes
 from mft.api.receipts import ReceiptRoutes
 from mft.api.replicas import ReplicaRoutes
 from mft.api.tokens import TokenRoutes
 from mft.api.unfiled import UnfiledRoutes
+from mft.api.webhooks import WebhookRoutes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,6 +49,8 @@ def every_route(rooms: ApiRooms) -> Iterator[Route[Any, Any, Any]]:
         QuarantineRoutes(rooms),
         ReplicaRoutes(rooms),
         AuditRoutes(rooms),
+        WebhookRoutes(rooms),
+        LifecycleRoutes(rooms),
     )
     for part in parts:
         yield from part.routes()

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, func, select, tuple_, update
 
 from casemap.errors import CaseMapError, CaseNotFoundError
 from mft.catalog.model import BODIES as OBJECTS
@@ -121,10 +121,13 @@ class Lifecycle:
         self._destruction = destruction
         self._clock = clock
 
-    def plan(self, *, at: float | None = None) -> Iterator[Prospect]:
-        """Say of every case that has a folder what a round would do about it, now or at a time; change nothing."""
+    def plan(self, *, at: float | None = None, after: int = 0) -> Iterator[Prospect]:
+        """Say of every case that has a folder what a round would do about it, now or at a time; change nothing.
+
+        With *after*, go on behind the case of that id.
+        """
         now = self._clock() if at is None else at
-        last = 0
+        last = after
         while True:
             with self._database.read() as connection:
                 rows = connection.execute(
@@ -157,9 +160,14 @@ class Lifecycle:
                 left.append((prospect.case, str(error)))
         return Round(destroyed=tuple(destroyed), left=tuple(left), tokens=tokens, finished=finished)
 
-    def certificates(self, number: str | None = None) -> tuple[Row[Any], ...]:
-        """Return the destructions of a case, or all of them, the newest first."""
-        statement = select(DESTRUCTIONS).order_by(DESTRUCTIONS.c.begun_at.desc())
+    def certificates(
+        self, number: str | None = None, *, before: tuple[float, str] | None = None, limit: int | None = None
+    ) -> tuple[Row[Any], ...]:
+        """Return the destructions of a case (or of an id), or all of them, the newest first; those *before* a place."""
+        place = tuple_(DESTRUCTIONS.c.begun_at, DESTRUCTIONS.c.id)
+        statement = select(DESTRUCTIONS).order_by(DESTRUCTIONS.c.begun_at.desc(), DESTRUCTIONS.c.id.desc()).limit(limit)
+        if before is not None:
+            statement = statement.where(place < before)
         if number is not None:
             statement = statement.where((DESTRUCTIONS.c.number == number) | (DESTRUCTIONS.c.id == number))
         with self._database.read() as connection:

@@ -28,12 +28,15 @@ from mft.auth.registry import SessionRegistry
 from mft.auth.throttle import Throttle
 from mft.auth.tokens import Tokens
 from mft.config.secrets import load_webhook_secrets
+from mft.holds import Holds
 from mft.keyagent import AgentKeys
 from mft.log import configure_logging
 from mft.policy import Narrowing
 from mft.revocation import RevocationWatch, SessionSweep, Subject, sweep_interval
 from mft.server import metrics
 from mft.server.callers import caller_of
+from mft.server.courier import make_endpoints, make_outbox
+from mft.server.lifecycle import make_lifecycle
 from mft.server.operations import Health, measure_catalog, serve_operations
 from mft.server.parts import Parts, entrances_of, reader_of, worker_name
 from mft.unfiled import Unfiled
@@ -232,6 +235,7 @@ class Worker:
 
     def _add_routes(self, app: web.Application) -> None:
         config, parts, key = self._config, self.parts, self._credentials.token_key
+        endpoints = make_endpoints(parts)
         rooms = ApiRooms(
             config=config,
             database=parts.database,
@@ -244,6 +248,18 @@ class Worker:
             cursors=Cursors(key),
             entrances=entrances_of(config, self._credentials, self._ports()),
             receipt_key=self._credentials.receipt_key.public_key(),
+            endpoints=endpoints,
+            outbox=make_outbox(parts, endpoints),
+            lifecycle=make_lifecycle(
+                config=config,
+                credentials=self._credentials,
+                database=parts.database,
+                trail=parts.trail,
+                lookup=parts.lookup,
+                objects=parts.objects,
+                zones=parts.zones,
+            ),
+            holds=Holds(database=parts.database, trail=parts.trail, lookup=parts.lookup),
         )
         router = Router(
             crossing=self.crossing,

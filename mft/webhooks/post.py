@@ -10,8 +10,8 @@ from urllib.parse import quote, urlsplit
 import httpcore
 
 from casemap.deadline import Deadline
-from mft.webhooks.addresses import Network, PinnedBackend, resolve
-from mft.webhooks.errors import DeliveryError, ForbiddenAddressError
+from mft.webhooks.addresses import Network, PinnedBackend
+from mft.webhooks.errors import DeliveryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -61,8 +61,6 @@ class Poster:
                 return self._send(url, headers, body)
         except DeliveryError:
             raise
-        except ssl.SSLError as error:
-            raise DeliveryError(f"TLS: {error.reason or 'the handshake failed'}") from error
         except _FAILURES as error:
             raise DeliveryError(_described(error)) from error
 
@@ -70,8 +68,6 @@ class Poster:
         parts = urlsplit(url)
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        if parts.scheme == "http":
-            self._refuse_plain(host, port)
         target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._") + (f"?{parts.query}" if parts.query else "")
         given: list[tuple[bytes | str, bytes | str]] = [
             ("Host", parts.netloc.encode("idna")),
@@ -85,11 +81,10 @@ class Poster:
         where = httpcore.URL(
             scheme=parts.scheme.encode(), host=host.encode("idna"), port=port, target=target.encode("ascii")
         )
+        backend = PinnedBackend(self._deadline, self._allowed, plain_http=parts.scheme == "http")
         each = dict.fromkeys(("connect", "read", "write", "pool"), self._timeout)
         with (
-            httpcore.ConnectionPool(
-                ssl_context=self._tls, network_backend=PinnedBackend(self._deadline, self._allowed), max_connections=1
-            ) as pool,
+            httpcore.ConnectionPool(ssl_context=self._tls, network_backend=backend, max_connections=1) as pool,
             pool.stream("POST", where, headers=given, content=body, extensions={"timeout": each}) as response,
         ):
             read = 0
@@ -98,12 +93,6 @@ class Poster:
                 if read > MOST_ANSWER:
                     break
             return _judged(response.status, {name.lower(): value for name, value in response.headers})
-
-    def _refuse_plain(self, host: str, port: int) -> None:
-        """Let plain HTTP into networks that the operator has named, and nowhere else."""
-        for address in resolve(host, port, self._allowed):
-            if not any(address.version == network.version and address in network for network in self._allowed):
-                raise ForbiddenAddressError("plain http:// goes into webhooks.outgoing.allow_networks only")
 
 
 def _judged(status: int, headers: Mapping[bytes, bytes]) -> int:
@@ -118,11 +107,16 @@ def _judged(status: int, headers: Mapping[bytes, bytes]) -> int:
     raise DeliveryError(f"the receiver answers {status}", status=status, retry_after=seconds)
 
 
-def _described(error: Exception) -> str:
+def _described(error: BaseException) -> str:
     if isinstance(error, httpcore.TimeoutException | TimeoutError):
         return "the receiver did not answer in time"
-    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-        return f"TLS: {error.__cause__.verify_message}"
+    cause: BaseException | None = error
+    while cause is not None:  # the library raises its own `from None`: what it met is its context
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"TLS: {cause.verify_message}"
+        if isinstance(cause, ssl.SSLError):
+            return f"TLS: {cause.reason or 'the handshake failed'}"
+        cause = cause.__context__
     if isinstance(error, httpcore.ConnectError):
         return "no connection could be made"
     return f"the connection failed ({type(error).__name__})"

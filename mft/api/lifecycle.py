@@ -1,0 +1,281 @@
+"""The end of cases' files, over the API: the plan, legal holds, and certificates of destruction."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from mft.api.document import Document, Moment, Nothing, Number, Page, PageQuery, Parameters, moment
+from mft.api.fault import conflict, not_found, unprocessable
+from mft.api.route import Answer, Call, Route
+from mft.holds import HoldError
+from mft.permissions import Permission
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mft.api.rooms import ApiRooms
+    from mft.holds import Hold
+
+Reason = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1F\x7F]*\S[^\x00-\x1F\x7F]*$")]
+
+
+class CasePath(Parameters):
+    """Which case."""
+
+    number: Number
+
+
+class DestructionPath(Parameters):
+    """Which destruction."""
+
+    id: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+
+
+class PlanQuery(PageQuery):
+    """When, and which part."""
+
+    at: Annotated[Moment | None, Field(description="As it would be then; null: now.")] = None
+
+
+class HoldQuery(Parameters):
+    """Which holds."""
+
+    released: Annotated[bool, Field(description="Those that were released, too.")] = False
+
+
+class DestructionQuery(PageQuery):
+    """Whose destructions."""
+
+    case: Number | None = None
+
+
+class NewHold(Document):
+    """A hold to set."""
+
+    case: Number
+    reason: Reason
+
+
+class HoldRelease(Document):
+    """Why a hold is released."""
+
+    reason: Reason
+
+
+class HoldDocument(Document):
+    """A legal hold."""
+
+    id: int
+    case: str
+    reason: str
+    set_by: str
+    set_at: Moment
+    released_by: str | None
+    released_at: Moment | None
+
+
+class ProspectDocument(Document):
+    """What a round would do about a case."""
+
+    case: str
+    customer: str
+    fate: Annotated[str, Field(description="destroy, held, busy, later, keep or unknown.")]
+    why: str
+    stage: Annotated[str | None, Field(description="open, readable, shut or due; null: not known.")]
+    rule: str | None
+    closed: Moment | None
+    due: Moment | None
+    files: int
+    bytes: int
+    regions: list[str]
+    hold: int | None
+
+
+class DestructionDocument(Document):
+    """The end of a case's files."""
+
+    id: str
+    case: str
+    customer: str
+    begun_at: Moment
+    finished_at: Annotated[Moment | None, Field(description="Null: keys are shredded, clearing away goes on.")]
+    certificate: Annotated[dict[str, Any] | None, Field(description="Signed with the receipts' key.")]
+
+
+class LifecycleRoutes:
+    """Serves them."""
+
+    def __init__(self, rooms: ApiRooms) -> None:
+        """Look and hold by the services of *rooms*."""
+        self._rooms = rooms
+
+    def routes(self) -> Iterator[Route[Any, Any, Any]]:
+        """Yield what is served."""
+        read, write = Permission.LIFECYCLE_READ, Permission.LIFECYCLE_WRITE
+        yield Route(
+            method="GET",
+            path="/lifecycle/plan",
+            name="getLifecyclePlan",
+            tag="lifecycle",
+            summary="What would be destroyed, and why; changes nothing",
+            handle=self.plan,
+            permission=read,
+            query_model=PlanQuery,
+            answer_model=Page[ProspectDocument],
+        )
+        yield Route(
+            method="GET",
+            path="/lifecycle/destructions",
+            name="listDestructions",
+            tag="lifecycle",
+            summary="What was destroyed, the newest first",
+            handle=self.destructions,
+            permission=read,
+            query_model=DestructionQuery,
+            answer_model=Page[DestructionDocument],
+        )
+        yield Route(
+            method="GET",
+            path="/lifecycle/destructions/{id}",
+            name="getDestruction",
+            tag="lifecycle",
+            summary="One destruction, with its certificate",
+            handle=self.destruction,
+            permission=read,
+            path_model=DestructionPath,
+            answer_model=DestructionDocument,
+        )
+        yield Route(
+            method="GET",
+            path="/holds",
+            name="listHolds",
+            tag="lifecycle",
+            summary="Legal holds, the oldest first",
+            handle=self.holds,
+            permission=read,
+            query_model=HoldQuery,
+            answer_model=Page[HoldDocument],
+        )
+        yield Route(
+            method="POST",
+            path="/holds",
+            name="setHold",
+            tag="lifecycle",
+            summary="Hold a case: nothing of it is destroyed",
+            handle=self.set_hold,
+            permission=write,
+            body_model=NewHold,
+            answer_model=HoldDocument,
+            status=HTTPStatus.CREATED,
+            repeatable=True,
+        )
+        yield Route(
+            method="POST",
+            path="/holds/{number}/release",
+            name="releaseHold",
+            tag="lifecycle",
+            summary="Release the hold on a case",
+            handle=self.release_hold,
+            permission=write,
+            path_model=CasePath,
+            body_model=HoldRelease,
+            answer_model=HoldDocument,
+            errors=(HTTPStatus.CONFLICT,),
+        )
+
+    def plan(self, call: Call[Nothing, PlanQuery, Nothing]) -> Answer:
+        """Return a page of the plan, in the order in which cases were first seen."""
+        at = None if call.query.at is None else call.query.at.timestamp()
+        listing = f"plan {at}"
+        key = self._rooms.cursors.read(listing, call.query.cursor)
+        after = 0 if key is None else int(key[0] or 0)
+        found = list(islice(self._rooms.lifecycle.plan(at=at, after=after), call.query.limit + 1))
+        page = found[: call.query.limit]
+        more = self._rooms.cursors.write(listing, [page[-1].case_id]) if len(found) > len(page) else None
+        items = [
+            ProspectDocument(
+                case=each.case,
+                customer=each.customer,
+                fate=each.fate.value,
+                why=each.why,
+                stage=None if each.stage is None else each.stage.value,
+                rule=each.rule,
+                closed=each.closed,
+                due=each.due,
+                files=each.files,
+                bytes=each.bytes,
+                regions=list(each.regions),
+                hold=each.hold,
+            )
+            for each in page
+        ]
+        return Answer(document=Page(items=items, next_cursor=more))
+
+    def destructions(self, call: Call[Nothing, DestructionQuery, Nothing]) -> Answer:
+        """Return a page of what was destroyed."""
+        listing = f"destructions {call.query.case}"
+        key = self._rooms.cursors.read(listing, call.query.cursor)
+        rows = self._rooms.lifecycle.certificates(
+            call.query.case,
+            before=None if key is None else (float(key[0] or 0), str(key[1])),
+            limit=call.query.limit + 1,
+        )
+        page = rows[: call.query.limit]
+        more = self._rooms.cursors.write(listing, [page[-1].begun_at, page[-1].id]) if len(rows) > len(page) else None
+        return Answer(document=Page(items=[_destruction(row) for row in page], next_cursor=more))
+
+    def destruction(self, call: Call[DestructionPath, Nothing, Nothing]) -> Answer:
+        """Return one."""
+        rows = self._rooms.lifecycle.certificates(call.path.id)
+        if not rows:
+            raise not_found("destruction")
+        return Answer(document=_destruction(rows[0]))
+
+    def holds(self, call: Call[Nothing, HoldQuery, Nothing]) -> Answer:
+        """Return the holds."""
+        found = self._rooms.holds.list(released=call.query.released)
+        return Answer(document=Page(items=[_hold(each) for each in found]))
+
+    def set_hold(self, call: Call[Nothing, Nothing, NewHold]) -> Answer:
+        """Set one."""
+        try:
+            hold = self._rooms.holds.set(call.body.case, reason=call.body.reason, by=call.caller.login)
+        except HoldError as error:
+            raise unprocessable(str(error), "/case") from error
+        return Answer(document=_hold(hold))
+
+    def release_hold(self, call: Call[CasePath, Nothing, HoldRelease]) -> Answer:
+        """Release one."""
+        try:
+            hold = self._rooms.holds.release(call.path.number, reason=call.body.reason, by=call.caller.login)
+        except HoldError as error:
+            raise conflict(str(error)) from error
+        return Answer(document=_hold(hold))
+
+
+def _hold(hold: Hold) -> HoldDocument:
+    return HoldDocument(
+        id=hold.id,
+        case=hold.case,
+        reason=hold.reason,
+        set_by=hold.set_by,
+        set_at=hold.set_at,
+        released_by=hold.released_by,
+        released_at=hold.released_at,
+    )
+
+
+def _destruction(row: Any) -> DestructionDocument:  # noqa: ANN401 - a row
+    return DestructionDocument(
+        id=row.id,
+        case=row.number,
+        customer=row.customer,
+        begun_at=moment(row.begun_at),
+        finished_at=moment(row.finished_at),
+        certificate=None if row.certificate is None else json.loads(row.certificate),
+    )
