@@ -93,7 +93,7 @@ class PinnedBackend(BoundedBackend):
     """Connects to addresses that were judged, and to nothing else."""
 
     def __init__(self, deadline: Deadline, allowed: Sequence[Network], *, plain_http: bool = False) -> None:
-        """Bound connections by *deadline*; *allowed* may be called besides public addresses, or alone (*plain_http*)."""
+        """Bound connections by *deadline*; call *allowed* besides public addresses, with *plain_http* alone."""
         super().__init__(deadline)
         self._allowed = tuple(allowed)
         self._plain_http = plain_http

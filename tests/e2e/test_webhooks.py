@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import paramiko
 import pytest
 
-from tests.house import MFT, House, running_house
+from tests.house import MFT, PASSWORD, House, running_house
 from tests.receiver import Receiver, running_receiver
 
 if TYPE_CHECKING:
@@ -196,3 +196,65 @@ def test_private_address_is_not_called(house: House) -> None:
 
     house.until(refused, "the refusal")
     mft(house, "webhook", "remove", "inside")
+
+
+@pytest.fixture(scope="module")
+def operator(house: House) -> str:
+    """A local account that runs the house."""
+    done = subprocess.run(
+        [*MFT, "user", "add", "olga", "--role", "operator", "--password-stdin", "--config", str(house.config)],
+        input=PASSWORD + "\n", capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return "olga"
+
+
+def call(house: House, login: str, method: str, path: str, body: object = None) -> tuple[int, Any]:
+    words = ["-X", method]
+    if body is not None:
+        words += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
+    status, answer = house.curl(login, "/api/v1" + path, *words)
+    return status, json.loads(answer) if answer.strip() else None
+
+
+def test_endpoints_are_kept_over_the_api(house: House, operator: str, receiver: Receiver) -> None:
+    """Made, tested, rotated, paused, removed; a second of the name is a conflict, a wrong one is refused."""
+    status, made = call(
+        house, operator, "POST", "/webhooks/endpoints", {"name": "tickets", "url": receiver.url, "events": ["case.*"]}
+    )
+    assert status == 201
+    assert made["secret"].startswith("whsec_")
+    assert call(house, operator, "POST", "/webhooks/endpoints", {"name": "tickets", "url": receiver.url})[0] == 409
+    wrong = {"name": "wrong", "url": "https://x.example/", "events": ["upload.explodes"]}
+    assert call(house, operator, "POST", "/webhooks/endpoints", wrong)[0] == 422
+    assert call(house, operator, "POST", "/webhooks/endpoints/tickets/test")[0] == 202
+    found = house.until(
+        lambda: call(house, operator, "GET", "/webhooks/deliveries?endpoint=tickets&state=delivered")[1]["items"]
+    )
+    assert found[0]["type"] == "webhook.test"
+    assert call(house, operator, "POST", f"/webhooks/deliveries/{found[0]['id']}/redeliver")[0] == 202
+    status, rotated = call(house, operator, "POST", "/webhooks/endpoints/tickets/rotate")
+    assert (status, rotated["secret"] == made["secret"]) == (200, False)
+    assert call(house, operator, "PATCH", "/webhooks/endpoints/tickets", {"active": False})[1]["active"] is False
+    assert call(house, operator, "DELETE", "/webhooks/endpoints/tickets")[0] == 204
+    assert call(house, operator, "GET", "/webhooks/endpoints/tickets")[0] == 404
+
+
+def test_customers_keep_no_endpoints_and_no_holds(house: House) -> None:
+    """What the house tells others, and what it keeps, is its operators' business."""
+    for method, path in (("GET", "/webhooks/endpoints"), ("GET", "/lifecycle/plan"), ("GET", "/holds")):
+        assert call(house, "ann", method, path)[0] == 403
+
+
+def test_hold_is_set_and_released_over_the_api(house: House, operator: str) -> None:
+    """With a reason; on no case that is none; the plan shows it."""
+    assert house.sftp("ann", "-mkdir /ACME-1/to-support/seen").returncode == 0
+    assert call(house, operator, "POST", "/holds", {"case": "ACME-404", "reason": "x"})[0] == 422
+    status, hold = call(house, operator, "POST", "/holds", {"case": "ACME-1", "reason": "order 12/26"})
+    assert (status, hold["set_by"]) == (201, operator)
+    plan = call(house, operator, "GET", "/lifecycle/plan?limit=1000")[1]["items"]
+    assert next(each for each in plan if each["case"] == "ACME-1")["hold"] == hold["id"]
+    assert [each["case"] for each in call(house, operator, "GET", "/holds")[1]["items"]] == ["ACME-1"]
+    assert call(house, operator, "POST", "/holds/ACME-1/release", {"reason": "over"})[0] == 200
+    assert call(house, operator, "POST", "/holds/ACME-1/release", {"reason": "over"})[0] == 409
+    assert call(house, operator, "GET", "/lifecycle/destructions")[1]["items"] == []

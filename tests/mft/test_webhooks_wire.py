@@ -244,7 +244,7 @@ def secure(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """A receiver with TLS under a certificate of its own; its address by name and the certificate."""
     directory = tmp_path / "tls"
     directory.mkdir(mode=0o700)
-    certificate, key = make_certificate(directory, "test", ("localhost", "127.0.0.1"), dt.datetime.now(dt.UTC))
+    certificate, key = make_certificate(directory, "test", ("localhost",), dt.datetime.now(dt.UTC))
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -269,15 +269,21 @@ def secure(tmp_path: Path) -> Iterator[tuple[str, Path]]:
             thread.join()
 
 
-def test_certificate_is_verified(secure):
+def test_certificate_is_verified(secure, monkeypatch):
     """One of an authority that nobody named is refused; with the authority, and by its name, it is good."""
     url, certificate = secure
     here = parse_networks(["127.0.0.0/8", "::1/128"])
     with pytest.raises(DeliveryError, match="TLS"):
         Poster(allowed=here).post(url, {}, b"{}")
     assert Poster(allowed=here, ca_file=certificate).post(url, {}, b"{}") == 200
+    real = socket.getaddrinfo
+
+    def resolve(host: str, *rest: object, **more: object) -> object:
+        return real("127.0.0.1" if host == "other.example" else host, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     with pytest.raises(DeliveryError, match="TLS"):
-        Poster(allowed=here, ca_file=certificate).post(url.replace("localhost", "127.0.0.2"), {}, b"{}")
+        Poster(allowed=here, ca_file=certificate).post(url.replace("localhost", "other.example"), {}, b"{}")
 
 
 def test_messages_about_failures_hold_nothing_of_the_answer(receiver):
