@@ -7,11 +7,12 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 
 from mft.audit import customer_chain
 from mft.catalog.model import RELEASES, UPLOADS
 from mft.catalog.states import StateError, UploadState, move_upload
+from mft.holds import held_cases, hold_on
 from mft.intake.records import tree_in
 from mft.intake.scrubbing import RELEASED, Undone
 from mft.quarantine import Verdict, forget_decision
@@ -43,7 +44,11 @@ class Releasing:
         with self._database.read() as connection:
             rows = connection.execute(
                 select(RELEASES.c.upload_id)
-                .where(RELEASES.c.done_at.is_(None))
+                .join(UPLOADS, UPLOADS.c.id == RELEASES.c.upload_id)
+                .where(
+                    RELEASES.c.done_at.is_(None),
+                    or_(RELEASES.c.wish != Verdict.DESTROY, UPLOADS.c.case_id.not_in(held_cases())),
+                )
                 .order_by(RELEASES.c.decided_at)
                 .limit(limit)
             )
@@ -78,6 +83,8 @@ class Releasing:
 
     def _carry_out(self, connection: Connection, row: Row[Any], decided: Row[Any], told: dict[str, Any]) -> None:
         if decided.wish == Verdict.DESTROY:
+            if hold_on(connection, tree_in(connection, row.case_id).number) is not None:
+                return  # a legal hold wins: what was decided waits until it is released
             self._destroy(connection, row, decided)
         elif told["outcome"] == RELEASED:
             self._settling.release(connection, row, ObjectKey(told["object"]), voters=json.loads(decided.voters))

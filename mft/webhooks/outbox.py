@@ -19,6 +19,7 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_nothing
 
 from mft.audit import SYSTEM
+from mft.box import case_or_none
 from mft.catalog.model import CASES, EVENTS, UPLOADS, WEBHOOK_DELIVERIES, WEBHOOK_ENDPOINTS
 from mft.webhooks.errors import NoSuchDeliveryError
 from mft.webhooks.events import happening_of, is_wanted
@@ -162,7 +163,7 @@ class Outbox:
         number: str | None = connection.execute(
             select(CASES.c.number).join(UPLOADS, UPLOADS.c.case_id == CASES.c.id).where(UPLOADS.c.id == upload)
         ).scalar()
-        return number
+        return None if number is None else case_or_none(number)
 
     def _values(self, endpoint: str, event_id: str, kind: str, stream: str, payload: str) -> dict[str, object]:
         now = self._clock()
