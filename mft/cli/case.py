@@ -30,6 +30,9 @@ Regions = Annotated[
     typer.Option("--region", metavar="REGION", help="Where its files may lie; may be repeated. Default: by the rules."),
 ]
 Priority = Annotated[int | None, typer.Option("--priority", metavar="N", help="1, the most urgent, to 5.")]
+Assignee = Annotated[
+    str | None, typer.Option("--assignee", metavar="LOGIN", help="The engineer whom the case was given to.")
+]
 Why = Annotated[str | None, typer.Option("--why", metavar="TEXT", help="A reason, for the audit.")]
 State = Annotated[str, typer.Option("--state", metavar="STATE", help="open, closed or all.")]
 
@@ -56,6 +59,7 @@ def open_case(
     home_region: HomeRegion = None,
     regions: Regions = None,
     priority: Priority = None,
+    assignee: Assignee = None,
 ) -> None:
     """Open a case: its folder is there at once. A number is given once and never again."""
     from mft.registry import CaseRegister  # noqa: PLC0415  keeps `mft --help` quick
@@ -71,6 +75,7 @@ def open_case(
             "home_region": home_region,
             "regions": regions,
             "priority": priority,
+            "assignee": assignee,
         }
     )
     with open_registry(config) as journal:
@@ -89,6 +94,7 @@ def change(
     home_region: HomeRegion = None,
     regions: Regions = None,
     priority: Priority = None,
+    assignee: Assignee = None,
     clear: Clear = None,
 ) -> None:
     """Change a case; sessions see it at once. Number and customer stay."""
@@ -103,6 +109,7 @@ def change(
             "home_region": home_region,
             "regions": regions,
             "priority": priority,
+            "assignee": assignee,
         },
         clear,
     )

@@ -18,6 +18,7 @@ from casemap.errors import (
     CaseMapError,
     CaseNotFoundError,
     LookupAnswerError,
+    LookupSettingsError,
     LookupUnavailableError,
     PrincipalNotFoundError,
 )
@@ -370,6 +371,68 @@ def test_certificate_must_be_trusted_and_of_that_host(certificate, trusted, host
         else:
             with pytest.raises(LookupUnavailableError):
                 lookup.case("1")
+        lookup.close()
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_case_system_that_asks_for_our_certificate_gets_it(certificate, shown):
+    """With mutual TLS we are let in by the certificate of the configuration, and not without."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    context.load_verify_locations(certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    body = b'{"number":"1","customer":"a","state":"open"}'
+
+    def serve(connection):
+        with context.wrap_socket(connection, server_side=True) as tls:
+            tls.recv(4096)
+            tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" + body)
+
+    with raw_server(serve) as plain:
+        ours = certificate if shown else None
+        lookup = HttpLookup(
+            LookupSettings(
+                url=plain.replace("http:", "https:"), secret=SECRET, ca_file=certificate, client_certificate=ours
+            )
+        )
+        if shown:
+            assert lookup.case("1").number == "1"
+        else:
+            with pytest.raises(LookupUnavailableError):
+                lookup.case("1")
+        lookup.close()
+
+
+def test_certificate_that_is_none_is_refused_at_once(certificate, tmp_path):
+    """A file that holds no certificate, or not the key to it, is named."""
+    (tmp_path / "x.pem").write_text("no certificate")
+    for files in ({"client_certificate": tmp_path / "x.pem"}, {"ca_file": tmp_path / "x.pem"}):
+        with pytest.raises(LookupSettingsError, match=r"x\.pem"):
+            HttpLookup(LookupSettings(url="https://cases.example", secret=SECRET, **files))
+    with pytest.raises(LookupSettingsError, match="certificate and its key"):
+        HttpLookup(
+            LookupSettings(
+                url="https://cases.example",
+                secret=SECRET,
+                client_certificate=certificate,
+                client_key=tmp_path / "missing",
+            )
+        )
+
+
+def test_answer_that_announces_too_much_is_not_read():
+    """50 MB are refused by their announcement, before they come."""
+
+    def serve(connection):
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 52428800\r\n\r\n{")
+        connection.settimeout(10)
+        connection.recv(4096)  # until the client goes
+
+    with raw_server(serve) as url:
+        lookup = HttpLookup(LookupSettings(url=url, secret=SECRET, read_timeout=20, total_timeout=20))
+        with pytest.raises(LookupAnswerError, match="larger than"):
+            lookup.case("1")
         lookup.close()
 
 
