@@ -196,7 +196,6 @@ class Arrivals:
             "upload.unfiled",
             upload=row.id,
             login=row.login,
-            name=row.name,
             why=why,
             kept_until=until,
         )
