@@ -31,7 +31,7 @@ from casemap.model import Case, CaseState
 from casemap.names import CustomerFolders
 from mft import policy
 from mft.audit import SYSTEM, customer_chain
-from mft.box import box_number, is_box
+from mft.box import box_number, case_or_none, is_box
 from mft.catalog.model import CASE_KEYS, CASES, NODES
 from mft.retention import LifeRules
 from protocols.errors import NotFoundError, PermissionDeniedError, RejectedError, UnavailableError
@@ -381,8 +381,8 @@ class Cases:
             self._trail.append(
                 connection,
                 customer_chain(case.customer),
-                "case.entered",
-                case=case.number,
+                "box.made" if is_box(case.number) else "case.entered",
+                case=case_or_none(case.number),
                 home=entered.residency.home,
                 copies=list(entered.residency.copies),
                 rule=entered.residency.rule,

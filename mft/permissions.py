@@ -68,6 +68,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
             _P.LIFECYCLE_WRITE,
         }
     ),
+    Role.TRIAGE: frozenset({_P.UNFILED_READ, _P.UNFILED_ASSIGN}),
     Role.AUDITOR: frozenset({_P.AUDIT_READ, _P.REPLICAS_READ, _P.QUARANTINE_READ, _P.LIFECYCLE_READ}),
 }
 """What each role may do; whoever has several may do what any of them may."""

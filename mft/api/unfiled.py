@@ -1,4 +1,4 @@
-"""What names no case: its sender's own, and for operators all; assigned to a case."""
+"""What names no case: its sender's own, and for operators and triage all; assigned to a case."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from casemap.model import Role
 from mft.api.document import Document, Id32, Moment, Nothing, Number, Page, PageQuery, Parameters, moment
 from mft.api.fault import conflict, not_found
 from mft.api.route import Answer, Call, Route
 from mft.permissions import Permission
-from mft.policy import Part
 from protocols.errors import NotFoundError, RejectedError
 
 if TYPE_CHECKING:
@@ -111,8 +111,7 @@ class UnfiledRoutes:
 
     def list(self, call: Call[Nothing, PageQuery, Nothing]) -> Answer:
         """Return a page."""
-        staff = call.caller.reader.part is Part.STAFF
-        login = None if staff else call.caller.login
+        login = None if _sees_all(call.caller) else call.caller.login
         listing = f"unfiled {login}"
         key = self._rooms.cursors.read(listing, call.query.cursor)
         after = None if key is None else (float(key[0] or 0), str(key[1]))
@@ -126,9 +125,9 @@ class UnfiledRoutes:
         return Answer(document=_document(self._find(call.caller, call.path.id)))
 
     def assign(self, call: Call[UnfiledPath, Nothing, Assignment]) -> Answer:
-        """Assign one to a case that the caller may enter, or for operators to any."""
+        """Assign one to a case that the caller may enter, or for operators and triage to any."""
         self._find(call.caller, call.path.id)
-        if call.caller.reader.part is Part.STAFF:
+        if _sees_all(call.caller):
             try:
                 entered = self._rooms.cases.placed(call.body.case)
             except NotFoundError:
@@ -146,9 +145,14 @@ class UnfiledRoutes:
             found = self._rooms.unfiled.find(upload_id)
         except (NotFoundError, RejectedError) as error:
             raise not_found("unfiled deposit") from error
-        if caller.reader.part is not Part.STAFF and found.login != caller.login:
+        if not _sees_all(caller) and found.login != caller.login:
             raise not_found("unfiled deposit")
         return found
+
+
+def _sees_all(caller: Caller) -> bool:
+    """Say whether it sees what everybody sent: operators and triage do, everybody else its own."""
+    return bool(caller.roles & {Role.OPERATOR, Role.TRIAGE})
 
 
 def _document(found: UnfiledFile) -> UnfiledDocument:

@@ -11,7 +11,9 @@ from mft.cli.ledger import DEFAULT, actor, open_ledger, show_table
 
 ConfigFile = options.ConfigPath
 Login = Annotated[str, typer.Argument(metavar="LOGIN", help="The login.")]
-RoleName = Annotated[str, typer.Argument(metavar="ROLE", help="customer, engineer, releaser, operator or auditor.")]
+RoleName = Annotated[
+    str, typer.Argument(metavar="ROLE", help="customer, engineer, releaser, operator, auditor or triage.")
+]
 
 
 def register(app: typer.Typer) -> None:

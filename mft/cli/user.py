@@ -28,7 +28,9 @@ ConfigFile = options.ConfigPath
 Login = Annotated[str, typer.Argument(metavar="LOGIN", help="The login.")]
 Roles = Annotated[
     list[str],
-    typer.Option("--role", metavar="ROLE", help="customer, engineer, releaser, operator or auditor; may be repeated."),
+    typer.Option(
+        "--role", metavar="ROLE", help="customer, engineer, releaser, operator, auditor or triage; may be repeated."
+    ),
 ]
 Customer = Annotated[str | None, typer.Option("--customer", metavar="ID", help="The customer, for the role customer.")]
 Name = Annotated[str | None, typer.Option("--name", metavar="NAME", help="The person's or machine's name.")]

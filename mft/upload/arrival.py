@@ -193,7 +193,7 @@ class Arrivals:
         self._trail.append(
             connection,
             chain,
-            "upload.unfiled",
+            "unfiled.received",
             upload=row.id,
             login=row.login,
             why=why,

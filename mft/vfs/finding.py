@@ -11,6 +11,7 @@ from casemap.names import folded, parsed_number, safe_title
 from casemap.resolver import CaseRootTarget, LayoutSettings, Zone, ZoneTarget, resolve
 from casemap.template import CUSTOMER_NAME, NUMBER, TITLE
 from mft.audit import customer_chain
+from mft.box import case_or_none
 from mft.policy import Action, Area, Part, Scope, may, may_change
 from mft.vfs.drops import DropSettings
 from mft.vfs.tree import Place, find_leaf, walk_place
@@ -228,7 +229,7 @@ class Finder:
             session=self.session_id,
             protocol=self.origin.protocol,
             peer=self.origin.peer,
-            case=spot.tree.number,
+            case=case_or_none(spot.tree.number),
             zone=spot.zone.value,
             **details,
         )

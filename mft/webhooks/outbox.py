@@ -153,7 +153,8 @@ class Outbox:
             if event is None or not is_wanted(event.type, event.customer, patterns=patterns, customers=customers):
                 continue
             case = event.case or self._case_of(connection, event.facts.get("upload"))
-            found.append(self._values(endpoint.name, event.id, event.type, case or "", event.payload(case)))
+            told = None if case is None else case_or_none(case)
+            found.append(self._values(endpoint.name, event.id, event.type, case or "", event.payload(told)))
         return found
 
     @staticmethod

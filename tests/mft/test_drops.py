@@ -104,7 +104,7 @@ def test_what_names_no_case_is_unfiled(core, path, why):
     (waiting,) = core.unfiled.page()
     assert (waiting.name, waiting.why, waiting.login, waiting.customer) == (name, why, "ann", "acme")
     assert waiting.kept_until == pytest.approx(time.time() + 30 * 86400, abs=3600)
-    (event,) = core.events("upload.unfiled")
+    (event,) = core.events("unfiled.received")
     assert event["upload"] == receipt.id
 
 
