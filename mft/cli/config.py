@@ -121,9 +121,10 @@ def _adapter_faults(config: Config) -> Iterator[Fault]:
     try:
         open_http_adapter(config.lookup).close()
     except LookupSettingsError as error:
-        yield Fault(
-            file="the configuration", path="lookup", problem=str(error), expected="what docs/integrate.md describes"
-        )
+        place, _, problem = str(error).partition(": ")
+        if not place.startswith("lookup."):
+            place, problem = "lookup", str(error)
+        yield Fault(file="the configuration", path=place, problem=problem, expected="what docs/integrate.md describes")
 
 
 def _unreadable(key: str, path: Path) -> Iterator[Fault]:

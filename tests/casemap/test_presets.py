@@ -1,6 +1,7 @@
 """The presets against the shapes of their case systems' answers, over HTTP."""
 
 import json
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -52,22 +53,35 @@ def configuration(url, preset, more=""):
     return parse_config(yaml.safe_load(text), base=Path()).lookup
 
 
+@pytest.fixture(scope="module")
+def served():
+    """Every vendor behind a server and a lookup, made once."""
+    with ExitStack() as stack:
+        made = {}
+        for name in EXTRA:
+            vendor = Vendor(getattr(vendors, name))
+            url = stack.enter_context(serving(vendor))
+            lookup = open_http_adapter(configuration(url, name))
+            stack.callback(lookup.close)
+            made[name] = (vendor, lookup)
+        yield made
+
+
 @pytest.fixture(params=sorted(EXTRA))
 def preset(request):
     return request.param
 
 
 @pytest.fixture
-def vendor(preset):
-    return Vendor(getattr(vendors, preset))
+def vendor(preset, served):
+    vendor = served[preset][0]
+    vendor.answer, vendor.status, vendor.raw = getattr(vendors, preset), None, None
+    return vendor
 
 
 @pytest.fixture
-def lookup(preset, vendor):
-    with serving(vendor) as url:
-        lookup = open_http_adapter(configuration(url, preset))
-        yield lookup
-        lookup.close()
+def lookup(preset, vendor, served):
+    return served[preset][1]
 
 
 def number(preset, n):

@@ -263,3 +263,23 @@ def test_wrong_usage_is_named(run, arguments, code, said):
     """Each error says what was wrong."""
     got, output = run(*arguments)
     assert (got, said in output) == (code, True), output
+
+
+@pytest.mark.parametrize(
+    ("lookup", "said"),
+    [
+        ("preset: jira, auth: {user: a@b.example}", "lookup.settings.project: must be given"),
+        ("preset: zendesk, auth: {user: a}, requests: {case: {path: /x/{login}}}", "lookup.requests.case.path"),
+        ("preset: zendesk, auth: {user: a}, client_certificate: lookup.secret", "not a certificate and its key"),
+        ("preset: zendesk", "lookup.auth.user: must be given"),
+    ],
+)
+def test_mapping_that_cannot_be_is_found_by_the_check(run, tmp_path, lookup, said):
+    """`mft config check` makes what would ask, without asking, and names the key."""
+    text = CONFIG.format(url="https://case.example").replace("type: http", f"type: declarative, {lookup}")
+    (tmp_path / "config.yaml").write_text(text.replace("/x/{login}", '"/x/{login}"'), encoding="utf-8")
+    for region in ("eu", "us"):
+        (tmp_path / f"{region}.pass").write_text("word")
+        (tmp_path / f"{region}.pass").chmod(0o600)
+    result = CliRunner().invoke(mft.cli.app, ["config", "check", "config.yaml"])
+    assert said in str(result.exception)

@@ -281,21 +281,12 @@ def test_page_of_a_long_list_is_read_by_its_index(database):
                 id="acme", likeness="acme", document='{"id":"acme","name":"Acme"}', **stamp
             )
         )
-        for start in range(0, 100_000, 10_000):
-            connection.execute(
-                insert(REGISTRY_CASES),
-                [
-                    {
-                        "number": f"C-{n:06}",
-                        "likeness": f"c-{n:06}",
-                        "customer": "acme",
-                        "state": "open",
-                        "document": f'{{"number":"C-{n:06}","customer":"acme","state":"open"}}',
-                        **stamp,
-                    }
-                    for n in range(start, start + 10_000)
-                ],
-            )
+        connection.exec_driver_sql(
+            "INSERT INTO registry_case"
+            " WITH RECURSIVE row(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM row WHERE n < 99999)"
+            " SELECT printf('C-%06d', n), printf('c-%06d', n), 'acme', 'open',"
+            ' printf(\'{"number":"C-%06d","customer":"acme","state":"open"}\', n), 1, 0, 0 FROM row'
+        )
     lookup = RegistryLookup(database)
     page = lookup.cases("acme", cursor="C-050000", limit=10)
     assert [case.number for case in page.items] == [f"C-{n:06}" for n in range(50_001, 50_011)]
