@@ -53,11 +53,25 @@ _WHAT_TO_DO: Mapping[str, str] = {
 }
 
 
+_NAME_ITS_CASE = (
+    "move it (rename) into the to-support folder of its case, or tell support which case it is for; "
+    "nobody reads it before, and after `kept_until` it is destroyed"
+)
+
+
 def state_word(state: str, report: str | None) -> str:
     """Say where an upload stands in the words that people are shown."""
     if state == UploadState.STORED and report is not None and json.loads(report).get("findings_total"):
         return PARTLY_REDACTED
     return WORDS[UploadState(state)]
+
+
+def told_of(row: Row[Any], *, why_unfiled: str | None = None) -> tuple[str, str]:
+    """Return the reason for an upload's state, and what its sender can do; *why_unfiled* where it has no case."""
+    if why_unfiled is not None and row.state == UploadState.LANDED:
+        return f"it belongs to no case: {why_unfiled}", _NAME_ITS_CASE
+    word = state_word(row.state, row.report)
+    return row.reason or _reason(row, word), _WHAT_TO_DO[word]
 
 
 def status_of(row: Row[Any], *, name: str, sender: bool, unfiled: Row[Any] | None = None) -> dict[str, object]:
@@ -66,13 +80,14 @@ def status_of(row: Row[Any], *, name: str, sender: bool, unfiled: Row[Any] | Non
     *unfiled* is its row of that table, where it has no case.
     """
     word = state_word(row.state, row.report)
+    reason, what_to_do = told_of(row, why_unfiled=None if unfiled is None else unfiled.why)
     status: dict[str, object] = {
         "id": row.id,
         "name": name,
         "version": row.version,
         "state": word,
-        "reason": row.reason or _reason(row, word),
-        "what_to_do": _WHAT_TO_DO[word],
+        "reason": reason,
+        "what_to_do": what_to_do,
         "received_at": moment(row.landed_at),
         "finished_at": moment(row.finished_at),
         "scrubbed": {"size": row.scrubbed_size, "sha256": row.scrubbed_sha256}
@@ -84,7 +99,7 @@ def status_of(row: Row[Any], *, name: str, sender: bool, unfiled: Row[Any] | Non
         resumable = row.state in {UploadState.RECEIVING, UploadState.INTERRUPTED}
         status["resume_at"] = max(0, (row.prefix or 0) - 1) if resumable else None
     if unfiled is not None and row.state == UploadState.LANDED:
-        status |= _unfiled_status(unfiled)
+        status["kept_until"] = moment(unfiled.kept_until)
     return {key: value for key, value in status.items() if value is not None}
 
 
@@ -96,15 +111,6 @@ def _reason(row: Row[Any], word: str) -> str:
     if word == "received" and row.name.endswith(PART_SUFFIXES):
         return "its name says that it is not whole yet: it waits to be renamed"
     return _REASONS[word]
-
-
-def _unfiled_status(unfiled: Row[Any]) -> dict[str, object]:
-    return {
-        "reason": f"it belongs to no case: {unfiled.why}",
-        "what_to_do": "move it (rename) into the to-support folder of its case, or tell support which case it is for; "
-        "nobody reads it before, and after `kept_until` it is destroyed",
-        "kept_until": moment(unfiled.kept_until),
-    }
 
 
 def status_in(connection: Connection, row: Row[Any], *, name: str, sender: bool) -> dict[str, object]:

@@ -10,11 +10,11 @@ from sqlalchemy import select, tuple_
 from mft.api.document import Document, Id32, Moment, Nothing, Number, Page, PageQuery, Parameters, moment
 from mft.api.fault import ApiError, forbidden, not_found
 from mft.api.route import Answer, Call, Route
-from mft.catalog.model import CASES, NODES, UPLOADS
-from mft.catalog.states import UploadState
+from mft.catalog.model import CASES, NODES, UNFILED, UPLOADS
+from mft.catalog.states import PARTIAL, UploadState
 from mft.permissions import Permission
 from mft.policy import Part
-from mft.vfs.meta import state_word
+from mft.standing import state_word, told_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,18 +36,6 @@ StateWord = Literal[
     "expired",
     "destroyed",
 ]
-_ADVICE: dict[str, str] = {
-    "receiving": "It is on its way.",
-    "interrupted": "Resume it: the same name, from `resume_at` on.",
-    "received": "It is safe here; it will be scanned next.",
-    "scanning": "It is being scanned; ask again in a moment.",
-    "available": "Support has it as it was sent.",
-    "partly redacted": "Support has it; the report says what was removed.",
-    "quarantined": "It is kept and nobody reads it; two releasers decide.",
-    "rejected": "It was not taken; the reason says why. Send it again without that.",
-    "expired": "It was given up; send it again.",
-    "destroyed": "It is gone; send it again if it is needed.",
-}
 
 
 class DepositPath(Parameters):
@@ -89,8 +77,8 @@ class Deposit(Document):
     name: Annotated[str | None, Field(description="As its sender gave it, or as others see it; null: not yet shown.")]
     version: int | None
     state: StateWord
-    reason: str | None
-    advice: Annotated[str, Field(description="What that means, and what to do.")]
+    reason: str
+    what_to_do: str
     sent: Annotated[Sent | None, Field(description="To its sender alone.")]
     scrubbed: Scrubbed | None
     resume_at: Annotated[int | None, Field(description="Where a resume goes on, in bytes.")]
@@ -98,6 +86,7 @@ class Deposit(Document):
     created: Moment
     received: Moment | None
     finished: Moment | None
+    kept_until: Annotated[Moment | None, Field(description="Of one without a case: when it is destroyed.")]
 
 
 class DepositRoutes:
@@ -181,9 +170,10 @@ class DepositRoutes:
 
 def _rows() -> Select[Any]:
     return (
-        select(UPLOADS, CASES.c.number, NODES.c.shown_name)
+        select(UPLOADS, CASES.c.number, NODES.c.shown_name, UNFILED.c.why.label("unfiled_why"), UNFILED.c.kept_until)
         .join(CASES, CASES.c.id == UPLOADS.c.case_id)
         .outerjoin(NODES, NODES.c.id == UPLOADS.c.node_id)
+        .outerjoin(UNFILED, UNFILED.c.upload_id == UPLOADS.c.id)
     )
 
 
@@ -191,21 +181,24 @@ def _deposit(row: Row[Any], caller: Caller) -> Deposit:
     own = row.login == caller.login
     word = state_word(row.state, row.report)
     stored = row.state == UploadState.STORED
+    reason, what_to_do = told_of(row, why_unfiled=row.unfiled_why)
+    waits = row.unfiled_why is not None and row.state == UploadState.LANDED
     return Deposit(
         id=row.id,
         case=None if row.number.startswith("~") else row.number,
         name=row.name if own else row.shown_name if stored else None,
         version=row.version,
         state=word,  # type: ignore[arg-type]  # one of the words of mft.catalog.states
-        reason=row.reason if own or not stored else None,
-        advice=_ADVICE.get(word, ""),
+        reason=reason,
+        what_to_do=what_to_do,
         sent=Sent(size=row.size, sha256=row.sha256 or "pending") if own and row.landed_at is not None else None,
         scrubbed=Scrubbed(size=row.scrubbed_size, sha256=row.scrubbed_sha256)
         if row.scrubbed_size is not None
         else None,
-        resume_at=max(0, (row.prefix or 0) - 1) if own and row.landed_at is None else None,
+        resume_at=max(0, (row.prefix or 0) - 1) if own and row.state in PARTIAL else None,
         region=row.region,
         created=moment(row.created_at),
         received=moment(row.landed_at),
         finished=moment(row.finished_at),
+        kept_until=moment(row.kept_until) if waits else None,
     )
