@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.house import MFT, House, running_house
+from tests.house import MFT, PASSWORD, House, running_house
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -246,3 +246,48 @@ def test_a_wrong_password_is_told_before_the_body(house):
             )
             wire.sendall(request.encode())
             assert b" 401 " in wire.recv(65536).partition(b"\r\n")[0]
+
+
+def test_the_credential_is_the_case(house):
+    """With a token of the case, or the case in the login, the root is that case, whatever a name holds."""
+    asked = ["-X", "POST", "-H", "Content-Type: application/json", "-d", "{}"]
+    status, body = house.curl("ann", "/api/v1/cases/ACME-1/tokens", *asked)
+    assert status == 201, body
+    token = json.loads(body)["password"]
+    for number, (login, secret) in enumerate((("ACME-1", token), ("ann@ACME-1", PASSWORD))):
+        for address, name in (("/", f"cisco{number}.log"), ("/home/", f"GLOBEX-1_cisco{number}.log")):
+            status, body = house.curl(login, address, "-T", local(house, name, name), password=secret)
+            assert status == 201, body
+            assert landed(house, json.loads(body))["number"] == "ACME-1"
+        file = f"file=@{local(house, f'form-cisco{number}.log', 'x')}"
+        status, body = house.curl(login, "/", "-F", file, password=secret)
+        assert (status, landed(house, json.loads(body))["number"]) == (201, "ACME-1")
+        status, _ = house.curl(login, "/upload/issue/ACME-2/", "-T", local(house, "x.log", "x"), password=secret)
+        assert status == 404
+    status, _ = house.curl("ACME-2", "/", "-T", local(house, "x.log", "x"), password=token)
+    assert status == 401
+
+
+def test_triage_by_the_api(house):
+    """Who has that role sees what names no case, assigns it, and reads none of it; its sender sees its state."""
+    status, body = house.curl("ann", "/", "-T", local(house, "triaged.log", "to be found"))
+    assert status == 201, body
+    upload = json.loads(body)["id"]
+    status, body = house.curl("ann", f"/api/v1/deposits/{upload}")
+    shown = json.loads(body)
+    assert (status, shown["state"], shown["case"]) == (200, "received", None)
+    assert "belongs to no case" in shown["reason"]
+    assert shown["kept_until"]
+    assert shown["what_to_do"]
+
+    house.system.put_principal({**house.system.principal("eve"), "login": "trish", "roles": ["triage"]})
+    status, body = house.curl("trish", "/api/v1/unfiled")
+    assert status == 200, body
+    assert upload in {each["id"] for each in json.loads(body)["items"]}
+    assert house.curl("trish", f"/api/v1/deposits/{upload}")[0] in {403, 404}
+    assert house.curl("bob", f"/api/v1/unfiled/{upload}")[0] == 404
+    asked = ["-X", "POST", "-H", "Content-Type: application/json", "-d", json.dumps({"case": "ACME-1"})]
+    status, body = house.curl("trish", f"/api/v1/unfiled/{upload}/assign", *asked)
+    assert (status, json.loads(body)["case"]) == (200, "ACME-1"), body
+    house.until(lambda: json.loads(house.curl("ann", f"/api/v1/deposits/{upload}")[1])["state"] == "available", "it")
+    assert [event["by"] for event in house.events("unfiled.assigned", upload=upload)] == ["trish"]
