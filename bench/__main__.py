@@ -14,6 +14,7 @@ from typing import Any
 
 from bench.clients import ClientError
 from bench.house import HouseError
+from bench.listings import measure_listings
 from bench.machine import describe_machine
 from bench.room import Room
 from bench.rounds import MIB
@@ -22,7 +23,7 @@ from bench.sealing import measure_sealing
 from bench.table import lines_of
 from bench.transfers import Transfers
 
-KINDS = ("sftp", "https", "scrub", "seal")
+KINDS = ("sftp", "https", "list", "scrub", "seal")
 PEERS = {"SFTP": "openssh", "HTTPS": "nginx"}
 COPIES = 6
 """How many times the file may lie there at once, with some to spare."""
@@ -83,6 +84,13 @@ def measure(arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
             report["transfers"] = [
                 each.to_dict(PEERS[title.split()[0]]) for title, each in transfers.comparisons.items()
             ]
+    if "list" in kinds:
+        with Room(choose_place(arguments.where, MIB), MIB) as room:
+            try:
+                report["listings"] = measure_listings(room, arguments.rounds, say)
+            except (HouseError, ClientError) as error:
+                report["absent"]["mft, listings"] = str(error)
+                whole = False
     if "scrub" in kinds:
         say("scrubbing")
         report["scrubbing"] = measure_scrubbing(arguments.scrub_size)

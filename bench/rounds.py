@@ -111,6 +111,7 @@ class Row:
             "setup_seconds": self.setup,
             "mb_per_second": self.size / self.seconds / 1e6,
             "net_mb_per_second": self.size / self.net / 1e6,
+            "processor_seconds": self.processor,
             "processor_seconds_per_gib": self.processor * GIB / self.size,
             "runs": self.runs,
         }

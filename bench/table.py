@@ -24,6 +24,8 @@ def lines_of(report: dict[str, Any]) -> list[str]:
     if "intake" in report:
         intake = report["intake"]
         lines += ["", f"landed to stored, one file: {intake['mb_per_second']:.0f} MB/s ({intake['state']})"]
+    if "listings" in report:
+        lines += ["", *_listings(report["listings"])]
     if "scrubbing" in report:
         lines += ["", *_scrubbing(report["scrubbing"])]
     if "sealing" in report:
@@ -61,6 +63,24 @@ def _row(cells: tuple[str, ...]) -> str:
 
 def _ratio(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
+
+
+def _listings(listings: dict[str, Any]) -> list[str]:
+    lines = ["listings over SFTP (ratio: how many times as fast as the peer)"]
+    for comparison in listings["folders"]:
+        for name, row in comparison["servers"].items():
+            lines.append(
+                f"  {comparison['title']:<20}{name:<9}{comparison['bytes'] / row['seconds']:>9.0f} entries/s, "
+                f"ratio {_ratio(row['ratio'])}, net {_ratio(row['net_ratio'])}, CPU {row['processor_seconds']:.2f} s"
+            )
+    for name, seconds in listings["logins"].items():
+        lines.append(f"  login to first listing, {name}: {seconds * 1000:.1f} ms of the server's processors")
+    pages = listings["pages"]
+    lines.append(
+        f"  a page of 256 among {pages['few']} files {pages['few_seconds'] * 1000:.2f} ms, "
+        f"among {pages['many']} files {pages['many_seconds'] * 1000:.2f} ms: {pages['ratio']:.2f} times as long"
+    )
+    return [*lines, *(f"  {name} was not measured: {reason}" for name, reason in listings["absent"].items())]
 
 
 def _scrubbing(rows: list[dict[str, Any]]) -> list[str]:

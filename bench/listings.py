@@ -1,0 +1,129 @@
+"""Long listings over SFTP against OpenSSH's server, pages in a full catalog, and what a login costs."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sqlite3
+import statistics
+import tempfile
+import time
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import clients
+from bench.filling import CASES, CROWD, FILE, FILES, FULL, TITLE, FilledHouse, fill_case
+from bench.house import CUSTOMER
+from bench.processes import tree_seconds
+from bench.rounds import Comparison, Sample
+from bench.sshd import OpenSsh, PeerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.room import Room
+
+Report = dict[str, Any]
+SESSIONS = 20
+PAGES = 40
+"""Pages of 256 entries that are timed in each catalog."""
+FEW, MANY = 10_000, 1_000_000
+"""Files in the catalog while pages are timed."""
+
+
+def measure_listings(room: Room, rounds: int, say: Callable[[str], None]) -> Report:
+    """Measure; the peer lists a directory with as many files of the same names."""
+    report: Report = {"absent": {}}
+    with contextlib.ExitStack() as stack:
+        say(f"filling a catalog with {CASES} cases and {FILES} files")
+        house = FilledHouse(room.make("listing"), room.public_key)
+        stack.callback(house.remove)
+        stack.enter_context(house)
+        peer: OpenSsh | None = None
+        try:
+            peer = stack.enter_context(OpenSsh(room))
+        except PeerError as error:
+            report["absent"]["openssh"] = str(error)
+        rows = []
+        for title, login, path, names in (
+            ("a customer's cases", CROWD, "/", (f"CASE-{n:06} {TITLE.format(n)}" for n in range(CASES))),
+            ("a case's files", CUSTOMER, f"/{FULL}/to-support", (FILE.format(n) for n in range(FILES))),
+        ):
+            comparison = Comparison(title=title, size=CASES)
+            directory = room.make("names")
+            for name in names:
+                (directory / name).touch()
+            for turn in range(rounds):
+                say(f"{title}, round {turn + 1} of {rounds}")
+                if peer is not None:
+                    comparison.add("openssh", _listed(room, peer, peer.login, str(directory)))
+                comparison.add("mft", _listed(room, house, login, path))
+            shutil.rmtree(directory)
+            rows.append(comparison.to_dict("openssh"))
+        report["folders"] = rows
+        say("logins")
+        report["logins"] = _logins(room, house)
+    say(f"pages in a catalog of {MANY} files")
+    report["pages"] = measure_pages(room.path, MANY)
+    return report
+
+
+def _listed(room: Room, server: FilledHouse | OpenSsh, login: str, path: str) -> Sample:
+    port = server.port("sftp") if isinstance(server, FilledHouse) else server.port
+    setup = clients.sftp(port, login, room.key, "pwd\n", cipher=None)
+    before = tree_seconds(server.pid)
+    seconds = clients.sftp(port, login, room.key, f'ls -1f "{path}"\n', cipher=None)
+    return Sample(seconds=seconds, setup=setup, processor=tree_seconds(server.pid) - before)
+
+
+def _logins(room: Room, house: FilledHouse) -> Report:
+    """Return processor seconds of the server for a session with one short listing, the way of the key and the token."""
+    url = f"https://127.0.0.1:{house.port('https')}/files/{FULL}/"
+    ways: dict[str, Callable[[], object]] = {
+        "SFTP, key": lambda: clients.sftp(house.port("sftp"), CUSTOMER, room.key, f"ls -1 /{FULL}\n", cipher=None),
+        "HTTPS, token": lambda: clients.curl("--user", f"{CUSTOMER}:{house.token}", "--output", "/dev/null", url),
+    }
+    report: Report = {}
+    for name, once in ways.items():
+        once()
+        before = tree_seconds(house.pid)
+        for _ in range(SESSIONS):
+            once()
+        report[name] = (tree_seconds(house.pid) - before) / SESSIONS
+    return report
+
+
+def measure_pages(where: Path, many: int, few: int = FEW) -> Report:
+    """Time pages of one directory's listing, in a catalog with *few* files and then with *many* more beside them."""
+    from mft.catalog.database import Database  # noqa: PLC0415  only where our own server is measured
+    from mft.catalog.schema import upgrade  # noqa: PLC0415
+    from mft.vfs.tree import Place  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(dir=where) as directory:
+        catalog = Path(directory) / "catalog.db"
+        upgrade(catalog)
+        with contextlib.closing(sqlite3.connect(catalog)) as connection:
+            root = fill_case(connection, "FEW-1", CUSTOMER, "bench", few)
+            connection.commit()
+            database = Database(catalog)
+            place = Place(case_id=1, node_id=root, login=CUSTOMER, sender=True)
+            before = _page_seconds(database, place)
+            for number in range(many // few):
+                fill_case(connection, f"MANY-{number}", CUSTOMER, "bench", few)
+            connection.commit()
+            after = _page_seconds(database, place)
+            database.close()
+    return {"few": few, "many": few + many, "few_seconds": before, "many_seconds": after, "ratio": after / before}
+
+
+def _page_seconds(database: Any, place: Any) -> float:
+    from mft.vfs.tree import list_leaves  # noqa: PLC0415
+
+    found = list_leaves(database, place)
+    times: list[float] = []
+    while True:
+        begun = time.process_time()
+        if len(list(islice(found, 256))) < 256 or len(times) == PAGES:
+            return statistics.median(times)
+        times.append(time.process_time() - begun)
