@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from protocols.path import VirtualPath
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Entry:
-    """One row of a directory, or what `stat` says."""
+    """One row of a directory, or what `stat` says.
+
+    Nobody changes one. It is not frozen all the same: listings make them by the hundred thousand, and to set a field of
+    a frozen dataclass takes three times as long.
+    """
 
     name: str
     is_directory: bool
@@ -134,7 +138,7 @@ class FileSystem(Protocol):
     """What every session can do."""
 
     def scandir(self, path: VirtualPath) -> Iterator[Entry]:
-        """Yield the entries of a directory, lazily, in name order, without `.` and `..`."""
+        """Yield the entries of a directory, lazily, without `.` and `..`: in the order of names, or in a source's own."""
 
     def stat(self, path: VirtualPath) -> Entry:
         """Describe what is at *path*."""

@@ -8,9 +8,9 @@ with its scrubbed size. Pages are keyset-read tuples: a listing never collects a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import FromClause, and_, bindparam, or_, select
+from sqlalchemy import and_, bindparam, or_, select
 
 from mft.catalog.model import NODES, OWN_VERSIONS, UPLOADS
 from mft.catalog.states import PARTIAL, UploadState
@@ -18,7 +18,7 @@ from mft.catalog.states import PARTIAL, UploadState
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import ColumnElement, Connection, Row, Select
+    from sqlalchemy import Connection, Row, Select
 
     from mft.catalog.database import Database
 
@@ -38,9 +38,8 @@ class Place:
     """Of the sender's view what the login itself made: all that it may know of."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leaf:
-    """One name in a directory, as it appears in the view."""
+class Leaf(NamedTuple):
+    """One name in a directory, as it appears in the view. A tuple, because listings make very many of them."""
 
     name: str
     node_id: int | None
@@ -60,6 +59,8 @@ class Leaf:
 
 _own = UPLOADS.alias("own_upload")
 _head = UPLOADS.alias("head_upload")
+_HEAD = (NODES.c.shown_name, *(_head.c[name] for name in ("id", "modified", "landed_at", "scrubbed_size")))
+"""What everybody but its sender sees of a file."""
 
 
 def _resumable(row: Row[Any]) -> int:
@@ -94,19 +95,17 @@ def partials(connection: Connection, place: Place, name: str | None = None) -> d
 
 
 def _sender_rows() -> Select[Any]:
-    def of(table: FromClause, prefix: str) -> list[ColumnElement[Any]]:
-        columns = ("id", "state", "size", "modified", "landed_at", "scrubbed_size")
-        return [table.c[name].label(f"{prefix}_{name}") for name in columns]
-
+    """Select the columns of `_sender_leaf`, then what tells whose the name is."""
     joined = (
         NODES.outerjoin(
             OWN_VERSIONS, and_(OWN_VERSIONS.c.node_id == NODES.c.id, OWN_VERSIONS.c.login == bindparam("login"))
         )
         .outerjoin(_own, _own.c.id == OWN_VERSIONS.c.upload_id)
-        .outerjoin(_head, _head.c.id == NODES.c.head_upload)
+        .outerjoin(_head, and_(_head.c.id == NODES.c.head_upload, _own.c.id.is_(None)))
     )
+    own = (_own.c[name] for name in ("id", "state", "size", "modified", "landed_at", "scrubbed_size"))
     return (
-        select(NODES, *of(_own, "own"), *of(_head, "head"))
+        select(NODES.c.name, NODES.c.id, NODES.c.is_directory, NODES.c.created_at, *own, *_HEAD, NODES.c.owner)
         .select_from(joined)
         .where(
             NODES.c.hidden_at.is_(None),
@@ -115,42 +114,52 @@ def _sender_rows() -> Select[Any]:
     )
 
 
-def _sender_leaf(row: Row[Any]) -> Leaf:
-    if row.is_directory:
-        return Leaf(name=row.name, node_id=row.id, is_directory=True, modified=row.created_at, created=row.created_at)
-    if row.own_id is not None:
-        return Leaf(
-            name=row.name,
-            node_id=row.id,
-            is_directory=False,
-            size=row.own_size,
-            modified=row.own_modified if row.own_modified is not None else row.own_landed_at,
-            upload_id=row.own_id,
-            own=True,
-            state=row.own_state,
-            created=row.own_landed_at,
-            scrubbed_size=row.own_scrubbed_size if row.own_state == UploadState.STORED else None,
-        )
-    return _head_leaf(row)
-
-
-def _head_leaf(row: Row[Any]) -> Leaf:
+def _sender_leaf(row: Any) -> Leaf:  # noqa: ANN401 - a row, as a tuple
+    # Taken apart at once: to ask a row for a column by its name costs more than the rest of this.
+    (name, node_id, is_directory, made_at, own_id, state, size, modified, landed_at, scrubbed_size, *head, _) = row
+    if is_directory:
+        return Leaf(name=name, node_id=node_id, is_directory=True, modified=made_at, created=made_at)
+    if own_id is None:
+        return _head_leaf(node_id, made_at, *head)
     return Leaf(
-        name=row.shown_name,
-        node_id=row.id,
+        name=name,
+        node_id=node_id,
         is_directory=False,
-        size=row.head_scrubbed_size or 0,
-        modified=row.head_modified if row.head_modified is not None else (row.head_landed_at or row.created_at),
-        upload_id=row.head_id,
+        size=size,
+        modified=landed_at if modified is None else modified,
+        upload_id=own_id,
+        own=True,
+        state=state,
+        created=landed_at,
+        scrubbed_size=scrubbed_size if state == UploadState.STORED else None,
+    )
+
+
+def _head_leaf(  # noqa: PLR0917 - the columns of `_HEAD`
+    node_id: int,
+    made_at: float,
+    name: str,
+    upload_id: str,
+    modified: float | None,
+    landed_at: float | None,
+    scrubbed_size: int | None,
+) -> Leaf:
+    return Leaf(
+        name=name,
+        node_id=node_id,
+        is_directory=False,
+        size=scrubbed_size or 0,
+        modified=modified if modified is not None else (landed_at or made_at),
+        upload_id=upload_id,
         state=UploadState.STORED,
-        created=row.head_landed_at or row.created_at,
+        created=landed_at or made_at,
     )
 
 
 def _reader_rows() -> Select[Any]:
-    columns = ("id", "modified", "landed_at", "scrubbed_size")
+    """Select the columns of `_reader_leaf`."""
     return (
-        select(NODES, *(_head.c[name].label(f"head_{name}") for name in columns))
+        select(NODES.c.id, NODES.c.is_directory, NODES.c.created_at, *_HEAD)
         .select_from(NODES.outerjoin(_head, _head.c.id == NODES.c.head_upload))
         .where(
             NODES.c.hidden_at.is_(None),
@@ -160,12 +169,11 @@ def _reader_rows() -> Select[Any]:
     )
 
 
-def _reader_leaf(row: Row[Any]) -> Leaf:
-    if row.is_directory:
-        return Leaf(
-            name=row.shown_name, node_id=row.id, is_directory=True, modified=row.created_at, created=row.created_at
-        )
-    return _head_leaf(row)
+def _reader_leaf(row: Any) -> Leaf:  # noqa: ANN401 - a row, as a tuple
+    node_id, is_directory, made_at, *head = row
+    if is_directory:
+        return Leaf(name=head[0], node_id=node_id, is_directory=True, modified=made_at, created=made_at)
+    return _head_leaf(node_id, made_at, *head)
 
 
 def list_leaves(database: Database, place: Place) -> Iterator[Leaf]:
@@ -177,20 +185,22 @@ def list_leaves(database: Database, place: Place) -> Iterator[Leaf]:
     key = NODES.c.name if place.sender else NODES.c.shown_name
     statement = _sender_rows() if place.sender else _reader_rows()
     statement = statement.where(NODES.c.parent_id == place.node_id).order_by(key).limit(PAGE)
+    leaf_of = _sender_leaf if place.sender else _reader_leaf
     last: str | None = None
     while True:
         page = statement if last is None else statement.where(key > last)
         with database.read() as connection:
             rows = connection.execute(page, {"login": place.login} if place.sender else {}).all()
         for row in rows:
-            leaf = _sender_leaf(row) if place.sender else _reader_leaf(row)
-            yield from _take_before(waiting, row.name)
-            if place.own_only and not (leaf.own or row.owner == place.login):
+            leaf = leaf_of(row)
+            if waiting:
+                yield from _take_before(waiting, row[0])
+            if place.own_only and not (leaf.own or row[-1] == place.login):
                 continue
-            yield waiting.pop(leaf.name, leaf)
+            yield waiting.pop(leaf.name, leaf) if waiting else leaf
         if len(rows) < PAGE:
             break
-        last = rows[-1].name if place.sender else rows[-1].shown_name
+        last = rows[-1][0] if place.sender else rows[-1].shown_name
     yield from _take_before(waiting, None)
 
 

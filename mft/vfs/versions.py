@@ -6,7 +6,6 @@ quarantined or rejected leaves a gap for everybody but its sender.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, or_, select
@@ -110,4 +109,4 @@ def _leaf(row: Row[Any], place: Place) -> Leaf:
         state=row.state,
         created=row.landed_at,
     )
-    return replace(leaf, scrubbed_size=row.scrubbed_size) if stored else leaf
+    return leaf._replace(scrubbed_size=row.scrubbed_size) if stored else leaf
