@@ -23,6 +23,7 @@ MAX_DISPLAY = 4096
 MAX_PUBLIC_KEY = 16_384
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
 _WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+_DIGIT = re.compile(r"[0-9]")
 _REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 _KEY_TYPE = re.compile(r"[a-z0-9][a-z0-9@.-]{2,63}")
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])(?: *\..*)?", re.IGNORECASE | re.DOTALL)
@@ -53,7 +54,7 @@ def check_login(text: str) -> Login:
 
 def check_case_number(text: str) -> CaseNumber:
     """Return a case number: 1 to 64 of `A-Z a-z 0-9 . _ -` with a digit, a letter or digit at both ends, no `..`."""
-    if not any("0" <= character <= "9" for character in text[:64]):
+    if _DIGIT.search(text, 0, 64) is None:
         raise ValueError("is not a case number: it has no digit")
     return CaseNumber(_check_word(text, "a case number"))
 
@@ -84,6 +85,8 @@ def check_label(text: str) -> str:
     """Return a short word of the case system's own: a kind, a classification, a tag; up to 64 visible characters."""
     if not text or len(text) > 64 or text != text.strip():
         raise ValueError("must be 1 to 64 characters without spaces at the ends")
+    if text.isascii() and text.isprintable():
+        return text
     if any(unicodedata.category(character) in _UNSEEN - {"Zs"} for character in text):
         raise ValueError("holds a control or invisible character")
     return unicodedata.normalize("NFC", text)
@@ -96,7 +99,7 @@ def check_display(text: str) -> str:
     """
     if len(text) > MAX_DISPLAY:
         raise ValueError(f"is longer than {MAX_DISPLAY} characters")
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def check_email(text: str) -> str:

@@ -55,7 +55,14 @@ class Record:
     def optional_text(self, field: str, check: Callable[[str], str]) -> str | None:
         """Return a text passed through *check*, or None."""
         value = self._data.get(field)
-        return None if value is None else checked(value, check, self.path(field))
+        if value is None:
+            return None
+        if isinstance(value, str):
+            try:  # the path is made only for an error: long lists are read through here
+                return check(value)
+            except ValueError as error:
+                raise InvalidRecordError(self.path(field), str(error)) from error
+        return checked(value, check, self.path(field))
 
     def texts(self, field: str, check: Callable[[str], str]) -> tuple[str, ...] | None:
         """Return a list of texts, or None; no more than `MAX_ITEMS`."""

@@ -138,7 +138,7 @@ class FileSystem(Protocol):
     """What every session can do."""
 
     def scandir(self, path: VirtualPath) -> Iterator[Entry]:
-        """Yield the entries of a directory, lazily, without `.` and `..`: in the order of names, or in a source's own."""
+        """Yield the entries of a directory, lazily, without `.` and `..`: in the order of names, or of a source."""
 
     def stat(self, path: VirtualPath) -> Entry:
         """Describe what is at *path*."""

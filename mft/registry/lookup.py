@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -15,19 +16,19 @@ from casemap.errors import (
     PrincipalNotFoundError,
 )
 from casemap.lookup import DEFAULT_LIMIT, Page, check_page, customer_asked, login_asked, number_asked
-from casemap.model import CaseState
+from casemap.model import CaseState, parse_case
 from mft.catalog.errors import CatalogError
 from mft.catalog.model import REGISTRY_CASES, REGISTRY_CUSTOMERS
 from mft.registry.cases import found_case
 from mft.registry.customers import found_customer
-from mft.registry.entry import case_entry, customer_entry
+from mft.registry.entry import customer_entry
 from mft.registry.errors import NoSuchCaseError, NoSuchCustomerError, PlaceError
 from mft.registry.place import page_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
     from casemap.model import Case, Customer, Principal
     from mft.catalog.database import Database
@@ -73,14 +74,14 @@ class RegistryLookup:
     ) -> Page[Case]:
         """Return a page of cases by number (see `CaseLookup`)."""
         check_page(cursor, limit)
-        query = select(REGISTRY_CASES)
+        query = select(REGISTRY_CASES.c.document, REGISTRY_CASES.c.number)
         if customer is not None:
             query = query.where(REGISTRY_CASES.c.customer == self.customer(customer).id)
         if state is not None:
             query = query.where(REGISTRY_CASES.c.state == state.value)
         column = REGISTRY_CASES.c.number
         with self._reading() as connection, _places():
-            return page_of(connection, query, column, lambda row: case_entry(row).case, after=cursor, limit=limit)
+            return page_of(connection, query, column, _listed, after=cursor, limit=limit)
 
     def customers(self, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT) -> Page[Customer]:
         """Return a page of customers by id (see `CaseLookup`)."""
@@ -98,6 +99,10 @@ class RegistryLookup:
                 yield connection
         except CatalogError as error:
             raise LookupUnavailableError("the catalog cannot be read now", retry_after=1.0) from error
+
+
+def _listed(row: Row[tuple[object, ...]]) -> Case:
+    return parse_case(json.loads(str(row[0])))
 
 
 @contextlib.contextmanager
