@@ -72,16 +72,30 @@ def encode_attributes(entry: Entry) -> bytes:
 def encode_name(name: str, entry: Entry, *, now: float) -> bytes:
     """Write one row of an SSH_FXP_NAME: the name, its long name, its attributes."""
     encoded = name.encode("utf-8")
-    line = long_name(name, entry, now=now).encode("utf-8")
-    length = _LENGTH.pack
-    return b"".join((length(len(encoded)), encoded, length(len(line)), line, encode_attributes(entry)))
+    mode, modified, size = _mode(entry), _seconds(entry.modified), entry.size
+    start = _line_start(mode, size, entry.modified, now).encode("ascii")
+    length = len(encoded)
+    return b"".join(
+        (
+            _LENGTH.pack(length),
+            encoded,
+            _LENGTH.pack(len(start) + length),
+            start,
+            encoded,
+            _ATTRIBUTES.pack(_FLAGS, size, 0, 0, mode, modified, modified),
+        )
+    )
 
 
 def long_name(name: str, entry: Entry, *, now: float) -> str:
     """Write the line that `ls -l` shows (section 7), in UTC and in English whatever the locale is."""
-    modified = _seconds(entry.modified)
-    date = _date(modified // 60, recent=0 <= now - entry.modified < _HALF_A_YEAR)
-    return f"{_LETTERS[_mode(entry)]}    1 mft      mft      {entry.size:>12} {date} {name}"
+    return _line_start(_mode(entry), entry.size, entry.modified, now) + name
+
+
+def _line_start(mode: int, size: int, modified: float, now: float) -> str:
+    """Write the line up to the name."""
+    date = _date(_seconds(modified) // 60, recent=0 <= now - modified < _HALF_A_YEAR)
+    return f"{_LETTERS[mode]}    1 mft      mft      {size:>12} {date} "
 
 
 @lru_cache(maxsize=4096)
@@ -94,7 +108,8 @@ def _date(minute: int, *, recent: bool) -> str:
 
 def _seconds(moment: float) -> int:
     """Return *moment* as version 3 can say it: 32 bits without a sign."""
-    return min(max(int(moment), 0), 0xFFFFFFFF)
+    seconds = int(moment)
+    return seconds if 0 <= seconds <= 0xFFFFFFFF else min(max(seconds, 0), 0xFFFFFFFF)
 
 
 def _mode(entry: Entry) -> int:
