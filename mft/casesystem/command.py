@@ -25,6 +25,8 @@ from mft.casesystem.state import CaseSystem
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
+    from mft.casesystem.announcer import Announcer
+
 START_TIMEOUT = 10.0
 """Longest wait for the server's socket, in seconds."""
 
@@ -51,17 +53,43 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--secret-file", type=Path, metavar="FILE", help="what requests are signed with; made up if not given"
     )
+    parser.add_argument("--announce", metavar="URL", help="where changes are announced: .../api/v1/webhooks/in")
+    parser.add_argument("--announce-secret-file", type=Path, metavar="FILE", help="what announcements are signed with")
+    parser.add_argument("--announce-ca-file", type=Path, metavar="FILE", help="the certificate to trust there")
     arguments = parser.parse_args(argv)
     try:
-        run_case_system(listen=arguments.listen, data=arguments.data, secret_file=arguments.secret_file)
+        announcer = make_announcer(arguments.announce, arguments.announce_secret_file, arguments.announce_ca_file)
+        run_case_system(
+            listen=arguments.listen, data=arguments.data, secret_file=arguments.secret_file, announcer=announcer
+        )
     except (OSError, ValueError, InvalidRecordError) as error:
         sys.stderr.write(f"mft case-system: {error}\n")
         return 1
     return 0
 
 
-def run_case_system(*, listen: str, data: Path, secret_file: Path | None = None) -> None:
+def make_announcer(url: str | None, secret_file: Path | None, ca_file: Path | None) -> Announcer | None:
+    """Make what announces changes, if there is an address for that.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: there is no secret, or it is not in its form.
+    """
+    if url is None:
+        return None
+    if secret_file is None:
+        raise ValueError("--announce needs --announce-secret-file")
+    from mft.casesystem.announcer import Announcer  # noqa: PLC0415  seldom needed
+
+    return Announcer(url, secret_file.read_text(encoding="utf-8").strip(), ca_file)
+
+
+def run_case_system(
+    *, listen: str, data: Path, secret_file: Path | None = None, announcer: Announcer | None = None
+) -> None:
     """Serve the records in the file *data* at *listen* (`host:port`) until SIGTERM or SIGINT.
+
+    What is changed in it is announced by *announcer*.
 
     Raises:
         OSError: a file cannot be read, or the address not be used.
@@ -79,7 +107,7 @@ def run_case_system(*, listen: str, data: Path, secret_file: Path | None = None)
         sys.stdout.write(json.dumps({"url": url, **made_up}) + "\n")
         sys.stdout.flush()
 
-    asyncio.run(_serve(system, secret, (host.strip("[]"), int(port)), announce, _until_signal))
+    asyncio.run(_serve(system, secret, (host.strip("[]"), int(port)), announce, _until_signal, announcer=announcer))
 
 
 def load_data(path: Path) -> dict[str, object]:
@@ -113,7 +141,7 @@ def load_secret(path: Path) -> bytes:
 
 @contextmanager
 def running_case_system(
-    data: Mapping[str, object] | CaseSystem, *, secret: bytes | None = None
+    data: Mapping[str, object] | CaseSystem, *, secret: bytes | None = None, announcer: Announcer | None = None
 ) -> Iterator[RunningCaseSystem]:
     """Run a simulator on a thread, on a free port of this machine, while inside."""
     system = data if isinstance(data, CaseSystem) else CaseSystem(data)
@@ -129,7 +157,7 @@ def running_case_system(
 
     def run() -> None:
         try:
-            loop.run_until_complete(_serve(system, key, ("127.0.0.1", 0), announce, until_done))
+            loop.run_until_complete(_serve(system, key, ("127.0.0.1", 0), announce, until_done, announcer=announcer))
         finally:
             loop.close()
             listening.set()
@@ -152,10 +180,15 @@ async def _serve(
     address: tuple[str, int],
     announce: Callable[[str], None],
     until: Callable[[], Awaitable[None]],
+    *,
+    announcer: Announcer | None,
 ) -> None:
     # Requests that hang on purpose must not hold up the end.
     runner = web.AppRunner(
-        make_application(system, secret), access_log=None, shutdown_timeout=0.2, handle_signals=False
+        make_application(system, secret, announcer=announcer),
+        access_log=None,
+        shutdown_timeout=0.2,
+        handle_signals=False,
     )
     await runner.setup()
     try:

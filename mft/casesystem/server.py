@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler
 
+    from mft.casesystem.announcer import Announcer
     from mft.casesystem.behaviour import Behaviour
     from mft.casesystem.state import CaseSystem, Row
 
@@ -33,9 +34,14 @@ def make_application(
     *,
     clock: Callable[[], float] = time.time,
     chance: random.Random | None = None,
+    announcer: Announcer | None = None,
 ) -> web.Application:
-    """Return the server's application; *clock* in Unix seconds, *chance* decides who meets `error_rate`."""
-    lookup, admin = _Lookup(system, secret, clock, chance or random.Random()), _Admin(system)  # noqa: S311 (no secret)
+    """Return the server's application; *clock* in Unix seconds, *chance* decides who meets `error_rate`.
+
+    With *announcer*, what is changed by the admin part is announced before that answers.
+    """
+    lookup = _Lookup(system, secret, clock, chance or random.Random())  # noqa: S311 (no secret)
+    admin = _Admin(system, announcer)
     application = web.Application(middlewares=[_as_problem])
     application.add_routes(
         [
@@ -194,33 +200,56 @@ async def _trickle(request: web.Request, body: bytes, *, for_ever: bool) -> web.
 class _Admin:
     """What a person at the case system, or a test, does to it."""
 
-    def __init__(self, system: CaseSystem) -> None:
+    def __init__(self, system: CaseSystem, announcer: Announcer | None) -> None:
         self._system = system
+        self._announcer = announcer
 
     async def put_customer(self, request: web.Request) -> web.Response:
-        return web.json_response(self._system.put_customer(await _body(request)), status=201)
+        row = self._system.put_customer(await _body(request))
+        await self._tell("customer.changed", customer=str(row["id"]))
+        return web.json_response(row, status=201)
 
     async def put_case(self, request: web.Request) -> web.Response:
-        return web.json_response(self._system.put_case(await _body(request)), status=201)
+        row = self._system.put_case(await _body(request))
+        await self._tell("case.opened" if row["state"] == "open" else "case.closed", case=str(row["number"]))
+        return web.json_response(row, status=201)
 
     async def change_case(self, request: web.Request) -> web.Response:
-        return web.json_response(self._system.change_case(request.match_info["number"], await _body(request)))
+        number = request.match_info["number"]
+        before = self._system.case(number)
+        row = self._system.change_case(number, await _body(request))
+        kind = "case.changed" if row["customer"] == before["customer"] else "case.reassigned"
+        if row["state"] != before["state"]:
+            kind = "case.opened" if row["state"] == "open" else "case.closed"
+        await self._tell(kind, case=number)
+        return web.json_response(row)
 
     async def remove_case(self, request: web.Request) -> web.Response:
         _from_here(request)
         self._system.remove_case(request.match_info["number"])
+        await self._tell("case.removed", case=request.match_info["number"])
         return web.Response(status=204)
 
     async def put_principal(self, request: web.Request) -> web.Response:
-        return web.json_response(self._system.put_principal(await _body(request)), status=201)
+        row = self._system.put_principal(await _body(request))
+        await self._tell("principal.changed", login=str(row["login"]))
+        return web.json_response(row, status=201)
 
     async def change_principal(self, request: web.Request) -> web.Response:
-        return web.json_response(self._system.change_principal(request.match_info["login"], await _body(request)))
+        row = self._system.change_principal(request.match_info["login"], await _body(request))
+        revoked = row.get("active") is False
+        await self._tell("principal.revoked" if revoked else "principal.changed", login=str(row["login"]))
+        return web.json_response(row)
 
     async def remove_principal(self, request: web.Request) -> web.Response:
         _from_here(request)
         self._system.remove_principal(request.match_info["login"])
+        await self._tell("principal.revoked", login=request.match_info["login"])
         return web.Response(status=204)
+
+    async def _tell(self, kind: str, **data: str) -> None:
+        if self._announcer is not None:
+            await asyncio.to_thread(self._announcer.tell, kind, **data)
 
     async def behave(self, request: web.Request) -> web.Response:
         self._system.behaviour = parse_behaviour(await _body(request))
