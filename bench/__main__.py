@@ -16,6 +16,7 @@ from bench.clients import ClientError
 from bench.house import HouseError
 from bench.listings import measure_listings
 from bench.machine import describe_machine
+from bench.revocation import measure_revocation
 from bench.room import Room
 from bench.rounds import MIB
 from bench.scrubbing import measure_scrubbing
@@ -23,10 +24,12 @@ from bench.sealing import measure_sealing
 from bench.table import lines_of
 from bench.transfers import Transfers
 
-KINDS = ("sftp", "https", "list", "scrub", "seal")
+KINDS = ("sftp", "https", "list", "scrub", "seal", "revocation")
 PEERS = {"SFTP": "openssh", "HTTPS": "nginx"}
 COPIES = 6
 """How many times the file may lie there at once, with some to spare."""
+REVOCATIONS = 10
+"""Rounds of each effect of a revocation, at least: a poll has a phase."""
 UNITS = {"": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
 
 
@@ -97,6 +100,10 @@ def measure(arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     if "seal" in kinds:
         say("sealing")
         report["sealing"] = measure_sealing(256 * MIB, arguments.rounds)
+    if "revocation" in kinds:
+        say("revocation")
+        with tempfile.TemporaryDirectory(prefix="mft-bench-") as scratch:
+            report["revocation"] = measure_revocation(Path(scratch) / "house", max(arguments.rounds, REVOCATIONS))
     return report, whole
 
 

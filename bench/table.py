@@ -30,6 +30,12 @@ def lines_of(report: dict[str, Any]) -> list[str]:
         lines += ["", *_scrubbing(report["scrubbing"])]
     if "sealing" in report:
         lines += ["", *_sealing(report["sealing"])]
+    if "revocation" in report:
+        lines += ["", "From an announcement to its effect in an open session, ms (median, worst; target: below 1000)"]
+        lines += [
+            f"  {row['effect']:<18} {row['median_ms']:>7.0f} {row['worst_ms']:>7.0f}   ({row['announced']})"
+            for row in report["revocation"]
+        ]
     return lines
 
 

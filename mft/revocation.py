@@ -73,6 +73,7 @@ class RevocationWatch:
         self._poll = poll
         self._on = on
         self._stopped = threading.Event()
+        self._turn = threading.Event()
         self._connection: Connection | None = None
         self._version: int | None = None
         self._again: list[tuple[Subject, str, str]] = []
@@ -88,9 +89,14 @@ class RevocationWatch:
     def stop(self) -> None:
         """End and wait for the thread."""
         self._stopped.set()
+        self._turn.set()
         if self._thread.ident is not None:
             self._thread.join()
         self._engine.dispose()
+
+    def nudge(self) -> None:
+        """Look now: this process has just written a row. Others see it at their next look."""
+        self._turn.set()
 
     @property
     def silent_for(self) -> float:
@@ -104,7 +110,8 @@ class RevocationWatch:
             except (CatalogError, SQLAlchemyError):
                 LOG.exception("revocation.unreadable")
                 self._disconnect()
-            self._stopped.wait(self._poll)
+            self._turn.wait(self._poll)
+            self._turn.clear()
         self._disconnect()
 
     def _disconnect(self) -> None:

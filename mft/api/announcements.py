@@ -12,6 +12,8 @@ from mft.webhooks.errors import AnnouncementError
 from mft.webhooks.inbox import MOST_BODY
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mft.webhooks.inbox import Inbox
     from protocols.aio import Crossing
 
@@ -21,8 +23,9 @@ PATH = "/api/v1/webhooks/in"
 class Announcements:
     """Takes announcements over HTTP. No login: whoever signs with the secret is the case system."""
 
-    def __init__(self, inbox: Inbox, crossing: Crossing) -> None:
-        """Give them to *inbox*, on *crossing*'s threads."""
+    def __init__(self, inbox: Inbox, crossing: Crossing, *, taken: Callable[[], None] = lambda: None) -> None:
+        """Give them to *inbox*, on *crossing*'s threads; call *taken* after each, from the loop."""
+        self._taken = taken
         self._inbox = inbox
         self._crossing = crossing
 
@@ -47,6 +50,7 @@ class Announcements:
             taken = await self._crossing.run(self._inbox.take, request.headers, body)
         except AnnouncementError as error:
             return _problem(error.status, str(error))
+        self._taken()
         return _json(HTTPStatus.OK, taken.to_dict(), "application/json")
 
 

@@ -268,7 +268,7 @@ class Worker:
             replays=Replays(database=parts.database, key=key, keep=config.api.replay),
             title=config.installation,
         )
-        announcements = Announcements(self._make_inbox(), self.crossing)
+        announcements = Announcements(self._make_inbox(), self.crossing, taken=self._watch.nudge)
         add_routes(app, rooms=rooms, router=router, others=[self.health, announcements])
 
     def _ports(self) -> list[int]:
