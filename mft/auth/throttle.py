@@ -89,6 +89,11 @@ class Throttle:
         subjects = [self._account(login) for login in logins]
         connection.execute(delete(FAILURES).where(FAILURES.c.subject.in_(subjects)))
 
+    def forgive(self, login: str) -> None:
+        """Forget the failures of an account on an administrator's word, such as a new password."""
+        with self._database.write() as connection:
+            self.succeeded(connection, login)
+
     def purge(self) -> None:
         """Delete the counts whose time is over."""
         now = self._clock()

@@ -23,6 +23,8 @@ from mft.cli.ledger import (
 
 if TYPE_CHECKING:
     from mft.auth.account import Account
+    from mft.auth.ledger import Ledger
+    from mft.config import Config
 
 ConfigFile = options.ConfigPath
 Login = Annotated[str, typer.Argument(metavar="LOGIN", help="The login.")]
@@ -81,7 +83,7 @@ def add(
     if no_password and (password_file or password_stdin):
         raise typer.BadParameter("--no-password contradicts a password given")
     ends = parse_expiry(expires) if expires else None
-    with open_ledger(config) as (settings, ledger, _):
+    with open_ledger(config) as (settings, ledger, secret_key):
         check_regions(settings, regions or ())
         keys = parse_key_file(key.read_text(encoding="utf-8")) if key else ()
         word = None
@@ -100,6 +102,7 @@ def add(
         )
         for line in keys:
             AuthorizedKeys(ledger).add(account.login, line, by=actor())
+        _forgive(settings, ledger, secret_key, account.login)
     typer.echo(f"{account.login}: made")
 
 
@@ -193,8 +196,9 @@ def enable(login: Login, *, config: ConfigFile = DEFAULT) -> None:
     """Let a disabled account log in again."""
     from mft.auth.accounts import Accounts  # noqa: PLC0415  keeps `mft --help` quick
 
-    with open_ledger(config) as (_, ledger, _):
+    with open_ledger(config) as (settings, ledger, secret_key):
         account = Accounts(ledger).enable(login, by=actor())
+        _forgive(settings, ledger, secret_key, account.login)
     typer.echo(f"{account.login}: enabled")
 
 
@@ -211,7 +215,7 @@ def password(
 
     if no_password and (password_file or password_stdin):
         raise typer.BadParameter("--no-password contradicts a password given")
-    with open_ledger(config) as (_, ledger, _):
+    with open_ledger(config) as (settings, ledger, secret_key):
         accounts = Accounts(ledger)
         account = accounts.get(login)
         word = None
@@ -220,6 +224,7 @@ def password(
                 password_file, from_stdin=password_stdin, prompt=f"New password of {account.login}"
             )
         accounts.set_password(account.login, word, by=actor())
+        _forgive(settings, ledger, secret_key, account.login)
     typer.echo(f"{account.login}: password {'removed' if no_password else 'set'}")
 
 
@@ -239,6 +244,13 @@ def remove(
             typer.confirm(f"Delete the account {account.login}?", abort=True)
         accounts.remove(account.login, by=actor())
     typer.echo(f"{account.login}: removed")
+
+
+def _forgive(settings: Config, ledger: Ledger, secret_key: bytes, login: str) -> None:
+    """Let the account be tried at once: what failed before was another password, or none."""
+    from mft.auth.throttle import Throttle  # noqa: PLC0415  keeps `mft --help` quick
+
+    Throttle(ledger.database, settings.auth.throttle, key=secret_key).forgive(login)
 
 
 def _document(account: Account) -> dict[str, object]:

@@ -18,13 +18,15 @@ import mft.cli
 from casemap.model import Role
 from mft.audit import verify_trail
 from mft.auth.accounts import Accounts
+from mft.auth.throttle import Throttle
 from mft.auth.tokens import Tokens
 from mft.catalog.database import Database
-from mft.catalog.model import ACCOUNTS, EVENTS, REVOCATIONS
+from mft.catalog.model import ACCOUNTS, EVENTS, FAILURES, REVOCATIONS
 from mft.cli.ledger import open_ledger
 from mft.config import load_config
 from mft.credentials import load_credentials
 from mft.signers import head_checker
+from protocols.errors import ThrottledError
 from tests.mft.gatehouse import ED25519, OTHER_KEY, PASSWORD
 
 CONFIG = """
@@ -199,6 +201,27 @@ def test_password_is_changed_and_taken_away(run, installation):
     assert after != before
     assert run("user", "password", "alice", "--no-password")[0] == 0
     assert rows(installation, select(ACCOUNTS.c.password_hash))[0].password_hash is None
+
+
+@pytest.mark.parametrize(
+    "command", [("password", "alice", "--password-stdin"), ("enable", "alice"), ("add", "bob", "--role", "engineer")]
+)
+def test_account_that_an_administrator_sees_to_is_not_locked(run, installation, command):
+    """What failed before was another password, or no account at all; the network's failures stay counted."""
+    login = command[1]
+    with open_ledger(installation / "config.yaml") as (settings, ledger, secret_key):
+        throttle = Throttle(ledger.database, settings.auth.throttle, key=secret_key)
+        attempt = throttle.attempt("192.0.2.7", login)
+        for _ in range(settings.auth.throttle.account_failures):
+            with ledger.database.write() as connection:
+                throttle.failed(connection, attempt)
+        with pytest.raises(ThrottledError):
+            throttle.refuse_locked(attempt)
+        stdin = "another long password" if "--password-stdin" in command else ""
+        more = ("--no-password",) if command[0] == "add" else ()
+        assert run("user", *command, *more, stdin=stdin)[0] == 0
+        throttle.refuse_locked(attempt)
+    assert [row.count for row in rows(installation, select(FAILURES.c.count))] == [10]
 
 
 def test_user_is_changed_listed_disabled_and_removed(run):
