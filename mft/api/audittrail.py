@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -97,7 +98,7 @@ class AuditRoutes:
             permission=Permission.AUDIT_READ,
             query_model=ExportQuery,
             media="application/x-ndjson",
-            errors=(),
+            errors=(HTTPStatus.NOT_FOUND,),
         )
 
     def chains(self, call: Call[Nothing, PageQuery, Nothing]) -> Answer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Generic, TypeVar, overload
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 T = TypeVar("T")
 MAX_LIMIT = 1000
@@ -63,6 +63,35 @@ def _in_utc(value: dt.datetime) -> dt.datetime:
 
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 """A point in time: RFC 3339, with an offset from UTC."""
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""A whole number; `5.0` is one too (JSON Schema)."""
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_GROUP = "[0-9A-Fa-f]{1,4}"
+_IPV6 = "|".join(
+    [
+        f"(?:{_GROUP}:){{7}}{_GROUP}",
+        f"(?:{_GROUP}:){{1,7}}:",
+        *(f"(?:{_GROUP}:){{1,{7 - after}}}(?::{_GROUP}){{1,{after}}}" for after in range(1, 7)),
+        f":(?::{_GROUP}){{1,7}}",
+        "::",
+    ]
+)
+_PREFIX = "(?:3[0-2]|[12]?[0-9])"
+_LONG_PREFIX = "(?:12[0-8]|1[01][0-9]|[1-9]?[0-9])"
+Network = Annotated[
+    str,
+    Field(
+        max_length=64,
+        pattern=f"^(?:{_OCTET}(?:[.]{_OCTET}){{3}}(?:/{_PREFIX})?|(?:{_IPV6})(?:/{_LONG_PREFIX})?)$",
+        description="An address or a CIDR block.",
+    ),
+]
 Id32 = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="32 hexadecimal digits.")]
 Number = Annotated[
     str,

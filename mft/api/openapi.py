@@ -39,27 +39,16 @@ _PROBLEM_SCHEMA = {
         },
     },
 }
-_KEY_PARAMETER = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "A random text of your own: the same request sent again with it gets the first answer.",
-    "schema": {"type": "string", "minLength": 8, "maxLength": 255, "pattern": "^[A-Za-z0-9._:-]+$"},
+_HEADERS = {
+    "repeatable": (
+        "Takes `Idempotency-Key`: a random text of your own (8 to 255 letters, digits, `.`, `_`, `:` or `-`). The same "
+        "request sent again with it gets the first answer, marked `Idempotency-Replayed: true`; another request with "
+        "it gets 422, one that comes while the first is under way 409."
+    ),
+    "conditional": "Takes `If-Match` with the entity tag that you read: if it was changed since, the answer is 412.",
+    "tagged": "Answers with an `ETag`, and takes `If-None-Match`: if it is still that, the answer is 304.",
 }
-_MATCH_PARAMETER = {
-    "name": "If-Match",
-    "in": "header",
-    "required": False,
-    "description": "The entity tag that you read: if it was changed since, the answer is 412.",
-    "schema": {"type": "string", "pattern": '^(\\*|"[A-Za-z0-9_-]+")$'},
-}
-_NONE_MATCH_PARAMETER = {
-    "name": "If-None-Match",
-    "in": "header",
-    "required": False,
-    "description": "The entity tag that you have: if it is still that, the answer is 304.",
-    "schema": {"type": "string", "pattern": '^(\\*|"[A-Za-z0-9_-]+")$'},
-}
+"""What a route says of headers. They stand in words: a request is well-formed with any value of these."""
 _PACE_HEADERS = {
     "RateLimit-Policy": {"schema": {"type": "string"}, "description": "What one login may ask of one worker."},
     "RateLimit": {"schema": {"type": "string"}, "description": "What is left of it."},
@@ -111,12 +100,9 @@ def _operation(route: Route[Any, Any, Any], schemas: dict[tuple[Any, str], dict[
         "parameters": list(_parameters(route)),
         "responses": _responses(route, schemas),
     }
-    if route.public:
-        told["security"] = []
-    else:
-        needed = [route.permission.value] if route.permission is not None else []
-        told["security"] = [{"basic": needed}, {"bearer": needed}]
-        told["description"] = f"Needs `{needed[0]}`." if needed else "Any login may ask."
+    needed = [route.permission.value] if route.permission is not None else []
+    told["security"] = [] if route.public else [{"basic": needed}, {"bearer": needed}]
+    told["description"] = " ".join(_words(route, needed))
     if route.has_body:
         told["requestBody"] = {
             "required": True,
@@ -125,15 +111,20 @@ def _operation(route: Route[Any, Any, Any], schemas: dict[tuple[Any, str], dict[
     return told
 
 
+def _words(route: Route[Any, Any, Any], needed: list[str]) -> Iterable[str]:
+    if not route.public:
+        yield f"Needs `{needed[0]}`." if needed else "Any login may ask."
+    if route.repeatable:
+        yield _HEADERS["repeatable"]
+    if route.conditional:
+        yield _HEADERS["conditional"]
+    if route.tagged and route.method == "GET":
+        yield _HEADERS["tagged"]
+
+
 def _parameters(route: Route[Any, Any, Any]) -> Iterable[dict[str, Any]]:
     for model, place in ((route.path_model, "path"), (route.query_model, "query")):
         yield from _fields(model, place)
-    if route.repeatable:
-        yield _KEY_PARAMETER
-    if route.conditional:
-        yield _MATCH_PARAMETER
-    if route.tagged and route.method == "GET":
-        yield _NONE_MATCH_PARAMETER
 
 
 def _fields(model: type[BaseModel], place: str) -> Iterable[dict[str, Any]]:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=BaseModel)
 AnyRoute = Route[Any, Any, Any]
 _KEY = re.compile(r"[A-Za-z0-9._:-]{8,255}")
-_TAG = re.compile(r'(?:W/)?"([A-Za-z0-9_-]{1,200})"')
+_TAG = re.compile(r'(?:W/)?"?([A-Za-z0-9_-]{1,200})"?')
+"""Quotes are asked for (RFC 9110, section 8.8.3), and forgotten by many."""
 _NO_STORE: dict[str, str] = {hdrs.CACHE_CONTROL: "no-store"}
 _VERSION = "1.0.0"
 """Of the API, not of the server: it rises when a route changes."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from mft.api.document import Document, Moment, Nothing, Number, Page, PageQuery, Parameters
-from mft.api.fault import ApiError, conflict, forbidden, not_found, unprocessable
+from mft.api.document import Document, Moment, Network, Nothing, Number, Page, PageQuery, Parameters, Whole
+from mft.api.fault import ApiError, conflict, forbidden, not_found
 from mft.api.route import Answer, Call, Route
 from mft.auth.errors import InvalidAccountError, NoSuchTokenError
 from mft.auth.minting import Minting, Wish
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mft.api.rooms import ApiRooms
     from mft.auth.tokens import Token
 
-_TERABYTE_LIMIT = 2**53 - 1
+_MOST_BYTES = 2**53 - 1
 ScopeWord = Literal["upload", "list", "read"]
 
 
@@ -61,12 +61,12 @@ class NewToken(Document):
         ),
     ] = Field(default_factory=lambda: list[ScopeWord](["upload"]))
     expires: Annotated[Moment | None, Field(description="Its end; null: as `tokens.ttl` says.")] = None
-    max_bytes: Annotated[
-        int | None, Field(ge=1, le=_TERABYTE_LIMIT, description="Bytes that may come by it in all.")
-    ] = None
-    max_files: Annotated[int | None, Field(ge=1, le=10**9, description="Files that may come by it in all.")] = None
+    max_bytes: Annotated[Whole | None, Field(ge=1, le=_MOST_BYTES, description="Bytes that may come by it in all.")] = (
+        None
+    )
+    max_files: Annotated[Whole | None, Field(ge=1, le=10**9, description="Files that may come by it in all.")] = None
     networks: Annotated[
-        list[Annotated[str, Field(min_length=2, max_length=64)]],
+        list[Network],
         Field(max_length=50, description="CIDR blocks that it may be used from; none: from anywhere."),
     ] = Field(default_factory=list)
 
@@ -231,7 +231,7 @@ class TokenRoutes:
         try:
             minted = self._minting.mint(case, wish, by=call.caller.login)
         except InvalidAccountError as error:
-            raise conflict(str(error)) if not case.is_open else unprocessable(str(error)) from error
+            raise conflict(str(error)) from error
         invitation = self._invitation(case, minted.text)
         document = MintedDocument(
             username=invitation.username,
@@ -283,7 +283,7 @@ class TokenRoutes:
                 token, case, expires=call.body.expires, rotate=call.body.rotate, by=call.caller.login
             )
         except InvalidAccountError as error:
-            raise conflict(str(error)) if not case.is_open else unprocessable(str(error)) from error
+            raise conflict(str(error)) from error
         except NoSuchTokenError as error:
             raise not_found("token") from error
         document = RefreshedDocument(

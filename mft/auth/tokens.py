@@ -135,12 +135,12 @@ def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
     """Read CIDR blocks or single addresses.
 
     Raises:
-        InvalidAccountError: one of them is none, or has bits set beyond its prefix.
+        InvalidAccountError: one of them is none.
     """
     found = []
     for text in texts:
         try:
-            found.append(ipaddress.ip_network(text))
+            found.append(ipaddress.ip_network(text, strict=False))
         except ValueError as error:
             raise InvalidAccountError(
                 f"{text!r} is no network: write an address or a CIDR block such as 192.0.2.0/24 ({error})"
