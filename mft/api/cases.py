@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from casemap.errors import CursorError, CustomerNotFoundError, LookupAnswerError, LookupUnavailableError
 from casemap.model import CaseState
-from mft.api.document import Document, Moment, Nothing, Number, Page, PageQuery, Parameters, Whole
+from mft.api.document import WHOLE, Document, Moment, Nothing, Number, Page, PageQuery, Parameters
 from mft.api.fault import ApiError, conflict, not_found, unprocessable
 from mft.api.route import Answer, Call, Route
 from mft.permissions import Permission
@@ -41,8 +41,8 @@ Word = Annotated[str, Field(min_length=1, max_length=64, pattern="^[A-Za-z0-9][A
 CustomerId = Annotated[str, Field(min_length=1, max_length=64, pattern="^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$")]
 RegionWord = Annotated[str, Field(min_length=1, max_length=32, pattern="^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$")]
 Title = Annotated[str, Field(max_length=4096, description="Whatever people typed; made safe where it names a folder.")]
-Clearance = Annotated[Whole, Field(ge=0, le=100)]
-Priority = Annotated[Whole, Field(ge=1, le=5)]
+Clearance = Annotated[int, Field(ge=0, le=100), WHOLE]
+Priority = Annotated[int, Field(ge=1, le=5), WHOLE]
 
 
 class CasePath(Parameters):

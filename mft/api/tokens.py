@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from mft.api.document import Document, Moment, Network, Nothing, Number, Page, PageQuery, Parameters, Whole
+from mft.api.document import WHOLE, Document, Moment, Network, Nothing, Number, Page, PageQuery, Parameters
 from mft.api.fault import ApiError, conflict, forbidden, not_found
 from mft.api.route import Answer, Call, Route
 from mft.auth.errors import InvalidAccountError, NoSuchTokenError
@@ -61,10 +61,13 @@ class NewToken(Document):
         ),
     ] = Field(default_factory=lambda: list[ScopeWord](["upload"]))
     expires: Annotated[Moment | None, Field(description="Its end; null: as `tokens.ttl` says.")] = None
-    max_bytes: Annotated[Whole | None, Field(ge=1, le=_MOST_BYTES, description="Bytes that may come by it in all.")] = (
-        None
-    )
-    max_files: Annotated[Whole | None, Field(ge=1, le=10**9, description="Files that may come by it in all.")] = None
+    max_bytes: Annotated[
+        Annotated[int, Field(ge=1, le=_MOST_BYTES), WHOLE] | None,
+        Field(description="Bytes that may come by it in all."),
+    ] = None
+    max_files: Annotated[
+        Annotated[int, Field(ge=1, le=10**9), WHOLE] | None, Field(description="Files that may come by it in all.")
+    ] = None
     networks: Annotated[
         list[Network],
         Field(max_length=50, description="CIDR blocks that it may be used from; none: from anywhere."),

@@ -1,0 +1,48 @@
+"""The API against its own document, by schemathesis: nothing undocumented, nothing malformed taken, no server error."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from casemap.model import Role
+from mft.auth.accounts import Accounts
+from mft.auth.tokens import Tokens
+from mft.cli.ledger import open_ledger
+from tests.house import running_house
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("api-schema")]
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    """A house whose logins are not slowed down: what is tested is its API."""
+    pace = {"api": {"requests": 1_000_000}, "auth": {"throttle": {"enabled": False}}}
+    with running_house(tmp_path_factory.mktemp("api-schema"), **pace) as house:
+        yield house
+
+
+def run_schemathesis(house, directory, login: str, *options: str) -> subprocess.CompletedProcess[str]:
+    with open_ledger(house.config) as (_, ledger, key):
+        if login == "root":
+            Accounts(ledger).create("root", roles=[Role.OPERATOR, Role.AUDITOR], by="test")
+        token = Tokens(ledger, key=key).create(login, by="test").text
+    command = [
+        sys.executable, "-m", "schemathesis.cli", "run", "--no-color", "--seed", "20261122",
+        "--generation-deterministic", "--continue-on-failure",
+        "--tls-verify", house.endpoints["certificate"], "--header", f"Authorization: Bearer {token}",
+        *options, house.url("/api/v1/openapi.json"),
+    ]  # fmt: skip
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("login", "phases"), [("ann", "fuzzing"), ("root", "fuzzing,stateful")])
+def test_every_answer_is_as_the_document_says(house, tmp_path, login, phases):
+    """Whatever is made up, a customer and an operator get documented answers, and bad requests are refused."""
+    done = run_schemathesis(house, tmp_path, login, "--phases", phases, "--max-examples", "3")
+
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert "Tested: " in done.stdout
