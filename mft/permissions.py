@@ -49,6 +49,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
         _P.REPLICAS_READ,
         _P.QUARANTINE_READ,
     },
+    Role.TRIAGE: frozenset({_P.UNFILED_READ, _P.UNFILED_ASSIGN}),
     Role.RELEASER: _SENDER | {_P.QUARANTINE_READ, _P.QUARANTINE_RELEASE},
     Role.OPERATOR: frozenset(
         {

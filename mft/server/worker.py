@@ -18,6 +18,7 @@ from mft.api.replay import Replays
 from mft.api.rooms import ApiRooms
 from mft.api.router import Router
 from mft.api.routes import add_routes
+from mft.api.uploadpage import UploadPage
 from mft.auth.accounts import Accounts
 from mft.auth.authenticator import Authenticator
 from mft.auth.casetokens import CaseTokens
@@ -269,7 +270,7 @@ class Worker:
             title=config.installation,
         )
         announcements = Announcements(self._make_inbox(), self.crossing, taken=self._watch.nudge)
-        add_routes(app, rooms=rooms, router=router, others=[self.health, announcements])
+        add_routes(app, rooms=rooms, router=router, others=[self.health, UploadPage(), announcements])
 
     def _ports(self) -> list[int]:
         return [sock.getsockname()[1] for _listener, sock in self._gear.listeners]
