@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from mft.auth.tokens import Tokens
 from mft.cli.ledger import open_ledger
 from tests.house import running_house
 
+KEPT = Path(__file__).parents[2] / "docs" / "api" / "openapi.json"
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("api-schema")]
 
 
@@ -46,3 +49,14 @@ def test_every_answer_is_as_the_document_says(house, tmp_path, login, phases):
 
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert "Tested: " in done.stdout
+
+
+def test_the_document_in_docs_is_the_one_that_is_served(house):
+    """docs/api/openapi.json is what a server of this release serves, but for its name."""
+    status, body = house.curl("ann", "/api/v1/openapi.json")
+    served, kept = json.loads(body), json.loads(KEPT.read_text())
+    served["info"]["title"] = kept["info"]["title"]
+
+    assert status == 200
+    assert served["openapi"].startswith("3.1")
+    assert served == kept, "write it anew: curl https://HOST/api/v1/openapi.json | python -m json.tool"
