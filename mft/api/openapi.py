@@ -84,6 +84,7 @@ def document(routes: Sequence[Route[Any, Any, Any]], *, title: str, version: str
         "paths": paths,
         "components": {
             "schemas": {**definitions.get("$defs", {}), "Problem": _PROBLEM_SCHEMA},
+            "responses": {status.name: _problem(status) for status in sorted(set().union(*map(statuses, routes)))},
             "securitySchemes": {
                 "basic": {"type": "http", "scheme": "basic"},
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "mftt_… or mftc_…"},
@@ -170,11 +171,15 @@ def _responses(route: Route[Any, Any, Any], schemas: dict[tuple[Any, str], dict[
     if route.tagged and route.method == "GET":
         told["304"] = {"description": HTTPStatus.NOT_MODIFIED.phrase}
     for status in sorted(statuses(route)):
-        told[str(status.value)] = {
-            "description": status.phrase,
-            "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
+        told[str(status.value)] = {"$ref": f"#/components/responses/{status.name}"}
     return told
+
+
+def _problem(status: HTTPStatus) -> dict[str, Any]:
+    return {
+        "description": status.phrase,
+        "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
 
 
 def statuses(route: Route[Any, Any, Any]) -> set[HTTPStatus]:
