@@ -22,6 +22,7 @@ from casemap.lookup import MAX_LIMIT
 from casemap.model import CaseState
 from mft.audit import Folding
 from mft.auth.accounts import Accounts
+from mft.auth.loginform import parse_login
 from mft.auth.principals import entry_fault
 from mft.cases import Cases
 from mft.lookups import cache_settings, close_adapter, open_adapter
@@ -78,8 +79,8 @@ class Scene:
     ledger: Ledger
     rules: ResidencyRules
     layout: LayoutSettings
-    reader: Callable[[Principal], Reader]
-    """Says of a principal what policy needs to know, by the entrance that is looked at."""
+    reader: Callable[[Principal, str | None], Reader]
+    """Says of a principal, in a session for one case or (None) for all, what policy needs to know."""
 
 
 class Explainer:
@@ -109,23 +110,49 @@ class Explainer:
         made = Explanation()
         made.steps.append(self._source())
         try:
-            asked = check_login(login)
+            check_login(login)
         except ValueError as error:
             made.steps.append(Step(name="login", said=f"{login[:80]!r} {error}: nobody has it, nobody is asked"))
             made.verdict = Verdict.UNKNOWN
             return made
-        if asked != login:
-            made.steps.append(Step(name="login", said=f"{asked!r}, in its normal form"))
         made.steps.append(self._memory())
         try:
-            principal = self._principal(made, asked)
-            if principal is not None:
-                self._rights(made, principal, number, limit)
+            self._follow(made, login, number, limit)
         except CaseMapError as error:
             made.steps += self._requests()
             made.steps.append(Step(name="failed", said=f"{error}", details=(_FAILED_CLOSED,)))
             made.verdict = Verdict.UNANSWERED
         return made
+
+    def _follow(self, made: Explanation, login: str, number: str | None, limit: int) -> None:
+        """Read *login* in every way that it can be read, until one is somebody's."""
+        made.verdict = Verdict.UNKNOWN
+        for claim in parse_login(login):
+            if claim.login is None:
+                self._case_alone(made, claim.case or "")
+                return
+            if claim.login != login:
+                scope = "" if claim.case is None else f", in case {claim.case} alone"
+                made.steps.append(Step(name="login", said=f"read as {claim.login}{scope}"))
+            principal = self._principal(made, claim.login)
+            if principal is not None:
+                self._rights(made, principal, claim.case)
+                if claim.case is None and made.verdict is not Verdict.UNANSWERED:
+                    self._seen(made, principal, number, limit)
+                return
+
+    def _case_alone(self, made: Explanation, number: str) -> None:
+        """Explain a case's number in place of a login."""
+        made.steps.append(Step(name="login", said=f"read as case {number} itself: for a token of that case alone"))
+        try:
+            case = self._lookup.case(number)
+        except CaseNotFoundError as error:
+            made.steps += self._requests()
+            made.steps.append(Step(name="case", said=f"{number}: {error}"))
+            return
+        made.steps += self._requests()
+        made.steps.append(Step(name="case", said=f"{number}, {case.state.value}, of {case.customer}"))
+        made.verdict = Verdict.ENTERS if case.is_open else Verdict.REFUSED
 
     def _source(self) -> Step:
         settings = self._scene.config.lookup
@@ -168,7 +195,6 @@ class Explainer:
         except PrincipalNotFoundError as error:
             made.steps += self._requests()
             made.steps.append(Step(name="answer", said=f"there is no such login ({error})"))
-            made.verdict = Verdict.UNKNOWN
             return None
         made.steps += self._requests()
         made.steps.append(_told(found))
@@ -177,8 +203,8 @@ class Explainer:
         made.steps.append(Step(name="cache", said=f"asked again: answered from memory {remembered} time"))
         return found
 
-    def _rights(self, made: Explanation, principal: Principal, number: str | None, limit: int) -> None:
-        reader = self._scene.reader(principal)
+    def _rights(self, made: Explanation, principal: Principal, scope: str | None) -> None:
+        """Say whether *principal* may log in, for all that it may see or for the case *scope* alone."""
         fault = entry_fault(principal, dt.datetime.now(dt.UTC))
         ways = [way for way, there in (("password", principal.password_hash), ("key", principal.public_keys)) if there]
         said = f"may log in, by {' or '.join([*ways, 'token'])}" if fault is None else f"may not log in: {fault}"
@@ -193,6 +219,16 @@ class Explainer:
                 home = customer.home_region or "not named: the rules decide"
                 made.steps.append(Step(name="customer", said=f"{customer.id} ({customer.name}); home region {home}"))
             made.steps += self._requests()
+        if scope is not None:
+            self._single(made, principal, self._scene.reader(principal, scope), scope)
+            if not any(case["allowed"] for case in made.cases):
+                said = "it is refused as a wrong password is: the case is not there for this login"
+                made.steps.append(Step(name="login", said=said))
+                made.verdict = Verdict.REFUSED
+
+    def _seen(self, made: Explanation, principal: Principal, number: str | None, limit: int) -> None:
+        """Say which cases are there for *principal*."""
+        reader = self._scene.reader(principal, None)
         if reader.part is Part.STAFF:
             made.steps.append(Step(name="cases", said="the role sees no case"))
             return

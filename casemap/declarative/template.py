@@ -153,6 +153,13 @@ def _digits(value: str) -> str:
     return value
 
 
+def _exact(value: str) -> str:
+    # For languages that know quotation marks and no way to write one between them.
+    if '"' in value or "\\" in value:
+        raise UnaskableError
+    return value
+
+
 def _word(value: str) -> str:
     if _WORD.fullmatch(value) is None:
         raise UnaskableError
@@ -161,6 +168,7 @@ def _word(value: str) -> str:
 
 FILTERS: Mapping[str, Callable[[str], str]] = {
     "digits": _digits,
+    "exact": _exact,
     "jql": _quoted('"'),
     "soql": _quoted("'"),
     "sysparm": _sysparm,

@@ -14,7 +14,7 @@ DIALECT = Dialect(
     requests={
         "principal": Request(
             path="/api/v2/users/search.json",
-            query={"query": 'email:"{login:word}"'},
+            query={"query": 'email:"{login:exact}"'},
             record="users",
             match="email",
             where="role != 'end-user' || organization_id",

@@ -76,6 +76,7 @@ def explain(
     """
     from mft.config.layouts import layout_of  # noqa: PLC0415  keeps `mft --help` quick
     from mft.explanation import Explainer, Scene, Verdict  # noqa: PLC0415
+    from mft.policy import Narrowing  # noqa: PLC0415
     from mft.server.parts import reader_of, residency_rules  # noqa: PLC0415
     from protocols.session import Origin  # noqa: PLC0415
 
@@ -87,7 +88,7 @@ def explain(
             ledger=ledger,
             rules=residency_rules(settings),
             layout=layout_of(settings.layout),
-            reader=lambda principal: reader_of(principal, origin),
+            reader=lambda principal, case: reader_of(principal, origin, Narrowing(case=case)),
         )
         explainer = Explainer(scene)
         try:

@@ -139,6 +139,25 @@ def test_exit_code_says_what_came_of_it(run, login, code, said):
 
 
 @pytest.mark.parametrize(
+    ("login", "code", "said"),
+    [
+        ("alice@acme@CASE-1", 0, "read as alice@acme, in case CASE-1 alone"),
+        ("CASE-1@alice@acme", 0, "CASE-1 'Cannot boot', open, of acme: allowed"),
+        ("alice@acme@CASE-5", 4, "refused as a wrong password is"),
+        ("alice@acme@CASE-9", 4, "no such case"),
+        ("nobody@CASE-1", 3, "read as nobody, in case CASE-1 alone"),
+        ("CASE-1", 0, "for a token of that case alone"),
+        ("CASE-2", 4, "CASE-2, closed, of acme"),
+        ("CASE-9", 3, "CASE-9: no such case"),
+    ],
+)
+def test_every_form_of_a_login_is_explained(run, login, code, said):
+    """A login that names a case is read as the server reads it."""
+    got, output = run("test", login)
+    assert (got, said in output) == (code, True), output
+
+
+@pytest.mark.parametrize(
     ("behaviour", "said"),
     [
         (Behaviour(status=503), "503"),
