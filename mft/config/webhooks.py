@@ -18,7 +18,7 @@ EVENT_TYPES = (
     "upload.released",
     "upload.destroyed",
     "quarantine.decided",
-    "upload.unfiled",
+    "unfiled.received",
     "unfiled.assigned",
     "unfiled.expired",
     "copy.verified",

@@ -23,6 +23,12 @@ HTTP_SECONDS = Histogram(
 UPLOADS = Gauge("mft_uploads", "Uploads by state, as the catalog has them", ["state"], multiprocess_mode="mostrecent")
 COPIES = Gauge("mft_copies_waiting", "Copies that are still to be made", ["region"], multiprocess_mode="mostrecent")
 COPY_LAG = Gauge("mft_copy_lag_seconds", "Age of the oldest copy still to be made", multiprocess_mode="mostrecent")
+WEBHOOKS = Gauge(
+    "mft_webhook_deliveries",
+    "Deliveries of webhooks that wait or were given up",
+    ["state"],
+    multiprocess_mode="mostrecent",
+)
 FREE_BYTES = Gauge("mft_free_bytes", "Free space below a region's landing zone", ["region"], multiprocess_mode="min")
 RESTARTS = Counter("mft_process_restarts_total", "Processes that died and were started again", ["role"])
 METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH"})

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from sqlalchemy import func, select
 
-from mft.catalog.model import REPLICAS
+from mft.catalog.model import REPLICAS, WEBHOOK_DELIVERIES
 from mft.catalog.model import UPLOADS as UPLOAD_ROWS
 from mft.server import metrics
 
@@ -72,6 +72,15 @@ def measure_catalog(database: Database) -> None:
             .where(REPLICAS.c.state == "wanted")
             .group_by(REPLICAS.c.region)
         ).all()
+        letters: dict[str, int] = dict(
+            connection.execute(
+                select(WEBHOOK_DELIVERIES.c.state, func.count())
+                .where(WEBHOOK_DELIVERIES.c.state.in_(["waiting", "dead"]))
+                .group_by(WEBHOOK_DELIVERIES.c.state)
+            ).all()
+        )
+    for state in ("waiting", "dead"):
+        metrics.WEBHOOKS.labels(state).set(letters.get(state, 0))
     for state, count in states:
         metrics.UPLOADS.labels(state).set(count)
     for region, count, _oldest in waiting:
