@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.house import MFT, PASSWORD, House, running_house
+from tests.house import MFT, PASSWORD, House, digest, running_house
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -291,3 +291,28 @@ def test_triage_by_the_api(house):
     assert (status, json.loads(body)["case"]) == (200, "ACME-1"), body
     house.until(lambda: json.loads(house.curl("ann", f"/api/v1/deposits/{upload}")[1])["state"] == "available", "it")
     assert [event["by"] for event in house.events("unfiled.assigned", upload=upload)] == ["trish"]
+
+
+def test_a_cut_drop_goes_on_where_it_stood(house):
+    """`HEAD` says from where, and `curl -C` or `sftp`'s `reput` goes on, at the root as in a folder."""
+    content = b"0123456789" * 50_000
+    for number, name in enumerate(("cut-nocase.bin", "ACME-1_cut.bin")):
+        part = house.directory / "part"
+        part.write_bytes(content[:300_000])
+        asked = ["-T", str(part), "-H", f"Content-Range: bytes 0-299999/{len(content)}"]
+        status, body = house.curl("ann", f"/{name}", *asked)
+        assert (status, json.loads(body)) == (202, {"received": 300_000})
+        (house.directory / name).write_bytes(content)
+        if number:
+            done = house.sftp("ann", f"reput {name}")
+            assert done.returncode == 0, done.stderr
+        else:
+            status, head = house.curl("ann", f"/{name}", "-I")
+            (offset,) = [line for line in head.decode().lower().splitlines() if line.startswith("upload-offset:")]
+            at = offset.partition(":")[2].strip()
+            assert (status, 0 < int(at) < len(content)) == (200, True)
+            status, body = house.curl("ann", "/", "-C", at, "-T", str(house.directory / name))
+            assert status == 201, body
+        (row,) = house.query("SELECT size, sha256 FROM upload WHERE name = ? AND landed_at IS NOT NULL", name)
+        assert row["size"] == len(content)
+        assert row["sha256"] in {None, digest(content)}
