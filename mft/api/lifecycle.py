@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from mft.api.document import Document, Moment, Nothing, Number, Page, PageQuery, Parameters, moment
-from mft.api.fault import conflict, not_found, unprocessable
+from mft.api.fault import ApiError, conflict, not_found
 from mft.api.route import Answer, Call, Route
 from mft.holds import HoldError
 from mft.permissions import Permission
@@ -172,6 +172,7 @@ class LifecycleRoutes:
             body_model=NewHold,
             answer_model=HoldDocument,
             status=HTTPStatus.CREATED,
+            errors=(HTTPStatus.NOT_FOUND,),
             repeatable=True,
         )
         yield Route(
@@ -246,7 +247,7 @@ class LifecycleRoutes:
         try:
             hold = self._rooms.holds.set(call.body.case, reason=call.body.reason, by=call.caller.login)
         except HoldError as error:
-            raise unprocessable(str(error), "/case") from error
+            raise ApiError(HTTPStatus.NOT_FOUND, "not-found", str(error)) from error
         return Answer(document=_hold(hold))
 
     def release_hold(self, call: Call[CasePath, Nothing, HoldRelease]) -> Answer:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from mft.api.document import Document, Moment, Nothing, Page, PageQuery, Parameters
-from mft.api.fault import conflict, not_found, unprocessable
+from mft.api.fault import conflict, not_found
 from mft.api.route import Answer, Call, Route
 from mft.permissions import Permission
 from mft.webhooks.errors import (
@@ -251,10 +251,8 @@ class WebhookRoutes:
             made = self._rooms.endpoints.add(
                 wish.name, wish.url, by=call.caller.login, events=wish.events, customers=wish.customers
             )
-        except EndpointExistsError as error:
+        except (EndpointExistsError, InvalidEndpointError) as error:
             raise conflict(str(error)) from error
-        except InvalidEndpointError as error:
-            raise unprocessable(str(error)) from error
         return _made(made, headers={"Location": f"/api/v1/webhooks/endpoints/{wish.name}"})
 
     def get(self, call: Call[EndpointPath, Nothing, Nothing]) -> Answer:

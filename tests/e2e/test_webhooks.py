@@ -226,7 +226,7 @@ def test_endpoints_are_kept_over_the_api(house: House, operator: str, receiver: 
     assert made["secret"].startswith("whsec_")
     assert call(house, operator, "POST", "/webhooks/endpoints", {"name": "tickets", "url": receiver.url})[0] == 409
     wrong = {"name": "wrong", "url": "https://x.example/", "events": ["upload.explodes"]}
-    assert call(house, operator, "POST", "/webhooks/endpoints", wrong)[0] == 422
+    assert call(house, operator, "POST", "/webhooks/endpoints", wrong)[0] == 409
     assert call(house, operator, "POST", "/webhooks/endpoints/tickets/test")[0] == 202
     found = house.until(
         lambda: call(house, operator, "GET", "/webhooks/deliveries?endpoint=tickets&state=delivered")[1]["items"]
@@ -249,7 +249,7 @@ def test_customers_keep_no_endpoints_and_no_holds(house: House) -> None:
 def test_hold_is_set_and_released_over_the_api(house: House, operator: str) -> None:
     """With a reason; on no case that is none; the plan shows it."""
     assert house.sftp("ann", "-mkdir /ACME-1/to-support/seen").returncode == 0
-    assert call(house, operator, "POST", "/holds", {"case": "ACME-404", "reason": "x"})[0] == 422
+    assert call(house, operator, "POST", "/holds", {"case": "ACME-404", "reason": "x"})[0] == 404
     status, hold = call(house, operator, "POST", "/holds", {"case": "ACME-1", "reason": "order 12/26"})
     assert (status, hold["set_by"]) == (201, operator)
     plan = call(house, operator, "GET", "/lifecycle/plan?limit=1000")[1]["items"]
