@@ -97,6 +97,8 @@ class House:
         credentials = self._load_credentials()
         for warning in credentials.warnings:
             log.warning("credentials.warning", extra={"warning": warning})
+        if self._config.quarantine.approvals == 1:
+            log.warning("quarantine.one_person", extra={"warning": "quarantine.approvals is 1: one person releases"})
 
     def _load_credentials(self) -> Credentials:
         from mft.credentials.load import load_credentials  # noqa: PLC0415 - see the module's docstring
