@@ -361,3 +361,18 @@ def test_scoped_token_opens_its_doors_alone(api):
     with pytest.raises(paramiko.AuthenticationException):
         sftp(api.house, "ann", text)
     assert api.house.curl("ann", "/cases/ACME-1/no.log", "-T", str(api.house.config), password=text)[0] == 403
+
+
+def test_upload_page_runs_its_own_script_alone(api):
+    """The page of an invitation is there without a login, and its policy names its script by hash."""
+    import base64
+    import hashlib
+    import re
+
+    status, body = api.house.curl("ann", "/upload/", "-i")
+    head, _, page = body.decode().partition("\r\n\r\n")
+    script = re.search("<script>(.*)</script>", page, re.DOTALL)
+    assert status == 200
+    assert script is not None
+    digest = base64.b64encode(hashlib.sha256(script.group(1).encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in head
