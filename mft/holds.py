@@ -29,6 +29,10 @@ class HoldError(Exception):
     """A hold that cannot be set or released; says why, and what to do."""
 
 
+class NoSuchCaseError(HoldError):
+    """There is no such case."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
     """One hold."""
@@ -153,7 +157,9 @@ class Holds:
         try:
             return self._lookup.case(number).customer
         except CaseNotFoundError:
-            raise HoldError(f"there is no case {number!r}: a hold on a mistyped number would hold nothing") from None
+            raise NoSuchCaseError(
+                f"there is no case {number!r}: a hold on a mistyped number would hold nothing"
+            ) from None
         except CaseMapError as error:
             raise HoldError(
                 f"case {number!r} has no folder here, and the case system cannot be asked: {error}"

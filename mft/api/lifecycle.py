@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import calendar
+import datetime as dt
 import json
 from http import HTTPStatus
 from itertools import islice
@@ -12,7 +14,7 @@ from pydantic import Field
 from mft.api.document import Document, Moment, Nothing, Number, Page, PageQuery, Parameters, moment
 from mft.api.fault import ApiError, conflict, not_found
 from mft.api.route import Answer, Call, Route
-from mft.holds import HoldError
+from mft.holds import HoldError, NoSuchCaseError
 from mft.permissions import Permission
 
 if TYPE_CHECKING:
@@ -39,7 +41,13 @@ class DestructionPath(Parameters):
 class PlanQuery(PageQuery):
     """When, and which part."""
 
-    at: Annotated[Moment | None, Field(description="As it would be then; null: now.")] = None
+    at: Annotated[
+        str | None,
+        Field(
+            pattern="^20[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])(?:T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)?$",
+            description="As it would be then: 2027-01-28, or 2027-01-28T09:30:00Z; null: now.",
+        ),
+    ] = None
 
 
 class HoldQuery(Parameters):
@@ -172,7 +180,7 @@ class LifecycleRoutes:
             body_model=NewHold,
             answer_model=HoldDocument,
             status=HTTPStatus.CREATED,
-            errors=(HTTPStatus.NOT_FOUND,),
+            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
             repeatable=True,
         )
         yield Route(
@@ -191,7 +199,7 @@ class LifecycleRoutes:
 
     def plan(self, call: Call[Nothing, PlanQuery, Nothing]) -> Answer:
         """Return a page of the plan, in the order in which cases were first seen."""
-        at = None if call.query.at is None else call.query.at.timestamp()
+        at = None if call.query.at is None else _moment(call.query.at)
         listing = f"plan {at}"
         key = self._rooms.cursors.read(listing, call.query.cursor)
         after = 0 if key is None else int(key[0] or 0)
@@ -246,8 +254,10 @@ class LifecycleRoutes:
         """Set one."""
         try:
             hold = self._rooms.holds.set(call.body.case, reason=call.body.reason, by=call.caller.login)
-        except HoldError as error:
+        except NoSuchCaseError as error:
             raise ApiError(HTTPStatus.NOT_FOUND, "not-found", str(error)) from error
+        except HoldError as error:
+            raise conflict(str(error)) from error
         return Answer(document=_hold(hold))
 
     def release_hold(self, call: Call[CasePath, Nothing, HoldRelease]) -> Answer:
@@ -257,6 +267,13 @@ class LifecycleRoutes:
         except HoldError as error:
             raise conflict(str(error)) from error
         return Answer(document=_hold(hold))
+
+
+def _moment(text: str) -> float:
+    year, month, day = (int(part) for part in text[:10].split("-"))
+    day = min(day, calendar.monthrange(year, month)[1])  # the 31st of a short month is its last day
+    time = dt.time.fromisoformat(text[11:19] or "00:00:00")
+    return dt.datetime.combine(dt.date(year, month, day), time, dt.UTC).timestamp()
 
 
 def _hold(hold: Hold) -> HoldDocument:

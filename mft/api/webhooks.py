@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from mft.api.document import Document, Moment, Nothing, Page, PageQuery, Parameters
-from mft.api.fault import conflict, not_found
+from mft.api.fault import conflict, forbidden, not_found
 from mft.api.route import Answer, Call, Route
+from mft.config.webhooks import EVENT_TYPES
 from mft.permissions import Permission
 from mft.webhooks.errors import (
     EndpointExistsError,
@@ -37,6 +38,13 @@ Name = Annotated[
 ]
 State = Literal["waiting", "delivered", "dead"]
 _LARGEST = 2**53 - 1
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_PORT = "(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_URL = rf"^https?://{_LABEL}(?:\.{_LABEL})*(?::{_PORT})?(?:[/?][!-\"$-~]*)?$"
+_NOUNS = sorted({kind.partition(".")[0] for kind in EVENT_TYPES})
+_EVENT = "^(?:{})$".format(
+    "|".join([r"\*", *(rf"{noun}\.\*" for noun in _NOUNS), *(kind.replace(".", r"\.") for kind in EVENT_TYPES)])
+)
 
 
 class EndpointPath(Parameters):
@@ -62,13 +70,13 @@ class NewEndpoint(Document):
     """Somebody who wants to be told."""
 
     name: Name
-    url: Annotated[str, Field(min_length=8, max_length=2048, description="https://, of a public address.")]
+    url: Annotated[str, Field(max_length=2048, pattern=_URL, description="https://, of a public address.")]
     events: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=64)]],
-        Field(min_length=1, max_length=64, description="Types of events, or patterns such as `upload.*`."),
+        list[Annotated[str, Field(pattern=_EVENT)]],
+        Field(min_length=1, max_length=64, description="Types of events, all of one kind (`upload.*`), or `*`."),
     ] = Field(default_factory=lambda: ["*"])
     customers: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=64)]] | None,
+        list[Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]] | None,
         Field(min_length=1, max_length=1000, description="Ids of the customers; null: everybody's and the system's."),
     ] = None
 
@@ -251,8 +259,10 @@ class WebhookRoutes:
             made = self._rooms.endpoints.add(
                 wish.name, wish.url, by=call.caller.login, events=wish.events, customers=wish.customers
             )
-        except (EndpointExistsError, InvalidEndpointError) as error:
+        except EndpointExistsError as error:
             raise conflict(str(error)) from error
+        except InvalidEndpointError as error:  # by the configuration, not by its form: plain http
+            raise forbidden(str(error)) from error
         return _made(made, headers={"Location": f"/api/v1/webhooks/endpoints/{wish.name}"})
 
     def get(self, call: Call[EndpointPath, Nothing, Nothing]) -> Answer:
