@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from mft.catalog.database import Database
 
 PAGE = 256
+"""Rows that are read at first: most directories have no more."""
+LONG_PAGE = 2048
+"""Rows that are read at a time after that: a query has its price, whatever it finds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,13 +172,14 @@ def list_leaves(database: Database, place: Place) -> Iterator[Leaf]:
             waiting = partials(connection, place)
     key = NODES.c.name if place.sender else NODES.c.shown_name
     statement = _sender_rows() if place.sender else _reader_rows()
-    statement = statement.where(NODES.c.parent_id == place.node_id).order_by(key).limit(PAGE)
+    statement = statement.where(NODES.c.parent_id == place.node_id).order_by(key)
     leaf_of = _sender_leaf if place.sender else _reader_leaf
     last: str | None = None
+    size = PAGE
     while True:
         page = statement if last is None else statement.where(key > last)
         with database.read() as connection:
-            rows = connection.execute(page, {"login": place.login} if place.sender else {}).all()
+            rows = connection.execute(page.limit(size), {"login": place.login} if place.sender else {}).all()
         for row in rows:
             leaf = leaf_of(row)
             if waiting:
@@ -183,8 +187,9 @@ def list_leaves(database: Database, place: Place) -> Iterator[Leaf]:
             if place.own_only and not (leaf.own or row[-1] == place.login):
                 continue
             yield waiting.pop(leaf.name, leaf) if waiting else leaf
-        if len(rows) < PAGE:
+        if len(rows) < size:
             break
+        size = LONG_PAGE
         last = rows[-1][0] if place.sender else rows[-1].shown_name
     yield from _take_before(waiting, None)
 
