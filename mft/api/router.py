@@ -133,7 +133,7 @@ class Router:
 
     async def _admit(self, route: AnyRoute, request: web.Request, pace: dict[str, str]) -> Caller:
         session = await session_of(request)
-        caller = self._find(session)
+        caller = await self._crossing.run(self._find, session)
         if caller is None:
             raise AuthenticationError("access has been withdrawn")
         turn = self._pace.take(caller.login)
