@@ -85,11 +85,10 @@ class CaseFileSystem:
                     return self._folders.stat(target, path.name)
                 case CaseRootTarget() as target:
                     entered = self._finder.enter(target, Action.STAT)
-                    opened = entered.case.opened
-                    return Entry(name=path.name, is_directory=True, modified=opened.timestamp() if opened else 0.0)
+                    return Entry(name=path.name, is_directory=True, modified=_opened(entered))
                 case ZoneTarget(rest=()) as target:
-                    self._finder.enter(target, Action.STAT)
-                    return self._zone_entry(target.zone, path.name)
+                    entered = self._finder.enter(target, Action.STAT)
+                    return self._zone_entry(entered, target.zone, path.name)
                 case ZoneTarget(zone=Zone.META) as target:
                     return self._meta.find(target)[0]
                 case ZoneTarget() as target:
@@ -251,11 +250,11 @@ class CaseFileSystem:
         names = self._finder.rooms.layout.zones_of(entered.case)
         for zone, name in sorted(names.items(), key=lambda pair: pair[1]):
             if is_shown(target.folder, zone):
-                yield self._zone_entry(zone, name)
+                yield self._zone_entry(entered, zone, name)
 
-    def _zone_entry(self, zone: Zone, name: str) -> Entry:
+    def _zone_entry(self, entered: EnteredCase, zone: Zone, name: str) -> Entry:
         writable = may(self._finder.reader.part, Action.WRITE, AREAS[zone]).allowed
-        return Entry(name=name, is_directory=True, writable=writable)
+        return Entry(name=name, is_directory=True, modified=_opened(entered), writable=writable)
 
     def _zone_entries(self, target: ZoneTarget) -> Iterator[Entry]:
         entered = self._finder.enter(target)
@@ -285,6 +284,12 @@ class CaseFileSystem:
             read_etag=None if leaf.scrubbed_size is None else f"{leaf.upload_id}-scrubbed",
             etag=None if leaf.is_directory else f"{leaf.upload_id}-{'sent' if leaf.own else 'scrubbed'}",
         )
+
+
+def _opened(entered: EnteredCase) -> float:
+    """Return when the case was opened (POSIX seconds), the time of directories that are always there; 0 if not told."""
+    opened = entered.case.opened
+    return opened.timestamp() if opened else 0.0
 
 
 def _with(entries: Iterator[Entry], extra: Entry | None) -> Iterator[Entry]:
