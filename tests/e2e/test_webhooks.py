@@ -226,7 +226,7 @@ def test_endpoints_are_kept_over_the_api(house: House, operator: str, receiver: 
     assert made["secret"].startswith("whsec_")
     assert call(house, operator, "POST", "/webhooks/endpoints", {"name": "tickets", "url": receiver.url})[0] == 409
     wrong = {"name": "wrong", "url": "https://x.example/", "events": ["upload.explodes"]}
-    assert call(house, operator, "POST", "/webhooks/endpoints", wrong)[0] == 409
+    assert call(house, operator, "POST", "/webhooks/endpoints", wrong)[0] == 422
     assert call(house, operator, "POST", "/webhooks/endpoints/tickets/test")[0] == 202
     found = house.until(
         lambda: call(house, operator, "GET", "/webhooks/deliveries?endpoint=tickets&state=delivered")[1]["items"]
