@@ -24,6 +24,8 @@ class Table(SQLModel):
     """What the tables share: one naming convention, so that migrations can name every constraint."""
 
     metadata = MetaData(naming_convention=NAMING)
+    model_config = {"defer_build": True}
+    """Nothing is validated here, so no validators are built: that would be a part of every start."""
 
 
 class CaseRecord(Table, table=True):
@@ -82,7 +84,6 @@ class Node(Table, table=True):
             "head_upload",
             "is_directory",
             sqlite_where=text("shown_name IS NULL"),
-            postgresql_where=text("shown_name IS NULL"),
         ),
     )
 

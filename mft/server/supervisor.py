@@ -244,7 +244,6 @@ def serve(config: Config, *, announce: Callable[[Mapping[str, object]], None]) -
     house.enter()
     supervisor = Supervisor(roles=house.roles(), died=house.count_death)
     house.prepare(meanwhile=lambda: supervisor.start_now("keyagent"))
-    gc.collect()
     gc.freeze()
     gc.enable()
     supervisor.start_due()

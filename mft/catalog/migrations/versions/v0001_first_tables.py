@@ -216,7 +216,6 @@ def upgrade() -> None:
             ["head_upload", "is_directory"],
             unique=False,
             sqlite_where=sa.text("shown_name IS NULL"),
-            postgresql_where=sa.text("shown_name IS NULL"),
         )
 
     op.create_table(
@@ -502,7 +501,6 @@ def downgrade() -> None:
         batch_op.drop_index(
             "ix_node_unshown",
             sqlite_where=sa.text("shown_name IS NULL"),
-            postgresql_where=sa.text("shown_name IS NULL"),
         )
         batch_op.drop_index(batch_op.f("ix_node_case_id"))
 
