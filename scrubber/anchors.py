@@ -54,7 +54,7 @@ class ReScanner:
         ]
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def _compile(anchors: tuple[Anchor, ...]) -> tuple[Any, Any]:
     """Compile once in a process (a third of a second); forks inherit it. Give the module and the database."""
     hyperscan: Any = importlib.import_module("hyperscan")

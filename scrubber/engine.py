@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, BinaryIO
 
 from scrubber.detector import Detector
-from scrubber.model import ENGINE_VERSION, Limits, ScrubReport, Source
+from scrubber.model import ENGINE_VERSION, Options, ScrubReport, Source
 from scrubber.obstacle import ObstacleError
 from scrubber.pseudonym import Pseudonymizer
 from scrubber.rules import load_rules
@@ -16,7 +16,9 @@ from scrubber.walk import Walk, memory_scratch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_DEFAULT_LIMITS = Limits()
+    from scrubber.rules import RuleSet
+
+_DEFAULT = Options()
 
 
 class _Sink:
@@ -40,9 +42,9 @@ def prepare() -> None:
     Detector(load_rules(), Pseudonymizer(bytes(32)))
 
 
-def scrub_name(name: str, pseudonyms: Pseudonymizer) -> str:
+def scrub_name(name: str, pseudonyms: Pseudonymizer, options: Options = _DEFAULT) -> str:
     """Return a file's name as others than its sender may see it; most names come back as they are."""
-    walk = Walk(Detector(load_rules(), pseudonyms), _DEFAULT_LIMITS, 0, memory_scratch)
+    walk = Walk(Detector(_rules(options), pseudonyms), options, 0, memory_scratch)
     return walk.scrub_name(name.encode("utf-8", "surrogateescape"), "").decode("utf-8", "replace")
 
 
@@ -52,7 +54,7 @@ def scrub(
     *,
     pseudonyms: Pseudonymizer,
     name: str,
-    limits: Limits = _DEFAULT_LIMITS,
+    options: Options = _DEFAULT,
     scratch: Callable[[], BinaryIO] = memory_scratch,
     progress: Callable[[int], None] | None = None,
 ) -> ScrubReport:
@@ -63,7 +65,7 @@ def scrub(
         sink: is called with each piece of output, in order.
         pseudonyms: the key of the case.
         name: what the report calls the upload; it is scrubbed before it is written there.
-        limits: what one upload may cost.
+        options: profile, limits, passwords of archives.
         scratch: gives a new file-like object each time; it must hold nothing in clear on a disk. In memory by default.
         progress: is called with the number of bytes read so far.
 
@@ -75,14 +77,14 @@ def scrub(
     """
     reading = HashedSource(source, progress)
     writing = _Sink(sink)
-    rules = load_rules()
-    walk = Walk(Detector(rules, pseudonyms), limits, source.size, scratch)
+    rules = _rules(options)
+    walk = Walk(Detector(rules, pseudonyms), options, source.size, scratch)
     label = walk.scrub_name(name.encode("utf-8", "surrogateescape"), "").decode("utf-8", "replace")
     walk.reset()
     try:
         walk.upload(reading, writing.write, label)
     except ObstacleError as error:
-        walk.block(error.member, error.reason)
+        walk.block(error.member, error.reason, error.advice)
     return ScrubReport(
         engine=ENGINE_VERSION,
         rules=rules.version,
@@ -96,4 +98,11 @@ def scrub(
         findings=tuple(walk.findings),
         findings_omitted=walk.omitted,
         obstacles=tuple(walk.obstacles),
+        unseen=tuple(walk.unseen),
+        profile=options.profile.name,
+        key=pseudonyms.key_id,
     )
+
+
+def _rules(options: Options) -> RuleSet:
+    return load_rules().of(options.profile.categories)

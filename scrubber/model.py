@@ -6,11 +6,11 @@ None of them can hold a matched text: a finding is known by its place and by a k
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-Category = Literal["secret", "personal"]
+from scrubber.profile import SUPPORT, Category, Profile
 
-ENGINE_VERSION = "1"
+ENGINE_VERSION = "2"
 MAX_FINDINGS = 10_000
 
 
@@ -61,14 +61,30 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obstacle:
-    """A member that could not be looked into, and why, in a sentence for the sender."""
+    """A member that could not be looked into, and why, in a sentence for the sender: nothing of it is passed on."""
 
     member: str
     reason: str
+    advice: str = ""
+    """What the sender can do about it, in a sentence."""
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain JSON values."""
-        return {"member": self.member, "reason": self.reason}
+        return {"member": self.member, "reason": self.reason, "advice": self.advice}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unseen:
+    """What was passed on without having been looked into, and why: the profile allows it for its kind."""
+
+    member: str
+    reason: str
+    size: int = 0
+    """Bytes, as far as they were counted."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain JSON values."""
+        return {"member": self.member, "reason": self.reason, "size": self.size}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +106,16 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How one upload is to be treated. The default is what a server does where nothing is said."""
+
+    profile: Profile = SUPPORT
+    limits: Limits = field(default_factory=Limits)
+    passwords: tuple[bytes, ...] = field(default=(), repr=False)
+    """What the sender gave to open encrypted archives; tried in order, kept in memory alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScrubReport:
     """What was done to one upload. Holds no matched text; may be stored, signed and shown."""
 
@@ -105,6 +131,11 @@ class ScrubReport:
     findings: tuple[Finding, ...] = ()
     findings_omitted: int = 0
     obstacles: tuple[Obstacle, ...] = ()
+    unseen: tuple[Unseen, ...] = ()
+    """What was passed on without having been looked into."""
+    profile: str = "support"
+    key: str = ""
+    """Which key the pseudonyms are made with: an id that tells nothing of it."""
 
     @property
     def total(self) -> int:
@@ -136,6 +167,9 @@ class ScrubReport:
             "findings": [finding.to_dict() for finding in self.findings],
             "findings_omitted": self.findings_omitted,
             "obstacles": [obstacle.to_dict() for obstacle in self.obstacles],
+            "unseen": [unseen.to_dict() for unseen in self.unseen],
+            "profile": self.profile,
+            "key": self.key,
         }
 
     @classmethod
@@ -148,4 +182,5 @@ class ScrubReport:
         plain = dict(data)
         plain["findings"] = tuple(Finding(**finding) for finding in data["findings"])
         plain["obstacles"] = tuple(Obstacle(**obstacle) for obstacle in data["obstacles"])
+        plain["unseen"] = tuple(Unseen(**unseen) for unseen in data.get("unseen", ()))
         return cls(**plain)

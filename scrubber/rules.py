@@ -24,8 +24,10 @@ from scrubber.pseudonym import TAG, Pseudonymizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
     from scrubber.finder import Finder, Found
+    from scrubber.profile import Category
 
 _FIELDS = frozenset(
     (
@@ -101,6 +103,11 @@ class RuleSet:
 
     rules: tuple[CompiledRule, ...]
     version: str
+
+    def of(self, categories: AbstractSet[Category]) -> RuleSet:
+        """Give the rules of *categories* alone, under the same version."""
+        kept = tuple(rule for rule in self.rules if rule.rule.category in categories)
+        return self if len(kept) == len(self.rules) else RuleSet(rules=kept, version=self.version)
 
 
 @lru_cache(maxsize=1)

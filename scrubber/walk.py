@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from scrubber import compressed, tarball, zipball
 from scrubber.binary import BinaryScrubber
-from scrubber.model import MAX_FINDINGS, Finding, Limits, Obstacle
+from scrubber.model import MAX_FINDINGS, Finding, Obstacle, Options, Unseen
 from scrubber.obstacle import ObstacleError
 from scrubber.sniff import HEAD, Kind, binary_within, high_entropy, sniff
 from scrubber.stream import CHUNK, HashedSource, ScratchSource, Stream
@@ -27,13 +27,16 @@ Out = Callable[[bytes], object]
 class Walk:
     """One upload's walk. Memory: one text buffer for each level of nesting, and what `scratch` keeps in memory."""
 
-    def __init__(self, detector: Detector, limits: Limits, size: int, scratch: Callable[[], BinaryIO]) -> None:
+    def __init__(self, detector: Detector, options: Options, size: int, scratch: Callable[[], BinaryIO]) -> None:
         self.detector = detector
-        self.limits = limits
+        self.profile = options.profile
+        self.limits = limits = options.limits
+        self.passwords = options.passwords
         self.findings: list[Finding] = []
         self.omitted = 0
         self.counts: Counter[str] = Counter()
         self.obstacles: list[Obstacle] = []
+        self.unseen: list[Unseen] = []
         self.members = 0
         self.scanned = 0
         self._expanded_left = limits.expanded_for(size)
@@ -58,10 +61,21 @@ class Walk:
 
         return note
 
-    def block(self, member: str, reason: str) -> None:
-        """Write down that *member* could not be looked into."""
+    def block(self, member: str, reason: str, advice: str = "") -> None:
+        """Write down that *member* could not be looked into, and what its sender can do."""
         if len(self.obstacles) < MAX_FINDINGS:
-            self.obstacles.append(Obstacle(member=member, reason=reason))
+            self.obstacles.append(Obstacle(member=member, reason=reason, advice=advice))
+
+    def leave_unseen(self, member: str, reason: str, *, size: int = 0, advice: str = "") -> None:
+        """Note that known, harmless content of *member* is passed on without having been looked into.
+
+        Raises:
+            ObstacleError: the profile does not let it pass.
+        """
+        if not self.profile.unseen_passes:
+            raise ObstacleError(member, reason, advice=advice)
+        if len(self.unseen) < MAX_FINDINGS:
+            self.unseen.append(Unseen(member=member, reason=reason, size=size))
 
     def expand(self, member: str, made: int, *, produced: int, consumed: int) -> None:
         """Count *made* new expanded bytes; *produced* and *consumed* are the totals of this member.
@@ -117,7 +131,7 @@ class Walk:
         except ObstacleError as error:
             if error.fatal:
                 raise
-            self.block(error.member, error.reason)
+            self.block(error.member, error.reason, error.advice)
             self._pass_over(stream)
 
     def _pass_over(self, stream: Stream) -> None:
@@ -229,6 +243,8 @@ class Walk:
 
     def owner(self, name: bytes, number: int) -> bytes:
         """Give the pseudonym of a member's owner; system accounts keep their names."""
+        if "personal" not in self.profile.categories:
+            return name
         if not name or number < 1000 or number >= 65534 or name.startswith(b"user-"):
             return name
         return b"user-" + self.detector.pseudonyms.short("user", name.lower(), 8)

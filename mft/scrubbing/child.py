@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mft.scrubbing.cage import Cage
 from scrubber.engine import scrub, scrub_name
-from scrubber.model import Limits
+from scrubber.model import Limits, Options
 from scrubber.pseudonym import Pseudonymizer
 from scrubber.rules import load_rules
 from storage.body import BodyWriter
@@ -119,7 +119,7 @@ def _scrub_file(
             sink,
             pseudonyms=pseudonyms,
             name=shown,
-            limits=Limits(**errand.limits),
+            options=Options(limits=Limits(**errand.limits)),
             scratch=scratch,
         )
         if errand.outbound:

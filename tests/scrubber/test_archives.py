@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scrubber.engine import scrub
-from scrubber.model import Limits
+from scrubber.model import Limits, Options
 from scrubber.pseudonym import Pseudonymizer
 
 LOG = b"Accepted password for root from 10.20.30.40\npassword=geheim123 user=anna.berg@kunde.de\n" * 20
@@ -275,7 +275,7 @@ def test_hostile_upload_is_an_obstacle(scrubbed, name):
     data, word = HOSTILE[name]
     tracemalloc.start()
     try:
-        _, report = scrubbed(data, "upload", limits=Limits(max_ratio=100))
+        _, report = scrubbed(data, "upload", options=Options(limits=Limits(max_ratio=100)))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -301,14 +301,14 @@ def test_total_and_members_are_bounded(scrubbed):
     """Many small members count towards the total, and their number has a limit."""
     data = bomb_zip(30, 1 << 16)
     assert (
-        scrubbed(data, limits=Limits(expanded=1 << 20, expanded_factor=1))[1]
+        scrubbed(data, options=Options(limits=Limits(expanded=1 << 20, expanded_factor=1)))[1]
         .obstacles[0]
         .reason.startswith("it expands")
     )
-    assert "more than 10 members" in scrubbed(data, limits=Limits(members=10))[1].obstacles[0].reason
+    assert "more than 10 members" in scrubbed(data, options=Options(limits=Limits(members=10)))[1].obstacles[0].reason
     tar = make_tar()
-    assert "more than 3 members" in scrubbed(tar, limits=Limits(members=3))[1].obstacles[0].reason
-    assert "working space" in scrubbed(tar, limits=Limits(scratch=100))[1].obstacles[0].reason
+    assert "more than 3 members" in scrubbed(tar, options=Options(limits=Limits(members=3)))[1].obstacles[0].reason
+    assert "working space" in scrubbed(tar, options=Options(limits=Limits(scratch=100)))[1].obstacles[0].reason
 
 
 class Unread:
