@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from scrubber import checks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from scrubber.finder import Finder, Found
     from scrubber.pseudonym import Pseudonymizer
 
@@ -25,12 +23,13 @@ _IBAN = re.compile(rb"[A-Z]{2}[0-9]{2}(?:[ \-]?[A-Z0-9]{4}){2,7}(?:[ \-]?[A-Z0-9
 def find_card(pseudonyms: Pseudonymizer) -> Finder:
     """Build the finder of payment card numbers, plain or in groups."""
 
-    def find(buf: bytes, start: int) -> Iterator[Found]:
+    def find(buf: bytes, start: int, _end: int) -> Found | None:
         match = _CARD.match(buf, start)
         if match is None or _NUMBER_BEFORE.search(buf[max(0, start - 2) : start]):
-            return
+            return None
         if _NUMBER_AFTER.match(buf, match.end()) is None and checks.card(match[0]):
-            yield start, match.end(), re.sub(rb"\D", b"", match[0]), pseudonyms.card(match[0])
+            return start, match.end(), re.sub(rb"\D", b"", match[0]), pseudonyms.card(match[0])
+        return None
 
     return find
 
@@ -38,10 +37,10 @@ def find_card(pseudonyms: Pseudonymizer) -> Finder:
 def find_iban(pseudonyms: Pseudonymizer) -> Finder:
     """Build the finder of IBANs (ISO 13616), plain or in groups of four."""
 
-    def find(buf: bytes, start: int) -> Iterator[Found]:
+    def find(buf: bytes, start: int, _end: int) -> Found | None:
         match = _IBAN.match(buf, start)
         if match is None or buf[start - 1 : start].isalnum():
-            return
+            return None
         size = checks.iban_length(match[0])
         count, end = 0, start
         while end < match.end() and count < size:
@@ -49,6 +48,7 @@ def find_iban(pseudonyms: Pseudonymizer) -> Finder:
             end += 1
         text = buf[start:end]
         if count == size > 0 and not buf[end : end + 1].isalnum() and checks.iban(text):
-            yield start, end, re.sub(rb"[ \-]", b"", text).upper(), pseudonyms.iban(text)
+            return start, end, re.sub(rb"[ \-]", b"", text).upper(), pseudonyms.iban(text)
+        return None
 
     return find

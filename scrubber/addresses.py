@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from functools import lru_cache
-from typing import TYPE_CHECKING
 
-from scrubber.finder import CACHED, Finder, Found
+from scrubber.finder import Finder, Found, remembered
 from scrubber.pseudonym import IPV6_PSEUDONYMS, MAC_PSEUDONYM, Pseudonymizer
 from scrubber.words import load_words
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _OCTET = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(rb"(?:" + _OCTET + rb"\.){3}" + _OCTET + rb"(?![0-9])")
@@ -32,6 +27,13 @@ _VERSION_BEFORE = re.compile(
 )
 _PRODUCT_BEFORE = re.compile(rb"\b(?:" + _PRODUCT_WORDS + rb")" + _THEN, re.IGNORECASE)
 _WORD_ENDS = tuple(word.encode() for word in load_words("before_versions"))
+_AFTER_WORDS = b" \t\"'<>(v:=V"
+_BEFORE_WORD = b" \"'(:="
+_BEFORE_CLOSED = b"\n\t[,;@|{"
+_ENDS_OPEN = b"+~_-.ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_TAILS = frozenset(
+    made for word in _WORD_ENDS for made in (word[-2:], word[-2:].upper(), word[-2:].title(), word[-2:].swapcase())
+)
 _VERSION_AFTER = re.compile(
     rb"[+~_](?=[0-9A-Za-z])|-(?!" + _OCTET + rb"\.)[0-9A-Za-z]|[A-Za-z]|"
     rb"\.(?:el|fc|rpm|deb|tar|tgz|zip|jar|dll|so|x86|noarch|amd64|exe|msi|gz)"
@@ -53,20 +55,32 @@ _MAC_GROUPS = (b"01005e", b"3333", b"0180c2", MAC_PSEUDONYM.encode(), b"00000000
 
 def find_ipv4(pseudonyms: Pseudonymizer) -> Finder:
     """Build the finder of IPv4 addresses that are addresses: not versions, OIDs, netmasks, loopback, multicast."""
-    image = lru_cache(maxsize=CACHED)(pseudonyms.ipv4)
-    keep: tuple[Found, ...] = ()
+    image = remembered(lambda text: pseudonyms.ipv4(text) if _is_host(text) else b"")
 
-    def find(buf: bytes, start: int) -> tuple[Found, ...]:
-        match = _IPV4.match(buf, start)
-        if match is None:
-            return keep
-        text = match[0]
-        end = match.end()
-        if text.startswith(_NO_HOST) or not _is_address(buf, start, end, private=text.startswith(_PRIVATE)):
-            return keep
-        return ((start, end, text, image(text)),)
+    def find(buf: bytes, start: int, end: int) -> Found | None:
+        text = buf[start:end]
+        new = image(text)
+        if not new:
+            return None
+        if not (_stands_alone(buf, start, end) or _is_address(buf, start, end, private=text.startswith(_PRIVATE))):
+            return None
+        return start, end, text, new
 
     return find
+
+
+def _is_host(text: bytes) -> bool:
+    return _IPV4.fullmatch(text) is not None and not text.startswith(_NO_HOST)
+
+
+def _stands_alone(buf: bytes, start: int, end: int) -> bool:
+    """Say whether the bytes at both ends alone show an address; most are decided here."""
+    if start < 3 or end >= len(buf) or buf[end] in _ENDS_OPEN:
+        return False
+    before = buf[start - 1]
+    if before in _BEFORE_CLOSED:
+        return True
+    return before in _BEFORE_WORD and buf[start - 2] not in _AFTER_WORDS and buf[start - 3 : start - 1] not in _TAILS
 
 
 def _is_address(buf: bytes, start: int, end: int, *, private: bool) -> bool:  # noqa: PLR0911 - a table of refusals
@@ -99,7 +113,7 @@ def _has_port(buf: bytes, start: int, end: int, *, private: bool) -> bool:
 
 
 def _is_version(context: bytes, before: bytes, *, private: bool) -> bool:
-    word = context.rstrip(b" \t\"'<>(v:=V").lower()
+    word = context.rstrip(_AFTER_WORDS).lower()
     if not word.endswith(_WORD_ENDS) and before not in {b"v", b"V", b"_", b">"}:
         return False
     return bool(_VERSION_BEFORE.search(context) or (not private and _PRODUCT_BEFORE.search(context)))
@@ -107,24 +121,25 @@ def _is_version(context: bytes, before: bytes, *, private: bool) -> bool:
 
 def find_ipv6(pseudonyms: Pseudonymizer) -> Finder:
     """Build the finder of IPv6 addresses (RFC 4291); loopback, unspecified, multicast and lone prefixes stay."""
-    image = lru_cache(maxsize=CACHED)(pseudonyms.ipv6)
+    image = remembered(pseudonyms.ipv6)
 
-    def find(buf: bytes, start: int) -> Iterator[Found]:
+    def find(buf: bytes, start: int, _end: int) -> Found | None:
         begin = _ipv6_start(buf, start)
         match = _IPV6.match(buf, begin)
         if match is None or buf[begin - 1 : begin] in {b"_", b"."}:
-            return
+            return None
         text = match[0]
         after = buf[match.end() : match.end() + 1]
         if after.isalnum() or after == b"_":
-            return
+            return None
         if text.endswith(b":") and not text.endswith(b"::"):
             text = text[:-1]
         elif after == b":":
-            return
+            return None
         address = _parse_ipv6(text)
-        if address is not None:
-            yield begin, begin + len(text), str(address).encode(), image(text)
+        if address is None:
+            return None
+        return begin, begin + len(text), str(address).encode(), image(text)
 
     return find
 
@@ -158,18 +173,25 @@ def _parse_ipv6(text: bytes) -> ipaddress.IPv6Address | None:
 
 def find_mac(pseudonyms: Pseudonymizer) -> Finder:
     """Build the finder of MAC addresses (IEEE 802); broadcast, null and groups stay, longer fingerprints too."""
-    image = lru_cache(maxsize=CACHED)(pseudonyms.mac)
+    image = remembered(lambda text: pseudonyms.mac(text) if _is_station(text) else b"")
 
-    def find(buf: bytes, start: int) -> Iterator[Found]:
-        match = _MAC.match(buf, start)
-        if match is None or _MAC_CHAIN_BEFORE.search(buf[max(0, start - 6) : start]):
-            return
-        text = match[0]
-        digits = re.sub(rb"[^0-9a-f]", b"", text.lower())
-        if len(set(digits)) < 2 or digits.startswith(_MAC_GROUPS):
-            return
-        if text.count(b"-") == 5 and digits.isdigit() and digits.startswith((b"19", b"20")):
-            return  # a time in a file's name, 20-26-11-22-01-02
-        yield start, match.end(), digits, image(text)
+    def find(buf: bytes, start: int, end: int) -> Found | None:
+        new = image(buf[start:end])
+        if not new or _MAC.match(buf, start) is None or _MAC_CHAIN_BEFORE.search(buf[max(0, start - 6) : start]):
+            return None
+        return start, end, _digits(buf[start:end]), new
 
     return find
+
+
+def _is_station(text: bytes) -> bool:
+    """Say whether *text* is one station's address: not broadcast, not null, not a group, not a time."""
+    digits = _digits(text)
+    if len(set(digits)) < 2 or digits.startswith(_MAC_GROUPS):
+        return False
+    # a time in a file's name, 20-26-11-22-01-02
+    return not (text.count(b"-") == 5 and digits.isdigit() and digits.startswith((b"19", b"20")))
+
+
+def _digits(text: bytes) -> bytes:
+    return text.translate(None, b":-.").lower()

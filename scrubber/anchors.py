@@ -24,15 +24,19 @@ class Anchor:
     caseless: bool = False
 
 
-INDEX_BITS = 10
-"""An event is one number: the start, shifted by so many bits, and the anchor's index. Tuples would cost more."""
+INDEX_BITS = 12
+LENGTH_BITS = 14
+START_SHIFT = INDEX_BITS + LENGTH_BITS
+INDEX_MASK = (1 << INDEX_BITS) - 1
+LENGTH_MASK = (1 << LENGTH_BITS) - 1
+"""An event is one number: an anchor's start, its length, its index. Tuples would cost more."""
 
 
 class AnchorScanner(Protocol):
     """Something that finds anchors in a block."""
 
     def scan(self, block: bytes) -> list[int]:
-        """Give an event for each anchor at least once, in no order that matters."""
+        """Give an event for each place of each anchor at least once, in no order that matters."""
         ...
 
 
@@ -41,14 +45,14 @@ class ReScanner:
 
     def __init__(self, anchors: Sequence[Anchor]) -> None:
         self._compiled = [
-            (index, re.compile(b"(?=" + a.pattern + b")", re.IGNORECASE if a.caseless else 0))
+            (index, re.compile(b"(?=(" + a.pattern + b"))", re.IGNORECASE if a.caseless else 0))
             for index, a in enumerate(anchors)
         ]
 
     def scan(self, block: bytes) -> list[int]:
         """Give the events."""
         return [
-            match.start() << INDEX_BITS | index
+            match.start() << START_SHIFT | (match.end(1) - match.start()) << INDEX_BITS | index
             for index, pattern in self._compiled
             for match in pattern.finditer(block)
         ]
@@ -82,8 +86,8 @@ class HyperscanScanner:
         events: list[int] = []
         append = events.append
 
-        def on_match(index: int, start: int, _end: int, _flags: int, _context: object) -> None:
-            append(start << INDEX_BITS | index)
+        def on_match(index: int, start: int, end: int, _flags: int, _context: object) -> None:
+            append(start << START_SHIFT | (end - start) << INDEX_BITS | index)
 
         if block:
             self._database.scan(block, match_event_handler=on_match, scratch=self._scratch)

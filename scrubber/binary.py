@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from scrubber.text import Note, TextScrubber
+from scrubber.text import Note, Noted, TextScrubber
 
 if TYPE_CHECKING:
     from scrubber.detector import Detector
-    from scrubber.rules import CompiledRule
 
 _WIDE_RUN = re.compile(rb"(?:[\x09\x0a\x0d\x20-\x7e]\x00){6,}")
 _AHEAD = 64 << 10
@@ -55,14 +54,10 @@ class BinaryScrubber:
         return bytes(buf[:limit])
 
     def _narrow(self, buf: bytearray, start: int, text: bytes) -> None:
-        def note(rule: CompiledRule, offset: int, length: int, value: bytes) -> None:
-            found.append((rule, offset, length, value))
-
-        found: list[tuple[CompiledRule, int, int, bytes]] = []
-        scrubber = TextScrubber(self._detector, note, same_length=True)
+        found: list[Noted] = []
+        scrubber = TextScrubber(self._detector, found.extend, same_length=True)
         new = scrubber.feed(text) + scrubber.finish()
         if not found:
             return
         buf[start : start + 2 * len(new) : 2] = new
-        for rule, offset, length, value in found:
-            self._note(rule, self._at + start + 2 * offset, 2 * length, value)
+        self._note([(rule, self._at + start + 2 * at, 2 * length, value) for rule, at, length, value in found])

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import TYPE_CHECKING
 
-from scrubber.finder import CACHED, Finder, Found
+from scrubber.finder import Finder, Found, remembered
 from scrubber.pseudonym import EMAIL_PSEUDONYM, Pseudonymizer
 from scrubber.words import load_words
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 _LOCAL = re.compile(rb"(?:[A-Za-z0-9_]|[\xc3-\xd9][\x80-\xbf])(?:[A-Za-z0-9._%+\-']|[\xc3-\xd9][\x80-\xbf]){0,63}\Z")
+_LOCAL_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+-"
+_LOCAL_FIRST = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
 _DOMAIN = re.compile(
     rb"(?:@|%40)((?:[A-Za-z0-9](?:[A-Za-z0-9\-_]{0,61}[A-Za-z0-9])?\.){1,8}(?:[A-Za-z]{2,24}|xn--[A-Za-z0-9\-]{2,59}))"
     rb"(?![A-Za-z0-9])",
@@ -47,28 +44,33 @@ _WITHIN = frozenset((b"_", b".", b"-", b"+"))
 
 def find_email(pseudonyms: Pseudonymizer) -> Finder:
     """Build the finder of e-mail addresses (RFC 5321), from the `@` or `%40` outwards."""
-    image = lru_cache(maxsize=CACHED)(pseudonyms.email)
+    image = remembered(pseudonyms.email)
+    hosts = remembered(_host)
 
-    def find(buf: bytes, start: int) -> Iterator[Found]:
+    def find(buf: bytes, start: int, _end: int) -> Found | None:
         domain = _DOMAIN.match(buf, start)
         if domain is None:
-            return
-        host = _host(domain[1].lower())
+            return None
+        host = hosts(domain[1])
+        if not host:
+            return None
         begin = _local_start(buf, start)
-        if not host or begin >= start:
-            return
+        if begin >= start:
+            return None
         end = domain.start(1) + len(host)
         text = buf[begin:end]
         if text.startswith(b"git@") and buf[end : end + 1] in {b":", b"/"}:
-            return  # a repository's address
-        if EMAIL_PSEUDONYM.fullmatch(text) is None:
-            yield begin, end, text.lower(), image(text)
+            return None  # a repository's address
+        if text.startswith((b"u-", b"U-")) and EMAIL_PSEUDONYM.fullmatch(text):
+            return None
+        return begin, end, text.lower(), image(text)
 
     return find
 
 
 def _host(domain: bytes) -> bytes:
     """Give the host in *domain*, b"" where it is none: `kunde.de.txt` is a host and a suffix, `2x.png` is a file."""
+    domain = domain.lower()
     while domain.rpartition(b".")[2] in _NOT_TLD:
         domain = domain.rpartition(b".")[0]
     return domain if _TLD.search(domain) and not domain.endswith(_PROTOCOL_NAMES) else b""
@@ -77,6 +79,11 @@ def _host(domain: bytes) -> bytes:
 def _local_start(buf: bytes, at: int) -> int:
     """Give where the local part before *at* begins, *at* where there is none."""
     window = buf[max(0, at - 128) : at]
+    plain = window[len(window.rstrip(_LOCAL_CHARS)) :]
+    if 0 < len(plain) <= 64 and plain[0] in _LOCAL_FIRST and len(plain) < len(window):
+        before = window[-len(plain) - 1]
+        if before < 0x80 and before != 0x27 and buf[at] == 0x40 and b"%" not in plain:
+            return at - len(plain)
     local = _LOCAL.search(window)
     if local is None:
         return at
@@ -94,7 +101,7 @@ def _local_start(buf: bytes, at: int) -> int:
 def find_phone(pseudonyms: Pseudonymizer) -> Finder:
     """Build the finder of telephone numbers: international, North American, and any after a key that says so."""
 
-    def find(buf: bytes, start: int) -> Iterator[Found]:
+    def find(buf: bytes, start: int, _end: int) -> Found | None:
         before = buf[start - 1 : start]
         keyed = None if before.isalpha() or before == b"." else _PHONE_KEYED.match(buf, start)
         if keyed is not None:
@@ -102,25 +109,28 @@ def find_phone(pseudonyms: Pseudonymizer) -> Finder:
             digits = re.sub(rb"\D", b"", text)
             if 7 <= len(digits) <= 15 and len(set(digits)) > 2 and not _is_pseudonym(text, digits):
                 country = _COUNTRY.match(digits) if text[:1] == b"+" else None
-                yield *keyed.span("value"), digits, pseudonyms.phone(text, country.end() if country else 0)
+                begin, end = keyed.span("value")
+                return begin, end, digits, pseudonyms.phone(text, country.end() if country else 0)
         elif not before.isalnum() and before not in _WITHIN:
-            yield from _bare(pseudonyms, buf, start)
+            return _bare(pseudonyms, buf, start)
+        return None
 
     return find
 
 
-def _bare(pseudonyms: Pseudonymizer, buf: bytes, start: int) -> Iterator[Found]:
+def _bare(pseudonyms: Pseudonymizer, buf: bytes, start: int) -> Found | None:
     match = _PHONE.match(buf, start)
     if match is not None:
         digits = re.sub(rb"\D", b"", match["digits"])
         country = _COUNTRY.match(digits)
         least = 8 if len(digits) != len(match["digits"]) else 10  # a sum such as +12345678 is no number to call
         if country and least <= len(digits) <= 15 and not digits[country.end() :].startswith(b"00"):
-            yield start, match.end(), digits, pseudonyms.phone(match[0], country.end())
-        return
+            return start, match.end(), digits, pseudonyms.phone(match[0], country.end())
+        return None
     match = _PHONE_US.match(buf, start)
     if match is not None:
-        yield start, match.end(), re.sub(rb"\D", b"", match[0]), pseudonyms.phone(match[0], 0)
+        return start, match.end(), re.sub(rb"\D", b"", match[0]), pseudonyms.phone(match[0], 0)
+    return None
 
 
 def _is_pseudonym(text: bytes, digits: bytes) -> bool:

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from scrubber.anchors import INDEX_BITS, Anchor, build_scanner
+from scrubber.anchors import INDEX_BITS, INDEX_MASK, LENGTH_MASK, START_SHIFT, Anchor, build_scanner
 from scrubber.pseudonym import TAG, Pseudonymizer
 
 if TYPE_CHECKING:
+    from scrubber.finder import Finder
     from scrubber.rules import CompiledRule, RuleSet
 
+Candidate = tuple[int, int, int, bytes, bytes]
+"""Start, rank of the rule, the negative end, value, replacement.
 
-class Candidate(NamedTuple):
-    """A span that a rule wants replaced. Sorting puts the earliest first, then the most specific, then the longest."""
-
-    start: int
-    order: int  # negative priority; the rule's place in the rule set breaks ties
-    negative_end: int
-    rule: CompiledRule
-    value: bytes
-    replacement: bytes
-
-    @property
-    def end(self) -> int:
-        """Give where the span ends."""
-        return -self.negative_end
+Sorting puts the earliest first, then the most specific, then the longest. A plain tuple: one is made for every finding.
+"""
 
 
 class Detector:
@@ -34,30 +25,41 @@ class Detector:
     def __init__(self, rules: RuleSet, pseudonyms: Pseudonymizer, *, accelerated: bool = True) -> None:
         self.pseudonyms = pseudonyms
         self.rules = rules
-        owners = [(rule, anchor) for rule in rules.rules for anchor in rule.anchors]
-        anchors = [anchor for _, anchor in owners]
-        self._tag = len(anchors)
-        self._scanner = build_scanner([*anchors, Anchor(pattern=rb":[0-9a-f]{8}\]")], accelerated=accelerated)
-        finders = {rule.rule.id: rule.build(pseudonyms) for rule in rules.rules}
-        self._handlers = [(rule, -rule.priority, finders[rule.rule.id]) for rule, _ in owners]
+        self.ranked: list[CompiledRule] = sorted(rules.rules, key=lambda rule: (-rule.priority, rule.rule.id))
+        handlers: list[tuple[int, Finder]] = []
+        anchors: list[Anchor] = []
+        for rank, rule in enumerate(self.ranked):
+            finder = rule.build(pseudonyms)
+            anchors += rule.anchors
+            handlers += [(rank, finder)] * len(rule.anchors)
+        self._tag_ends: list[int] = []
+        anchors.append(Anchor(pattern=rb":[0-9a-f]{8}\]"))
+        handlers.append((0, self._see_tag))
+        self._handlers = handlers
+        self._scanner = build_scanner(anchors, accelerated=accelerated)
+
+    def _see_tag(self, _buf: bytes, _start: int, end: int) -> None:
+        self._tag_ends.append(end)
 
     def find(self, buf: bytes) -> list[Candidate]:
         """Give the candidates in *buf*, sorted."""
         found: list[Candidate] = []
         append = found.append
         handlers = self._handlers
-        tags: list[int] = []
-        mask = (1 << INDEX_BITS) - 1
-        for event in set(self._scanner.scan(buf)):
-            index = event & mask
-            if index == self._tag:
-                tags.append(event >> INDEX_BITS)
+        for event in self._scanner.scan(buf):
+            rank, finder = handlers[event & INDEX_MASK]
+            start = event >> START_SHIFT
+            hit = finder(buf, start, start + (event >> INDEX_BITS & LENGTH_MASK))
+            if hit is None:
                 continue
-            rule, order, finder = handlers[index]
-            for begin, end, value, replacement in finder(buf, event >> INDEX_BITS):
-                append(Candidate(begin, order, -end, rule, value, replacement))
-        if tags and found:
-            found = _without_tags(buf, sorted(tags), found)
+            if isinstance(hit, list):
+                found += [(begin, rank, -end, value, replacement) for begin, end, value, replacement in hit]
+            else:
+                begin, end, value, replacement = hit
+                append((begin, rank, -end, value, replacement))
+        if self._tag_ends:
+            tags, self._tag_ends = sorted(self._tag_ends), []
+            found = _without_tags(buf, tags, found)
         found.sort()
         return found
 
@@ -66,9 +68,9 @@ def _without_tags(buf: bytes, tags: list[int], found: list[Candidate]) -> list[C
     """Leave alone what was replaced before: a candidate that touches a tag goes."""
     starts: list[int] = []
     ends: list[int] = []
-    for hit in tags:
-        begin = buf.rfind(b"[", max(0, hit - 64), hit)
-        if begin >= 0 and TAG.fullmatch(buf, begin, hit + 10):
+    for end in tags:
+        begin = buf.rfind(b"[", max(0, end - 74), end - 10)
+        if begin >= 0 and TAG.fullmatch(buf, begin, end):
             starts.append(begin)
-            ends.append(hit + 10)
-    return [c for c in found if (after := bisect_right(ends, c.start)) == len(ends) or starts[after] >= c.end]
+            ends.append(end)
+    return [c for c in found if (after := bisect_right(ends, c[0])) == len(ends) or starts[after] >= -c[2]]

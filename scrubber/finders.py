@@ -13,7 +13,7 @@ from scrubber.gate import Strength, is_secret
 from scrubber.pseudonym import TAG, Pseudonymizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from scrubber.finder import Finder, Found
 
@@ -33,10 +33,12 @@ _PLAIN = re.compile(
 def find_assignment(pseudonyms: Pseudonymizer) -> Finder:
     """Build the finder of secrets named by their key."""
 
-    def find(buf: bytes, start: int) -> Iterator[Found]:
+    def find(buf: bytes, start: int, _end: int) -> list[Found] | None:
+        found = []
         for value in values(buf, start):
             text = buf[value.start : value.end]
-            yield value.start, value.end, text, value.wrap + pseudonyms.tag("password", text) + value.wrap
+            found.append((value.start, value.end, text, value.wrap + pseudonyms.tag("password", text) + value.wrap))
+        return found or None
 
     return find
 
@@ -44,10 +46,11 @@ def find_assignment(pseudonyms: Pseudonymizer) -> Finder:
 def find_cookie(pseudonyms: Pseudonymizer) -> Finder:
     """Build the finder of cookie values in headers (RFC 6265); attributes and plain settings stay."""
 
-    def find(buf: bytes, start: int) -> Iterator[Found]:
+    def find(buf: bytes, start: int, _end: int) -> list[Found] | None:
         header = None if buf[start - 1 : start].isalnum() else _COOKIE.match(buf, start)
         if header is None:
-            return
+            return None
+        found = []
         begin, end = header.span("pairs")
         another = buf.find(b"ookie:", begin, end)  # the next header has its own anchor
         for pair in _PAIR.finditer(buf, begin, end if another < 0 else another):
@@ -55,7 +58,8 @@ def find_cookie(pseudonyms: Pseudonymizer) -> Finder:
             if pair["name"].lower() in _ATTRIBUTES or _PLAIN.fullmatch(value) or TAG.search(value):
                 continue
             if is_secret(value, Strength.STRONG, quoted=True, prose=False):
-                yield *pair.span("value"), value, pseudonyms.tag("cookie", value)
+                found.append((*pair.span("value"), value, pseudonyms.tag("cookie", value)))
+        return found or None
 
     return find
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +18,15 @@ import yaml
 from scrubber.anchors import Anchor
 from scrubber.checks import CHECKS
 from scrubber.errors import RuleError
+from scrubber.finder import REACH, Found, remembered
 from scrubber.finders import FINDERS
 from scrubber.model import Rule
 from scrubber.pseudonym import TAG, Pseudonymizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
 
-    from scrubber.finder import Finder, Found
+    from scrubber.finder import Finder
     from scrubber.profile import Category
 
 _FIELDS = frozenset(
@@ -85,14 +85,23 @@ def _pattern_finder(rule: CompiledRule, pattern: re.Pattern[bytes], pseudonyms: 
     kind, back = rule.kind, rule.back
     digits = rule.replace == "digits"
 
-    def find(buf: bytes, start: int) -> Iterator[Found]:
-        match = pattern.search(buf, max(0, start - back), start + 4096) if back else pattern.match(buf, start)
+    image = remembered(partial(pseudonyms.digits if digits else pseudonyms.tag, kind))
+
+    def find(buf: bytes, start: int, _end: int) -> Found | None:
+        match = (
+            pattern.search(buf, max(0, start - back), start + REACH)
+            if back
+            else pattern.match(buf, start, start + REACH)
+        )
         if match is None:
-            return
+            return None
         text = match[group]
-        if not text or TAG.search(text) or len(set(text)) == 1 or (check is not None and not check(text)):
-            return
-        yield *match.span(group), text, pseudonyms.digits(kind, text) if digits else pseudonyms.tag(kind, text)
+        if not text or (check is not None and not check(text)) or text.count(text[:1]) == len(text):
+            return None
+        if b"[" in text and TAG.search(text):
+            return None
+        begin, end = match.span(group)
+        return begin, end, text, image(text)
 
     return find
 

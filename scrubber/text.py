@@ -11,10 +11,13 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from scrubber.detector import Candidate, Detector
 from scrubber.keyblock import KeyWalker, sample
 from scrubber.rules import CompiledRule
+
+if TYPE_CHECKING:
+    from scrubber.detector import Candidate, Detector
 
 BLOCK = 1 << 20
 HISTORY = 16 << 10
@@ -23,8 +26,11 @@ LONG = 1000
 
 _RUN = re.compile(rb"[^\s\"'<>,;\x00-\x1f\x7f]*")
 
-Note = Callable[[CompiledRule, int, int, bytes], None]
-"""Told of each replacement: rule, offset and length in the output, the value (for its fingerprint alone)."""
+Noted = tuple[CompiledRule, int, int, bytes]
+"""One replacement: rule, offset and length in the output, the value (for its fingerprint alone)."""
+
+Note = Callable[[list[Noted]], None]
+"""Told of the replacements in each block, in order, where there are any."""
 
 
 class TextScrubber:
@@ -36,7 +42,7 @@ class TextScrubber:
         self._same_length = same_length
         self._block = block
         self._key = KeyWalker()
-        self._key_rule: CompiledRule | None = None
+        self._key_rank = -1
         self._swallowing = False
         self._kept = b""
         self._done = 0  # bytes of _kept that are history
@@ -75,24 +81,28 @@ class TextScrubber:
 
     def _write(self, buf: bytes, pos: int, limit: int, candidates: list[Candidate], pieces: list[bytes]) -> int:
         """Replace the candidates that begin before *limit*, the first of any that overlap; give how far that came."""
-        append, note, out = pieces.append, self._note, self._out
-        for start, _, negative_end, rule, value, replacement in candidates:
+        append, same_length, ranked = pieces.append, self._same_length, self._detector.ranked
+        noted: list[Noted] = []
+        shift = self._out - pos  # from a place in the buffer to its place in the output
+        for start, rank, negative_end, value, new in candidates:
             if start >= limit:
                 break
             if start < pos:
                 continue
             end = -negative_end
-            if end - start >= LONG and not rule.block:
+            if end - start >= LONG and not ranked[rank].block:
                 end = self._run_end(buf, end)
-            new = b"x" * (end - start) if self._same_length else replacement
+            if same_length:
+                new = b"x" * (end - start)  # noqa: PLW2901 - the one place that knows
             append(buf[pos:start])
             append(new)
-            out += start - pos
             if value:
-                note(rule, out, len(new), value)
-            out += len(new)
+                noted.append((ranked[rank], start + shift, len(new), value))
+            shift += len(new) - end + start
             pos = end
-        self._out = out
+        self._out = pos + shift
+        if noted:
+            self._note(noted)
         return pos
 
     def _swallow(self, buf: bytes, pos: int, limit: int) -> int:
@@ -113,38 +123,39 @@ class TextScrubber:
         self, buf: bytes, pos: int, limit: int, candidates: list[Candidate], *, final: bool
     ) -> tuple[list[Candidate], int]:
         """Add the spans of private key blocks, and drop what else was found inside them."""
-        begins = [c for c in candidates if c.rule.block and pos <= c.start < limit]
+        ranked = self._detector.ranked
+        begins = [c for c in candidates if ranked[c[1]].block and pos <= c[0] < limit]
         if not begins and not self._key.inside:
             return candidates, pos
         cuts: list[Candidate] = []
-        if self._key.inside and self._key_rule is not None:
-            pos = self._walk(buf, pos, limit, self._key_rule, cuts, final=final)
-        for begin in begins:
-            if begin.start < pos:
+        if self._key.inside:
+            pos = self._walk(buf, pos, limit, cuts, final=final)
+        for start, rank, negative_end, _, _ in begins:
+            if start < pos:
                 continue
-            self._key.open(buf[max(0, begin.start - 256) : begin.start].rpartition(b"\n")[2])
-            self._key_rule = begin.rule
-            value = sample(buf, begin.end)
-            replacement = self._detector.pseudonyms.tag(begin.rule.kind, value)
-            cuts.append(begin._replace(order=-1000, value=value or b"-", replacement=replacement))
-            pos = self._walk(buf, begin.end, limit, begin.rule, cuts, final=final)
-        return _merge(candidates, cuts), pos
+            self._key.open(buf[max(0, start - 256) : start].rpartition(b"\n")[2])
+            self._key_rank = rank - len(ranked)  # the same rule, counted from the end: before all others in order
+            value = sample(buf, -negative_end)
+            replacement = self._detector.pseudonyms.tag(ranked[rank].kind, value)
+            cuts.append((start, self._key_rank, negative_end, value or b"-", replacement))
+            pos = self._walk(buf, -negative_end, limit, cuts, final=final)
+        return self._merge(candidates, cuts), pos
 
-    def _walk(self, buf: bytes, pos: int, limit: int, rule: CompiledRule, cuts: list[Candidate], *, final: bool) -> int:
+    def _walk(self, buf: bytes, pos: int, limit: int, cuts: list[Candidate], *, final: bool) -> int:
         pos, spans = self._key.walk(buf, pos, limit, final=final)
-        cuts.extend(Candidate(start, -1000, -end, rule, b"", b"") for start, end in spans if end > start)
+        cuts.extend((start, self._key_rank, -end, b"", b"") for start, end in spans if end > start)
         return pos
 
-
-def _merge(candidates: list[Candidate], cuts: list[Candidate]) -> list[Candidate]:
-    starts = [cut.start for cut in cuts]
-    ends = [cut.end for cut in cuts]
-    kept = list(cuts)
-    for candidate in candidates:
-        if candidate.rule.block:
-            continue
-        after = bisect_left(ends, candidate.start + 1)
-        if after == len(cuts) or starts[after] >= candidate.end:
-            kept.append(candidate)
-    kept.sort(key=lambda c: (c.start, c.order, c.negative_end))
-    return kept
+    def _merge(self, candidates: list[Candidate], cuts: list[Candidate]) -> list[Candidate]:
+        ranked = self._detector.ranked
+        starts = [cut[0] for cut in cuts]
+        ends = [-cut[2] for cut in cuts]
+        kept = list(cuts)
+        for candidate in candidates:
+            if ranked[candidate[1]].block:
+                continue
+            after = bisect_left(ends, candidate[0] + 1)
+            if after == len(cuts) or starts[after] >= -candidate[2]:
+                kept.append(candidate)
+        kept.sort()
+        return kept

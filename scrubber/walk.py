@@ -15,11 +15,10 @@ from scrubber.model import MAX_FINDINGS, Finding, Obstacle, Options, Unseen
 from scrubber.obstacle import ObstacleError
 from scrubber.sniff import HEAD, Kind, binary_within, high_entropy, sniff
 from scrubber.stream import CHUNK, HashedSource, ScratchSource, Stream
-from scrubber.text import Note, TextScrubber
+from scrubber.text import Note, Noted, TextScrubber
 
 if TYPE_CHECKING:
     from scrubber.detector import Detector
-    from scrubber.rules import CompiledRule
 
 Out = Callable[[bytes], object]
 
@@ -48,16 +47,15 @@ class Walk:
     def note_for(self, member: str) -> Note:
         """Give what writes down the findings of *member*."""
 
-        def note(rule: CompiledRule, offset: int, length: int, value: bytes) -> None:
-            name = rule.rule.id
-            self.counts[name] += 1
-            if len(self.findings) >= MAX_FINDINGS:
-                self.omitted += 1
-                return
-            fingerprint = self.detector.pseudonyms.fingerprint(rule.kind, value)
-            self.findings.append(
-                Finding(rule=name, member=member, offset=offset, length=length, fingerprint=fingerprint)
-            )
+        def note(noted: list[Noted]) -> None:
+            self.counts.update([rule.rule.id for rule, _, _, _ in noted])
+            room = max(0, MAX_FINDINGS - len(self.findings))
+            self.omitted += max(0, len(noted) - room)
+            for rule, offset, length, value in noted[:room]:
+                fingerprint = self.detector.pseudonyms.fingerprint(rule.kind, value)
+                self.findings.append(
+                    Finding(rule=rule.rule.id, member=member, offset=offset, length=length, fingerprint=fingerprint)
+                )
 
         return note
 
@@ -198,8 +196,8 @@ class Walk:
 
     def _wide(self, stream: Stream, out: Out, name: str, encoding: str) -> None:
         """Scrub UTF-16 as UTF-8 and write it back; findings are placed in the UTF-16 output."""
-        pending: list[tuple[CompiledRule, int, int, bytes]] = []
-        scrubber = TextScrubber(self.detector, lambda *finding: pending.append(finding))
+        pending: list[Noted] = []
+        scrubber = TextScrubber(self.detector, pending.extend)
         decode = codecs.getincrementaldecoder(encoding)("surrogatepass").decode
         encode = codecs.getincrementalencoder(encoding)("surrogatepass").encode
         narrow = codecs.getincrementaldecoder("utf-8")("surrogatepass").decode
@@ -209,11 +207,14 @@ class Walk:
         def widen(text8: bytes, *, final: bool) -> bytes:
             nonlocal at8, at16
             wide, mark = at16, at8
+            noted: list[Noted] = []
             for rule, offset, length, value in pending:
                 wide += len(text8[mark - at8 : offset - at8].decode("utf-8", "replace")) * 2
-                note(rule, wide, length * 2, value)
+                noted.append((rule, wide, length * 2, value))
                 mark = offset
             pending.clear()
+            if noted:
+                note(noted)
             text16 = encode(narrow(text8, final))
             at8 += len(text8)
             at16 += len(text16)

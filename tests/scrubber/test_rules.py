@@ -30,7 +30,7 @@ def detector(request, pseudonyms):
 
 def run(detector: Detector, text: bytes) -> tuple[bytes, list[str]]:
     hits: list[str] = []
-    scrubber = TextScrubber(detector, lambda rule, _offset, _length, _value: hits.append(rule.rule.id))
+    scrubber = TextScrubber(detector, lambda noted: hits.extend(rule.rule.id for rule, _, _, _ in noted))
     return scrubber.feed(text) + scrubber.finish(), hits
 
 
