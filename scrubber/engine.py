@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, BinaryIO
 
 from scrubber.detector import Detector
+from scrubber.excerpt import ExcerptReader
 from scrubber.model import ENGINE_VERSION, Options, ScrubReport, Source
 from scrubber.obstacle import ObstacleError
 from scrubber.pseudonym import Pseudonymizer
@@ -16,6 +17,7 @@ from scrubber.walk import Walk, memory_scratch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scrubber.excerpt import Excerpt
     from scrubber.rules import RuleSet
 
 _DEFAULT = Options()
@@ -57,6 +59,7 @@ def scrub(
     options: Options = _DEFAULT,
     scratch: Callable[[], BinaryIO] = memory_scratch,
     progress: Callable[[int], None] | None = None,
+    explain: Callable[[Excerpt], None] | None = None,
 ) -> ScrubReport:
     """Read *source*, give the scrubbed bytes to *sink*, and report what was replaced and what could not be looked into.
 
@@ -68,6 +71,7 @@ def scrub(
         options: profile, limits, passwords of archives.
         scratch: gives a new file-like object each time; it must hold nothing in clear on a disk. In memory by default.
         progress: is called with the number of bytes read so far.
+        explain: is called with each replaced place and what stands around it in the output.
 
     Where the report is not `scannable`, what the sink was given must be discarded. Memory: some 32 MiB with the rules,
     and what *scratch* keeps.
@@ -81,10 +85,13 @@ def scrub(
     walk = Walk(Detector(rules, pseudonyms), options, source.size, scratch)
     label = walk.scrub_name(name.encode("utf-8", "surrogateescape"), "").decode("utf-8", "replace")
     walk.reset()
+    if explain is not None:
+        walk.watch.add(ExcerptReader(walk.findings, explain))
     try:
         walk.upload(reading, writing.write, label)
     except ObstacleError as error:
         walk.block(error.member, error.reason, error.advice)
+    walk.watch.end()
     return ScrubReport(
         engine=ENGINE_VERSION,
         rules=rules.version,
@@ -99,6 +106,7 @@ def scrub(
         findings_omitted=walk.omitted,
         obstacles=tuple(walk.obstacles),
         unseen=tuple(walk.unseen),
+        name=label,
         profile=options.profile.name,
         key=pseudonyms.key_id,
     )

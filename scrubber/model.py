@@ -133,6 +133,8 @@ class ScrubReport:
     obstacles: tuple[Obstacle, ...] = ()
     unseen: tuple[Unseen, ...] = ()
     """What was passed on without having been looked into."""
+    name: str = ""
+    """What the report calls the upload: its name, scrubbed."""
     profile: str = "support"
     key: str = ""
     """Which key the pseudonyms are made with: an id that tells nothing of it."""
@@ -168,6 +170,7 @@ class ScrubReport:
             "findings_omitted": self.findings_omitted,
             "obstacles": [obstacle.to_dict() for obstacle in self.obstacles],
             "unseen": [unseen.to_dict() for unseen in self.unseen],
+            "name": self.name,
             "profile": self.profile,
             "key": self.key,
         }

@@ -16,6 +16,7 @@ from scrubber.obstacle import ObstacleError
 from scrubber.sniff import HEAD, Kind, binary_within, high_entropy, sniff
 from scrubber.stream import CHUNK, HashedSource, ScratchSource, Stream
 from scrubber.text import Note, Noted, TextScrubber
+from scrubber.watch import Watch
 
 if TYPE_CHECKING:
     from scrubber.detector import Detector
@@ -36,6 +37,7 @@ class Walk:
         self.counts: Counter[str] = Counter()
         self.obstacles: list[Obstacle] = []
         self.unseen: list[Unseen] = []
+        self.watch = Watch()
         self.members = 0
         self.scanned = 0
         self._expanded_left = limits.expanded_for(size)
@@ -177,6 +179,7 @@ class Walk:
             scratch.close()
 
     def _text(self, stream: Stream, out: Out, scrubber: TextScrubber, name: str) -> None:
+        out = self.watch.follow(name, out)
         while data := stream.read(CHUNK):
             self.scanned += len(data)
             if binary_within(data):
@@ -187,6 +190,7 @@ class Walk:
     def _binary(self, stream: Stream, out: Out, name: str) -> None:
         known = stream.peek(16).startswith((b"SQLite format 3\0", b"\x7fELF", b"JAVA PROFILE", b"regf", b"ElfFile"))
         scrubber = BinaryScrubber(self.detector, self.note_for(name))
+        out = self.watch.follow(name, out)
         while data := stream.read(CHUNK):
             self.scanned += len(data)
             if not known and high_entropy(data):
@@ -203,6 +207,7 @@ class Walk:
         narrow = codecs.getincrementaldecoder("utf-8")("surrogatepass").decode
         note = self.note_for(name)
         at8 = at16 = 0
+        out = self.watch.follow(name, out)
 
         def widen(text8: bytes, *, final: bool) -> bytes:
             nonlocal at8, at16

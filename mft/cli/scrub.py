@@ -2,56 +2,61 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import secrets
-import stat
-import sys
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mft.cli.output import whole_file
+from mft.cli.scrubkey import KEY_BYTES, load_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from mft.cli.scrubfile import Task
+    from scrubber.model import Options
 
-    from scrubber.model import ScrubReport, Source
+QUARANTINED = 3
+"""Exit code: something could not be looked into, and was held back."""
 
-UNSCANNABLE = 3
-"""Exit code: something could not be looked into, and nothing was written."""
-KEY_BYTES = 16
-"""Shortest key."""
-_PIECE = 2**20
-_SCRATCH_MEMORY = 64 * 2**20
-"""Bytes of temporary data kept in memory; beyond it they lie sealed in a file without a name."""
-
-Src = Annotated[Path, typer.Argument(metavar="SRC", help="The file to scrub, or - for standard input.")]
-Dst = Annotated[Path, typer.Argument(metavar="DST", help="Where the scrubbed file goes, or - for standard output.")]
+Src = Annotated[Path, typer.Argument(metavar="SRC", help="The file or folder to scrub, or - for standard input.")]
+Dst = Annotated[Path, typer.Argument(metavar="DST", help="Where it goes, or - for standard output.")]
 ReportPath = Annotated[
-    Path | None, typer.Option("--report", metavar="FILE", help="Write what was found, as JSON; never the values.")
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE",
+        help="Write what was found, never the values: SARIF 2.1.0 if FILE ends in .sarif, else JSON.",
+    ),
 ]
 KeyFile = Annotated[
     Path | None,
     typer.Option(
         "--key-file",
         metavar="FILE",
-        help=f"A secret of {KEY_BYTES} bytes or more: under one key a value always gets the same pseudonym.",
+        help=f"A secret of {KEY_BYTES} bytes or more, made if it is not there: under one key a value always gets the "
+        "same pseudonym.",
     ),
 ]
 Name = Annotated[str | None, typer.Option("--name", help="The file's name in the report. Default: SRC's.")]
-
-
-class UnscannableError(Exception):
-    """Something in the file could not be looked into."""
-
-    def __init__(self, report: ScrubReport) -> None:
-        """Hold the report, which says what."""
-        super().__init__("something could not be looked into")
-        self.report = report
+ProfileName = Annotated[
+    str,
+    typer.Option(
+        "--profile",
+        help="strict, support or secrets-only: what is replaced, and whether pictures and the like pass.",
+    ),
+]
+Explain = Annotated[
+    bool,
+    typer.Option("--explain", help="Say of each replaced place which rule it was, why, and what stands there now."),
+]
+Passwords = Annotated[
+    Path | None,
+    typer.Option(
+        "--archive-password-file", metavar="FILE", help="Passwords that open encrypted archives, one on each line."
+    ),
+]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", min=1, help="Processes for a folder. Default: one for each processor core.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -59,148 +64,127 @@ def register(app: typer.Typer) -> None:
     app.command("scrub")(scrub)
 
 
-def scrub(src: Src, dst: Dst, report: ReportPath = None, key_file: KeyFile = None, name: Name = None) -> None:
-    """Replace secrets and personal data in a file by pseudonyms.
+def scrub(  # noqa: PLR0917 - the command's options
+    src: Src,
+    dst: Dst,
+    report: ReportPath = None,
+    key_file: KeyFile = None,
+    name: Name = None,
+    profile: ProfileName = "support",
+    explain: Explain = False,  # noqa: FBT002 - an option
+    archive_password_file: Passwords = None,
+    jobs: Jobs = None,
+) -> None:
+    """Replace secrets and personal data in a file or a folder by pseudonyms.
 
-    Archives are opened, scrubbed and packed again. DST appears only when it is whole. Exit code 0: clean, or scrubbed;
-    3: something in SRC could not be looked into, and DST is not written; 2: wrong usage; 1: another failure.
+    Archives are opened, scrubbed and packed again. DST appears only when it is whole. A folder keeps its relative
+    paths; what could not be looked into is not in DST, and DST/quarantine.json says why.
+
+    Exit code 0: clean, or scrubbed; 3: something was held back because it could not be looked into (of a file nothing
+    is written, of a folder the rest is); 2: wrong usage; 1: another failure.
     """
-    from scrubber.report import summarize  # noqa: PLC0415  keeps `mft --help` quick
+    from mft.cli.scrubfile import Task, is_dash  # noqa: PLC0415  keeps `mft --help` quick
 
-    _check_places(src, dst, report)
-    key = _key(key_file)
-    label = name or ("standard input" if _is_dash(src) else src.name)
-    with _source(src) as source:
-        try:
-            with _sink(dst) as sink:
-                result = _scrub(source, sink, key, label)
-        except UnscannableError as error:
-            result = error.report
-    if report is not None:
-        _write_report(report, result)
-    typer.echo(summarize(result), err=True)
-    if not result.scannable:
-        typer.echo("mft: nothing was written: something could not be looked into", err=True)
-        raise typer.Exit(UNSCANNABLE)
-
-
-def _scrub(source: Source, sink: Callable[[bytes], object], key: bytes, name: str) -> ScrubReport:
-    """Scrub *source* into *sink*.
-
-    Raises:
-        UnscannableError: what *sink* was given must be dropped.
-    """
-    from scrubber.engine import scrub as scrub_source  # noqa: PLC0415  keeps `mft --help` quick
-    from scrubber.pseudonym import Pseudonymizer  # noqa: PLC0415
-
-    report = scrub_source(source, sink, pseudonyms=Pseudonymizer(key), name=name, scratch=_scratch)
-    if not report.scannable:
-        raise UnscannableError(report)
-    return report
+    folder = not is_dash(src) and src.is_dir()
+    if not folder and not is_dash(dst) and dst.is_dir() and not is_dash(src):
+        dst = dst / src.name
+    _check_places(src, dst, report, folder=folder)
+    task = Task(
+        source=src,
+        target=dst,
+        name=name or ("standard input" if is_dash(src) else src.resolve().name),
+        key=b"",
+        options=_options(profile, archive_password_file),
+        explain=explain,
+        places=report is not None or not folder,
+    )
+    if folder:
+        _scrub_folder(task, key_file, report, jobs=jobs or len(os.sched_getaffinity(0)))
+    else:
+        _scrub_file(task, key_file, report)
 
 
-def _check_places(src: Path, dst: Path, report: Path | None) -> None:
-    if report is not None and _is_dash(report) and _is_dash(dst):
+def _options(profile: str, password_file: Path | None) -> Options:
+    from scrubber.model import Options  # noqa: PLC0415  keeps `mft --help` quick
+    from scrubber.profile import find_profile  # noqa: PLC0415
+
+    try:
+        chosen = find_profile(profile)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    try:
+        lines = password_file.read_bytes().splitlines() if password_file is not None else []
+    except OSError as error:
+        raise typer.BadParameter(f"{password_file}: {error.strerror}") from error
+    return Options(profile=chosen, passwords=tuple(line for line in lines if line))
+
+
+def _check_places(src: Path, dst: Path, report: Path | None, *, folder: bool) -> None:
+    from mft.cli.scrubfile import is_dash  # noqa: PLC0415  keeps `mft --help` quick
+
+    if report is not None and is_dash(report) and is_dash(dst):
         raise typer.BadParameter("standard output cannot take both DST and the report")
-    if not _is_dash(src) and src.is_dir():
-        raise typer.BadParameter(f"{src} is a directory; pack it first (tar czf), or give one file")
-    if not _is_dash(src) and not src.exists():
+    if not is_dash(src) and not src.exists():
         raise typer.BadParameter(f"{src} is not there")
-    for path in (dst, report):
-        if path is None or _is_dash(path) or not path.exists():
+    if folder and is_dash(dst):
+        raise typer.BadParameter(f"{src} is a directory, and goes to a directory; standard output takes one file")
+    for path in (report,) if folder else (dst, report):
+        if path is None or is_dash(path) or not path.exists():
             continue
         if not path.is_file():
             raise typer.BadParameter(f"{path} is no ordinary file; - is standard output")
-        if not _is_dash(src) and path.samefile(src):
+        if not is_dash(src) and path.samefile(src):
             raise typer.BadParameter(f"{path} is the file to scrub; it is never overwritten")
-    if report is not None and not _is_dash(dst) and report.resolve() == dst.resolve():
+    if report is not None and not is_dash(dst) and report.resolve() == dst.resolve():
         raise typer.BadParameter("DST and the report are one file")
+    if report is not None and folder and report.resolve().is_relative_to(src.resolve()):
+        raise typer.BadParameter("the report must not lie in SRC")
 
 
-def _is_dash(path: Path) -> bool:
-    return str(path) == "-"
+def _scrub_file(task: Task, key_file: Path | None, report: Path | None) -> None:
+    from dataclasses import replace  # noqa: PLC0415  keeps `mft --help` quick
 
+    from mft.cli.progress import ProgressBar  # noqa: PLC0415
+    from mft.cli.scrubfile import is_dash, scrub_file  # noqa: PLC0415
+    from mft.cli.scrubreport import write_report  # noqa: PLC0415
+    from scrubber.report import summarize  # noqa: PLC0415
 
-def _key(path: Path | None) -> bytes:
-    if path is None:
-        typer.echo("mft: the key is random for this run; for the same pseudonyms again, use --key-file", err=True)
-        return secrets.token_bytes(32)
+    task = replace(task, key=load_key(key_file))
+    size = 0 if is_dash(task.source) else task.source.stat().st_size
+    bar = ProgressBar(size)
     try:
-        key = path.read_bytes().strip()
-        others = stat.S_IMODE(path.stat().st_mode) & 0o077
-    except OSError as error:
-        raise typer.BadParameter(f"{path}: {error.strerror}") from error
-    if len(key) < KEY_BYTES:
-        raise typer.BadParameter(f"{path} holds {len(key)} bytes; a key has {KEY_BYTES} or more")
-    if others:
-        typer.echo(f"mft: others can read {path}; whoever has it can test guesses against the pseudonyms", err=True)
-    return key
+        result = scrub_file(task, bar.show)
+    finally:
+        bar.clear()
+    if report is not None:
+        write_report(report, {task.name: result.report})
+    for line in result.explained:
+        typer.echo(line, err=is_dash(task.target) or (report is not None and is_dash(report)))
+    typer.echo(summarize(result.report), err=True)
+    if not result.report.scannable:
+        typer.echo("mft: nothing was written: something could not be looked into", err=True)
+        raise typer.Exit(QUARANTINED)
 
 
-def _scratch() -> BinaryIO:
-    from storage.scratch import SealedScratch  # noqa: PLC0415  keeps `mft --help` quick
+def _scrub_folder(task: Task, key_file: Path | None, report: Path | None, *, jobs: int) -> None:
+    from dataclasses import replace  # noqa: PLC0415  keeps `mft --help` quick
 
-    return cast("BinaryIO", SealedScratch(Path(tempfile.gettempdir()), _SCRATCH_MEMORY))
+    from mft.cli.scrubfile import is_dash  # noqa: PLC0415
+    from mft.cli.scrubfolder import LIST, FolderError, check_places, scrub_folder  # noqa: PLC0415
+    from mft.cli.scrubreport import folder_summary, write_report  # noqa: PLC0415
 
-
-class _FileSource:
-    """An open file as the scrubber reads it."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self.size = os.fstat(fd).st_size
-
-    def read(self, offset: int, n: int) -> bytes:
-        return os.pread(self._fd, n, offset)
-
-
-class _SpooledSource:
-    """What came through a pipe, kept in sealed scratch."""
-
-    def __init__(self, stream: BinaryIO, scratch: BinaryIO) -> None:
-        self._scratch = scratch
-        self.size = 0
-        while piece := stream.read(_PIECE):
-            self._scratch.write(piece)
-            self.size += len(piece)
-
-    def read(self, offset: int, n: int) -> bytes:
-        self._scratch.seek(offset)
-        return self._scratch.read(n)
-
-
-@contextlib.contextmanager
-def _source(path: Path) -> Iterator[Source]:
-    if not _is_dash(path) and path.is_file():
-        with path.open("rb") as file:
-            yield _FileSource(file.fileno())
-        return
-    with contextlib.ExitStack() as stack:
-        stream = sys.stdin.buffer if _is_dash(path) else stack.enter_context(path.open("rb"))
-        scratch = _scratch()
-        stack.callback(scratch.close)
-        yield _SpooledSource(stream, scratch)
-
-
-@contextlib.contextmanager
-def _sink(path: Path) -> Iterator[Callable[[bytes], object]]:
-    """Yield where the output goes; it is let through when the block ends, and dropped when it raises."""
-    if not _is_dash(path):
-        with whole_file(path) as file:
-            yield file.write
-        return
-    with contextlib.closing(_scratch()) as scratch:
-        yield scratch.write
-        scratch.seek(0)
-        while piece := scratch.read(_PIECE):
-            sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
-
-
-def _write_report(path: Path, report: ScrubReport) -> None:
-    text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n"
-    if _is_dash(path):
-        typer.echo(text, nl=False)
-        return
-    with whole_file(path) as file:
-        file.write(text.encode())
+    try:
+        check_places(task.source, task.target)
+    except FolderError as error:
+        raise typer.BadParameter(str(error)) from error
+    task = replace(task, key=load_key(key_file))
+    result = scrub_folder(task.source, task.target, task, jobs=jobs)
+    if report is not None:
+        write_report(report, {name: each.report for name, each in result.results.items()}, folder=result)
+    for each in result.results.values():
+        for line in each.explained:
+            typer.echo(line, err=report is not None and is_dash(report))
+    typer.echo(folder_summary(result), err=True, nl=False)
+    if result.quarantined:
+        typer.echo(f"mft: {len(result.quarantined):,} held back; {task.target / LIST} says why", err=True)
+        raise typer.Exit(QUARANTINED)

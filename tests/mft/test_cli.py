@@ -291,19 +291,20 @@ class TestScrub:
         assert target.read_text() == "old"
 
     def test_wrong_places_are_refused(self, run, source, tmp_path):
-        """SRC over itself, a directory, a device, a missing file, one file for two things, a short key: exit code 2."""
+        """SRC over itself, DST in SRC, a device, a missing file, one file for two things, a short key: exit code 2."""
         short = write(tmp_path / "short", "abc")
         for arguments in (
             (source, source),
             (tmp_path, tmp_path / "out"),
             (source, "/dev/null"),
             (source, tmp_path),
+            (source, tmp_path / "out", "--profile", "lax"),
             (tmp_path / "none", tmp_path / "out"),
             (source, "-", "--report", "-"),
             (source, tmp_path / "out", "--report", tmp_path / "out"),
             (source, tmp_path / "out", "--report", source),
             (source, tmp_path / "out", "--key-file", short),
-            (source, tmp_path / "out", "--key-file", tmp_path / "none"),
+            (source, tmp_path / "out", "--key-file", tmp_path / "none" / "key"),
         ):
             assert run("scrub", *arguments)[0] == 2, arguments
         assert source.read_bytes() == self.TEXT

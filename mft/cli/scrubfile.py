@@ -1,0 +1,189 @@
+"""One file through the scrubber: where it is read from, where it goes, and what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from mft.cli.output import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from scrubber.excerpt import Excerpt
+    from scrubber.model import Finding, Options, ScrubReport, Source
+
+PIECE = 2**20
+_SCRATCH_MEMORY = 64 * 2**20
+"""Bytes of temporary data kept in memory; beyond it they lie sealed in a file without a name."""
+_EXPLAINED = 10_000
+"""Most places explained of one file."""
+
+
+class UnscannableError(Exception):
+    """Something in the file could not be looked into."""
+
+    def __init__(self, report: ScrubReport) -> None:
+        """Hold the report, which says what."""
+        super().__init__("something could not be looked into")
+        self.report = report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One file to scrub."""
+
+    source: Path
+    """Or `-`, standard input."""
+    target: Path
+    """Or `-`, standard output."""
+    name: str
+    """What the report calls it."""
+    key: bytes
+    options: Options
+    explain: bool = False
+    places: bool = True
+    """Whether the report should keep each place, not counts alone."""
+
+    def __repr__(self) -> str:
+        """Show nothing of the key."""
+        return f"Task({self.name!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of one file."""
+
+    report: ScrubReport
+    explained: tuple[str, ...] = ()
+    """A line for each place that was replaced, where that was asked for."""
+
+
+def is_dash(path: Path) -> bool:
+    """Say whether *path* stands for standard input or output."""
+    return str(path) == "-"
+
+
+def scrub_file(task: Task, progress: Callable[[int], None] | None = None) -> Result:
+    """Scrub one file; *progress* is told the bytes read so far. The target appears only when all of it is scrubbed.
+
+    Raises:
+        OSError: the source cannot be read, or the target cannot be written.
+    """
+    from scrubber.engine import scrub  # noqa: PLC0415  keeps `mft --help` quick
+    from scrubber.pseudonym import Pseudonymizer  # noqa: PLC0415
+
+    explained: list[str] = []
+    values: set[tuple[str, str, str]] = set()
+
+    def explain(excerpt: Excerpt) -> None:
+        if len(explained) >= _EXPLAINED:
+            return
+        found = excerpt.finding
+        value = (found.member, found.rule, found.fingerprint)
+        explained.append(explanation(excerpt) if value not in values else f"{_place(found)}, the same value again")
+        values.add(value)
+
+    with _source(task.source) as source:
+        try:
+            with _sink(task.target) as sink:
+                report = scrub(
+                    source,
+                    sink,
+                    pseudonyms=Pseudonymizer(task.key),
+                    name=task.name,
+                    options=task.options,
+                    scratch=_scratch,
+                    progress=progress,
+                    explain=explain if task.explain else None,
+                )
+                _let_through(report)
+        except UnscannableError as error:
+            report = error.report
+    if not task.places:
+        report = replace(report, findings=(), findings_omitted=report.total)
+    return Result(report=report, explained=tuple(explained))
+
+
+def _let_through(report: ScrubReport) -> None:
+    if not report.scannable:
+        raise UnscannableError(report)
+
+
+def explanation(excerpt: Excerpt) -> str:
+    """Say of one place which rule replaced it and why, and show what stands around it now."""
+    from scrubber.rules import load_rules  # noqa: PLC0415  keeps `mft --help` quick
+
+    finding = excerpt.finding
+    rule = next((each.rule for each in load_rules().rules if each.rule.id == finding.rule), None)
+    why = rule.description if rule is not None else "a name that was learned"
+    return f"{_place(finding)}\n    why: {why}\n    now: {excerpt.before}»{excerpt.shown}«{excerpt.after}"
+
+
+def _place(finding: Finding) -> str:
+    return f"{finding.member} at {finding.offset}: {finding.rule}"
+
+
+def _scratch() -> BinaryIO:
+    from storage.scratch import SealedScratch  # noqa: PLC0415  keeps `mft --help` quick
+
+    return cast("BinaryIO", SealedScratch(Path(tempfile.gettempdir()), _SCRATCH_MEMORY))
+
+
+class _FileSource:
+    """An open file as the scrubber reads it."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self.size = os.fstat(fd).st_size
+
+    def read(self, offset: int, n: int) -> bytes:
+        return os.pread(self._fd, n, offset)
+
+
+class _SpooledSource:
+    """What came through a pipe, kept in sealed scratch."""
+
+    def __init__(self, stream: BinaryIO, scratch: BinaryIO) -> None:
+        self._scratch = scratch
+        self.size = 0
+        while piece := stream.read(PIECE):
+            self._scratch.write(piece)
+            self.size += len(piece)
+
+    def read(self, offset: int, n: int) -> bytes:
+        self._scratch.seek(offset)
+        return self._scratch.read(n)
+
+
+@contextlib.contextmanager
+def _source(path: Path) -> Iterator[Source]:
+    if not is_dash(path) and path.is_file():
+        with path.open("rb") as file:
+            yield _FileSource(file.fileno())
+        return
+    with contextlib.ExitStack() as stack:
+        stream = sys.stdin.buffer if is_dash(path) else stack.enter_context(path.open("rb"))
+        scratch = _scratch()
+        stack.callback(scratch.close)
+        yield _SpooledSource(stream, scratch)
+
+
+@contextlib.contextmanager
+def _sink(path: Path) -> Iterator[Callable[[bytes], object]]:
+    """Yield where the output goes; it is let through when the block ends, and dropped when it raises."""
+    if not is_dash(path):
+        with whole_file(path) as file:
+            yield file.write
+        return
+    with contextlib.closing(_scratch()) as scratch:
+        yield scratch.write
+        scratch.seek(0)
+        while piece := scratch.read(PIECE):
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
