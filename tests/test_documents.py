@@ -16,7 +16,7 @@ import pytest
 import typer
 import yaml
 
-from mft.cli import app
+from mft.cli import build
 from mft.config import Config, parse_config
 from mft.config.decode import field_types
 
@@ -89,7 +89,7 @@ def test_links_lead_somewhere(path):
 def test_commands_exist_with_their_options(path):
     """Whatever follows `mft` in code is a command, and its options are its own."""
     for words in commands_of(path.read_text()):
-        command = typer.main.get_command(app)
+        command = typer.main.get_command(build())
         for word in words:
             inner = getattr(command, "commands", {})
             if not inner:
@@ -108,7 +108,7 @@ def test_every_command_is_in_a_document():
     """What there is to run is told to somebody."""
     told = {tuple(words[:2]) for path in COMMANDED for words in commands_of(path.read_text())}
     firsts = {words[0] for words in told}
-    for name, command in typer.main.get_command(app).commands.items():
+    for name, command in typer.main.get_command(build()).commands.items():
         assert name in firsts, f"mft {name} is in no document"
         for inner in getattr(command, "commands", {}):
             if name in {"audit", "config", "receipt"}:

@@ -2,10 +2,9 @@
 
 SQLModel tables do not validate: values are checked at the edges. Times are UTC, POSIX seconds as REAL. Keys in these
 tables are wrapped: they open nothing without the key agent. The names in capitals at the end are the same tables for
-SQLAlchemy Core, which is what queries are written in.
+SQLAlchemy Core, which is what queries are written in. Annotations stand as they are in this module: deferred, each
+would be compiled and looked up at every start.
 """
-
-from __future__ import annotations
 
 from sqlalchemy import BigInteger, MetaData, text
 from sqlalchemy import Table as CoreTable

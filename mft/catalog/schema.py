@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 HEAD = "0001"
 """The newest migration; a test holds it against the files."""
 
+_VERSION_TABLE = (
+    "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+    "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+)
+"""As Alembic makes it."""
+
 
 def _settings(connection: Connection | None = None) -> AlembicConfig:
     from alembic.config import Config as AlembicConfig  # noqa: PLC0415 - heavy, and not needed where nothing changed
@@ -33,17 +39,20 @@ def upgrade(path: Path) -> None:
     Raises:
         CatalogVersionError: it was written by a newer release; nothing is changed.
     """
-    if is_current(path):
-        return
+    if not path.exists() or path.stat().st_size == 0:
+        _make(path)
+    elif not is_current(path):
+        migrate(path)
+
+
+def migrate(path: Path) -> None:
+    """Bring the catalog at *path* to this release's schema, step by step from what it has. See `upgrade`."""
     from alembic import command  # noqa: PLC0415 - heavy, and not needed where nothing changed; so below
     from alembic.migration import MigrationContext  # noqa: PLC0415
     from alembic.script import ScriptDirectory  # noqa: PLC0415
-    from sqlalchemy import insert, select  # noqa: PLC0415
 
     from mft.catalog.database import open_engine  # noqa: PLC0415
-    from mft.catalog.model import INSTALLATION  # noqa: PLC0415
 
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = open_engine(path)
     try:
         with engine.begin() as connection:
@@ -56,11 +65,40 @@ def upgrade(path: Path) -> None:
                 )
             if current != script.get_current_head():
                 command.upgrade(_settings(connection), "head")
-            if connection.execute(select(INSTALLATION.c.value).where(INSTALLATION.c.key == "id")).first() is None:
-                connection.execute(insert(INSTALLATION).values(key="id", value=secrets.token_hex(8)))
+            _give_name(connection)
         path.chmod(0o600)
     finally:
         engine.dispose()
+
+
+def _make(path: Path) -> None:
+    """Make a catalog of this release: what all migrations together make, and a test holds it against them."""
+    from sqlalchemy import text  # noqa: PLC0415 - heavy, and not needed where nothing changed; so below
+
+    from mft.catalog.database import open_engine  # noqa: PLC0415
+    from mft.catalog.model import Table  # noqa: PLC0415
+
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = open_engine(path)
+    try:
+        with engine.begin() as connection:
+            Table.metadata.create_all(connection)
+            connection.execute(text(_VERSION_TABLE))
+            connection.execute(text("INSERT INTO alembic_version (version_num) VALUES (:head)"), {"head": HEAD})
+            _give_name(connection)
+        path.chmod(0o600)
+    finally:
+        engine.dispose()
+
+
+def _give_name(connection: Connection) -> None:
+    """Give the installation the name that it keeps, unless it has one."""
+    from sqlalchemy import insert, select  # noqa: PLC0415 - heavy, and not needed where nothing changed; so below
+
+    from mft.catalog.model import INSTALLATION  # noqa: PLC0415
+
+    if connection.execute(select(INSTALLATION.c.value).where(INSTALLATION.c.key == "id")).first() is None:
+        connection.execute(insert(INSTALLATION).values(key="id", value=secrets.token_hex(8)))
 
 
 def is_current(path: Path) -> bool:

@@ -1,73 +1,64 @@
 """The command line.
 
 One module a command. Each has a `register(app)`, and imports what is heavy inside its functions, so that `mft --help`
-stays quick. Whoever adds a command adds its module to `_COMMANDS`.
+stays quick. Whoever adds a command adds its name and module to `_COMMANDS`. A process imports the module of the command
+that it was asked for alone; to tell what there is, all of them.
 """
 
 from __future__ import annotations
 
+import importlib
+import sys
+
 import typer
 
-from mft.cli import (
-    audit,
-    case,
-    casesystem,
-    config,
-    customer,
-    demo,
-    hold,
-    key,
-    lifecycle,
-    lookup,
-    quarantine,
-    receipt,
-    role,
-    scrub,
-    serve,
-    token,
-    unfiled,
-    unseal,
-    user,
-    version,
-    webhook,
-)
 from mft.cli.failure import reporting_failures
 
-_COMMANDS = (
-    audit,
-    case,
-    casesystem,
-    config,
-    customer,
-    demo,
-    hold,
-    key,
-    lifecycle,
-    lookup,
-    quarantine,
-    receipt,
-    role,
-    scrub,
-    serve,
-    token,
-    unfiled,
-    unseal,
-    user,
-    version,
-    webhook,
-)
+_COMMANDS = {
+    "audit": "audit",
+    "case": "case",
+    "case-system": "casesystem",
+    "config": "config",
+    "customer": "customer",
+    "demo": "demo",
+    "hold": "hold",
+    "key": "key",
+    "lifecycle": "lifecycle",
+    "lookup": "lookup",
+    "quarantine": "quarantine",
+    "receipt": "receipt",
+    "role": "role",
+    "scrub": "scrub",
+    "serve": "serve",
+    "token": "token",
+    "unfiled": "unfiled",
+    "unseal": "unseal",
+    "user": "user",
+    "version": "version",
+    "webhook": "webhook",
+}
+"""What a person types, and the module that has it."""
 
-app = typer.Typer(
-    name="mft",
-    help="Managed file transfer for support organisations.",
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for _command in _COMMANDS:
-    _command.register(app)
+
+def build(asked: str | None = None) -> typer.Typer:
+    """Build the command line with the command *asked* for; with every command where there is none of that name."""
+    app = typer.Typer(
+        name="mft",
+        help="Managed file transfer for support organisations.",
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_be_group)
+    for name in [asked] if asked in _COMMANDS else _COMMANDS:
+        importlib.import_module(f"mft.cli.{_COMMANDS[name]}").register(app)
+    return app
+
+
+def _be_group() -> None:
+    """Keep the command's name in the command line: with one command alone, typer would do without."""
 
 
 def main() -> None:
@@ -76,4 +67,4 @@ def main() -> None:
     Exit codes: 0 done; 1 a failure that is named on standard error; 2 wrong usage; others are named by their command.
     """
     with reporting_failures():
-        app()
+        build(sys.argv[1] if len(sys.argv) > 1 else None)()

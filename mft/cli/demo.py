@@ -36,14 +36,14 @@ def demo(*, once: Once = False, keep: Keep = False, data: Data = Path("var/demo"
 
 def run_here(words: Sequence[str], given: str) -> Ran:
     """Run a command of this very program in this process: what it imports is imported once."""
-    from mft.cli import app  # noqa: PLC0415  it knows this module
+    from mft.cli import build  # noqa: PLC0415  it knows this module
     from mft.demo.programs import Ran  # noqa: PLC0415  keeps `mft --help` quick
 
     output, errors, code = io.StringIO(), io.StringIO(), 0
     before, sys.stdin = sys.stdin, io.StringIO(given)
     try:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors), reporting_failures():
-            app(list(words))
+            build(words[0])(list(words))
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     finally:

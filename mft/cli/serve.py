@@ -19,12 +19,14 @@ def register(app: typer.Typer) -> None:
 
 def serve(config: ConfigPath) -> None:
     """Run the server until SIGTERM."""
-    import json  # noqa: PLC0415  keeps `mft --help` quick
+    import gc  # noqa: PLC0415  keeps `mft --help` quick; so below
+    import json  # noqa: PLC0415
 
     from mft.cli import options  # noqa: PLC0415
     from mft.cli.config import check_files  # noqa: PLC0415
     from mft.server.supervisor import serve as keep  # noqa: PLC0415
 
+    gc.disable()  # the server enables it when it is put together: importing makes much and drops little
     loaded = options.load(config)
     check_files(loaded)
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import version as version_of
-
 import typer
 
 
@@ -15,4 +12,7 @@ def register(app: typer.Typer) -> None:
 
 def version() -> None:
     """Show which version this is."""
+    import platform  # noqa: PLC0415  keeps `mft --help` quick
+    from importlib.metadata import version as version_of  # noqa: PLC0415
+
     typer.echo(f"mft {version_of('mft')} (Python {platform.python_version()})")

@@ -72,8 +72,10 @@ class House:
         meanwhile()
         import mft.server.worker  # noqa: F401, PLC0415 - see the module's docstring
 
-        if os.waitstatus_to_exitcode(os.waitpid(prepared, 0)[1]) != 0:
-            raise StartError("the catalog or the credentials could not be prepared; the log says why")
+        made = None if self._config.catalog.path.exists() else fork_role(self._prepare_catalog, "prepare")
+        for process in (prepared, made):
+            if process is not None and os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) != 0:
+                raise StartError("the catalog or the credentials could not be prepared; the log says why")
         self._listeners = [(listener, listen(listener)) for listener in self._config.listeners]
         operations = self._config.operations
         self._operations = listen_at(operations.address, operations.port) if operations.enabled else None
@@ -90,10 +92,14 @@ class House:
             raise
         return descriptor
 
-    def _prepare_files(self) -> None:
+    def _prepare_catalog(self) -> None:
         from mft.catalog import schema  # noqa: PLC0415 - see the module's docstring
 
         schema.upgrade(self._config.catalog.path)
+
+    def _prepare_files(self) -> None:
+        if self._config.catalog.path.exists():  # a new one is made when the tables are imported: that is quicker
+            self._prepare_catalog()
         credentials = self._load_credentials()
         for warning in credentials.warnings:
             log.warning("credentials.warning", extra={"warning": warning})

@@ -25,7 +25,7 @@ PATIENT = {"ttl": "30s", "negative_ttl": "30s", "stale_if_error": "20s"}
 
 def command(house: House, *words: str) -> str:
     """Run a command of `mft` in this process: starting a program for each takes longer than what it does."""
-    done = CliRunner().invoke(mft.cli.app, [*words, "--config", str(house.config)])
+    done = CliRunner().invoke(mft.cli.build(), [*words, "--config", str(house.config)])
     assert done.exit_code == 0, f"{done.output}{done.exception}"
     return done.stdout
 

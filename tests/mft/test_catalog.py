@@ -14,7 +14,7 @@ from mft.catalog import database as database_module
 from mft.catalog.database import Database
 from mft.catalog.errors import CatalogBusyError, CatalogVersionError
 from mft.catalog.model import INSTALLATION, NODES, UPLOADS
-from mft.catalog.schema import drift, upgrade
+from mft.catalog.schema import drift, is_current, migrate, upgrade
 from mft.catalog.states import PARTIAL, WAYS, WHOLE, WORDS, StateError, UploadState, move_upload
 
 
@@ -36,10 +36,36 @@ def settings(database):
         return dict(connection.execute(select(INSTALLATION.c.key, INSTALLATION.c.value)).all())
 
 
-def test_migrations_make_what_the_model_describes(database):
-    """A fresh catalog differs from the tables of this release in nothing."""
-    with database.read() as connection:
+def statements(path):
+    """Return what each table and index was made with, the parts of it in an order of their own."""
+    connection = sqlite3.connect(path)
+    rows = connection.execute("SELECT name, sql FROM sqlite_master").fetchall()
+    connection.close()
+    return {name: sorted(" ".join((sql or "").split()).replace("( ", "(").split(", ")) for name, sql in rows}
+
+
+def without_brackets(parts):
+    return sorted(part.strip("() ") for part in parts)
+
+
+def test_migrations_make_what_the_model_describes(tmp_path, path):
+    """A catalog that is made at once has the tables, constraints and indexes that the migrations lead to."""
+    migrate(tmp_path / "migrated.db")
+    stepped = Database(tmp_path / "migrated.db")
+    with stepped.read() as connection:
         assert drift(connection) == []
+    stepped.close()
+    made, led_to = statements(path), statements(tmp_path / "migrated.db")
+    assert len(made) > 50
+    assert {name: without_brackets(parts) for name, parts in made.items()} == {
+        name: without_brackets(parts) for name, parts in led_to.items()
+    }
+
+
+def test_catalog_that_is_made_at_once_is_of_this_release(path, database):
+    """It has a name, and the next start finds nothing to do."""
+    assert is_current(path)
+    assert len(settings(database)["id"]) == 16
 
 
 def test_upgrade_again_changes_nothing(path, database):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import mft.cli
@@ -58,9 +59,24 @@ class TestFrame:
     def test_help_imports_nothing_heavy(self):
         """No command's help waits for cryptography, SSH or a database."""
         heavy = {"cryptography", "asyncssh", "aiohttp", "sqlalchemy", "yaml", "dbos", "rich"}
-        program = f"import sys, mft.cli; print(sorted({heavy} & set(sys.modules)))"
+        program = f"import sys, mft.cli; mft.cli.build(); print(sorted({heavy} & set(sys.modules)))"
         shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
         assert shown.strip() == "[]"
+
+    def test_a_command_imports_its_own_module_alone(self):
+        """`mft serve` does not wait for what the other commands need."""
+        program = "import sys, mft.cli; mft.cli.build('serve'); print([m for m in sys.modules if m[:8] == 'mft.cli.'])"
+        shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+        assert "mft.cli.serve" in shown
+        assert "mft.cli.scrub" not in shown
+
+    def test_each_command_runs_under_the_name_it_is_listed_with(self, run):
+        """What `mft --help` names is what a person can type."""
+        app = typer.main.get_command(mft.cli.build())
+        for name in app.commands:
+            code, out, error = run(name, "--help")
+            assert (code, error) == (0, "")
+            assert f"mft {name}" in out
 
     def test_module_runs_as_the_command(self):
         """`python -m mft` is `mft`."""

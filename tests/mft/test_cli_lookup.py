@@ -70,7 +70,7 @@ def run(template, tmp_path, monkeypatch, running):
     monkeypatch.delenv("MFT_CONFIG", raising=False)
 
     def run(*arguments):
-        result = CliRunner().invoke(mft.cli.app, ["lookup", *arguments])
+        result = CliRunner().invoke(mft.cli.build(), ["lookup", *arguments])
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             return 1, str(result.exception)
         return result.exit_code, result.output
@@ -177,7 +177,7 @@ def test_bad_answer_is_named_and_fails_closed(run, running, behaviour, said):
 
 def test_local_account_hides_the_case_systems(run, tmp_path):
     """A local account is not asked about anywhere else."""
-    result = CliRunner().invoke(mft.cli.app, ["user", "add", "erin", "--role", "engineer", "--no-password"])
+    result = CliRunner().invoke(mft.cli.build(), ["user", "add", "erin", "--role", "engineer", "--no-password"])
     assert result.exit_code == 0
     code, output = run("test", "erin")
     assert (code, "there is a local account" in output, "/v1/principals" in output) == (0, True, False)
@@ -247,7 +247,7 @@ def test_kit_runs_on_a_configured_lookup(run, tmp_path):
     (tmp_path / "registry.yaml").write_text(head + "lookup: {type: registry}\n", encoding="utf-8")
     app = CliRunner()
     for words in (["customer", "add", "acme", "--name", "A"], ["case", "open", "C-1", "--customer", "acme"]):
-        assert app.invoke(mft.cli.app, [*words, "--config", "registry.yaml"]).exit_code == 0
+        assert app.invoke(mft.cli.build(), [*words, "--config", "registry.yaml"]).exit_code == 0
     code, output = run("kit", "--config", "registry.yaml")
     assert (code, output.splitlines()[-1]) == (0, "15 kept, 0 not kept, 1 left out"), output
 
@@ -300,5 +300,5 @@ def test_mapping_that_cannot_be_is_found_by_the_check(run, tmp_path, lookup, sai
     for region in ("eu", "us"):
         (tmp_path / f"{region}.pass").write_text("word")
         (tmp_path / f"{region}.pass").chmod(0o600)
-    result = CliRunner().invoke(mft.cli.app, ["config", "check", "config.yaml"])
+    result = CliRunner().invoke(mft.cli.build(), ["config", "check", "config.yaml"])
     assert said in str(result.exception)

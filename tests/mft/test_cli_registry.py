@@ -37,7 +37,7 @@ def run(template, tmp_path, monkeypatch):
     monkeypatch.delenv("MFT_CONFIG", raising=False)
 
     def run(*arguments):
-        result = CliRunner().invoke(mft.cli.app, arguments)
+        result = CliRunner().invoke(mft.cli.build(), arguments)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             return 1, result.stdout, str(result.exception)
         return result.exit_code, result.stdout, result.stderr
