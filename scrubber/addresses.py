@@ -6,7 +6,8 @@ import ipaddress
 import re
 
 from scrubber.finder import Finder, Found, remembered
-from scrubber.pseudonym import IPV6_PSEUDONYMS, MAC_PSEUDONYM, Pseudonymizer
+from scrubber.networks import IPV6_PSEUDONYMS, MAC_PSEUDONYM
+from scrubber.pseudonym import Pseudonymizer
 from scrubber.words import load_words
 
 _OCTET = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"

@@ -2,6 +2,7 @@
 
     ScrubberError
     ├── RuleError      a rule is written wrongly: names the rule and what was expected
+    ├── TermsError     a customer's list of terms is written wrongly
     ├── ScratchError   the scratch file given by the application failed or is full
     └── SourceError    the source gave fewer bytes than its size, or could not be read
 
@@ -17,6 +18,10 @@ class ScrubberError(Exception):
 
 class RuleError(ScrubberError):
     """A rule is written wrongly."""
+
+
+class TermsError(ScrubberError, ValueError):
+    """A customer's list of terms is written wrongly."""
 
 
 class ScratchError(ScrubberError):

@@ -8,32 +8,46 @@ from __future__ import annotations
 
 import base64
 import hmac
-import ipaddress
 import re
-from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from scrubber.checks import luhn
+from scrubber.dictionary import Dictionary
+from scrubber.hostnames import split_host
+from scrubber.networks import NetworkImages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TAG = re.compile(rb"\[[a-z][a-z0-9-]*(?::[a-z0-9-]+)*:[0-9a-f]{8}\]")
 """What every replaced secret looks like; the rules leave it alone."""
 
-EMAIL_PSEUDONYM = re.compile(rb"u-[a-z2-7]{10}(?:@|%40)dom-[a-z2-7]{8}\.example", re.IGNORECASE)
-IPV6_PSEUDONYMS = ipaddress.IPv6Network("2001:db8:e000::/36")
-MAC_PSEUDONYM = "02f0"
-
-_PRIVATE_10 = 250 << 24
-_PRIVATE_172 = 251 << 24
-_PRIVATE_192 = 252 << 24
+WORD_PSEUDONYM = re.compile(
+    rb"(?:user|host|dom|name|addr|city|zip|id|passport|licence|plate|serial|imei|geo|date|account|person|term)-[a-z2-7]{8}",
+    re.IGNORECASE,
+)
+"""What stands for a word: its kind and eight characters of base32."""
+_DOMAIN_PSEUDONYM = rb"(?:[a-z0-9_\-]{1,63}\.){0,8}dom-[a-z2-7]{8}\.example"
+DOMAIN_PSEUDONYM = re.compile(_DOMAIN_PSEUDONYM, re.IGNORECASE)
+EMAIL_PSEUDONYM = re.compile(rb"user-[a-z2-7]{8}(?:@|%40)" + _DOMAIN_PSEUDONYM, re.IGNORECASE)
+_ATTEMPTS = 64
+_NAME = re.compile(rb"[^\s,;+_/()\[\]&|<>\"'.:%\\-]+(?:[-'][^\s,;+_/()\[\]&|<>\"'.:%\\-]+)*")
 
 
 class Pseudonymizer:
     """Pseudonyms under one key of 16 bytes or more."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, dictionary: Dictionary | None = None) -> None:
+        """Take the key, and the case's dictionary; without one, begin an empty one.
+
+        Raises:
+            ValueError: the key is too short.
+        """
         if len(key) < 16:
             raise ValueError("a pseudonym key has 16 bytes or more")
         self._key = key
-        self._flips = lru_cache(maxsize=65536)(self._make_flips)
+        self.dictionary = Dictionary() if dictionary is None else dictionary
+        self._networks = NetworkImages(self.digest, self.dictionary)
 
     def __repr__(self) -> str:
         """Show nothing of the key."""
@@ -57,63 +71,56 @@ class Pseudonymizer:
         return b"[%s:%s]" % (kind.encode(), self.digest("secret", value)[:4].hex().encode())
 
     def ipv4(self, text: bytes) -> bytes:
-        """Map an IPv4 address into 240.0.0.0/4, keeping prefixes; private blocks into parts of their own.
-
-        The last octet's 0 and 255 stay, so that network and broadcast addresses of a /24 stay what they are. A public
-        address has only 27 bits to go to: its first two octets shrink to 11, so two networks may rarely share an image.
-        """
-        a, b, c, d = (int(part) for part in text.split(b"."))
-        value = a << 24 | b << 16 | c << 8 | d
-        if a == 10:
-            high = _PRIVATE_10 | self._keep_prefix("10", b, 8) << 16
-        elif a == 172 and 16 <= b < 32:
-            high = _PRIVATE_172 | (16 + self._keep_prefix("172", b & 15, 4)) << 16
-        elif a == 192 and b == 168:
-            high = _PRIVATE_192 | 168 << 16
-        elif a == 100 and 64 <= b < 128:
-            high = _PRIVATE_172 | (64 + self._keep_prefix("100", b & 63, 6)) << 16
-        elif a == 169 and b == 254:
-            high = _PRIVATE_192 | 254 << 16
-        else:
-            top = self._flips(f"/8:{a}") & 31
-            low = self._flips(f"/16:{a}.{b}") & 63
-            high = 240 << 24 | (top << 6 | low) << 16
-        third = self._keep_prefix(f"v4:{value >> 16}", c, 8)
-        last = self._keep_ends(f"v4:{value >> 8}", d)
-        image = high | third << 8 | last
-        return b"%d.%d.%d.%d" % (image >> 24, image >> 16 & 255, image >> 8 & 255, image & 255)
+        """Map an IPv4 address into 240.0.0.0/4; see `NetworkImages.ipv4`."""
+        return self._networks.ipv4(text)
 
     def ipv6(self, text: bytes) -> bytes:
-        """Map an IPv6 address into 2001:db8:e000::/36, so that a /48 stays a /48 and a /64 a /64; `::` hosts stay.
-
-        Global, unique local and link-local addresses go to parts of their own. A /48 has 10 bits to go to, so two may
-        share an image; hosts keep 64 bits, so addresses do not.
-        """
-        address = int(ipaddress.IPv6Address(text.decode("ascii")))
-        first = address >> 112
-        kind = 1 if first & 0xFE00 == 0xFC00 else 2 if first & 0xFFC0 == 0xFE80 else 0
-        site = 0xE000 | kind << 10 | self._flips(f"v6:{address >> 80}") & 0x3FF
-        subnet = 0
-        for shift in (72, 64):
-            subnet = subnet << 8 | self._keep_prefix(f"v6:{address >> shift + 8}", address >> shift & 0xFF, 8)
-        host = 0
-        if address & (1 << 64) - 1:
-            host = int.from_bytes(self.digest("ipv6", address.to_bytes(16, "big"))[:8], "big") | 1
-        return str(ipaddress.IPv6Address(0x20010DB8 << 96 | site << 80 | subnet << 64 | host)).encode()
+        """Map an IPv6 address into 2001:db8:e000::/36; see `NetworkImages.ipv6`."""
+        return self._networks.ipv6(text)
 
     def mac(self, text: bytes) -> bytes:
-        """Map a MAC address to a locally administered one in 02:f0:…, in the same notation and case."""
-        digits = re.sub(rb"[^0-9A-Fa-f]", b"", text).lower()
-        image = iter(MAC_PSEUDONYM + self.digest("mac", digits)[:4].hex())
-        made = "".join(next(image) if chr(c).isalnum() else chr(c) for c in text)
-        return (made.upper() if text.upper() == text and text.lower() != text else made).encode()
+        """Map a MAC address into 02:f0:…, which are locally administered; see `NetworkImages.mac`."""
+        return self._networks.mac(text)
 
     def email(self, text: bytes) -> bytes:
-        """Map an e-mail address to `u-…@dom-….example` (RFC 2606); one domain stays one domain."""
+        """Map an e-mail address to `user-…@dom-….example` (RFC 2606).
+
+        The local part becomes what a user of that name becomes, the domain what it becomes elsewhere.
+        """
         at = b"%40" if b"@" not in text else b"@"
-        local, _, domain = text.lower().rpartition(at)
-        user = self.short("email", local + b"@" + domain, 10)
-        return b"u-%s%sdom-%s.example" % (user, at, self.short("domain", domain, 8))
+        local, _, domain = text.rpartition(at)
+        return self.word("user", local.lower()) + at + self.host(domain.lower())
+
+    def host(self, text: bytes) -> bytes:
+        """Map a host name: a single label to `host-…`, a full name to `host-….dom-….example`.
+
+        One label is one pseudonym wherever it stands, and one domain likewise. Service labels (`_ldap`) and `www` stay.
+        """
+        labels, domain = split_host(text.lower())
+        if not domain and len(labels) == 1:
+            return self.word("host", text)
+        image = [label if label[:1] == b"_" or label == b"www" else self.word("host", label) for label in labels]
+        if domain:
+            image.append(self.domain(domain))
+        made = b".".join(image)
+        return made.upper() if text.isupper() else made
+
+    def domain(self, text: bytes) -> bytes:
+        """Map a domain that is nobody's subdomain to `dom-….example`."""
+        made = self.word("dom", text.lower()) + b".example"
+        return made.upper() if text.isupper() else made
+
+    def word(self, kind: str, text: bytes) -> bytes:
+        """Map a word to its kind and eight characters; the case of its letters does not matter, capitals stay capitals.
+
+        *kind* is one that `WORD_PSEUDONYM` knows.
+        """
+        made = kind.encode() + b"-" + self.short(_WORD_KINDS.get(kind, kind), text.lower(), 8)
+        return made.upper() if text.isupper() else made
+
+    def person(self, text: bytes) -> bytes:
+        """Map a person's name word by word, so that first name, surname and full name agree."""
+        return _NAME.sub(lambda match: self.word("name", match[0].lower()), text)
 
     def short(self, kind: str, value: bytes, length: int) -> bytes:
         """Give *length* characters of lower-case base32 (RFC 4648) for *value*."""
@@ -122,10 +129,14 @@ class Pseudonymizer:
     def card(self, text: bytes) -> bytes:
         """Map a card number to one of the same layout and first digit that fails Luhn's check (ISO/IEC 7812-1)."""
         digits = re.sub(rb"\D", b"", text)
-        image = bytearray(digits[:1] + self._digits("card", digits, len(digits) - 1))
-        if luhn(bytes(image)):
-            image[-1] = 0x30 + (image[-1] - 0x30 + 1) % 10
-        return _lay_out(text, bytes(image))
+
+        def make(attempt: int) -> bytes:
+            image = bytearray(digits[:1] + self._digits(_kind("card", attempt), digits, len(digits) - 1))
+            if luhn(bytes(image)):
+                image[-1] = 0x30 + (image[-1] - 0x30 + 1) % 10
+            return bytes(image)
+
+        return _lay_out(text, self._settle(b"card", digits, make))
 
     def iban(self, text: bytes) -> bytes:
         """Map an IBAN to one of the same country and layout whose check digits are 00, which ISO 13616 never gives."""
@@ -144,46 +155,88 @@ class Pseudonymizer:
         Its first *country* digits stay, then come zeros, as in no real one (E.164).
         """
         digits = re.sub(rb"\D", b"", text)
-        tail = self._digits("phone", digits, len(digits))
-        image = (digits[:country] + (b"00" if country else b"000") + tail)[: len(digits)]
-        return _lay_out(text, image)
+        head = digits[:country] + (b"00" if country else b"000")
 
-    def digits(self, kind: str, text: bytes) -> bytes:
-        """Map a national number to 000… and keyed digits in the same layout."""
-        plain = re.sub(rb"\D", b"", text)
-        return _lay_out(text, b"000" + self._digits(kind, plain, len(plain))[3:])
+        def make(attempt: int) -> bytes:
+            return (head + self._digits(_kind("phone", attempt), digits, len(digits)))[: len(digits)]
+
+        return _lay_out(text, self._settle(b"phone", digits, make))
+
+    def ssn(self, text: bytes) -> bytes:
+        """Map a US social security number to area 900 to 999 and group 00 to 49, which are given to nobody."""
+        digits = re.sub(rb"\D", b"", text)
+
+        def make(attempt: int) -> bytes:
+            image = bytearray(b"9" + self._digits(_kind("ssn", attempt), digits, 8))
+            image[3] = 0x30 + image[3] % 5
+            return bytes(image)
+
+        return _lay_out(text, self._settle(b"ssn", digits, make))
+
+    def national(self, kind: str, text: bytes) -> bytes:
+        """Map a national number: its first three letters or digits become X or 0, the others keyed ones."""
+        plain = re.sub(rb"[^0-9A-Za-z]", b"", text).upper()
+
+        def make(attempt: int) -> bytes:
+            name = _kind(kind, attempt)
+            stream = self.digest(name, plain) + self.digest(name + "+", plain)
+            body = bytes(
+                (0x30 + stream[i % 64] % 10 if 0x30 <= c < 0x3A else 0x41 + stream[i % 64] % 26)
+                for i, c in enumerate(plain)
+            )
+            head = bytes(0x30 if 0x30 <= c < 0x3A else 0x58 for c in plain[:3])
+            return head + body[3:]
+
+        image = iter(self._settle(kind.encode(), plain, make))
+        return bytes(_in_case(next(image), c) if chr(c).isascii() and chr(c).isalnum() else c for c in text)
+
+    def date(self, text: bytes) -> bytes:
+        """Map a date to another in the years 1000 to 1899, in the same layout; one without a long year to `date-…`."""
+        year = re.search(rb"(?<![0-9])(?:1[89]|20)[0-9]{2}(?![0-9])|\A(?:1[89]|20)[0-9]{2}(?=[0-9]{4}\Z)", text)
+        rest = [] if year is None else re.findall(rb"[0-9]+", text[: year.start()] + b" " + text[year.end() :])
+        if year is None or not rest or any(not 0 < int(part) <= 31 for part in rest if len(part) < 3):
+            return self.word("date", text)
+        number = int.from_bytes(self.digest("date", text)[:8], "big")
+        fields = [b"%04d" % (1000 + number % 890)]
+        number //= 890
+
+        def swap(match: re.Match[bytes]) -> bytes:
+            nonlocal number
+            if match.start() == year.start():
+                return fields[0] + (b"" if len(match[0]) == 4 else b"%02d%02d" % (1 + number % 12, 1 + number // 12 % 28))
+            small, number = 1 + number % 12, number // 12
+            return b"%02d" % small if len(match[0]) > 1 else b"%d" % (1 + small % 9)
+
+        return re.sub(rb"[0-9]+", swap, text)
+
+    def _settle(self, slot: bytes, value: bytes, make: Callable[[int], bytes]) -> bytes:
+        """Give *value* the first image that no other value of its kind has, and remember that it has it."""
+        known = self.dictionary.settled(slot, self.digest("settled", value)[:8].hex().encode())
+        if known is not None:
+            return known
+        owner = self.digest("settled", value)[:8].hex().encode()
+        image = make(0)
+        for attempt in range(1, _ATTEMPTS):
+            if self.dictionary.settle(slot, owner, image, keep=attempt > 1):
+                break
+            image = make(attempt)
+        return image
 
     def _digits(self, kind: str, value: bytes, length: int) -> bytes:
         number = int.from_bytes(self.digest(kind, value) + self.digest(kind + "+", value), "big")
         return str(number).encode()[-length:].rjust(length, b"0") if length else b""
 
-    def _make_flips(self, context: str) -> int:
-        """Give one keyed bit for each of the 255 inner nodes of an octet's binary tree."""
-        return int.from_bytes(self.digest("flip", context.encode()), "big")
-
-    def _keep_prefix(self, context: str, value: int, bits: int) -> int:
-        """Permute *value*, of 8 *bits* at most, so that two values share as many leading bits after as before.
-
-        This is Crypto-PAn's construction (Xu et al. 2002), with one HMAC for a whole octet.
-        """
-        flips = self._flips(context)
-        image = 0
-        for depth in range(bits):
-            node = 1 << depth | value >> (bits - depth)
-            image = image << 1 | (value >> (bits - 1 - depth) ^ flips >> node) & 1
-        return image
-
-    def _keep_ends(self, context: str, value: int) -> int:
-        """Permute an octet like `_keep_prefix`, with 0 and 255 (and so 1 and 254) as fixed points."""
-        flips = self._flips(context)
-        image = 0
-        for depth in range(8):
-            prefix = value >> (8 - depth)
-            flip = 0 if prefix in (0, (1 << depth) - 1) else flips >> (1 << depth | prefix)
-            image = image << 1 | (value >> (7 - depth) ^ flip) & 1
-        return image
-
-
 def _lay_out(text: bytes, digits: bytes) -> bytes:
     image = iter(digits)
     return bytes(next(image) if 0x30 <= c < 0x3A else c for c in text)
+
+
+def _kind(kind: str, attempt: int) -> str:
+    return f"{kind}#{attempt}" if attempt else kind
+
+
+def _in_case(image: int, c: int) -> int:
+    return image | 0x20 if 0x61 <= c < 0x7B and 0x41 <= image < 0x5B else image
+
+
+_WORD_KINDS = {"dom": "domain"}

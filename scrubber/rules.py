@@ -24,6 +24,7 @@ from scrubber.model import Rule
 from scrubber.pseudonym import TAG, Pseudonymizer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from collections.abc import Set as AbstractSet
 
     from scrubber.finder import Finder
@@ -79,13 +80,21 @@ class CompiledRule:
         return _pattern_finder(self, pattern, pseudonyms)
 
 
+REPLACEMENTS = ("tag", "national", "ssn", "date", "word", "host")
+
+
+def _image(rule: CompiledRule, pseudonyms: Pseudonymizer) -> Callable[[bytes], bytes]:
+    """Give what makes the pseudonym of a matched text, as the rule's `replace` says."""
+    simple = {"ssn": pseudonyms.ssn, "date": pseudonyms.date, "host": pseudonyms.host}
+    keyed = {"tag": pseudonyms.tag, "national": pseudonyms.national, "word": pseudonyms.word}
+    return simple.get(rule.replace) or partial(keyed[rule.replace], rule.kind)
+
+
 def _pattern_finder(rule: CompiledRule, pattern: re.Pattern[bytes], pseudonyms: Pseudonymizer) -> Finder:
     check = CHECKS[rule.check] if rule.check else None
     group: str | int = "value" if "value" in pattern.groupindex else 0
     kind, back = rule.kind, rule.back
-    digits = rule.replace == "digits"
-
-    image = remembered(partial(pseudonyms.digits if digits else pseudonyms.tag, kind))
+    image = remembered(_image(rule, pseudonyms))
 
     def find(buf: bytes, start: int, _end: int) -> Found | None:
         match = (
@@ -153,6 +162,8 @@ def parse_rule(data: dict[str, Any]) -> CompiledRule:
         raise RuleError(f"rule {name}: needs anchors, and a pattern or a finder")
     if data.get("check", "card") not in CHECKS or data.get("finder", "card") not in FINDERS:
         raise RuleError(f"rule {name}: no such check or finder")
+    if data.get("replace", "tag") not in REPLACEMENTS:
+        raise RuleError(f"rule {name}: replace is one of {', '.join(REPLACEMENTS)}")
     caseless = bool(data.get("caseless", False))
     try:
         pattern = re.compile(data["pattern"].encode(), re.IGNORECASE if caseless else 0) if "pattern" in data else None

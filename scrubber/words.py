@@ -11,13 +11,16 @@ import yaml
 
 @lru_cache(maxsize=1)
 def _lists() -> dict[str, Any]:
-    text = (resources.files("scrubber") / "rulesets" / "words.yaml").read_bytes()
-    lists: dict[str, Any] = yaml.safe_load(text)
+    folder = resources.files("scrubber") / "rulesets"
+    lists: dict[str, Any] = {}
+    for entry in folder.iterdir():
+        if entry.name.startswith("words") and entry.name.endswith(".yaml"):
+            lists |= yaml.safe_load(entry.read_bytes())
     return lists
 
 
 def load_words(name: str) -> frozenset[str]:
-    """Give the words of one list in words.yaml.
+    """Give the words of one list in the files words*.yaml.
 
     Raises:
         KeyError: there is no such list.

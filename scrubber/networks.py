@@ -1,0 +1,138 @@
+"""Keyed images of network addresses: IPv4, IPv6 and MAC, prefixes kept, outside the space of real ones."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scrubber.dictionary import Dictionary
+
+IPV6_PSEUDONYMS = ipaddress.IPv6Network("2001:db8:e000::/36")
+MAC_PSEUDONYM = "02f0"
+
+_PRIVATE_10 = 250 << 24
+_PRIVATE_172 = 251 << 24
+_PRIVATE_192 = 252 << 24
+_ATTEMPTS = 512
+
+
+class NetworkImages:
+    """Images under one key, given as a keyed *digest*; the *dictionary* settles what would share one."""
+
+    def __init__(self, digest: Callable[[str, bytes], bytes], dictionary: Dictionary) -> None:
+        """Take the key's digest and the case's dictionary."""
+        self._digest = digest
+        self._dictionary = dictionary
+        self._flips = lru_cache(maxsize=65536)(self._make_flips)
+
+    def ipv4(self, text: bytes) -> bytes:
+        """Map an IPv4 address into 240.0.0.0/4, keeping prefixes; private blocks into parts of their own.
+
+        The last octet's 0 and 255 stay, so that network and broadcast addresses of a /24 stay what they are. A public
+        address has only 27 bits to go to: its first two octets shrink to 11, and where two networks then share an
+        image, the dictionary settles which gets another.
+        """
+        a, b, c, d = (int(part) for part in text.split(b"."))
+        value = a << 24 | b << 16 | c << 8 | d
+        net, high = -1, 0
+        if a == 10:
+            high = _PRIVATE_10 | self._keep_prefix("10", b, 8) << 16
+        elif a == 172 and 16 <= b < 32:
+            high = _PRIVATE_172 | (16 + self._keep_prefix("172", b & 15, 4)) << 16
+        elif a == 192 and b == 168:
+            high = _PRIVATE_192 | 168 << 16
+        elif a == 100 and 64 <= b < 128:
+            high = _PRIVATE_172 | (64 + self._keep_prefix("100", b & 63, 6)) << 16
+        elif a == 169 and b == 254:
+            high = _PRIVATE_192 | 254 << 16
+        else:
+            net = self._public_net(a, b, c)
+        if net < 0:
+            net = high >> 8 | self._keep_prefix(f"v4:{value >> 16}", c, 8)
+        last = self._keep_ends(f"v4:{value >> 8}", d)
+        return b"%d.%d.%d.%d" % (net >> 16, net >> 8 & 255, net & 255, last)
+
+    def _public_net(self, a: int, b: int, c: int) -> int:
+        """Give the 24 bits that stand for the public network a.b.c.0/24; a second one that wants them gets others."""
+        value = bytes((a, b, c))
+        known = self._dictionary.settled(b"v4", value)
+        if known is not None:
+            return int(known, 16)
+        top = self._flips(f"/8:{a}") & 31
+        low = self._flips(f"/16:{a}.{b}") & 63
+        third = self._keep_prefix(f"v4:{a << 8 | b}", c, 8)
+        net = 240 << 16 | top << 14 | low << 8 | third
+        for attempt in range(1, _ATTEMPTS):
+            if self._dictionary.settle(b"v4", value, b"%06x" % net, keep=True):
+                break
+            net = 240 << 16 | top << 14 | int.from_bytes(self._digest(f"/24:{attempt}", value)[:2], "big") & 0x3FFF
+        return net
+
+    def ipv6(self, text: bytes) -> bytes:
+        """Map an IPv6 address into 2001:db8:e000::/36, so that a /48 stays a /48 and a /64 a /64; `::` hosts stay.
+
+        Global, unique local and link-local addresses go to parts of their own. A /48 has 10 bits to go to; the
+        dictionary settles where two would share an image.
+        """
+        address = int(ipaddress.IPv6Address(text.decode("ascii")))
+        first = address >> 112
+        kind = 1 if first & 0xFE00 == 0xFC00 else 2 if first & 0xFFC0 == 0xFE80 else 0
+        site = self._site(address >> 80, kind)
+        subnet = 0
+        for shift in (72, 64):
+            subnet = subnet << 8 | self._keep_prefix(f"v6:{address >> shift + 8}", address >> shift & 0xFF, 8)
+        host = 0
+        if address & (1 << 64) - 1:
+            host = int.from_bytes(self._digest("ipv6", address.to_bytes(16, "big"))[:8], "big") | 1
+        return str(ipaddress.IPv6Address(0x20010DB8 << 96 | site << 80 | subnet << 64 | host)).encode()
+
+    def _site(self, prefix: int, kind: int) -> int:
+        """Give the 16 bits that stand for a /48; once all 1,024 of a kind are taken, some are shared."""
+        value = prefix.to_bytes(6, "big")
+        known = self._dictionary.settled(b"v6", value)
+        if known is not None:
+            return int(known, 16)
+        site = 0xE000 | kind << 10 | self._flips(f"v6:{prefix}") & 0x3FF
+        for attempt in range(1, _ATTEMPTS):
+            if self._dictionary.settle(b"v6", value, b"%04x" % site, keep=True):
+                break
+            site = 0xE000 | kind << 10 | int.from_bytes(self._digest(f"/48:{attempt}", value)[:2], "big") & 0x3FF
+        return site
+
+    def mac(self, text: bytes) -> bytes:
+        """Map a MAC address to a locally administered one in 02:f0:…, in the same notation and case."""
+        digits = re.sub(rb"[^0-9A-Fa-f]", b"", text).lower()
+        image = iter(MAC_PSEUDONYM + self._digest("mac", digits)[:4].hex())
+        made = "".join(next(image) if chr(c).isalnum() else chr(c) for c in text)
+        return (made.upper() if text.upper() == text and text.lower() != text else made).encode()
+
+    def _make_flips(self, context: str) -> int:
+        """Give one keyed bit for each of the 255 inner nodes of an octet's binary tree."""
+        return int.from_bytes(self._digest("flip", context.encode()), "big")
+
+    def _keep_prefix(self, context: str, value: int, bits: int) -> int:
+        """Permute *value*, of 8 *bits* at most, so that two values share as many leading bits after as before.
+
+        This is Crypto-PAn's construction (Xu et al. 2002), with one HMAC for a whole octet.
+        """
+        flips = self._flips(context)
+        image = 0
+        for depth in range(bits):
+            node = 1 << depth | value >> (bits - depth)
+            image = image << 1 | (value >> (bits - 1 - depth) ^ flips >> node) & 1
+        return image
+
+    def _keep_ends(self, context: str, value: int) -> int:
+        """Permute an octet like `_keep_prefix`, with 0 and 255 (and so 1 and 254) as fixed points."""
+        flips = self._flips(context)
+        image = 0
+        for depth in range(8):
+            prefix = value >> (8 - depth)
+            flip = 0 if prefix in (0, (1 << depth) - 1) else flips >> (1 << depth | prefix)
+            image = image << 1 | (value >> (7 - depth) ^ flip) & 1
+        return image
