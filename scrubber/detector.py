@@ -6,11 +6,16 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from scrubber.anchors import INDEX_BITS, INDEX_MASK, LENGTH_MASK, START_SHIFT, Anchor, build_scanner
+from scrubber.lexicon import Lexicon, build_lexicon
 from scrubber.pseudonym import TAG, Pseudonymizer
+from scrubber.rules import LEARNED_RULES
+from scrubber.terms import Allowed, Terms
 
 if TYPE_CHECKING:
     from scrubber.finder import Finder
     from scrubber.rules import CompiledRule, RuleSet
+
+_NO_TERMS = Terms()
 
 Candidate = tuple[int, int, int, bytes, bytes]
 """Start, rank of the rule, the negative end, value, replacement.
@@ -22,13 +27,22 @@ Sorting puts the earliest first, then the most specific, then the longest. A pla
 class Detector:
     """The rules under one key. Holds scratch space and a cache: one for each thread."""
 
-    def __init__(self, rules: RuleSet, pseudonyms: Pseudonymizer, *, accelerated: bool = True) -> None:
+    def __init__(
+        self, rules: RuleSet, pseudonyms: Pseudonymizer, *, terms: Terms = _NO_TERMS, accelerated: bool = True
+    ) -> None:
         self.pseudonyms = pseudonyms
         self.rules = rules
-        self.ranked: list[CompiledRule] = sorted(rules.rules, key=lambda rule: (-rule.priority, rule.rule.id))
+        personal = any(rule.rule.category == "personal" for rule in rules.rules)
+        every = (*rules.rules, *LEARNED_RULES) if personal else rules.rules
+        self.ranked: list[CompiledRule] = sorted(every, key=lambda rule: (-rule.priority, rule.rule.id))
+        self.lexicon: Lexicon | None = build_lexicon(pseudonyms, terms) if personal else None
+        self._learned = {rule.rule.id: rank for rank, rule in enumerate(self.ranked) if not rule.anchors}
+        self._allowed = Allowed(terms) if terms.allow else None
         handlers: list[tuple[int, Finder]] = []
         anchors: list[Anchor] = []
         for rank, rule in enumerate(self.ranked):
+            if not rule.anchors:
+                continue
             finder = rule.build(pseudonyms)
             anchors += rule.anchors
             handlers += [(rank, finder)] * len(rule.anchors)
@@ -57,6 +71,11 @@ class Detector:
             else:
                 begin, end, value, replacement = hit
                 append((begin, rank, -end, value, replacement))
+        if self.lexicon:
+            learned = self._learned
+            found += [(begin, learned[name], -end, value, new) for name, begin, end, value, new in self.lexicon.find(buf)]
+        if self._allowed is not None:
+            found = [c for c in found if self.ranked[c[1]].rule.category == "secret" or c[3] not in self._allowed]
         if self._tag_ends:
             tags, self._tag_ends = sorted(self._tag_ends), []
             found = _without_tags(buf, tags, found)

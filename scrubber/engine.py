@@ -46,7 +46,7 @@ def prepare() -> None:
 
 def scrub_name(name: str, pseudonyms: Pseudonymizer, options: Options = _DEFAULT) -> str:
     """Return a file's name as others than its sender may see it; most names come back as they are."""
-    walk = Walk(Detector(_rules(options), pseudonyms), options, 0, memory_scratch)
+    walk = Walk(Detector(_rules(options), pseudonyms, terms=options.terms), options, 0, memory_scratch)
     return walk.scrub_name(name.encode("utf-8", "surrogateescape"), "").decode("utf-8", "replace")
 
 
@@ -82,7 +82,7 @@ def scrub(
     reading = HashedSource(source, progress)
     writing = _Sink(sink)
     rules = _rules(options)
-    walk = Walk(Detector(rules, pseudonyms), options, source.size, scratch)
+    walk = Walk(Detector(rules, pseudonyms, terms=options.terms), options, source.size, scratch)
     label = walk.scrub_name(name.encode("utf-8", "surrogateescape"), "").decode("utf-8", "replace")
     walk.reset()
     if explain is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from scrubber.profile import SUPPORT, Category, Profile
+from scrubber.terms import Terms
 
 ENGINE_VERSION = "2"
 MAX_FINDINGS = 10_000
@@ -113,6 +114,8 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     passwords: tuple[bytes, ...] = field(default=(), repr=False)
     """What the sender gave to open encrypted archives; tried in order, kept in memory alone."""
+    terms: Terms = field(default_factory=Terms)
+    """The customer's own words: what always goes and what always stays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

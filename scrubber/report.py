@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scrubber.rules import load_rules
+from scrubber.rules import known_rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ def count_lines(counts: Mapping[str, int]) -> list[str]:
     """Give a line for each rule that found something, the most frequent first."""
     if not counts:
         return ["nothing was replaced"]
-    described = {rule.rule.id: rule.rule for rule in load_rules().rules}
+    described = known_rules()
     lines = [f"{sum(counts.values()):,} replaced:"]
     for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         rule = described.get(name)

@@ -115,6 +115,32 @@ def _pattern_finder(rule: CompiledRule, pattern: re.Pattern[bytes], pseudonyms: 
     return find
 
 
+def _learned(name: str, kind: str, description: str, priority: int) -> CompiledRule:
+    return CompiledRule(
+        rule=Rule(id=name, category="personal", description=description),
+        kind=kind,
+        anchors=(),
+        priority=priority,
+        pattern=None,
+        check=None,
+        finder=None,
+        block=False,
+        back=0,
+        replace="tag",
+    )
+
+
+LEARNED_RULES = (
+    _learned("identity.user", "user", "A user whom the upload, or one before it in the case, itself names.", 10),
+    _learned("identity.host", "host", "A host that the upload, or one before it in the case, itself names.", 10),
+    _learned("identity.domain", "host", "A domain of the customer, or a host in it.", 12),
+    _learned("identity.realm", "host", "A Windows or Kerberos domain of the customer.", 9),
+    _learned("identity.person", "person", "A person whose name the upload gives beside a login.", 11),
+    _learned("terms.deny", "term", "A word or phrase that the customer wants replaced.", 60),
+)
+"""What no expression can find, only the case's dictionary and the customer's own terms."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleSet:
     """All rules, and the version that a report names."""
@@ -144,6 +170,11 @@ def load_rules() -> RuleSet:
     if len(set(names)) != len(names):
         raise RuleError(f"rule ids are not unique: {sorted(name for name in names if names.count(name) > 1)}")
     return RuleSet(rules=tuple(rules), version=hashlib.sha256(b"\0".join(texts)).hexdigest()[:12])
+
+
+def known_rules() -> dict[str, Rule]:
+    """Give every rule that a report can name, by its id."""
+    return {rule.rule.id: rule.rule for rule in (*load_rules().rules, *LEARNED_RULES)}
 
 
 def parse_rule(data: dict[str, Any]) -> CompiledRule:

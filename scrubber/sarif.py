@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from scrubber.rules import load_rules
+from scrubber.rules import known_rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,7 @@ class _Rules:
     """The rules that found something, with their places in the list."""
 
     def __init__(self, reports: Sequence[ScrubReport]) -> None:
-        known = {rule.rule.id: rule.rule for rule in load_rules().rules}
+        known = known_rules()
         names = sorted({name for report in reports for name in report.counts})
         self.index = {name: number for number, name in enumerate(names)}
         self.level: dict[str, str] = {}

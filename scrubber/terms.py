@@ -15,7 +15,7 @@ _KEYS = ("deny", "allow")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """Words and phrases, matched as whole words whatever the case of their letters. `allow` wins over every rule."""
+    """Words and phrases, matched as whole words whatever the case of their letters. Nothing allows a secret."""
 
     deny: tuple[str, ...] = field(default=(), repr=False)
     """Always replaced: names of projects, sites, machines that no rule can know."""
@@ -42,6 +42,21 @@ class Terms:
     def __bool__(self) -> bool:
         """Say whether there are any."""
         return bool(self.deny or self.allow)
+
+
+class Allowed:
+    """What a customer's terms allow, as found values are asked about."""
+
+    def __init__(self, terms: Terms) -> None:
+        """Take the terms of `allow`; `*.` at the beginning of one allows all names below it."""
+        words = [term.strip().lower().encode() for term in terms.allow]
+        self._words = frozenset(word for word in words if not word.startswith(b"*."))
+        self._below = tuple(end for word in words if word.startswith(b"*.") for end in (word[1:], b"@" + word[2:]))
+
+    def __contains__(self, value: bytes) -> bool:
+        """Say whether *value* is allowed."""
+        text = value.lower()
+        return text in self._words or (bool(self._below) and text.endswith(self._below))
 
 
 def parse_terms(text: str) -> Terms:

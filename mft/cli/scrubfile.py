@@ -117,10 +117,10 @@ def _let_through(report: ScrubReport) -> None:
 
 def explanation(excerpt: Excerpt) -> str:
     """Say of one place which rule replaced it and why, and show what stands around it now."""
-    from scrubber.rules import load_rules  # noqa: PLC0415  keeps `mft --help` quick
+    from scrubber.rules import known_rules  # noqa: PLC0415  keeps `mft --help` quick
 
     finding = excerpt.finding
-    rule = next((each.rule for each in load_rules().rules if each.rule.id == finding.rule), None)
+    rule = known_rules().get(finding.rule)
     why = rule.description if rule is not None else "a name that was learned"
     return f"{_place(finding)}\n    why: {why}\n    now: {excerpt.before}»{excerpt.shown}«{excerpt.after}"
 

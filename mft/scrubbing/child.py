@@ -21,7 +21,7 @@ from mft.scrubbing.cage import Cage
 from scrubber.engine import scrub, scrub_name
 from scrubber.model import Limits, Options
 from scrubber.pseudonym import Pseudonymizer
-from scrubber.rules import load_rules
+from scrubber.rules import known_rules
 from storage.body import BodyWriter
 from storage.landing import LandingReader
 from storage.scratch import SealedScratch
@@ -159,10 +159,10 @@ def _copied(source: LandingReader, body: BodyWriter) -> dict[str, Any]:
 
 
 def _by_category(report: ScrubReport) -> dict[str, int]:
-    categories = {rule.rule.id: rule.rule.category for rule in load_rules().rules}
+    known = known_rules()
     counts: Counter[str] = Counter()
     for rule, count in report.counts.items():
-        counts[categories.get(rule, "secret")] += count
+        counts[known[rule].category if rule in known else "secret"] += count
     return dict(counts)
 
 

@@ -1,0 +1,174 @@
+"""Find a case's own names wherever they stand: what its dictionary learned and what its customer denies.
+
+All literals are looked for in one pass, whatever the case of their letters, and count as whole words alone. A learned
+domain takes the names below it along.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scrubber.finder import remembered
+from scrubber.pseudonym import DOMAIN_PSEUDONYM, WORD_PSEUDONYM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from scrubber.pseudonym import Pseudonymizer
+    from scrubber.terms import Terms
+
+_WORD = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_ESCAPE_BEFORE = re.compile(rb"(?:\\[nrtbfv]|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|%[0-9A-Fa-f]{2}|#[0-7]{3})\Z")
+_LABELS_BEFORE = re.compile(rb"(?:[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,62})?\.)+\Z")
+_ESCAPED_LETTER = re.compile(rb"\\[nrtbfv]\Z")
+
+
+Hit = tuple[str, int, int, bytes, bytes]
+"""One learned name in a buffer: the id of its rule, start, end, value, replacement."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Literal:
+    text: bytes
+    rule: str
+    image: Callable[[bytes], bytes]
+
+
+class Lexicon:
+    """The literals under one key, compiled. One for each thread."""
+
+    def __init__(self, literals: Sequence[_Literal]) -> None:
+        """Compile; see `build_lexicon`."""
+        self._literals = list(literals)
+        self._scan = _scanner([literal.text for literal in literals])
+
+    def __bool__(self) -> bool:
+        """Say whether there is anything to look for."""
+        return bool(self._literals)
+
+    def find(self, buf: bytes) -> list[Hit]:
+        """Give the whole words of the dictionary in *buf*, in no order; some may overlap."""
+        found: list[Hit] = []
+        for event in self._scan(buf):
+            literal = self._literals[event & 0xFFFFF]
+            end = event >> 20
+            start = end - len(literal.text)
+            if not _is_word(buf, start, end):
+                continue
+            if literal.rule == "identity.domain":
+                start, end = _whole_host(buf, start, end)
+                if start < 0:
+                    continue
+            text = buf[start:end]
+            found.append((literal.rule, start, end, text.lower(), literal.image(text)))
+        return found
+
+
+def build_lexicon(pseudonyms: Pseudonymizer, terms: Terms) -> Lexicon:
+    """Compile what *pseudonyms*' dictionary has learned and what *terms* denies; what they allow is left out."""
+    images: dict[str, Callable[[bytes], bytes]] = {
+        "user": remembered(lambda text: pseudonyms.word("user", text)),
+        "host": remembered(pseudonyms.host),
+        "domain": remembered(pseudonyms.host),
+        "realm": remembered(lambda text: pseudonyms.word("host", text)),
+        "person": remembered(pseudonyms.person),
+    }
+    deny = remembered(lambda text: pseudonyms.word("term", text))
+    allowed = {term.encode().lower() for term in terms.allow}
+    literals = [
+        _Literal(value, f"identity.{kind}", images[kind])
+        for value, kind in pseudonyms.dictionary.terms()
+        if value not in allowed
+    ]
+    literals += [_Literal(term.encode().lower(), "terms.deny", deny) for term in terms.deny]
+    return Lexicon(literals)
+
+
+def _is_word(buf: bytes, start: int, end: int) -> bool:
+    """Say whether nothing that could belong to the word touches it, and it is no part of a pseudonym."""
+    if end < len(buf) and buf[end] in _WORD:
+        return False
+    if end < len(buf) and buf[end] >= 0x80:
+        return False
+    if start > 0:
+        before = buf[start - 1]
+        if before >= 0x80 or (before in _WORD and not _ESCAPE_BEFORE.search(buf[max(0, start - 6) : start])):
+            return False
+    return not _in_pseudonym(buf, start, end)
+
+
+def _in_pseudonym(buf: bytes, start: int, end: int) -> bool:
+    window = buf[max(0, start - 16) : end + 16]
+    if b"-" not in window:
+        return False
+    low = max(0, start - 16)
+    return any(m.start() + low <= start and end <= m.end() + low for m in WORD_PSEUDONYM.finditer(window))
+
+
+def _whole_host(buf: bytes, start: int, end: int) -> tuple[int, int]:
+    """Give the span of the whole name below a learned domain, (-1, -1) where that is a pseudonym already."""
+    seg = buf[max(0, start - 200) : start]
+    labels = _LABELS_BEFORE.search(seg)
+    if labels is not None:
+        begin = start - len(seg) + labels.start()
+        if _ESCAPED_LETTER.search(buf[max(0, begin - 1) : begin + 1]):
+            begin += 1
+        start = begin
+    if DOMAIN_PSEUDONYM.fullmatch(buf, start, end):
+        return -1, -1
+    return start, end
+
+
+def _scanner(literals: list[bytes]) -> Callable[[bytes], list[int]]:
+    """Build what gives `end << 20 | index` for each literal in a buffer."""
+    if not literals:
+        return lambda _buf: []
+    try:
+        hyperscan: Any = importlib.import_module("hyperscan")
+    except ImportError:
+        return _re_scanner(literals)
+    database = hyperscan.Database()
+    database.compile(
+        expressions=literals,
+        ids=list(range(len(literals))),
+        elements=len(literals),
+        flags=hyperscan.HS_FLAG_CASELESS,
+        literal=True,
+    )
+    scratch = hyperscan.Scratch(database)
+
+    def scan(buf: bytes) -> list[int]:
+        events: list[int] = []
+        append = events.append
+
+        def on_match(index: int, _start: int, end: int, _flags: int, _context: object) -> None:
+            append(end << 20 | index)
+
+        if buf:
+            database.scan(buf, match_event_handler=on_match, scratch=scratch)
+        return events
+
+    return scan
+
+
+def _re_scanner(literals: list[bytes]) -> Callable[[bytes], list[int]]:
+    """Build the same from the standard library: one alternation for each initial byte would be faster; this is plain."""
+    index = {text: number for number, text in enumerate(literals)}
+    lengths = sorted({len(text) for text in literals}, reverse=True)
+    starts = re.compile(b"(?=(" + b"|".join(re.escape(text) for text in sorted(index, key=len, reverse=True)) + b"))", re.IGNORECASE)
+
+    def scan(buf: bytes) -> list[int]:
+        events = []
+        low = buf.lower()
+        for match in starts.finditer(low):
+            at = match.start()
+            for length in lengths:
+                number = index.get(low[at : at + length])
+                if number is not None:
+                    events.append((at + length) << 20 | number)
+        return events
+
+    return scan
