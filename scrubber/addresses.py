@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import TYPE_CHECKING
 
 from scrubber.finder import Finder, Found, remembered
 from scrubber.networks import IPV6_PSEUDONYMS, MAC_PSEUDONYM
-from scrubber.pseudonym import Pseudonymizer
 from scrubber.words import load_words
+
+if TYPE_CHECKING:
+    from scrubber.pseudonym import Pseudonymizer
 
 _OCTET = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(rb"(?:" + _OCTET + rb"\.){3}" + _OCTET + rb"(?![0-9])")

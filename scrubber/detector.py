@@ -73,7 +73,9 @@ class Detector:
                 append((begin, rank, -end, value, replacement))
         if self.lexicon:
             learned = self._learned
-            found += [(begin, learned[name], -end, value, new) for name, begin, end, value, new in self.lexicon.find(buf)]
+            found += [
+                (begin, learned[name], -end, value, new) for name, begin, end, value, new in self.lexicon.find(buf)
+            ]
         if self._allowed is not None:
             found = [c for c in found if self.ranked[c[1]].rule.category == "secret" or c[3] not in self._allowed]
         if self._tag_ends:

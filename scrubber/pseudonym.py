@@ -203,7 +203,9 @@ class Pseudonymizer:
         def swap(match: re.Match[bytes]) -> bytes:
             nonlocal number
             if match.start() == year.start():
-                return fields[0] + (b"" if len(match[0]) == 4 else b"%02d%02d" % (1 + number % 12, 1 + number // 12 % 28))
+                return fields[0] + (
+                    b"" if len(match[0]) == 4 else b"%02d%02d" % (1 + number % 12, 1 + number // 12 % 28)
+                )
             small, number = 1 + number % 12, number // 12
             return b"%02d" % small if len(match[0]) > 1 else b"%d" % (1 + small % 9)
 
@@ -225,6 +227,7 @@ class Pseudonymizer:
     def _digits(self, kind: str, value: bytes, length: int) -> bytes:
         number = int.from_bytes(self.digest(kind, value) + self.digest(kind + "+", value), "big")
         return str(number).encode()[-length:].rjust(length, b"0") if length else b""
+
 
 def _lay_out(text: bytes, digits: bytes) -> bytes:
     image = iter(digits)

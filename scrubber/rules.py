@@ -93,7 +93,7 @@ def _image(rule: CompiledRule, pseudonyms: Pseudonymizer) -> Callable[[bytes], b
 def _pattern_finder(rule: CompiledRule, pattern: re.Pattern[bytes], pseudonyms: Pseudonymizer) -> Finder:
     check = CHECKS[rule.check] if rule.check else None
     group: str | int = "value" if "value" in pattern.groupindex else 0
-    kind, back = rule.kind, rule.back
+    back = rule.back
     image = remembered(_image(rule, pseudonyms))
 
     def find(buf: bytes, start: int, _end: int) -> Found | None:

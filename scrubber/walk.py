@@ -243,7 +243,9 @@ class Walk:
 
     def scrub_name(self, name: bytes, member: str) -> bytes:
         """Scrub a path: each part by itself, so that no rule reaches over a slash."""
-        if not self.detector.lexicon and not re.search(rb"[@:=\[]|[0-9]{1,3}\.[0-9]|[A-Za-z0-9_\-]{20}|[0-9]{4}|%40", name):
+        if not self.detector.lexicon and not re.search(
+            rb"[@:=\[]|[0-9]{1,3}\.[0-9]|[A-Za-z0-9_\-]{20}|[0-9]{4}|%40", name
+        ):
             return name
         return b"/".join(self.scrub_bytes(part, member).replace(b"/", b"_") for part in name.split(b"/"))
 
