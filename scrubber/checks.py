@@ -6,14 +6,13 @@ import base64
 import binascii
 import json
 import re
-import zlib
 from math import log2
 from typing import TYPE_CHECKING
 
+from scrubber.checksums import CHECKSUMS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 # ISO 13616 registry: length of a whole IBAN for each country.
 _IBAN_LENGTHS = {
@@ -106,26 +105,6 @@ def jwt(text: bytes) -> bool:
     return isinstance(header, dict) and bool({"alg", "enc", "typ", "kid"} & header.keys())
 
 
-def base62_crc(text: bytes) -> bool:
-    """Say whether the last six characters are the base62 CRC-32 of the thirty before them (GitHub, npm).
-
-    A token whose checksum fails is still redacted when it is long enough to be one: see `token_like`.
-    """
-    body, check = text[-36:-6], text[-6:]
-    number, made = zlib.crc32(body), b""
-    while number:
-        number, rest = divmod(number, 62)
-        made = _BASE62[rest : rest + 1] + made
-    return made.rjust(6, b"0") == check
-
-
-def token_like(text: bytes) -> bool:
-    """Say whether *text* is varied enough to be random and not a placeholder such as `ghp_xxxxxxxx`."""
-    tail = re.split(rb"[_\-.:]", text)[-1]
-    tail = tail if len(tail) >= 12 else text[-24:]
-    return len(set(tail.lower())) >= 6
-
-
 def digest_free(text: bytes) -> bool:
     """Say whether *text* is anything but a hexadecimal digest, a number or a UUID."""
     return re.fullmatch(rb"(?:0x)?[0-9a-fA-F\-]+", text) is None
@@ -167,11 +146,10 @@ def entropy(text: bytes) -> float:
 CHECKS: dict[str, Callable[[bytes], bool]] = {
     "basic": basic,
     "card": card,
-    "crc": base62_crc,
     "digest_free": digest_free,
     "iban": iban,
     "jwt": jwt,
     "private_der": private_der,
     "ssn": ssn,
-    "token_like": token_like,
+    **CHECKSUMS,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from random import Random
 
 import pytest
 
@@ -10,13 +11,24 @@ from scrubber.detector import Detector
 from scrubber.errors import RuleError
 from scrubber.rules import CompiledRule, load_rules, parse_rule
 from scrubber.text import TextScrubber
+from tests.scrubber.samples import fill
 
 RULES = load_rules().rules
+TOKENS = [rule for rule in RULES if rule.rule.id.startswith("token.")]
+
+
+def plain(rule: CompiledRule, text: str) -> str:
+    """Fill the short forms in a token's example; others are what they are."""
+    return fill(text, Random(rule.rule.id)) if rule in TOKENS else text
+
+
 EXAMPLES = [
-    pytest.param(rule, text, id=f"{rule.rule.id}-{n}") for rule in RULES for n, text in enumerate(rule.rule.examples)
+    pytest.param(rule, plain(rule, text), id=f"{rule.rule.id}-{n}")
+    for rule in RULES
+    for n, text in enumerate(rule.rule.examples)
 ]
 COUNTER = [
-    pytest.param(rule, text, id=f"{rule.rule.id}-{n}")
+    pytest.param(rule, plain(rule, text), id=f"{rule.rule.id}-{n}")
     for rule in RULES
     for n, text in enumerate(rule.rule.counter_examples)
 ]
@@ -39,7 +51,7 @@ def test_example_goes_and_its_surroundings_stay(detector, rule: CompiledRule, te
     """What is marked in an example is replaced by that rule, and nothing beside it changes."""
     plain = text.replace("⟦", "").replace("⟧", "").encode()
     out, hits = run(detector, plain)
-    assert rule.rule.id in hits
+    assert rule.rule.id in hits or (rule in TOKENS and hits)
     for marked in re.findall("⟦(.*?)⟧", text, re.DOTALL):
         assert marked.encode() not in out
     if not rule.block:
@@ -59,6 +71,45 @@ def test_second_scrub_changes_nothing(detector, rule: CompiledRule, text: str):
 def test_counter_example_stays(detector, rule: CompiledRule, text: str):
     """A rule leaves its counter-examples alone."""
     assert rule.rule.id not in run(detector, text.encode())[1]
+
+
+@pytest.mark.parametrize("rule", TOKENS, ids=lambda rule: rule.rule.id)
+def test_token_row_agrees_with_itself(pseudonyms, rule: CompiledRule):
+    """A row's anchor stands where its expression needs it, and its expression takes the whole of its example."""
+    finder = rule.build(pseudonyms)
+    for turn in range(20):
+        text = fill(rule.rule.examples[0], Random(f"{rule.rule.id} {turn}"))
+        marked = [
+            (found.start() - 2 * n, found.end() - 2 * n - 2) for n, found in enumerate(re.finditer("⟦.*?⟧", text))
+        ]
+        data = text.replace("⟦", "").replace("⟧", "").encode()
+        hits = [finder(data, *found.span()) for anchor in rule.anchors for found in re.finditer(anchor.pattern, data)]
+        spans = {hit[:2] for hit in hits if hit}
+        assert spans & set(marked)
+
+
+class Stuck(Random):
+    """Always draws an x."""
+
+    def choice(self, seq):
+        return "x" if "x" in seq else seq[-1]
+
+
+UNPROVEN = [rule for rule in TOKENS if rule.check in {"varied", "mixed", "digit"}]
+
+
+@pytest.mark.parametrize("rule", UNPROVEN, ids=lambda rule: rule.rule.id)
+def test_token_of_one_character_stays(pseudonyms, rule: CompiledRule):
+    """A placeholder that has a token's form and no random characters is no token."""
+    finder = rule.build(pseudonyms)
+    data = fill(rule.rule.examples[0], Stuck()).replace("⟦", "").replace("⟧", "").encode()
+    hits = [finder(data, *found.span()) for anchor in rule.anchors for found in re.finditer(anchor.pattern, data)]
+    assert not any(hits)
+
+
+def test_issuers_are_many():
+    """There are more than two hundred formats, each with its own name."""
+    assert len({rule.rule.id for rule in TOKENS}) > 200
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.rule.id)
