@@ -9,8 +9,10 @@ from scrubber.detector import Detector
 from scrubber.excerpt import ExcerptReader
 from scrubber.model import ENGINE_VERSION, Options, ScrubReport, Source
 from scrubber.obstacle import ObstacleError
+from scrubber.profile import PROFILES
 from scrubber.pseudonym import Pseudonymizer
 from scrubber.rules import load_rules
+from scrubber.secondlook import SecondLook
 from scrubber.stream import HashedSource
 from scrubber.walk import Walk, memory_scratch
 
@@ -41,7 +43,11 @@ class _Sink:
 
 def prepare() -> None:
     """Load and compile the rules, so that processes forked afterwards need not (a third of a second each)."""
-    Detector(load_rules(), Pseudonymizer(bytes(32)))
+    pseudonyms = Pseudonymizer(bytes(32))
+    for profile in PROFILES.values():
+        rules = load_rules().of(profile.categories)
+        Detector(rules, pseudonyms)
+        SecondLook(rules, pseudonyms, lambda _member, _rule: None)
 
 
 def scrub_name(name: str, pseudonyms: Pseudonymizer, options: Options = _DEFAULT) -> str:

@@ -42,7 +42,7 @@ class ExcerptReader:
         self._kept = b""
         self._at = 0
 
-    def begin(self, member: str) -> None:
+    def begin(self, member: str, *, wide: bool = False) -> None:  # noqa: ARG002 - NULs are left out of any excerpt
         """Begin with the output of *member*."""
         self.end()
         self._member = member

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 class Watcher(Protocol):
     """Something that reads the output of members: each from its beginning to its end, never two at a time."""
 
-    def begin(self, member: str) -> None:
-        """Begin with *member*; what came before has ended."""
+    def begin(self, member: str, *, wide: bool = False) -> None:
+        """Begin with *member*, which is UTF-16 if it is *wide*; what came before has ended."""
         ...
 
     def feed(self, data: bytes) -> None:
@@ -35,12 +35,12 @@ class Watch:
         """Let *watcher* see every member from now on."""
         self._watchers.append(watcher)
 
-    def follow(self, member: str, out: Callable[[bytes], object]) -> Callable[[bytes], object]:
-        """Give a sink for *member*'s output that gives on to *out*."""
+    def follow(self, member: str, out: Callable[[bytes], object], *, wide: bool = False) -> Callable[[bytes], object]:
+        """Give a sink for *member*'s output that gives on to *out*; *wide* output is UTF-16."""
         if not self._watchers:
             return out
         for watcher in self._watchers:
-            watcher.begin(member)
+            watcher.begin(member, wide=wide)
 
         def write(data: bytes) -> None:
             for watcher in self._watchers:
