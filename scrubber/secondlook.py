@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SURE = ("private-key.", "token.")
 """Rules whose matches are recognisable by themselves, wherever they stand; of them those that begin with a literal."""
 _LITERAL = re.compile(rb"(?:\\b)?(?:[A-Za-z0-9_:<@=/ \-]|\\[.\-+]){2}")
-"""What the scan passes over at some 400 MB/s: an expression that begins with classes alone costs as much as all others."""
+"""The scan passes over these at 400 MB/s; an expression that begins with a class costs as much as all of them."""
 HELD = 32 << 20
 """Bytes of output that wait to be searched for values found later."""
 SHORTEST, LONGEST = 16, 512
