@@ -1,14 +1,16 @@
-"""gzip, bzip2 and xz: decompress, scrub what is inside, compress again. Ratio and total are checked while expanding."""
+"""gzip, bzip2, xz, lzma and Zstandard: decompress, scrub what is inside, compress again in the same format.
+
+Ratio and total are checked while expanding.
+"""
 
 from __future__ import annotations
 
-import bz2
-import importlib
-import lzma
 import struct
 import zlib
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from scrubber.closed import WHOLE
+from scrubber.coding import BROKEN, crc32, deflater, make_decoder, make_encoder
 from scrubber.obstacle import ObstacleError
 from scrubber.sniff import Kind
 from scrubber.stream import CHUNK, Stream
@@ -18,80 +20,33 @@ if TYPE_CHECKING:
 
     from scrubber.walk import Walk
 
-try:
-    _fast: Any = importlib.import_module("isal.isal_zlib")
-except ImportError:
-    _fast = zlib
-
-_BROKEN = (zlib.error, _fast.error, OSError, EOFError, lzma.LZMAError, ValueError)
-_XZ_MEMORY = 256 << 20
-
-
-class _Decoder(Protocol):
-    """One compressed member's decoder, as bz2 and lzma have it."""
-
-    eof: bool
-    unused_data: bytes
-    needs_input: bool
-
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        """Give up to *max_length* bytes."""
-        ...
-
-
-class _GzipDecoder:
-    """One gzip member's decoder in the shape of bz2's."""
-
-    def __init__(self) -> None:
-        self._inner = _fast.decompressobj(wbits=31)
-        self._tail = b""
-        self.needs_input = True
-
-    @property
-    def eof(self) -> bool:
-        """Say whether the member has ended and its CRC was right."""
-        return bool(self._inner.eof)
-
-    @property
-    def unused_data(self) -> bytes:
-        """Give what follows the member."""
-        return bytes(self._inner.unused_data)
-
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        """Give up to *max_length* bytes."""
-        made = self._inner.decompress(self._tail + data, max_length)
-        self._tail = bytes(self._inner.unconsumed_tail)
-        self.needs_input = not self._tail and len(made) < max_length
-        return bytes(made)
-
 
 def walk_compressed(
-    walk: Walk, stream: Stream, out: Callable[[bytes], object], kind: Kind, *, name: str, depth: int
+    walk: Walk, stream: Stream, out: Callable[[bytes], object], name: str, depth: int, *, kind: Kind
 ) -> None:
     """Scrub what *stream* holds compressed, and compress it again in the same format.
 
     Raises:
         ObstacleError: corrupt, truncated, or expanding too far.
     """
-    make: dict[Kind, Callable[[], Any]] = {
-        Kind.GZIP: _GzipDecoder,
-        Kind.BZIP2: bz2.BZ2Decompressor,
-        Kind.XZ: lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY),
-    }
-    inner = Stream(_expander(walk, stream, name, make[kind]))
+    inner = Stream(expand(walk, stream, name, lambda: make_decoder(kind.value)))
     if kind is Kind.GZIP:
         _rewrite_gzip(walk, stream, inner, out, name=name, depth=depth)
         return
-    encoder: Any = bz2.BZ2Compressor(6) if kind is Kind.BZIP2 else lzma.LZMACompressor(preset=1)
+    encoder = make_encoder(kind.value)
     walk.member(inner, lambda data: out(encoder.compress(data)), name, depth + 1)
     out(encoder.flush())
 
 
-def _expander(  # noqa: C901 - one loop over a small state
-    walk: Walk, stream: Stream, name: str, make: Callable[[], _Decoder]
+def expand(  # noqa: C901 - one loop over a small state
+    walk: Walk, stream: Stream, name: str, make: Callable[[], Any], *, single: bool = False
 ) -> Callable[[int], bytes]:
-    """Give a reader of what *stream* expands to, over all its members and the zeros that may follow them."""
-    decoder: _Decoder | None = make()
+    """Give a reader of what *stream* expands to, over all its members and the zeros that may follow them.
+
+    *make* makes a decoder in the shape of bz2's. Where *single* is said, there is one
+    member, whose end the caller checks: some formats know their size and have no end mark.
+    """
+    decoder: Any = make()
     consumed = produced = 0
     rest = b""
 
@@ -103,13 +58,15 @@ def _expander(  # noqa: C901 - one loop over a small state
                 data, rest = rest or stream.read(CHUNK // 4), b""
                 consumed += len(data)
             if decoder is None:
-                if not data:
+                if not data or single:
                     return b""
                 if not data.strip(b"\0"):
                     continue
                 decoder = make()
             elif not data and decoder.needs_input:
-                raise ObstacleError(name, "the compressed file is cut off")
+                if single:
+                    return b""
+                raise ObstacleError(name, "the compressed file is cut off", advice=WHOLE)
             made = decoder.decompress(data, min(n, CHUNK))
             if decoder.eof:
                 rest, decoder = decoder.unused_data, None
@@ -117,13 +74,15 @@ def _expander(  # noqa: C901 - one loop over a small state
             if made:
                 produced += len(made)
                 walk.expand(name, len(made), produced=produced, consumed=consumed)
-                return made
+                return bytes(made)
 
     def read(n: int) -> bytes:
         try:
             return pull(n)
-        except _BROKEN as error:
-            raise ObstacleError(name, "the compressed file is damaged") from error
+        except BROKEN as error:
+            raise ObstacleError(name, "the compressed file is damaged", advice=WHOLE) from error
+        except MemoryError as error:
+            raise ObstacleError(name, "unpacking it takes more memory than there is", advice=WHOLE) from error
 
     return read
 
@@ -131,19 +90,21 @@ def _expander(  # noqa: C901 - one loop over a small state
 def _rewrite_gzip(
     walk: Walk, stream: Stream, inner: Stream, out: Callable[[bytes], object], *, name: str, depth: int
 ) -> None:
-    """Write one gzip member (RFC 1952) with the first one's time and its scrubbed name; comment and extra field go."""
+    """Write one gzip member (RFC 1952) with the first one's time, name and comment, scrubbed; the extra field goes."""
     head = stream.peek(4096)
-    filename = _gzip_name(head)
-    scrubbed = walk.scrub_name(filename, name) if filename else b""
-    out(b"\x1f\x8b\x08" + bytes((8 if scrubbed else 0,)) + head[4:8] + b"\0" + head[9:10])
-    if scrubbed:
-        out(scrubbed + b"\0")
-    encoder = _fast.compressobj(1, zlib.DEFLATED, -15)
+    filename, comment = _gzip_texts(head)
+    scrubbed = walk.scrub_name(filename, name)
+    comment = walk.scrub_bytes(comment, name).replace(b"\0", b"")
+    out(b"\x1f\x8b\x08" + bytes(((8 if scrubbed else 0) | (16 if comment else 0),)) + head[4:8] + b"\0" + head[9:10])
+    for text in (scrubbed, comment):
+        if text:
+            out(text + b"\0")
+    encoder = deflater()
     crc = size = 0
 
     def write(data: bytes) -> None:
         nonlocal crc, size
-        crc = zlib.crc32(data, crc) if _fast is zlib else _fast.crc32(data, crc)
+        crc = crc32(data, crc)
         size += len(data)
         out(encoder.compress(data))
 
@@ -153,11 +114,24 @@ def _rewrite_gzip(
     out(struct.pack("<II", crc & 0xFFFFFFFF, size & 0xFFFFFFFF))
 
 
-def _gzip_name(head: bytes) -> bytes:
+def _gzip_texts(head: bytes) -> tuple[bytes, bytes]:
+    """Give the file name and the comment in a gzip header."""
     flags, at = head[3], 10
     if flags & 4:
         at += 2 + int.from_bytes(head[10:12], "little")
-    if not flags & 8:
-        return b""
-    end = head.find(b"\0", at)
-    return head[at:end] if end > at else b""
+    texts = []
+    for flag in (8, 16):
+        end = head.find(b"\0", at) if flags & flag else -1
+        texts.append(head[at:end] if end > at else b"")
+        at = end + 1 if end >= at else at
+    return texts[0], texts[1]
+
+
+def inflate_within(data: bytes, limit: int) -> bytes | None:
+    """Give what the zlib stream *data* expands to, None where it is broken or more than *limit* bytes."""
+    decoder = zlib.decompressobj()
+    try:
+        made = decoder.decompress(data, limit)
+    except zlib.error:
+        return None
+    return made if decoder.eof else None

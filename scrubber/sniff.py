@@ -6,6 +6,8 @@ import re
 import zlib
 from enum import Enum
 
+from scrubber.closed import UNKNOWN, Closed, closed, closed_binary, closed_pgp
+
 HEAD = 64 << 10
 
 
@@ -16,115 +18,160 @@ class Kind(Enum):
     TEXT = "text"
     UTF16_LE = "utf-16-le"
     UTF16_BE = "utf-16-be"
+    UTF32_LE = "utf-32-le"
+    UTF32_BE = "utf-32-be"
     GZIP = "gzip"
     BZIP2 = "bzip2"
     XZ = "xz"
+    LZMA = "lzma"
+    ZSTD = "zstd"
     TAR = "tar"
+    CPIO = "cpio"
+    AR = "ar"
     ZIP = "zip"
-    BINARY = "binary"  # known and not compressed: looked into without changing any length
+    SEVEN_ZIP = "7z"
+    SQLITE = "sqlite"
+    PCAP = "pcap"
+    PCAPNG = "pcapng"
+    PNG = "png"
+    JPEG = "jpeg"
+    GIF = "gif"
+    WEBP = "webp"
+    BMP = "bmp"
+    ICON = "icon"
+    FONT = "font"
+    PUBLIC = "public"  # certificates and public keys in binary
+    BINARY = "binary"  # not compressed as a whole: looked into without changing any length
+    DUMP = "dump"  # a format that is known to be scannable, whatever its entropy in places
     OPAQUE = "opaque"
 
 
-_CLOSED: tuple[tuple[bytes, int, str], ...] = (
-    (b"7z\xbc\xaf\x27\x1c", 0, "7-Zip archives cannot be looked into yet; send it as .zip or .tar.gz"),
-    (b"Rar!\x1a\x07", 0, "RAR archives cannot be looked into; send it as .zip or .tar.gz"),
-    (b"\x28\xb5\x2f\xfd", 0, "Zstandard files cannot be looked into yet; send it as .gz"),
-    (b"\x04\x22\x4d\x18", 0, "LZ4 files cannot be looked into; send it as .gz"),
-    (b"\x1f\x9d", 0, "compress (.Z) files cannot be looked into; send it as .gz"),
-    (b"LZIP", 0, "lzip files cannot be looked into; send it as .gz"),
-    (b"\x89LZO", 0, "lzop files cannot be looked into; send it as .gz"),
-    (b"\xff\x06\x00\x00sNaPpY", 0, "Snappy files cannot be looked into; send it as .gz"),
-    (b"MSCF", 0, "cabinet files cannot be looked into; send it as .zip"),
-    (b"!<arch>\n", 0, "ar archives and Debian packages cannot be looked into"),
-    (b"\xed\xab\xee\xdb", 0, "RPM packages cannot be looked into"),
-    (b"hsqs", 0, "file system images cannot be looked into"),
-    (b"070701", 0, "cpio archives cannot be looked into; send it as .tar.gz"),
-    (b"070702", 0, "cpio archives cannot be looked into; send it as .tar.gz"),
-    (b"LUKS\xba\xbe", 0, "this is an encrypted volume (LUKS)"),
-    (b"-FVE-FS-", 3, "this is an encrypted volume (BitLocker)"),
-    (b"\xfe\xed\xfe\xed", 0, "this is a Java key store"),
-    (b"\xce\xce\xce\xce", 0, "this is a Java key store (JCEKS)"),
-    (b"age-encryption.org/", 0, "this is encrypted (age)"),
-    (b"-----BEGIN AGE ENCRYPTED FILE-----", 0, "this is encrypted (age)"),
-    (b"-----BEGIN PGP MESSAGE-----", 0, "this is encrypted (PGP)"),
-    (b"Salted__", 0, "this is encrypted (OpenSSL)"),
-    (b"\x03\xd9\xa2\x9a", 0, "this is a KeePass key store"),
-    (b"$ANSIBLE_VAULT;", 0, "this is encrypted (Ansible Vault)"),
-    (b"\x89PNG\r\n\x1a\n", 0, "pictures cannot be looked into"),
-    (b"\xff\xd8\xff", 0, "pictures cannot be looked into"),
-    (b"GIF87a", 0, "pictures cannot be looked into"),
-    (b"GIF89a", 0, "pictures cannot be looked into"),
-    (b"II*\x00", 0, "pictures cannot be looked into"),
-    (b"MM\x00*", 0, "pictures cannot be looked into"),
-    (b"%PDF-", 0, "PDF files cannot be looked into; send the text"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 0, "old Office files cannot be looked into; save it as text"),
-    (b"\xd4\xc3\xb2\xa1", 0, "packet captures cannot be looked into yet; send the text that tcpdump or tshark prints"),
-    (b"\xa1\xb2\xc3\xd4", 0, "packet captures cannot be looked into yet; send the text that tcpdump or tshark prints"),
-    (b"\x4d\x3c\xb2\xa1", 0, "packet captures cannot be looked into yet; send the text that tcpdump or tshark prints"),
-    (b"\xa1\xb2\x3c\x4d", 0, "packet captures cannot be looked into yet; send the text that tcpdump or tshark prints"),
-    (b"\x0a\x0d\x0d\x0a", 0, "packet captures cannot be looked into yet; send the text that tcpdump or tshark prints"),
-    (b"conectix", 0, "disk images cannot be looked into"),
-    (b"KDMV", 0, "disk images cannot be looked into"),
-    (b"QFI\xfb", 0, "disk images cannot be looked into"),
-    (b"ID3", 0, "sound and video cannot be looked into"),
-    (b"OggS", 0, "sound and video cannot be looked into"),
-    (b"ftyp", 4, "sound and video cannot be looked into"),
-    (b"WEBP", 8, "pictures cannot be looked into"),
-    (b"wOF2", 0, "fonts cannot be looked into"),
+_MAGIC: tuple[tuple[bytes, int, Kind], ...] = (
+    (b"\x1f\x8b\x08", 0, Kind.GZIP),
+    (b"\xfd7zXZ\0", 0, Kind.XZ),
+    (b"\x28\xb5\x2f\xfd", 0, Kind.ZSTD),
+    (b"PK\x03\x04", 0, Kind.ZIP),
+    (b"PK\x05\x06", 0, Kind.ZIP),
+    (b"PK\x07\x08", 0, Kind.ZIP),
+    (b"7z\xbc\xaf\x27\x1c", 0, Kind.SEVEN_ZIP),
+    (b"070701", 0, Kind.CPIO),
+    (b"070702", 0, Kind.CPIO),
+    (b"!<arch>\n", 0, Kind.AR),
+    (b"SQLite format 3\0", 0, Kind.SQLITE),
+    (b"\xd4\xc3\xb2\xa1", 0, Kind.PCAP),
+    (b"\xa1\xb2\xc3\xd4", 0, Kind.PCAP),
+    (b"\x4d\x3c\xb2\xa1", 0, Kind.PCAP),
+    (b"\xa1\xb2\x3c\x4d", 0, Kind.PCAP),
+    (b"\x0a\x0d\x0d\x0a", 0, Kind.PCAPNG),
+    (b"\x89PNG\r\n\x1a\n", 0, Kind.PNG),
+    (b"\xff\xd8\xff", 0, Kind.JPEG),
+    (b"GIF87a", 0, Kind.GIF),
+    (b"GIF89a", 0, Kind.GIF),
+    (b"WEBPVP8", 8, Kind.WEBP),
+    (b"wOFF", 0, Kind.FONT),
+    (b"wOF2", 0, Kind.FONT),
+    (b"\x7fELF", 0, Kind.DUMP),
+    (b"JAVA PROFILE 1.0", 0, Kind.DUMP),  # hprof
+    (b"MDMP\x93\xa7", 0, Kind.DUMP),  # Windows minidump
+    (b"PAGEDUMP", 0, Kind.DUMP),  # Windows kernel dumps
+    (b"PAGEDU64", 0, Kind.DUMP),
+    (b"ElfFile\0", 0, Kind.DUMP),  # Windows event log
+    (b"regf", 0, Kind.DUMP),  # Windows registry hive
+    (b"LPKSHHRH", 0, Kind.DUMP),  # systemd journal
+    (b"\xca\xfe\xba\xbe\0", 0, Kind.DUMP),  # Java class, Mach-O for several processors
+    (b"\xcf\xfa\xed\xfe", 0, Kind.DUMP),  # Mach-O
+    (b"\xce\xfa\xed\xfe", 0, Kind.DUMP),
+    (b"\0asm\1\0\0\0", 0, Kind.DUMP),
+    (b"dex\n0", 0, Kind.DUMP),
+    (b"FLR\0", 0, Kind.DUMP),  # Java flight recording
+    (b"KBXf", 8, Kind.PUBLIC),  # GnuPG's box of public keys
 )
-_OPEN = (b"SQLite format 3\0", b"\x7fELF", b"JAVA PROFILE 1.0", b"ElfFile\0", b"regf")
-_P12 = re.compile(rb"\x30(?:\x82..|\x83...|\x84....|\x80|\x81.|[\x10-\x7f])\x02\x01\x03\x30", re.DOTALL)
-_DER_KEY = re.compile(
-    rb"\x30(?:\x82..|\x81.|[\x20-\x7f])\x02\x01[\x00\x01](?:\x30[\x05-\x20]\x06|\x02\x82|\x02\x81|\x04[\x20-\x42])",
+_BMP = re.compile(rb"BM....\0\0\0\0....[\x0c\x28\x34\x38\x6c\x7c]\0\0\0", re.DOTALL)
+_ICON = re.compile(rb"\0\0[\1\2]\0[\x01-\x40]\0...[\0\1].[\0-\x40]", re.DOTALL)
+_FONT = re.compile(rb"(?:\0\x01\0\0|true|OTTO)\0[\x04-\x40].{6}[A-Za-z0-9/ ]{4}", re.DOTALL)  # OpenType, TrueType
+_LZMA = re.compile(
+    rb"[\x5d\x5e\x6c\x66\x48]\0\0(?:[\x01-\x80]\0|\0[\1-\x08]|\0\0)(?:\xff{8}|.{4}[\0-\xff]\0\0\0)\0", re.DOTALL
+)
+_PORTABLE = re.compile(rb"MZ.{58}(.{4})", re.DOTALL)
+_CERTIFICATE = re.compile(
+    rb"\x30(?:\x82..|\x81.|\x83...)(?:"
+    rb"\x30(?:\x82..|\x81.|\x83...)(?:\xa0\x03\x02\x01[\0-\2]\x02|\x02\x01[\0\1]\x30)|"  # certificate, request, CRL
+    rb"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02|"  # signed data (PKCS #7)
+    rb"\x30[\x0d\x13\x10\x14]\x06[\x07\x09]|"  # public key (SubjectPublicKeyInfo)
+    rb"\x02[\x14\x10\x81\x82])",  # parameters of a group
     re.DOTALL,
 )
-_PGP_BINARY = re.compile(
-    rb"(?:[\x84\x85\x8c]..?\x03|\xc1[\x40-\xff]..?[\x03\x06]|[\x94\x95]..\x04|\xc5..?[\x04\x06])", re.DOTALL
+_PGP_PUBLIC = re.compile(rb"(?:\x98.|\x99..|\x9a....|\xc6(?:[\0-\xbf]|[\xc0-\xdf].|\xff....))[\x03\x04\x06]", re.DOTALL)
+
+_PATTERNS = (
+    (_BMP, Kind.BMP),
+    (_ICON, Kind.ICON),
+    (_FONT, Kind.FONT),
+    (_LZMA, Kind.LZMA),
+    (_CERTIFICATE, Kind.PUBLIC),
+    (_PGP_PUBLIC, Kind.PUBLIC),
 )
 
 _TEXT_CONTROLS = bytes(c for c in range(32) if c not in b"\t\n\r\x08\x0b\x0c\x1b\0") + b"\x7f"
+_PLAIN = bytes(range(32, 127)) + b"\0"
 _PRINTABLE_16 = re.compile(rb"(?:[\x09\x0a\x0d\x20-\x7e]\x00){4,}")
 _PRINTABLE_16_BE = re.compile(rb"(?:\x00[\x09\x0a\x0d\x20-\x7e]){4,}")
+_PRINTABLE_32 = re.compile(rb"(?:[\x09\x0a\x0d\x20-\x7e]\x00\x00\x00){4,}")
+_PRINTABLE_32_BE = re.compile(rb"(?:\x00\x00\x00[\x09\x0a\x0d\x20-\x7e]){4,}")
 
 
-def sniff(head: bytes) -> tuple[Kind, str]:  # noqa: PLR0911 - a table
-    """Give the kind of what begins with *head* (up to `HEAD` bytes), and for `OPAQUE` the reason for the sender."""
+def sniff(head: bytes) -> tuple[Kind, Closed]:
+    """Give the kind of what begins with *head* (up to `HEAD` bytes), and for `OPAQUE` why, for the sender."""
     if not head:
-        return Kind.EMPTY, ""
-    if head[:3] == b"\x1f\x8b\x08":
-        return Kind.GZIP, ""
-    if head[:3] == b"BZh" and head[4:10] in (b"1AY&SY", b"\x17rE8P\x90"):
-        return Kind.BZIP2, ""
-    if head[:6] == b"\xfd7zXZ\0":
-        return Kind.XZ, ""
-    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"):
-        return Kind.ZIP, ""
-    if is_tar_header(head[:512]):
-        return Kind.TAR, ""
-    for magic, offset, reason in _CLOSED:
+        return Kind.EMPTY, UNKNOWN
+    for magic, offset, kind in _MAGIC:
         if head.startswith(magic, offset):
-            return Kind.OPAQUE, reason
-    if head.startswith(_OPEN):
-        return Kind.BINARY, ""
+            return kind, UNKNOWN
+    if head[:3] == b"BZh" and head[4:10] in (b"1AY&SY", b"\x17rE8P\x90"):
+        return Kind.BZIP2, UNKNOWN
+    if is_tar_header(head[:512]):
+        return Kind.TAR, UNKNOWN
+    if why := closed(head):
+        return Kind.OPAQUE, why
     return _by_content(head)
 
 
-def _by_content(head: bytes) -> tuple[Kind, str]:  # noqa: PLR0911 - a table
-    if head[:2] == b"\xff\xfe" or (head[1:8:2] == b"\0\0\0\0" and _share(_PRINTABLE_16, head) > 0.7):
-        return Kind.UTF16_LE, ""
-    if head[:2] == b"\xfe\xff" or (head[0:8:2] == b"\0\0\0\0" and _share(_PRINTABLE_16_BE, head) > 0.7):
-        return Kind.UTF16_BE, ""
-    if looks_like_text(head):
-        return Kind.TEXT, ""
-    if _P12.match(head):
-        return Kind.OPAQUE, "this is a key store (PKCS #12)"
-    if _DER_KEY.match(head):
-        return Kind.OPAQUE, "this is a private key (DER)"
-    if _PGP_BINARY.match(head) and high_entropy(head):
-        return Kind.OPAQUE, "this is encrypted or a key (PGP)"
+def _by_content(head: bytes) -> tuple[Kind, Closed]:
+    kind = _wide(head)
+    if kind is None and looks_like_text(head):
+        kind = Kind.TEXT
+    if kind is not None:
+        return kind, UNKNOWN
+    if why := closed_binary(head):
+        return Kind.OPAQUE, why
+    kind = _binary(head)
+    if kind is not None:
+        return kind, UNKNOWN
     if high_entropy(head):
-        return Kind.OPAQUE, "this is binary data of an unknown kind, compressed or encrypted"
-    return Kind.BINARY, ""
+        return Kind.OPAQUE, closed_pgp(head) or UNKNOWN
+    return Kind.BINARY, UNKNOWN
+
+
+def _wide(head: bytes) -> Kind | None:
+    if head[:4] == b"\xff\xfe\0\0" or (head[1:4] == b"\0\0\0" and _share(_PRINTABLE_32, head) > 0.7):
+        return Kind.UTF32_LE
+    if head[:4] == b"\0\0\xfe\xff" or (head[:3] == b"\0\0\0" and _share(_PRINTABLE_32_BE, head) > 0.7):
+        return Kind.UTF32_BE
+    if head[:2] == b"\xff\xfe" or (head[1:8:2] == b"\0\0\0\0" and _share(_PRINTABLE_16, head) > 0.7):
+        return Kind.UTF16_LE
+    if head[:2] == b"\xfe\xff" or (head[0:8:2] == b"\0\0\0\0" and _share(_PRINTABLE_16_BE, head) > 0.7):
+        return Kind.UTF16_BE
+    return None
+
+
+def _binary(head: bytes) -> Kind | None:
+    for pattern, kind in _PATTERNS:
+        if pattern.match(head):
+            return kind
+    portable = _PORTABLE.match(head)
+    if portable and head.startswith(b"PE\0\0", int.from_bytes(portable[1], "little")):
+        return Kind.DUMP
+    return None
 
 
 def _share(pattern: re.Pattern[bytes], data: bytes) -> float:
@@ -141,7 +188,7 @@ def looks_like_text(data: bytes) -> bool:
     if data.isascii():
         return True
     high = size - len(data.translate(None, bytes(range(128, 256))))
-    return high * 3 < size or _is_utf8(data)
+    return high * 3 < size or _is_utf8(data) or _is_multibyte(data)
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -152,8 +199,25 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
+def _is_multibyte(data: bytes) -> bool:
+    """Say whether *data* is valid in one of the East Asian encodings, or in a one-byte one whose letters are high."""
+    if _TEXT_CONTROLS and any(c in data for c in _TEXT_CONTROLS):
+        return False
+    for encoding in ("gb18030", "shift_jis", "euc_jp", "euc_kr", "big5"):
+        try:
+            data.decode(encoding)
+        except UnicodeDecodeError as error:
+            if error.start <= len(data) - 4:
+                continue
+        return True
+    letters = len(data) - len(data.translate(None, bytes(range(0xC0, 0x100)) + b"\xa3\xb3\xa8\xb8 \n"))
+    return letters * 10 > len(data) * 8  # Cyrillic, Greek and the like
+
+
 def binary_within(block: bytes) -> bool:
     """Say whether some 4 KiB of *block* are compressed or encrypted: a payload behind a text's beginning."""
+    if block.isascii():
+        return False
     for at in range(0, len(block), 4096):
         window = block[at : at + 4096]
         if len(window) < 256 or window.isascii():
@@ -167,7 +231,15 @@ def binary_within(block: bytes) -> bool:
 def high_entropy(data: bytes) -> bool:
     """Say whether *data* hardly shrinks any more, as compressed and encrypted data do."""
     sample = data[:HEAD]
-    return len(sample) >= 64 and len(zlib.compress(sample, 1)) > 0.92 * len(sample)
+    if len(sample) < 64 or len(zlib.compress(sample, 1)) <= 0.92 * len(sample):
+        return False
+    return len(sample) >= 512 or len(sample.translate(None, _PLAIN)) > 0.45 * len(sample)
+
+
+def entropy_within(block: bytes) -> bool:
+    """Say whether one of a few places of *block* is of high entropy."""
+    step = max(len(block) // 4, 1 << 14)
+    return any(high_entropy(block[at : at + (1 << 14)]) for at in range(0, len(block) - 63, step))
 
 
 def is_tar_header(block: bytes) -> bool:

@@ -6,18 +6,19 @@ were. A member's new size stands before its data: the data waits in scratch spac
 
 from __future__ import annotations
 
-import posixpath
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from scrubber.closed import WHOLE
+from scrubber.naming import Links, inside
 from scrubber.obstacle import ObstacleError
 from scrubber.sniff import is_tar_header
-from scrubber.stream import CHUNK, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scrubber.stream import Stream
     from scrubber.walk import Walk
 
 _BLOCK = 512
@@ -44,36 +45,30 @@ class _Extended:
         return any(name.startswith(b"GNU.sparse.") for name, _ in self.pax)
 
 
-def walk_tar(walk: Walk, stream: Stream, out: Callable[[bytes], object], *, path: str, depth: int) -> None:
+def walk_tar(walk: Walk, stream: Stream, out: Callable[[bytes], object], path: str, depth: int) -> None:
     """Scrub every member of the archive in *stream*.
 
     Raises:
         ObstacleError: damaged, cut off, or a fatal obstacle within.
     """
     extended = _Extended()
+    links = Links()
     while True:
         header = stream.read_exactly(_BLOCK)
         if not header.strip(b"\0"):
-            _end(stream, out, path, header)
-            return
+            out(header)
+            if not header:
+                return
+            continue  # archives are appended to one another, zeros in between (tar --ignore-zeros)
         if not is_tar_header(header):
-            raise ObstacleError(
-                path, "the tar archive is damaged" if len(header) == _BLOCK else "the tar archive is cut off"
-            )
+            reason = "the tar archive is damaged" if len(header) == _BLOCK else "the tar archive is cut off"
+            raise ObstacleError(path, reason, advice=WHOLE)
         kind = header[156:157]
         if kind in _EXTENDED:
             _extend(walk, stream, out, header, extended, path=path)
             continue
-        _member(walk, stream, out, header, extended, path=path, depth=depth)
+        _member(walk, stream, out, header, extended, links=links, path=path, depth=depth)
         extended = _Extended()
-
-
-def _end(stream: Stream, out: Callable[[bytes], object], path: str, header: bytes) -> None:
-    out(header)
-    while data := stream.read(CHUNK):
-        if data.strip(b"\0"):
-            raise ObstacleError(path, "data follows the end of the tar archive")
-        out(data)
 
 
 def _number(text: bytes) -> int:
@@ -86,10 +81,10 @@ def _number(text: bytes) -> int:
 def _payload(stream: Stream, path: str, header: bytes) -> bytes:
     size = _number(header[124:136])
     if size > _MAX_EXTENDED:
-        raise ObstacleError(path, "an extended tar header is too long")
+        raise ObstacleError(path, "an extended tar header is too long", advice=WHOLE)
     data = stream.read_exactly(_padded(size))
     if len(data) < size:
-        raise ObstacleError(path, "the tar archive is cut off")
+        raise ObstacleError(path, "the tar archive is cut off", advice=WHOLE)
     return data[:size]
 
 
@@ -117,18 +112,22 @@ def _member(
     header: bytes,
     extended: _Extended,
     *,
+    links: Links,
     path: str,
     depth: int,
 ) -> None:
     name = extended.name or extended.get(b"path") or _header_name(header)
     link = extended.link or extended.get(b"linkpath") or header[157:257].split(b"\0")[0]
     kind = header[156:157]
-    new_name = walk.scrub_name(name, path)
+    new_name = walk.scrub_name(inside(name), path)
     label = f"{path}!/{new_name.decode('utf-8', 'replace').lstrip('/')}"
-    reason = _refusal(name, link, kind)
-    if reason:
-        walk.block(label, reason)
-    size = int(extended.get(b"size") or b"0") or _number(header[124:136])
+    if links.cover(inside(name)):
+        walk.block(label, "a member stands behind a link of its own archive", WHOLE)
+    if kind == b"2":
+        links.add(inside(name))
+    elif kind in (b"3", b"4"):
+        header = _as_file(header)  # a device node is kept as an empty file, harmless to unpack
+    size = _decimal(extended.get(b"size")) or _number(header[124:136])
     if kind in _WITHOUT_DATA:
         size = 0
     trailer = _sparse_map(stream, header) if kind == b"S" else b""
@@ -139,7 +138,7 @@ def _member(
             walk.member(part, scratch.write, label, depth + 1, same_length=kind == b"S" or extended.sparse)
             padding = _padded(size) - size
             if part.read(1) or len(stream.read_exactly(padding)) < padding:
-                raise ObstacleError(path, "the tar archive is cut off")
+                raise ObstacleError(path, "the tar archive is cut off", advice=WHOLE)
         else:
             walk.members += 1
         if walk.obstacles:
@@ -161,6 +160,18 @@ def _member(
         scratch.close()
 
 
+def _as_file(header: bytes) -> bytes:
+    block = bytearray(header)
+    block[156:157] = b"0"
+    block[329:345] = bytes(16)
+    block[124:136] = _size_field(0)
+    return bytes(block)
+
+
+def _decimal(text: bytes | None) -> int:
+    return int(text) if text and re.fullmatch(rb"[0-9]{1,19}", text) else 0
+
+
 def _sparse_map(stream: Stream, header: bytes) -> bytes:
     """Read the further maps of an old GNU sparse member; the last one says that none follows."""
     maps = b""
@@ -170,28 +181,6 @@ def _sparse_map(stream: Stream, header: bytes) -> bytes:
         maps += block
         more = block[504] if len(block) == _BLOCK else 0
     return maps
-
-
-def _refusal(name: bytes, link: bytes, kind: bytes) -> str:
-    if name.startswith(b"/") or re.match(rb"[A-Za-z]:[\\/]", name):
-        return "a member of the archive has an absolute name"
-    if b".." in re.split(rb"[/\\]", name):
-        return "a member's name leads out of the archive"
-    if kind in (b"3", b"4"):
-        return "the archive holds a device node"
-    if kind == b"2" and leads_out(name, link):
-        return "a link leads out of the archive"
-    if kind == b"1" and (link.startswith(b"/") or b".." in link.split(b"/")):
-        return "a link leads out of the archive"
-    return ""
-
-
-def leads_out(name: bytes, target: bytes) -> bool:
-    """Say whether a symbolic link called *name* points outside the archive it is in."""
-    if target.startswith(b"/") or re.match(rb"[A-Za-z]:[\\/]", target):
-        return True
-    joined = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
-    return joined == b".." or joined.startswith(b"../")
 
 
 def _header_name(header: bytes) -> bytes:
@@ -213,14 +202,14 @@ def _write_header(
 ) -> None:
     block = bytearray(header)
     name, new_name = names
-    new_link = walk.scrub_name(link, path)
+    new_link = walk.scrub_name(inside(link) if header[156:157] == b"1" else link, path)
     if extended.pax:
         fixed = {b"path": new_name, b"linkpath": new_link, b"size": str(size or 0).encode()}
-        records = [
-            (key, fixed.get(key) or (value if key.endswith(b"time") else walk.scrub_bytes(value, path)))
-            for key, value in extended.pax
-        ]
-        records = [(k, walk.owner(v, _number(header[108:116])) if k in (b"uname", b"gname") else v) for k, v in records]
+        owners = {
+            b"uname": _decimal(extended.get(b"uid")) or _number(header[108:116]),
+            b"gname": _decimal(extended.get(b"gid")) or _number(header[116:124]),
+        }
+        records = [(key, fixed.get(key) or _pax_value(walk, key, value, owners, path)) for key, value in extended.pax]
         _write_extended(out, extended.pax_header, _format_pax(records))
     long_name = extended.name is not None or (
         new_name != name and extended.get(b"path") is None and len(new_name) > 100
@@ -242,6 +231,16 @@ def _write_header(
     if size is not None:
         block[124:136] = _size_field(size)
     out(_with_checksum(block))
+
+
+def _pax_value(walk: Walk, key: bytes, value: bytes, owners: dict[bytes, int], path: str) -> bytes:
+    if key in owners:
+        return walk.owner(value, owners[key])
+    if key == b"GNU.sparse.name":
+        return walk.scrub_name(inside(value), path)
+    if re.fullmatch(rb"[0-9.,\-]*", value):  # times, numbers, maps of holes
+        return value
+    return walk.scrub_bytes(value, path)
 
 
 def _size_field(size: int) -> bytes:
@@ -279,7 +278,7 @@ def _parse_pax(data: bytes, path: str) -> list[tuple[bytes, bytes]]:
         match = re.compile(rb"([0-9]{1,8}) ([^=\n]{1,256})=").match(data, at)
         end = at + int(match[1]) if match else 0
         if match is None or end > len(data) or end <= match.end() or data[end - 1 : end] != b"\n":
-            raise ObstacleError(path, "the tar archive is damaged")
+            raise ObstacleError(path, "the tar archive is damaged", advice=WHOLE)
         records.append((match[2], data[match.end() : end - 1]))
         at = end
     return records

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import codecs
 import io
 import re
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
-from scrubber import compressed, tarball, zipball
-from scrubber.binary import BinaryScrubber
-from scrubber.model import MAX_FINDINGS, Finding, Obstacle, Options, Unseen
+from scrubber import certificate, compressed, leaf, picture, plainball, tarball, zipball
+from scrubber.closed import REPACK
+from scrubber.model import MAX_FINDINGS, Finding, Obstacle, Options, Source, Unseen
 from scrubber.obstacle import ObstacleError
 from scrubber.secondlook import SecondLook
-from scrubber.sniff import HEAD, Kind, binary_within, high_entropy, sniff
-from scrubber.stream import CHUNK, HashedSource, ScratchSource, Stream
+from scrubber.sniff import HEAD, Kind, sniff
+from scrubber.stream import HashedSource, ScratchSource, Stream
 from scrubber.text import Note, Noted, TextScrubber
 from scrubber.watch import Watch
 
@@ -24,6 +24,33 @@ if TYPE_CHECKING:
 
 Out = Callable[[bytes], object]
 
+_PICTURES = (Kind.PNG, Kind.JPEG, Kind.GIF, Kind.WEBP, Kind.BMP, Kind.ICON)
+_LEAVES: dict[Kind, Callable[[Walk, Stream, Out, str], None]] = {
+    Kind.TEXT: leaf.walk_text,
+    Kind.BINARY: leaf.walk_binary,
+    Kind.DUMP: partial(leaf.walk_binary, known=True),
+    Kind.SQLITE: partial(leaf.walk_binary, known=True),
+    Kind.FONT: picture.walk_font,
+    Kind.PUBLIC: certificate.walk_certificate,
+    **{kind: partial(leaf.walk_wide, kind=kind) for kind in leaf.WIDE},
+    **{kind: partial(picture.walk_picture, kind=kind) for kind in _PICTURES},
+}
+"""What holds no further files."""
+_STREAMED: dict[Kind, Callable[[Walk, Stream, Out, str, int], None]] = {
+    Kind.TAR: tarball.walk_tar,
+    Kind.CPIO: plainball.walk_cpio,
+    Kind.AR: plainball.walk_ar,
+    **{
+        kind: partial(compressed.walk_compressed, kind=kind)
+        for kind in (Kind.GZIP, Kind.BZIP2, Kind.XZ, Kind.LZMA, Kind.ZSTD)
+    },
+}
+"""Containers that are read from front to back."""
+_SEEKING: dict[Kind, Callable[[Walk, Source, Out, str, int], None]] = {Kind.ZIP: zipball.walk_zip}
+"""Containers that need random access to their source."""
+_OVERALL_FLOOR = 64 << 20
+"""Expanded bytes below which the ratio of a whole upload is not looked at."""
+
 
 class Walk:
     """One upload's walk. Memory: one text buffer for each level of nesting, and what `scratch` keeps in memory."""
@@ -31,7 +58,7 @@ class Walk:
     def __init__(self, detector: Detector, options: Options, size: int, scratch: Callable[[], BinaryIO]) -> None:
         self.detector = detector
         self.profile = options.profile
-        self.limits = limits = options.limits
+        self.limits = options.limits
         self.passwords = options.passwords
         self.findings: list[Finding] = []
         self.omitted = 0
@@ -43,7 +70,8 @@ class Walk:
         self.watch.add(self.second_look)
         self.members = 0
         self.scanned = 0
-        self._expanded_left = limits.expanded_for(size)
+        self._expanded = 0
+        self._size = size
         self._scratch = scratch
         self._scratch_used = 0
 
@@ -95,12 +123,22 @@ class Walk:
         Raises:
             ObstacleError: fatal; it expands too far.
         """
-        self._expanded_left -= made
-        if self._expanded_left < 0:
-            raise ObstacleError(member, "it expands to more than the server will unpack", fatal=True)
-        if produced > self.limits.ratio_floor and produced > self.limits.max_ratio * max(consumed, 1):
+        self._expanded += made
+        limits = self.limits
+        if self._expanded > limits.expanded_for(self._size):
             raise ObstacleError(
-                member, f"it expands more than {self.limits.max_ratio} times, as a decompression bomb does", fatal=True
+                member,
+                "it expands to more than the server will unpack",
+                fatal=True,
+                advice="send it in several archives, or without the largest files",
+            )
+        bomb = produced > limits.ratio_floor and produced > limits.max_ratio * max(consumed, 1)
+        if bomb or (self._expanded > _OVERALL_FLOOR and self._expanded > limits.max_ratio * self._size):
+            raise ObstacleError(
+                member,
+                f"it expands more than {limits.max_ratio} times, as a decompression bomb does",
+                fatal=True,
+                advice="leave out what is empty or repeats itself, and send it again",
             )
 
     def new_scratch(self, member: str) -> ScratchSource:
@@ -109,7 +147,12 @@ class Walk:
         def reserve(n: int) -> None:
             self._scratch_used += n
             if self._scratch_used > self.limits.scratch:
-                raise ObstacleError(member, "it needs more working space than the server gives", fatal=True)
+                raise ObstacleError(
+                    member,
+                    "it needs more working space than the server gives",
+                    fatal=True,
+                    advice="send it in several archives, or without the largest files",
+                )
 
         return ScratchSource(self._scratch(), reserve)
 
@@ -118,9 +161,10 @@ class Walk:
     def upload(self, source: HashedSource, out: Out, name: str) -> None:
         """Scrub the upload itself; a zip at the top needs no scratch space."""
         stream = source.stream()
-        if sniff(stream.peek(HEAD))[0] is Kind.ZIP:
+        kind, _ = sniff(stream.peek(HEAD))
+        if kind in _SEEKING:
             self.members += 1
-            zipball.walk_zip(self, source, out, name, 0)
+            _SEEKING[kind](self, source, out, name, 0)
         else:
             self.member(stream, out, name, 0)
 
@@ -137,7 +181,12 @@ class Walk:
         """
         self.members += 1
         if self.members > self.limits.members:
-            raise ObstacleError(name, f"it has more than {self.limits.members} members", fatal=True)
+            raise ObstacleError(
+                name,
+                f"it has more than {self.limits.members} members",
+                fatal=True,
+                advice="send it in several archives",
+            )
         try:
             self._dispatch(stream, out, name, depth, same_length=same_length)
         except ObstacleError as error:
@@ -155,96 +204,37 @@ class Walk:
                 raise
 
     def _dispatch(self, stream: Stream, out: Out, name: str, depth: int, *, same_length: bool) -> None:
-        kind, reason = sniff(stream.peek(HEAD))
+        kind, why = sniff(stream.peek(HEAD))
         if kind is Kind.OPAQUE:
-            raise ObstacleError(name, reason)
+            raise ObstacleError(name, why.reason, advice=why.advice)
         if kind is Kind.EMPTY:
             return
-        if kind is Kind.TEXT:
-            self._text(stream, out, TextScrubber(self.detector, self.note_for(name), same_length=same_length), name)
-        elif kind is Kind.BINARY:
-            self._binary(stream, out, name)
-        elif same_length:
-            raise ObstacleError(name, "a container within a sparse file cannot be repacked")
-        elif kind in (Kind.UTF16_LE, Kind.UTF16_BE):
-            self._wide(stream, out, name, kind.value)
+        if same_length:
+            same = partial(leaf.walk_text, same_length=True) if kind is Kind.TEXT else leaf.walk_binary
+            same(self, stream, out, name)
+        elif kind in _LEAVES:
+            _LEAVES[kind](self, stream, out, name)
+        elif kind in _STREAMED:
+            self._check_depth(name, depth)
+            _STREAMED[kind](self, stream, out, name, depth)
+        elif kind in _SEEKING:
+            self._check_depth(name, depth)
+            self._seek(stream, out, name, depth, kind)
         else:
-            self._container(stream, out, name, depth, kind)
+            raise ObstacleError(name, "packet captures and 7-Zip archives cannot be looked into yet", advice=REPACK)
 
-    def _container(self, stream: Stream, out: Out, name: str, depth: int, kind: Kind) -> None:
+    def _check_depth(self, name: str, depth: int) -> None:
         if depth >= self.limits.depth:
-            raise ObstacleError(name, f"containers are nested more than {self.limits.depth} deep")
-        if kind is Kind.TAR:
-            tarball.walk_tar(self, stream, out, path=name, depth=depth)
-        elif kind is Kind.ZIP:
-            self._zip(stream, out, name, depth)
-        else:
-            compressed.walk_compressed(self, stream, out, kind, name=name, depth=depth)
+            raise ObstacleError(name, f"containers are nested more than {self.limits.depth} deep", advice=REPACK)
 
-    def _zip(self, stream: Stream, out: Out, name: str, depth: int) -> None:
+    def _seek(self, stream: Stream, out: Out, name: str, depth: int, kind: Kind) -> None:
         scratch = self.new_scratch(name)
         try:
             while data := stream.read():
                 scratch.write(data)
-            zipball.walk_zip(self, scratch, out, name, depth)
+            _SEEKING[kind](self, scratch, out, name, depth)
         finally:
             scratch.close()
-
-    def _text(self, stream: Stream, out: Out, scrubber: TextScrubber, name: str) -> None:
-        out = self.watch.follow(name, out)
-        while data := stream.read(CHUNK):
-            self.scanned += len(data)
-            if binary_within(data):
-                raise ObstacleError(name, "binary data of an unknown kind follows the text in it")
-            out(scrubber.feed(data))
-        out(scrubber.finish())
-
-    def _binary(self, stream: Stream, out: Out, name: str) -> None:
-        known = stream.peek(16).startswith((b"SQLite format 3\0", b"\x7fELF", b"JAVA PROFILE", b"regf", b"ElfFile"))
-        scrubber = BinaryScrubber(self.detector, self.note_for(name))
-        out = self.watch.follow(name, out)
-        while data := stream.read(CHUNK):
-            self.scanned += len(data)
-            if not known and high_entropy(data):
-                raise ObstacleError(name, "this is binary data of an unknown kind, compressed or encrypted")
-            out(scrubber.feed(data))
-        out(scrubber.finish())
-
-    def _wide(self, stream: Stream, out: Out, name: str, encoding: str) -> None:
-        """Scrub UTF-16 as UTF-8 and write it back; findings are placed in the UTF-16 output."""
-        pending: list[Noted] = []
-        scrubber = TextScrubber(self.detector, pending.extend)
-        decode = codecs.getincrementaldecoder(encoding)("surrogatepass").decode
-        encode = codecs.getincrementalencoder(encoding)("surrogatepass").encode
-        narrow = codecs.getincrementaldecoder("utf-8")("surrogatepass").decode
-        note = self.note_for(name)
-        at8 = at16 = 0
-        out = self.watch.follow(name, out, wide=True)
-
-        def widen(text8: bytes, *, final: bool) -> bytes:
-            nonlocal at8, at16
-            wide, mark = at16, at8
-            noted: list[Noted] = []
-            for rule, offset, length, value in pending:
-                wide += len(text8[mark - at8 : offset - at8].decode("utf-8", "replace")) * 2
-                noted.append((rule, wide, length * 2, value))
-                mark = offset
-            pending.clear()
-            if noted:
-                note(noted)
-            text16 = encode(narrow(text8, final))
-            at8 += len(text8)
-            at16 += len(text16)
-            return text16
-
-        try:
-            while data := stream.read(CHUNK):
-                self.scanned += len(data)
-                out(widen(scrubber.feed(decode(data).encode("utf-8", "surrogatepass")), final=False))
-            last = scrubber.feed(decode(b"", True).encode("utf-8", "surrogatepass")) + scrubber.finish()
-            out(widen(last, final=True))
-        except UnicodeDecodeError as error:
-            raise ObstacleError(name, "it begins as UTF-16 text and is not") from error
 
     # --- names
 

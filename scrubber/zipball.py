@@ -1,6 +1,7 @@
 """Walk a zip archive by its central directory and write a new one in the same order, scrubbed within.
 
-Times, modes and compression stay; names and comments are scrubbed too.
+Times, modes and compression stay; names and comments are scrubbed too. An encrypted member is opened where its
+password was given, and written again without one.
 
 What only local headers know (gaps, appended data) is not carried over. Ratio and total are checked while expanding.
 """
@@ -8,16 +9,20 @@ What only local headers know (gaps, appended data) is not carried over. Ratio an
 from __future__ import annotations
 
 import lzma
-import re
 import stat
 import struct
 import zipfile
 import zlib
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
+from scrubber.closed import OPEN_ARCHIVE, WHOLE
+from scrubber.coding import crc32, make_decoder
+from scrubber.compressed import expand
+from scrubber.naming import Links, inside
 from scrubber.obstacle import ObstacleError
 from scrubber.stream import CHUNK, SourceFile, Stream
-from scrubber.tarball import leads_out
+from scrubber.zipcrypt import aes_field, open_aes, open_traditional
+from scrubber.zipwriter import LZMA, METHODS, STORED, Entry, ZipWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,24 +43,22 @@ _BROKEN = (
     IndexError,
     OverflowError,
 )
-_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
 _KEPT_EXTRA = frozenset((0x5455, 0x7875, 0x000A))  # Unix times, Unix owners' numbers, NTFS times (APPNOTE 4.5)
+_UNICODE_PATH = 0x7075
+_AES = 99
 _END = 22
+_LOCAL = 30
+_LONGEST_LINK = 4096
+_SMALL = 8 << 20
+_UTF8 = 0x0800
 
 
-class _Output:
-    """A sink in the shape of a file that cannot seek, so that `zipfile` streams."""
+class _Place(NamedTuple):
+    """Where a member's data lies, and what its local header has in its extra field."""
 
-    def __init__(self, out: Callable[[bytes], object]) -> None:
-        self._out = out
-
-    def write(self, data: bytes) -> int:
-        """Give *data* on."""
-        self._out(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        """Do nothing."""
+    start: int
+    size: int
+    extra: bytes
 
 
 def walk_zip(walk: Walk, source: Source, out: Callable[[bytes], object], path: str, depth: int) -> None:
@@ -68,15 +71,19 @@ def walk_zip(walk: Walk, source: Source, out: Callable[[bytes], object], path: s
     try:
         with zipfile.ZipFile(cast("IO[bytes]", SourceFile(source))) as archive:
             infos = archive.infolist()
-            _check_layout(infos, path)
-            with zipfile.ZipFile(cast("IO[bytes]", _Output(out)), "w") as new:
-                for info in infos:
-                    _member(walk, archive, new, info, path=path, depth=depth)
-                new.comment = walk.scrub_bytes(archive.comment, path)[:65535]
+            comment = archive.comment
+        _check_layout(infos, path)
+        new = ZipWriter(out)
+        links = Links()
+        for info in infos:
+            _member(walk, source, new, info, links=links, path=path, depth=depth)
+        new.finish(walk.scrub_bytes(comment, path))
     except ObstacleError:
         raise
     except _BROKEN as error:
-        raise ObstacleError(path, "the zip archive is damaged or uses a compression that cannot be read") from error
+        raise ObstacleError(
+            path, "the zip archive is damaged or uses a compression that cannot be read", advice=WHOLE
+        ) from error
 
 
 def _check_end(walk: Walk, source: Source, path: str) -> None:
@@ -87,18 +94,25 @@ def _check_end(walk: Walk, source: Source, path: str) -> None:
     data = tail.read()
     at = data.rfind(b"PK\x05\x06")
     if at < 0 or len(data) - at < _END:
-        raise ObstacleError(path, "the zip archive is cut off: its directory is missing")
+        raise ObstacleError(path, "the zip archive is cut off: its directory is missing", advice=WHOLE)
     disk, count, size = struct.unpack("<H4xHI", data[at + 4 : at + 16])
     if disk not in (0, 0xFFFF):
-        raise ObstacleError(path, "this is one part of a split zip archive")
+        raise ObstacleError(path, "this is one part of a split zip archive", advice="pack it as one archive")
     if size == 0xFFFFFFFF or count == 0xFFFF:
         locator = data.rfind(b"PK\x06\x06", 0, at)
         if locator >= 0 and len(data) - locator >= 56:
             count, size = struct.unpack("<QQ", data[locator + 32 : locator + 48])
     if count > walk.limits.members:
-        raise ObstacleError(path, f"it has more than {walk.limits.members} members", fatal=True)
+        raise ObstacleError(
+            path,
+            f"it has more than {walk.limits.members} members",
+            fatal=True,
+            advice="send it in several archives",
+        )
     if size > walk.limits.directory and size != 0xFFFFFFFF:
-        raise ObstacleError(path, "the directory of the zip archive is too large", fatal=True)
+        raise ObstacleError(
+            path, "the directory of the zip archive is too large", fatal=True, advice="send it in several archives"
+        )
 
 
 def _check_layout(infos: list[zipfile.ZipInfo], path: str) -> None:
@@ -106,78 +120,220 @@ def _check_layout(infos: list[zipfile.ZipInfo], path: str) -> None:
     reached = 0
     for info in sorted(infos, key=lambda i: i.header_offset):
         if info.header_offset < reached:
-            raise ObstacleError(path, "members of the zip archive overlap", fatal=True)
-        reached = info.header_offset + 30 + len(info.orig_filename.encode("utf-8", "replace")) // 3 + info.compress_size
+            raise ObstacleError(path, "members of the zip archive overlap", fatal=True, advice=WHOLE)
+        reached = info.header_offset + _LOCAL + len(info.orig_filename.encode("utf-8", "replace")) // 3
+        reached += info.compress_size
 
 
 def _member(
-    walk: Walk, archive: zipfile.ZipFile, new: zipfile.ZipFile, info: zipfile.ZipInfo, *, path: str, depth: int
+    walk: Walk, source: Source, new: ZipWriter, info: zipfile.ZipInfo, *, links: Links, path: str, depth: int
 ) -> None:
-    name = info.filename.encode("utf-8", "surrogateescape")
-    scrubbed = walk.scrub_name(name, path).decode("utf-8", "surrogateescape")
-    label = f"{path}!/{scrubbed.lstrip('/')}".encode("utf-8", "replace").decode("utf-8")
-    reason = _refusal(info, name)
-    if reason:
-        walk.block(label, reason)
+    name, utf8 = _name(info)
+    name = inside(name)
+    scrubbed = walk.scrub_name(name, path)
+    label = f"{path}!/{scrubbed.decode('utf-8', 'replace').lstrip('/')}"
+    if links.cover(name):
+        walk.block(label, "a member stands behind a link of its own archive", WHOLE)
         return
-    target = _copy_info(walk, info, scrubbed, path)
-    if info.is_dir():
-        walk.members += 1
-        new.writestr(target, b"")
-        return
-    with archive.open(info) as packed:
-        data = Stream(_counted(walk, packed, info, label))
-        if stat.S_ISLNK(info.external_attr >> 16) and leads_out(name, data.peek(4096)):
-            walk.block(label, "a link leads out of the archive")
-        with new.open(target, "w", force_zip64=info.file_size > 1 << 30) as packing:
-            walk.member(data, packing.write, label, depth + 1)
+    try:
+        place = _place(source, info)
+        entry = _entry(walk, info, scrubbed, place, path=path, utf8=utf8)
+        if name.endswith(b"/"):
+            walk.members += 1
+            new.add(entry, lambda _put: None, None if walk.obstacles else walk.new_scratch(label))
+            return
+        data = Stream(_verified(_content(walk, source, info, place, label), info, label))
+        link = stat.S_ISLNK(info.external_attr >> 16) and info.create_system == 3
+        scratch = walk.new_scratch(label) if link or info.file_size <= _SMALL or entry.method == STORED else None
+        try:
+            if link:
+                links.add(name)
+                target = data.read_exactly(_LONGEST_LINK)
+                walk.members += 1
+                new.add(entry, lambda put: put(walk.scrub_name(target, path)), scratch)
+            else:
+                new.add(entry, lambda put: walk.member(data, put, label, depth + 1), scratch)
+        finally:
+            if scratch is not None:
+                scratch.close()
+    except ObstacleError as error:
+        if error.fatal:
+            raise
+        walk.block(error.member, error.reason, error.advice)
 
 
-def _refusal(info: zipfile.ZipInfo, name: bytes) -> str:
-    if info.flag_bits & 0x2041:
-        return "it is encrypted; send it without a password"
-    if info.compress_type not in _METHODS:
-        return "it is compressed in a way that cannot be read; send it as an ordinary zip"
-    if name.startswith((b"/", b"\\")) or re.match(rb"[A-Za-z]:[\\/]", name):
-        return "a member of the archive has an absolute name"
-    if b".." in re.split(rb"[/\\]", name):
-        return "a member's name leads out of the archive"
-    kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == 3 else 0
-    if kind in (stat.S_IFBLK, stat.S_IFCHR, stat.S_IFIFO, stat.S_IFSOCK):
-        return "the archive holds a device node"
-    return ""
+def _name(info: zipfile.ZipInfo) -> tuple[bytes, bool]:
+    """Give a member's name as it stands in the directory, and whether that is said to be UTF-8."""
+    utf8 = bool(info.flag_bits & _UTF8)
+    name = info.orig_filename.encode("utf-8" if utf8 else "cp437").split(b"\0")[0]
+    path = _field(info.extra, _UNICODE_PATH)
+    if not utf8 and len(path) > 5 and int.from_bytes(path[1:5], "little") == crc32(name):
+        return path[5:], True
+    return name, utf8
 
 
-def _copy_info(walk: Walk, info: zipfile.ZipInfo, name: str, path: str) -> zipfile.ZipInfo:
-    target = zipfile.ZipInfo(name, max(info.date_time, (1980, 1, 1, 0, 0, 0)))
-    target.compress_type = info.compress_type
-    target._compresslevel = 3 if info.compress_type == zipfile.ZIP_DEFLATED else None  # type: ignore[attr-defined]  # noqa: SLF001 - public only from 3.13
-    target.external_attr = info.external_attr
-    target.internal_attr = info.internal_attr
-    target.create_system = info.create_system
-    target.comment = walk.scrub_bytes(info.comment, path)
-    target.extra = _extra(info.extra)
-    return target
+def _place(source: Source, info: zipfile.ZipInfo) -> _Place:
+    """Read the local header (APPNOTE 4.3.7)."""
+    header = source.read(info.header_offset, _LOCAL)
+    if len(header) < _LOCAL or header[:4] != b"PK\x03\x04":
+        raise zipfile.BadZipFile("no local header")
+    name, extra = struct.unpack_from("<HH", header, 26)
+    start = info.header_offset + _LOCAL + name + extra
+    if start + info.compress_size > source.size:
+        raise zipfile.BadZipFile("the data is cut off")
+    return _Place(start, info.compress_size, source.read(start - extra, extra))
 
 
-def _extra(data: bytes) -> bytes:
-    kept, at = b"", 0
-    while at + 4 <= len(data):
-        tag, size = struct.unpack_from("<HH", data, at)
-        if tag in _KEPT_EXTRA:
-            kept += data[at : at + 4 + size]
-        at += 4 + size
-    return kept
+def _entry(walk: Walk, info: zipfile.ZipInfo, name: bytes, place: _Place, *, path: str, utf8: bool) -> Entry:
+    external = info.external_attr
+    kind = stat.S_IFMT(external >> 16) if info.create_system == 3 else 0
+    if kind in (stat.S_IFBLK, stat.S_IFCHR, stat.S_IFIFO, stat.S_IFSOCK):  # kept as a file, harmless to unpack
+        external = (external & ~(0o170000 << 16)) | stat.S_IFREG << 16
+    aes = aes_field(info.extra)
+    year, month, day, hour, minute, second = info.date_time
+    return Entry(
+        name=name,
+        utf8=utf8,
+        method=aes.method if aes and info.compress_type == _AES else info.compress_type,
+        stamp=(year - 1980 << 9 | month << 5 | day) << 16 | hour << 11 | minute << 5 | second // 2,
+        made_by=info.create_system << 8 | info.create_version,
+        internal=info.internal_attr,
+        external=external,
+        local_extra=_kept(place.extra),
+        extra=_kept(info.extra),
+        comment=walk.scrub_bytes(info.comment, path)[:0xFFFF],
+    )
 
 
-def _counted(walk: Walk, packed: IO[bytes], info: zipfile.ZipInfo, label: str) -> Callable[[int], bytes]:
-    produced = 0
+def _content(walk: Walk, source: Source, info: zipfile.ZipInfo, place: _Place, label: str) -> Callable[[int], bytes]:
+    """Give a reader of a member's content, decrypted and unpacked.
+
+    Raises:
+        ObstacleError: encrypted under a password that was not given, or packed as nothing here reads.
+    """
+    aes = aes_field(info.extra) if info.compress_type == _AES else None
+    method = aes.method if aes else info.compress_type
+    if info.flag_bits & 0x2040 or (info.compress_type == _AES and aes is None):
+        raise ObstacleError(label, "it is encrypted in a way that cannot be read", advice=OPEN_ARCHIVE)
+    if method not in METHODS and method != LZMA:
+        raise ObstacleError(label, "it is compressed in a way that cannot be read", advice="send it as an ordinary zip")
+    if not info.flag_bits & 1:
+        return _unpacked(walk, _cut(source, place), method, label)
+    for password in walk.passwords:
+        opened = _decrypted(source, info, place, password)
+        if opened is not None and aes is not None:
+            return _authenticated(_unpacked(walk, opened, method, label), opened)
+        if opened is not None and _is_right(_verified(_unpacked(walk, opened, method, label), info, label)):
+            again = _decrypted(source, info, place, password)
+            if again is not None:
+                return _unpacked(walk, again, method, label)
+    reason = "it is encrypted, and none of the given passwords opens it" if walk.passwords else "it is encrypted"
+    raise ObstacleError(label, reason, advice=OPEN_ARCHIVE)
+
+
+def _is_right(read: Callable[[int], bytes]) -> bool:
+    """Say whether a password that passed the one byte's check opens the whole member."""
+    try:
+        Stream(read).drain()
+    except ObstacleError as error:
+        if error.fatal:
+            raise
+        return False
+    return True
+
+
+def _authenticated(read: Callable[[int], bytes], packed: Callable[[int], bytes]) -> Callable[[int], bytes]:
+    """Read what is left of *packed* at the end: it then checks its authentication."""
+
+    def pull(n: int) -> bytes:
+        data = read(n)
+        if not data:
+            Stream(packed).drain()
+        return data
+
+    return pull
+
+
+def _cut(source: Source, place: _Place) -> Callable[[int], bytes]:
+    at, end = place.start, place.start + place.size
 
     def read(n: int) -> bytes:
-        nonlocal produced
-        data = packed.read(min(n, CHUNK))
-        produced += len(data)
-        walk.expand(label, len(data), produced=produced, consumed=info.compress_size)
+        nonlocal at
+        data = source.read(at, min(n, end - at)) if at < end else b""
+        at += len(data)
         return data
 
     return read
+
+
+def _decrypted(source: Source, info: zipfile.ZipInfo, place: _Place, password: bytes) -> Callable[[int], bytes] | None:
+    def read(offset: int, n: int) -> bytes:
+        return source.read(place.start + offset, n) if n > 0 else b""
+
+    aes = aes_field(info.extra) if info.compress_type == _AES else None
+    if aes is not None:
+        return open_aes(read, place.size, aes, password)
+    _, _, _, hour, minute, second = info.date_time
+    stamp = hour << 11 | minute << 5 | second // 2
+    check = stamp >> 8 if info.flag_bits & 8 else info.CRC >> 24
+    return open_traditional(read, place.size, check & 0xFF, password)
+
+
+def _unpacked(walk: Walk, read: Callable[[int], bytes], method: int, label: str) -> Callable[[int], bytes]:
+    packed = Stream(read)
+    if method == LZMA:
+        head = packed.read_exactly(4)
+        properties = packed.read_exactly(int.from_bytes(head[2:], "little"))
+        return expand(walk, packed, label, lambda: _lzma_decoder(properties), single=True)
+    return expand(walk, packed, label, lambda: make_decoder(METHODS[method]), single=True)
+
+
+def _lzma_decoder(properties: bytes) -> Any:  # noqa: ANN401 - a decoder in the shape of bz2's
+    """Make the decoder of APPNOTE 5.8.8: LZMA with its properties before it."""
+    (size,) = struct.unpack("<I", properties[1:5])
+    if size > 192 << 20 or properties[0] >= 9 * 5 * 5:
+        raise ValueError("the LZMA dictionary is too large")
+    rest, lc = divmod(properties[0], 9)
+    pb, lp = divmod(rest, 5)
+    filters = [{"id": lzma.FILTER_LZMA1, "lc": lc, "lp": lp, "pb": pb, "dict_size": max(size, 4096)}]
+    return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)
+
+
+def _verified(read: Callable[[int], bytes], info: zipfile.ZipInfo, label: str) -> Callable[[int], bytes]:
+    """Check size and CRC at the end; AE-2 has none (its own authentication was checked)."""
+    crc = size = 0
+    aes = aes_field(info.extra) if info.compress_type == _AES else None
+
+    def pull(n: int) -> bytes:
+        nonlocal crc, size
+        data = read(min(n, CHUNK))
+        crc = crc32(data, crc)
+        size += len(data)
+        wrong = size != info.file_size or (crc != info.CRC and not (aes and aes.version == 2))
+        if size > info.file_size or (not data and wrong):
+            raise ObstacleError(
+                label, "the zip archive is damaged: a member's size or check sum is wrong", advice=WHOLE
+            )
+        return data
+
+    return pull
+
+
+def _field(extra: bytes, wanted: int) -> bytes:
+    at = 0
+    while at + 4 <= len(extra):
+        tag, size = struct.unpack_from("<HH", extra, at)
+        if tag == wanted:
+            return extra[at + 4 : at + 4 + size]
+        at += 4 + size
+    return b""
+
+
+def _kept(extra: bytes) -> bytes:
+    kept, at = b"", 0
+    while at + 4 <= len(extra):
+        tag, size = struct.unpack_from("<HH", extra, at)
+        if tag in _KEPT_EXTRA and at + 4 + size <= len(extra):
+            kept += extra[at : at + 4 + size]
+        at += 4 + size
+    return kept

@@ -17,6 +17,7 @@ import zipfile
 import zlib
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -113,7 +114,7 @@ def test_zip_comes_out_scrubbed_and_in_order(scrubbed):
         assert clean(after.read("logs/app.log"))
         assert clean(after.read("stored.txt"))
         assert b"anna" not in after.comment
-        assert after.namelist()[3].startswith("u-")
+        assert after.namelist()[3].startswith("user-")
         with tarfile.open(fileobj=io.BytesIO(after.read("inner.tar.gz"))) as inner:
             assert clean(inner.extractfile("logs/app.log").read())
     assert {f.member for f in report.findings} >= {"bundle.zip!/logs/app.log", "bundle.zip!/inner.tar.gz!/logs/app.log"}
@@ -230,6 +231,16 @@ def nest(data: bytes, times: int) -> bytes:
     return data
 
 
+def tar_through_link() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        link = tarfile.TarInfo("etc")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc"
+        archive.addfile(link)
+        archive.addfile(tarfile.TarInfo("etc/cron.d/x"))
+    return out.getvalue()
+
+
 NOISE = random.Random(4).randbytes(200_000)
 HOSTILE = {
     "zip bomb": (bomb_zip(), "expands"),
@@ -240,26 +251,23 @@ HOSTILE = {
     "overlapping zip": (overlapping_zip(), "overlap"),
     "truncated zip": (make_zip()[:-30], "cut off"),
     "zip with a wrong crc": (make_zip().replace(LOG[:200], LOG[1:200] + b"x", 1), "damaged"),
-    "absolute zip name": (hostile_zip("/etc/passwd"), "absolute"),
-    "zip name with ..": (hostile_zip("a/../../x"), "out of"),
-    "zip link that leaves": (hostile_zip("a", stat.S_IFLNK | 0o777, b"../../etc/passwd"), "link"),
     "truncated gzip": (gzip.compress(LOG)[:-20], "cut off"),
     "corrupt gzip": (b"\x1f\x8b\x08\x00" + NOISE[:500], "damaged"),
     "gzip with a wrong crc": (gzip.compress(LOG)[:-8] + bytes(8), "damaged"),
     "garbage after a gzip": (gzip.compress(LOG) + b"garbage" * 10, "damaged"),
     "truncated tar": (make_tar()[:3000], "cut off"),
     "damaged tar": (make_tar()[:4096] + b"x" * 4096, None),
-    "absolute tar name": (hostile_tar(name="/etc/passwd"), "absolute"),
-    "tar name with ..": (hostile_tar(name="a/../../x"), "out of"),
-    "tar device": (hostile_tar(type=tarfile.CHRTYPE), "device"),
-    "tar link that leaves": (hostile_tar(type=tarfile.SYMTYPE, linkname="../../etc/passwd"), "link"),
-    "tar hard link that leaves": (hostile_tar(type=tarfile.LNKTYPE, linkname="/etc/passwd"), "link"),
+    "tar member behind a link": (tar_through_link(), "behind a link"),
+    "xz with an end cut off": (lzma.compress(LOG)[:-12], "cut off"),
+    "zstd bomb": (zstandard.compress(bytes(16 << 20)), "expands"),
+    "truncated zstd": (zstandard.compress(NOISE[:5000])[:-20], "cut off"),
+    "damaged zstd": (zstandard.compress(LOG)[:20] + NOISE[:50], "the compressed file"),
     "nested too deep": (nest(b"x" * 100, 10), "nested"),
     "random bytes": (NOISE, "unknown"),
     "random bytes behind text": (LOG * 100 + NOISE, "binary data"),
-    "picture": (b"\x89PNG\r\n\x1a\n" + NOISE, "pictures"),
+    "no picture": (b"\x89PNG\r\n\x1a\n" + NOISE, "pictures"),
     "pdf": (b"%PDF-1.7\n" + NOISE, "PDF"),
-    "7z": (b"7z\xbc\xaf\x27\x1c" + NOISE, "7-Zip"),
+    "7z": (b"7z\xbc\xaf\x27\x1c" + NOISE, None),
     "java key store": (b"\xfe\xed\xfe\xed\x00\x00\x00\x02" + NOISE, "key store"),
     "luks": (b"LUKS\xba\xbe\x00\x02" + NOISE, "LUKS"),
     "pgp message": (b"-----BEGIN PGP MESSAGE-----\n\nhQEMA\n-----END PGP MESSAGE-----\n", "PGP"),
@@ -283,6 +291,7 @@ def test_hostile_upload_is_an_obstacle(scrubbed, name):
     assert peak < 64 << 20
     if word is not None:
         assert any(word in obstacle.reason for obstacle in report.obstacles)
+    assert all(obstacle.advice for obstacle in report.obstacles)
 
 
 def test_obstacle_in_one_member_does_not_hide_the_others(scrubbed):
