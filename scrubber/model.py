@@ -100,6 +100,7 @@ class Limits:
     expanded_factor: int = 100
     scratch: int = 64 << 30  # bytes of scratch in use at one time
     directory: int = 64 << 20  # bytes of a zip's central directory
+    memory: int = 1 << 30  # bytes that the process may take; what must be whole in memory gets a part of it
 
     def expanded_for(self, size: int) -> int:
         """Give the most bytes that an input of *size* bytes may expand to."""

@@ -31,6 +31,7 @@ class Kind(Enum):
     ZIP = "zip"
     SEVEN_ZIP = "7z"
     SQLITE = "sqlite"
+    SQLITE_LOG = "sqlite-log"
     PCAP = "pcap"
     PCAPNG = "pcapng"
     PNG = "png"
@@ -58,6 +59,9 @@ _MAGIC: tuple[tuple[bytes, int, Kind], ...] = (
     (b"070702", 0, Kind.CPIO),
     (b"!<arch>\n", 0, Kind.AR),
     (b"SQLite format 3\0", 0, Kind.SQLITE),
+    (b"\x37\x7f\x06\x82\x00\x2d\xe2\x18", 0, Kind.SQLITE_LOG),  # write-ahead log
+    (b"\x37\x7f\x06\x83\x00\x2d\xe2\x18", 0, Kind.SQLITE_LOG),
+    (b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", 0, Kind.SQLITE_LOG),  # rollback journal
     (b"\xd4\xc3\xb2\xa1", 0, Kind.PCAP),
     (b"\xa1\xb2\xc3\xd4", 0, Kind.PCAP),
     (b"\x4d\x3c\xb2\xa1", 0, Kind.PCAP),

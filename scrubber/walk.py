@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
-from scrubber import certificate, compressed, leaf, picture, plainball, tarball, zipball
+from scrubber import certificate, compressed, database, leaf, picture, plainball, tarball, zipball
 from scrubber.closed import REPACK
 from scrubber.model import MAX_FINDINGS, Finding, Obstacle, Options, Source, Unseen
 from scrubber.obstacle import ObstacleError
@@ -29,7 +29,7 @@ _LEAVES: dict[Kind, Callable[[Walk, Stream, Out, str], None]] = {
     Kind.TEXT: leaf.walk_text,
     Kind.BINARY: leaf.walk_binary,
     Kind.DUMP: partial(leaf.walk_binary, known=True),
-    Kind.SQLITE: partial(leaf.walk_binary, known=True),
+    Kind.SQLITE_LOG: database.walk_log,
     Kind.FONT: picture.walk_font,
     Kind.PUBLIC: certificate.walk_certificate,
     **{kind: partial(leaf.walk_wide, kind=kind) for kind in leaf.WIDE},
@@ -46,7 +46,10 @@ _STREAMED: dict[Kind, Callable[[Walk, Stream, Out, str, int], None]] = {
     },
 }
 """Containers that are read from front to back."""
-_SEEKING: dict[Kind, Callable[[Walk, Source, Out, str, int], None]] = {Kind.ZIP: zipball.walk_zip}
+_SEEKING: dict[Kind, Callable[[Walk, Source, Out, str, int], None]] = {
+    Kind.ZIP: zipball.walk_zip,
+    Kind.SQLITE: database.walk_database,
+}
 """Containers that need random access to their source."""
 _OVERALL_FLOOR = 64 << 20
 """Expanded bytes below which the ratio of a whole upload is not looked at."""
