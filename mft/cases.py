@@ -12,7 +12,7 @@ import datetime as dt
 import secrets
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Row, insert, or_, select, update
@@ -73,6 +73,8 @@ class CaseTree:
     scope: str
     upload_root: int
     download_root: int
+    kind: str | None = None
+    classification: str | None = None
 
     @property
     def key_scope(self) -> str:
@@ -338,7 +340,14 @@ class Cases:
 
     def tree(self, entered: EnteredCase) -> CaseTree:
         """Return what the catalog keeps of the case, making it when the case is entered for the first time."""
-        return self.known_tree(entered.case.number) or self._remember(self._make(entered))
+        tree = self.known_tree(entered.case.number) or self._remember(self._make(entered))
+        case = entered.case
+        if (tree.kind, tree.classification) == (case.kind, case.classification):
+            return tree
+        changed = update(CASES).where(CASES.c.id == tree.id)
+        with self._database.write() as connection:
+            connection.execute(changed.values(kind=case.kind, classification=case.classification))
+        return self._remember(replace(tree, kind=case.kind, classification=case.classification))
 
     def known_tree(self, number: str) -> CaseTree | None:
         """Return what the catalog keeps of a case that was entered before, or None."""
@@ -372,6 +381,8 @@ class Cases:
                     title=case.title,
                     home_region=entered.residency.home,
                     scope=secrets.token_hex(16),
+                    kind=case.kind,
+                    classification=case.classification,
                     created_at=now,
                 )
             )
@@ -506,6 +517,8 @@ def _tree(row: Row[tuple[object, ...]]) -> CaseTree:
         scope=row.scope,
         upload_root=row.upload_root,
         download_root=row.download_root,
+        kind=row.kind,
+        classification=row.classification,
     )
 
 

@@ -71,7 +71,7 @@ def told_of(row: Row[Any], *, why_unfiled: str | None = None) -> tuple[str, str]
     if why_unfiled is not None and row.state == UploadState.LANDED:
         return f"it belongs to no case: {why_unfiled}", _NAME_ITS_CASE
     word = state_word(row.state, row.report)
-    return row.reason or _reason(row, word), _WHAT_TO_DO[word]
+    return row.reason or _reason(row, word), _advice(row, word) or _WHAT_TO_DO[word]
 
 
 def status_of(row: Row[Any], *, name: str, sender: bool, unfiled: Row[Any] | None = None) -> dict[str, object]:
@@ -101,6 +101,14 @@ def status_of(row: Row[Any], *, name: str, sender: bool, unfiled: Row[Any] | Non
     if unfiled is not None and row.state == UploadState.LANDED:
         status["kept_until"] = moment(unfiled.kept_until)
     return {key: value for key, value in status.items() if value is not None}
+
+
+def _advice(row: Row[Any], word: str) -> str:
+    """Give what the scrubber says can be done about the first thing that held the file back."""
+    if word not in {"quarantined", "rejected"} or row.report is None:
+        return ""
+    obstacles = json.loads(row.report).get("obstacles") or [{}]
+    return str(obstacles[0].get("advice", ""))
 
 
 def _reason(row: Row[Any], word: str) -> str:

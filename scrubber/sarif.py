@@ -90,7 +90,7 @@ class _Rules:
             rule = known.get(name)
             category = rule.category if rule is not None else "personal"
             self.level[name] = _LEVELS[category]
-            text = rule.description if rule is not None else "A name that was learned from the upload."
+            text = rule.description if rule is not None else "A rule of another version."
             self.described.append(
                 {
                     "id": name,

@@ -39,6 +39,9 @@ class CaseRecord(Table, table=True):
     home_region: str
     scope: str = Field(unique=True)
     """Random name of the case's key scope: keys are bound to this, never to a number that could be given twice."""
+    kind: str | None = None
+    classification: str | None = None
+    """Both as the case system said when the case was last entered: they choose how its files are scrubbed."""
     upload_root: int | None = None
     download_root: int | None = None
     pseudonym_envelope: str | None = Field(default=None, sa_column=Column(Text))

@@ -54,6 +54,14 @@ Passwords = Annotated[
         "--archive-password-file", metavar="FILE", help="Passwords that open encrypted archives, one on each line."
     ),
 ]
+OwnTerms = Annotated[
+    Path | None,
+    typer.Option(
+        "--terms",
+        metavar="FILE",
+        help="Own words: a line each that always goes, after ! one that always stays; or YAML with deny and allow.",
+    ),
+]
 Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, help="Processes for a folder. Default: one for each processor core.")
 ]
@@ -72,6 +80,7 @@ def scrub(  # noqa: PLR0917 - the command's options
     name: Name = None,
     profile: ProfileName = "support",
     explain: Explain = False,  # noqa: FBT002 - an option
+    terms: OwnTerms = None,
     archive_password_file: Passwords = None,
     jobs: Jobs = None,
 ) -> None:
@@ -94,7 +103,7 @@ def scrub(  # noqa: PLR0917 - the command's options
         target=dst,
         name=name or ("standard input" if is_dash(src) else src.resolve().name),
         key=b"",
-        options=_options(profile, archive_password_file),
+        options=_options(profile, terms, archive_password_file),
         explain=explain,
         places=report is not None or not folder,
     )
@@ -104,19 +113,29 @@ def scrub(  # noqa: PLR0917 - the command's options
         _scrub_file(task, key_file, report)
 
 
-def _options(profile: str, password_file: Path | None) -> Options:
-    from scrubber.model import Options  # noqa: PLC0415  keeps `mft --help` quick
+def _options(profile: str, terms: Path | None, password_file: Path | None) -> Options:
+    from scrubber.errors import TermsError  # noqa: PLC0415  keeps `mft --help` quick
+    from scrubber.model import Options  # noqa: PLC0415
     from scrubber.profile import find_profile  # noqa: PLC0415
+    from scrubber.terms import Terms, parse_terms  # noqa: PLC0415
 
     try:
         chosen = find_profile(profile)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     try:
+        own = parse_terms(terms.read_text(encoding="utf-8")) if terms is not None else Terms()
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"{terms}: it is not UTF-8") from error
+    except OSError as error:
+        raise typer.BadParameter(f"{terms}: {error.strerror}") from error
+    except TermsError as error:
+        raise typer.BadParameter(f"{terms}: {error}") from error
+    try:
         lines = password_file.read_bytes().splitlines() if password_file is not None else []
     except OSError as error:
         raise typer.BadParameter(f"{password_file}: {error.strerror}") from error
-    return Options(profile=chosen, passwords=tuple(line for line in lines if line))
+    return Options(profile=chosen, terms=own, passwords=tuple(line for line in lines if line))
 
 
 def _check_places(src: Path, dst: Path, report: Path | None, *, folder: bool) -> None:

@@ -194,6 +194,25 @@ def _is_plain_url(url: str | None) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and plain and port_is_number
 
 
+def _terms(config: Config) -> Iterator[Finding]:
+    """Own words must be readable now: a scrubber without them would let through what it is told to replace."""
+    from scrubber.errors import TermsError  # noqa: PLC0415 - only where a file is named
+    from scrubber.terms import parse_terms  # noqa: PLC0415
+
+    places: list[tuple[KeyPath, Path | None]] = [(("scrub", "terms"), config.scrub.terms)]
+    places += [(("scrub", "rules", index, "terms"), rule.terms) for index, rule in enumerate(config.scrub.rules)]
+    for place, path in places:
+        if path is None:
+            continue
+        try:
+            parse_terms(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            yield Finding(place, "a file of terms that can be read", f"{str(path)!r}: {why}")
+        except TermsError as error:
+            yield Finding(place, "a file of terms", f"{str(path)!r}: {error}")
+
+
 def _revocation(config: Config) -> Iterator[Finding]:
     bound = config.revocation.bound
     ttl, stale = config.lookup.ttl, config.lookup.stale_if_error
@@ -304,6 +323,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterator[Finding]]], ..
     (("lookup",), _lookup),
     (("lookup", "revocation"), _revocation),
     (("layout",), _layout),
+    (("scrub",), _terms),
     (("deposit", "unfiled"), _deposit),
     (("https",), _certificate),
     (("replication",), _retries),

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from mft.config.places import MatchConfig
 from mft.config.units import Count, PositiveBytes, PositiveSeconds
+
+ProfileName = Literal["strict", "support", "secrets-only"]
 
 
 def _half_of_the_cores() -> int:
@@ -43,6 +46,17 @@ class ScrubPolicyConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScrubRuleConfig:
+    """A rule for some cases; the first that matches holds. What it leaves out is as the keys above the rules say."""
+
+    match: MatchConfig = field(default_factory=MatchConfig)
+    profile: ProfileName | None = None
+    terms: Path | None = None
+    reason: str = ""
+    """Why; it stands in the audit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScrubConfig:
     """How uploads are scrubbed, each in a child process of its own."""
 
@@ -64,6 +78,11 @@ class ScrubConfig:
     """Members of one upload, all archives together."""
     max_ratio: Count = 200
     """How many times its packed size an archive may grow to."""
+    profile: ProfileName = "support"
+    """What is replaced, and whether pictures and the like pass: docs/scrubbing.md."""
+    terms: Path | None = None
+    """A file of own words that always go, or always stay; null: none."""
+    rules: tuple[ScrubRuleConfig, ...] = ()
     on: ScrubPolicyConfig = field(default_factory=ScrubPolicyConfig)
 
 

@@ -72,8 +72,14 @@ class Naming:
         return len(rows)
 
     def _scrub_name(self, tree: CaseTree, region: str, name: str) -> str:
+        treatment = self._settings.treatments.of(
+            customer=tree.customer, case=tree.number, kind=tree.kind, classification=tree.classification
+        )
         errand = Errand(
             names=(name,),
+            profile=treatment.profile,
+            deny=treatment.terms.deny,
+            allow=treatment.terms.allow,
             pseudonym_key=self._book.pseudonym_key(tree, region),
             cage=self._settings.cage,
             limits=dict(self._settings.limits),

@@ -33,6 +33,8 @@ def tree_in(connection: Connection, case_id: int) -> CaseTree:
         scope=row.scope,
         upload_root=row.upload_root,
         download_root=row.download_root,
+        kind=row.kind,
+        classification=row.classification,
     )
 
 

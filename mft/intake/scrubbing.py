@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mft.intake.settings import IntakeSettings
     from mft.objects import Objects
     from mft.scrubbing.nursery import Child, Nursery
+    from mft.treatment import Treatment
     from mft.upload.landed import LandedFiles
     from storage.keys.envelope import Envelope
     from storage.keys.service import KeyService
@@ -159,8 +160,12 @@ class Scrubbing:
     def _run_child(self, row: Row[Any], tree: CaseTree, object_key: ObjectKey) -> dict[str, Any]:
         scope_key = self._book.scope_key(tree, row.region)
         data_key, envelope = self._keys.new_key(Region(row.region), tree.key_scope, scope_key, object_key)
+        treatment = self._treatment(tree)
         errand = Errand(
             names=self._book.path_of(row),
+            profile=treatment.profile,
+            deny=treatment.terms.deny,
+            allow=treatment.terms.allow,
             pseudonym_key=self._book.pseudonym_key(tree, row.region),
             cage=self._settings.cage,
             limits=dict(self._settings.limits),
@@ -181,6 +186,11 @@ class Scrubbing:
             os.close(landing_fd)
         with contextlib.closing(child):
             return self._store(row, tree, child, object_key=object_key, data_key=data_key, envelope=envelope)
+
+    def _treatment(self, tree: CaseTree) -> Treatment:
+        return self._settings.treatments.of(
+            customer=tree.customer, case=tree.number, kind=tree.kind, classification=tree.classification
+        )
 
     def _store(
         self,
@@ -229,10 +239,13 @@ class Scrubbing:
         """Keep report and digest with the upload; return the outcome."""
         outcome, reason = self._judgement(row, result)
         report = result["report"]
+        treatment = self._treatment(self._book.tree(row.case_id))
         kept = {
             **report,
             "findings": report["findings"][:REPORT_FINDINGS],
             "findings_total": sum(report["counts"].values()),
+            "profile_rule": treatment.rule,
+            "profile_reason": treatment.reason,
         }
         body = result["body"]
         stored = outcome in {Outcome.ACCEPT, Outcome.REDACT}

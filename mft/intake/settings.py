@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from mft.policy import ScrubRules
     from mft.scrubbing.cage import Cage
+    from mft.treatment import Treatments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class IntakeSettings:
     attempts: int
     limits: Mapping[str, int]
     rules: ScrubRules
+    treatments: Treatments
     outbound_refuse: tuple[str, ...]
     copy_workers: int
     copy_attempts: int

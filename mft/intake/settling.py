@@ -127,6 +127,9 @@ class Settling:
             size=body.size,
             sha256=body.sha256,
             removed=report["counts"],
+            profile=report.get("profile"),
+            profile_rule=report.get("profile_rule"),
+            profile_reason=report.get("profile_reason") or None,
         )
 
     def _show(self, connection: Connection, row: Row[Any]) -> None:
@@ -149,6 +152,7 @@ class Settling:
         state = UploadState.QUARANTINED if outcome is Outcome.QUARANTINE else UploadState.REJECTED
         move_upload(connection, row.id, state, reason=reason, finished_at=time.time())
         tree = tree_in(connection, row.case_id)
+        report = json.loads(row.report) if row.report else {}
         self.receipt(connection, row, tree, outcome=state.value, reason=reason)
         self._trail.append(
             connection,
@@ -157,6 +161,9 @@ class Settling:
             upload=row.id,
             case=tree.number,
             why=reason,
+            profile=report.get("profile"),
+            profile_rule=report.get("profile_rule"),
+            profile_reason=report.get("profile_reason") or None,
         )
 
     def receipt(self, connection: Connection, row: Row[Any], tree: CaseTree, **claims: object) -> None:

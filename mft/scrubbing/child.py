@@ -13,15 +13,17 @@ import io
 import json
 import os
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mft.scrubbing.cage import Cage
 from scrubber.engine import scrub, scrub_name
 from scrubber.model import Limits, Options
+from scrubber.profile import find_profile
 from scrubber.pseudonym import Pseudonymizer
 from scrubber.rules import known_rules
+from scrubber.terms import Terms
 from storage.body import BodyWriter
 from storage.landing import LandingReader
 from storage.scratch import SealedScratch
@@ -56,15 +58,19 @@ class Errand:
     data_key: bytes = b""
     outbound: bool = False
     """Only look: the bytes that come out are those that went in."""
+    profile: str = "support"
+    deny: tuple[str, ...] = field(default=(), repr=False)
+    allow: tuple[str, ...] = field(default=(), repr=False)
+    """The customer's own words, that always go and that always stay."""
     as_it_is: bool = False
     """Not even look: it is released from quarantine."""
 
     def to_json(self) -> bytes:
         """Write it for the way through a socket."""
-        plain: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
         for name in ("pseudonym_key", "landing_key", "data_key"):
             plain[name] = base64.b64encode(plain[name]).decode("ascii")
-        plain["cage"] = {field.name: getattr(self.cage, field.name) for field in fields(self.cage)}
+        plain["cage"] = {each.name: getattr(self.cage, each.name) for each in fields(self.cage)}
         return json.dumps(plain).encode()
 
     @classmethod
@@ -74,7 +80,8 @@ class Errand:
         for name in ("pseudonym_key", "landing_key", "data_key"):
             plain[name] = base64.b64decode(plain[name])
         plain["cage"] = Cage(**plain["cage"])
-        plain["names"] = tuple(plain["names"])
+        for name in ("names", "deny", "allow"):
+            plain[name] = tuple(plain[name])
         return cls(**plain)
 
 
@@ -83,7 +90,8 @@ def run_errand(errand: Errand, descriptors: Sequence[int]) -> None:
     result_fd = descriptors[-1]
     try:
         pseudonyms = Pseudonymizer(errand.pseudonym_key)
-        shown = [scrub_name(name, pseudonyms) for name in errand.names]
+        options = _options(errand)
+        shown = [scrub_name(name, pseudonyms, options) for name in errand.names]
         result: dict[str, Any] = {
             "names": list(errand.names),
             "shown": list(errand.names) if errand.outbound else shown,
@@ -97,6 +105,14 @@ def run_errand(errand: Errand, descriptors: Sequence[int]) -> None:
         result = {"error": type(error).__name__}
     with os.fdopen(result_fd, "wb") as pipe:
         pipe.write(json.dumps(result).encode())
+
+
+def _options(errand: Errand) -> Options:
+    return Options(
+        profile=find_profile(errand.profile),
+        limits=Limits(**errand.limits),
+        terms=Terms(deny=errand.deny, allow=errand.allow),
+    )
 
 
 def _scrub_file(
@@ -119,7 +135,7 @@ def _scrub_file(
             sink,
             pseudonyms=pseudonyms,
             name=shown,
-            options=Options(limits=Limits(**errand.limits)),
+            options=_options(errand),
             scratch=scratch,
         )
         if errand.outbound:

@@ -59,7 +59,7 @@ def _serve_one(channel: socket.socket, children: set[int]) -> None:
                 os.kill(request["pid"], signal.SIGKILL)
             answer: dict[str, Any] = {"id": request["id"]}
         else:
-            pid = _fork(message, descriptors, channel)
+            pid = _fork(descriptors, channel)
             children.add(pid)
             answer = {"id": request["id"], "pid": pid}
     finally:
@@ -68,17 +68,18 @@ def _serve_one(channel: socket.socket, children: set[int]) -> None:
     channel.send(json.dumps(answer).encode())
 
 
-def _fork(message: bytes, descriptors: Sequence[int], channel: socket.socket) -> int:
+def _fork(descriptors: Sequence[int], channel: socket.socket) -> int:
     pid = os.fork()
     if pid:
         return pid
     status = 1
     try:
-        errand = Errand.from_json(json.loads(message)["errand"].encode())
         channel.close()
         _close_all_but({0, 1, 2, *descriptors})
+        with os.fdopen(descriptors[0], "rb") as file:
+            errand = Errand.from_json(file.read())
         confine(errand.cage)
-        run_errand(errand, descriptors)
+        run_errand(errand, descriptors[1:])
         status = 0
     except BaseException as error:  # noqa: BLE001 - the border of the process; never the text, which may hold content
         with contextlib.suppress(OSError):
@@ -101,6 +102,16 @@ def _reap(children: set[int]) -> None:
         if pid == 0:
             return
         children.discard(pid)
+
+
+def _in_memory(data: bytes) -> int:
+    """Give a file of *data* that has no name and lies on no disk: an errand may be larger than a message."""
+    descriptor = os.memfd_create("errand", os.MFD_CLOEXEC)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
 
 
 class Child:
@@ -173,16 +184,17 @@ class Nursery:
         """
         result_read, result_write = os.pipe()
         cipher_read, cipher_write = os.pipe() if landing_fd is not None else (None, None)
-        given = [fd for fd in (landing_fd, cipher_write, result_write) if fd is not None]
+        written = _in_memory(errand.to_json())
+        given = [fd for fd in (written, landing_fd, cipher_write, result_write) if fd is not None]
         try:
-            answer = self._ask({"verb": "begin", "errand": errand.to_json().decode()}, given)
+            answer = self._ask({"verb": "begin"}, given)
         except BaseException:
             for descriptor in (result_read, cipher_read):
                 if descriptor is not None:
                     os.close(descriptor)
             raise
         finally:
-            for descriptor in (result_write, cipher_write):
+            for descriptor in (written, result_write, cipher_write):
                 if descriptor is not None:
                     os.close(descriptor)
         return Child(

@@ -25,12 +25,15 @@ from mft.server.directories import scratch_directory
 from mft.server.lifecycle import LifecycleRounds, make_lifecycle
 from mft.server.parts import Parts
 from mft.server.supervisor import until_term
+from mft.treatment import OwnTerms, TreatmentRule, Treatments
+from scrubber.terms import parse_terms
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
     from mft.config.model import Config
+    from mft.config.work import ScrubConfig
     from mft.credentials.load import Credentials
 
 log = logging.getLogger(__name__)
@@ -53,6 +56,7 @@ def intake_settings(config: Config, host: str) -> IntakeSettings:
         rules=ScrubRules(
             secret=Outcome(scrub.on.secret), personal=Outcome(scrub.on.personal), obstacle=Outcome(scrub.on.obstacle)
         ),
+        treatments=scrub_treatments(scrub),
         outbound_refuse=OUTBOUND_REFUSES,
         copy_workers=config.replication.workers,
         copy_attempts=config.replication.attempts,
@@ -63,6 +67,33 @@ def intake_settings(config: Config, host: str) -> IntakeSettings:
         retry_max=config.replication.retry_max,
         resume_grace=config.landing.resume_grace,
         partial_ttl=config.landing.partial_ttl,
+    )
+
+
+def scrub_treatments(scrub: ScrubConfig) -> Treatments:
+    """Make the rules of who is scrubbed how, with the terms that they name.
+
+    Raises:
+        OSError, TermsError: a file of terms cannot be read.
+    """
+    paths = {each.terms for each in scrub.rules} | {scrub.terms}
+    terms = {str(path): parse_terms(path.read_text(encoding="utf-8")) for path in paths if path is not None}
+    return Treatments(
+        profile=scrub.profile,
+        terms=None if scrub.terms is None else str(scrub.terms),
+        rules=tuple(
+            TreatmentRule(
+                customer=rule.match.customer,
+                case=rule.match.case,
+                kind=rule.match.kind,
+                classification=rule.match.classification,
+                profile=rule.profile,
+                terms=None if rule.terms is None else str(rule.terms),
+                reason=rule.reason,
+            )
+            for rule in scrub.rules
+        ),
+        known_terms={path: OwnTerms(deny=each.deny, allow=each.allow) for path, each in terms.items()},
     )
 
 

@@ -1,12 +1,13 @@
 """`.meta`: what the sender and the engineers may know of each file, as documents beside the files.
 
 `NAME.status.json` says where an upload stands, `NAME.receipt.json` is its latest signed receipt, `NAME.report.json`
-says what was removed from it. `scrubbed/` holds the files themselves as engineers see them.
+says what was removed from it, `NAME.report.sarif` the same as SARIF. `scrubbed/` holds the files themselves as engineers see them.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "RECEIPT",
     "REPORT",
+    "SARIF",
     "SCRUBBED",
     "STATUS",
     "SUFFIXES",
@@ -35,6 +37,8 @@ __all__ = [
 
 SCRUBBED = "scrubbed"
 STATUS, RECEIPT, REPORT = ".status.json", ".receipt.json", ".report.json"
+SARIF = ".report.sarif"
+"""The report in the format that code scanners share. It can be read, and is made then; no listing has it."""
 SUFFIXES = (STATUS, RECEIPT, REPORT)
 
 
@@ -54,7 +58,21 @@ def document_of(database: Database, leaf: Leaf, suffix: str, *, sender: bool) ->
             return _render(status_in(connection, row, name=leaf.name, sender=sender and leaf.own))
         if suffix == REPORT:
             return None if row.report is None else _render(json.loads(row.report))
+        if suffix == SARIF:
+            return None if row.report is None else _render(_sarif(json.loads(row.report)))
         return _receipt(connection, row.id) if sender and leaf.own else None
+
+
+def _sarif(report: dict[str, Any]) -> dict[str, Any]:
+    from scrubber.model import ScrubReport  # noqa: PLC0415 - rarely asked for; loads the rules
+    from scrubber.sarif import to_sarif  # noqa: PLC0415
+
+    if report.get("released"):
+        return to_sarif([])
+    known = {each.name for each in fields(ScrubReport)}
+    kept = {name: value for name, value in report.items() if name in known}
+    left_out = sum(report["counts"].values()) - len(report["findings"])
+    return to_sarif([ScrubReport.from_dict(kept | {"findings_omitted": max(0, left_out)})])
 
 
 def ended_status(database: Database, place: Place, name: str) -> bytes | None:

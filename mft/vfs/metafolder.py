@@ -155,7 +155,7 @@ class MetaFolder:
                 entered=entered, tree=tree, zone=Zone.UPLOAD, place=place, name=name, directories=tuple(rest[:-1])
             )
             return entry, None, spot, leaf
-        for suffix in meta.SUFFIXES:
+        for suffix in (*meta.SUFFIXES, meta.SARIF):
             if name.endswith(suffix):
                 leaf = find_leaf(self._finder.rooms.database, place, name.removesuffix(suffix))
                 content = (

@@ -96,6 +96,8 @@ def upgrade() -> None:
         sa.Column("title", sa.String(), nullable=False),
         sa.Column("home_region", sa.String(), nullable=False),
         sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=True),
+        sa.Column("classification", sa.String(), nullable=True),
         sa.Column("upload_root", sa.Integer(), nullable=True),
         sa.Column("download_root", sa.Integer(), nullable=True),
         sa.Column("pseudonym_envelope", sa.Text(), nullable=True),
