@@ -1,7 +1,8 @@
 """`.meta`: what the sender and the engineers may know of each file, as documents beside the files.
 
 `NAME.status.json` says where an upload stands, `NAME.receipt.json` is its latest signed receipt, `NAME.report.json`
-says what was removed from it, `NAME.report.sarif` the same as SARIF. `scrubbed/` holds the files themselves as engineers see them.
+says what was removed from it, `NAME.report.sarif` the same as SARIF. `scrubbed/`
+holds the files themselves as engineers see them.
 """
 
 from __future__ import annotations
