@@ -19,7 +19,7 @@ from bench.machine import describe_machine
 from bench.revocation import measure_revocation
 from bench.room import Room
 from bench.rounds import MIB
-from bench.scrubbing import measure_scrubbing
+from bench.scrub.measure import measure_scrub
 from bench.sealing import measure_sealing
 from bench.table import lines_of
 from bench.transfers import Transfers
@@ -51,6 +51,14 @@ def parse_arguments() -> argparse.Namespace:
         "--where", type=Path, help="the directory to work in (default: /dev/shm, where it is large enough)"
     )
     parser.add_argument("--scrub-size", type=parse_size, default=64 * MIB, help="of the logs scrubbed (default: 64MiB)")
+    parser.add_argument("--seeds", type=int, default=2, help="of labelled support data scrubbed (default: 2)")
+    parser.add_argument(
+        "--big-log",
+        type=parse_size,
+        default=512 * MIB,
+        help="that `mft scrub` is sent through a pipe (default: 512MiB)",
+    )
+    parser.add_argument("--peers", action="store_true", help="install the scrubber's peers, each in var/peers/NAME")
     parser.add_argument("--out", type=Path, default=Path("var/bench"), help="where the numbers go (default: var/bench)")
     return parser.parse_args()
 
@@ -95,8 +103,13 @@ def measure(arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
                 report["absent"]["mft, listings"] = str(error)
                 whole = False
     if "scrub" in kinds:
-        say("scrubbing")
-        report["scrubbing"] = measure_scrubbing(arguments.scrub_size)
+        report["scrub"] = measure_scrub(
+            seeds=arguments.seeds,
+            log_size=arguments.scrub_size,
+            big_size=arguments.big_log,
+            with_peers=arguments.peers,
+            say=say,
+        )
     if "seal" in kinds:
         say("sealing")
         report["sealing"] = measure_sealing(256 * MIB, arguments.rounds)

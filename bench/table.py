@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.scrub.table import lines_of as scrub_lines
+
 COLUMNS = ("server", "MB/s", "best", "ratio", "set-up s", "net MB/s", "net ratio", "CPU s/GiB", "runs")
 WIDTHS = (10, 8, 8, 7, 9, 9, 10, 10, 5)
 
@@ -26,8 +28,8 @@ def lines_of(report: dict[str, Any]) -> list[str]:
         lines += ["", f"landed to stored, one file: {intake['mb_per_second']:.0f} MB/s ({intake['state']})"]
     if "listings" in report:
         lines += ["", *_listings(report["listings"])]
-    if "scrubbing" in report:
-        lines += ["", *_scrubbing(report["scrubbing"])]
+    if "scrub" in report:
+        lines += ["", *scrub_lines(report["scrub"])]
     if "sealing" in report:
         lines += ["", *_sealing(report["sealing"])]
     if "revocation" in report:
@@ -87,17 +89,6 @@ def _listings(listings: dict[str, Any]) -> list[str]:
         f"among {pages['many']} files {pages['many_seconds'] * 1000:.2f} ms: {pages['ratio']:.2f} times as long"
     )
     return [*lines, *(f"  {name} was not measured: {reason}" for name, reason in listings["absent"].items())]
-
-
-def _scrubbing(rows: list[dict[str, Any]]) -> list[str]:
-    lines = ["scrubbing, one process"]
-    for row in rows:
-        outcome = f"{row['findings']} findings" if row["scannable"] else "NOT SCANNABLE"
-        lines.append(
-            f"  {row['title']:<24}{row['mb_per_second']:>6.0f} MB/s, "
-            f"{row['mb_per_processor_second']:.0f} MB a CPU second, {outcome}"
-        )
-    return lines
 
 
 def _sealing(sealing: dict[str, Any]) -> list[str]:

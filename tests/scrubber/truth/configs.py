@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -424,6 +425,7 @@ def clouds(t: Teller, top: str) -> None:
     putty, lines = keys.putty(rng)
     for line in lines:
         putty = putty.replace(line, mark("key", line, "putty"))
+    putty = re.sub("(?m)^Private-(?:Lines|MAC).*$", lambda found: mark("free", found.group()), putty)
     page(f"{top}/admin.ppk", putty, "putty")
     page(
         f"{top}/license.properties",
@@ -549,7 +551,7 @@ def devices(t: Teller, top: str) -> None:
         f"        }}\n"
         f"    }}\n"
         f"    radius-server {{\n"
-        f'        {t.ip()} secret "$9${mark("password", values.like(rng, "[A-Za-z0-9./]{24}"), "junos $9$")}";\n'
+        f'        {t.ip()} secret "{mark("password", "$9$" + values.like(rng, "[A-Za-z0-9./]{24}"), "junos $9$")}";\n'
         f"    }}\n"
         f"    tacplus-server {{\n"
         f'        {t.ip()} secret "{t.pw()}";\n'
@@ -563,7 +565,7 @@ def devices(t: Teller, top: str) -> None:
         f"security {{\n"
         f"    ike {{\n"
         f"        policy p1 {{\n"
-        f'            pre-shared-key ascii-text "$9${mark("password", values.like(rng, "[A-Za-z0-9./]{30}"), "junos $9$")}";\n'
+        f'            pre-shared-key ascii-text "{mark("password", "$9$" + values.like(rng, "[A-Za-z0-9./]{30}"), "junos $9$")}";\n'
         f"        }}\n"
         f"        gateway gw1 address {t.ip()};\n"
         f"    }}\n"

@@ -79,7 +79,7 @@ def tables(t: Teller, top: str) -> None:
     ) + "\\.\n"  # fmt: skip
     page(f"{top}/pg_dump.sql", copy, "pg copy")
     doc = [
-        {"customerId": 4000 + n, "fullName": t.name(p), "contact": {"email": t.email(p), "mobile": mark("phone", p.phone)}, "address": {"street": mark("address", p.street), "city": mark("address", p.town), "country": "DE"}, "birthDate": mark("birth", p.birth), "card": {"number": mark("card", values.card(rng, "")), "cvv": mark("token", values.like(rng, "[0-9]{3}"), "cvv"), "brand": "visa"}, "sku": t.keep(values.like(rng, "[A-Z]{3}-[0-9]{6}"), "sku")}
+        {"customerId": 4000 + n, "fullName": t.name(p), "contact": {"email": t.email(p), "mobile": mark("phone", p.phone)}, "address": {"street": mark("address", p.street), "city": mark("address", p.town), "country": "DE"}, "birthDate": mark("birth", p.birth), "card": {"number": mark("card", values.card(rng, "")), "cvv": mark("card", values.like(rng, "[0-9]{3}"), "cvv"), "brand": "visa"}, "sku": t.keep(values.like(rng, "[A-Z]{3}-[0-9]{6}"), "sku")}
         for n, p in enumerate(people)
     ]  # fmt: skip
     page(f"{top}/customers.json", say_json(doc, indent=1), "json people", parse=json.loads)
@@ -190,7 +190,7 @@ def mail(t: Teller, top: str) -> None:
     t.tree.page(
         f"{top}/message.eml",
         f"From: {t.name()} <{t.email()}>\n"
-        "To: support@vendor.test\n"
+        f"To: {mark('email', 'support@vendor-desk.com')}\n"
         "Subject: config\n"
         "MIME-Version: 1.0\n"
         f'Content-Type: multipart/mixed; boundary="{t.keep("=_" + values.hexes(rng, 20), "boundary")}"\n\n'
@@ -216,7 +216,7 @@ def look_alikes(t: Teller, top: str) -> None:
         "".join(f"commit {t.sha('sha1')}\n"
         f"Author: {t.name(p)} <{t.email(p)}>\n"
         f"Date:   Mon Nov 2 10:{n:02}:00 2026 +0100\n\n"
-        f"    {t.keep(s, 'prose')}\n\n" for n, (p, s) in enumerate(zip(t.world.people, ["fix token refresh", "bump to 10.2.0.5", "rename password field", "remove secret scanner noise", "key handling in cache", "use new API"] * 3, strict=False))),
+        f"    {t.keep(s, 'prose')}\n\n" for n, (p, s) in enumerate(zip(t.world.people, ["fix token refresh", "bump to version 10.2.0.5", "rename password field", "remove secret scanner noise", "key handling in cache", "use new API"] * 3, strict=False))),
         "git log",
     )  # fmt: skip
     lock = {

@@ -15,8 +15,14 @@ INDIRECT = frozenset({"name", "address", "user", "host", "birth", "archive"})
 
 
 def group_of(kind: str) -> str:
-    """Say which row of the table *kind* counts in; what is none of the three is an innocent."""
-    return "secret" if kind in SECRET else "direct" if kind in DIRECT else "indirect" if kind in INDIRECT else "keep"
+    """Say which row of the table *kind* counts in.
+
+    `free` counts in none: the frame of a key, a default in a comment; whoever replaces it does no harm, nor who leaves it.
+    """
+    for group, kinds in (("secret", SECRET), ("direct", DIRECT), ("indirect", INDIRECT)):
+        if kind in kinds:
+            return group
+    return "free" if kind == "free" else "keep"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scrubber.engine import scrub
 from scrubber.pseudonym import Pseudonymizer
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.scrubber.truth.tree import Tree
 
 KEY = bytes(range(32))
@@ -55,7 +54,7 @@ def write_tree(tree: Tree, folder: Path) -> None:
         file.write_bytes(node.data)
 
 
-def scrub_folder(source: Path, target: Path, key: Path, *more: str, python: str = sys.executable) -> str:
+def scrub_folder(source: Path, target: Path, key: Path, *more: str) -> str:
     """Run `mft scrub SRC DST` as a user does; return what it said.
 
     Raises:
@@ -64,7 +63,15 @@ def scrub_folder(source: Path, target: Path, key: Path, *more: str, python: str 
     if not key.exists():
         key.write_bytes(KEY)
         key.chmod(0o600)
-    command = [python, "-m", "mft.cli", "scrub", str(source), str(target), "--key-file", str(key), *more]
+    command = [
+        str(Path(sys.executable).with_name("mft")),
+        "scrub",
+        str(source),
+        str(target),
+        "--key-file",
+        str(key),
+        *more,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
     if not target.exists():
         raise RuntimeError(f"mft scrub gave {done.returncode}: {done.stderr[-2000:]}")

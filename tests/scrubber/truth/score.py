@@ -74,6 +74,8 @@ class Score:
 
     def put(self, label: Label, *, good: bool, path: str, line: str = "") -> None:
         """Count one label."""
+        if label.group == "free":
+            return
         key = (label.group, label.kind)
         self.total[key] += 1
         if good:

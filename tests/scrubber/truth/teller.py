@@ -121,7 +121,7 @@ class Teller:
         armored = make(self.rng) if callable(make) else keys.pem(self.rng)
         body = set(keys.secret_lines(armored))
         lines = [
-            indent + (mark("key", line, cause or _title(armored)) if line.strip() in body else line)
+            indent + mark("key" if line.strip() in body else "free", line, cause or _title(armored)) if line else line
             for line in armored.splitlines()
         ]
         return "\n".join(lines) + "\n"

@@ -267,7 +267,7 @@ def _services(t: Teller, top: str) -> None:
     page(
         f"{top}/etc/redis/redis.conf",
         f"bind 127.0.0.1 {t.ip(w.hosts[1])}\nport 6379\nrequirepass {t.pw()}\nmasterauth {t.pw()}\n"
-        f"replicaof {t.ip(w.hosts[2])} 6379\n# requirepass foobared\nmaxmemory-policy allkeys-lru\n",
+        f"replicaof {t.ip(w.hosts[2])} 6379\n# {mark('free', 'requirepass foobared')}\nmaxmemory-policy allkeys-lru\n",
         "redis",
     )
     page(
@@ -322,7 +322,7 @@ def logs(t: Teller, top: str) -> None:
         )
     t.tree.page(f"{top}/var/log/audit/audit.log", "".join(audit), "auditd")
     dmesg = [
-        f"[    0.000000] Linux version {t.keep('5.14.0-362.8.1.el9_3.x86_64', 'version')} (mockbuild@x86-vm-07.build.eng.bos.redhat.com)\n",
+        f"[    0.000000] Linux version {t.keep('5.14.0-362.8.1.el9_3.x86_64', 'version')} ({mark('free', 'mockbuild@x86-vm-07.build.eng.bos.redhat.com')})\n",
         f"[    0.000000] BIOS-e820: [mem {t.keep('0x0000000000100000-0x00000000bffdffff', 'address')}] usable\n",
         f"[    1.{rng.randint(100000, 999999)}] pci {t.keep('0000:00:1f.2', 'pci')}: [8086:2922] type 00 class 0x010601\n",
         f"[    2.771204] vmxnet3 {t.keep('0000:0b:00.0', 'pci')} ens192: NIC Link is Up 10000 Mbps\n",

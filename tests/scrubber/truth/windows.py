@@ -90,7 +90,7 @@ def machine(t: Teller, top: str) -> None:
         f"[HKEY_LOCAL_MACHINE\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\ProfileList\\{mark('sid', w.people[0].sid)}]\r\n"
         f'"ProfileImagePath"="C:\\\\Users\\\\{t.user(w.people[0])}"\r\n"Guid"="{{{t.uuid()}}}"\r\n\r\n'
         "[HKEY_CURRENT_USER\\Software\\ORL\\WinVNC3]\r\n"
-        f'"Password"=hex:{mark("password", ",".join(values.hexes(t.rng, 2) for _ in range(8)))}\r\n'
+        f'"Password"={mark("password", "hex:" + ",".join(values.hexes(t.rng, 2) for _ in range(8)))}\r\n'
         '"PollUnderCursor"=dword:00000001\r\n'
     )
     page(f"{top}/export.reg", registry, "registry", encoding="utf-16")
