@@ -22,7 +22,7 @@ PEER_SEED = 1
 def measure_scrub(
     *, seeds: int, log_size: int, big_size: int, with_peers: bool, say: Callable[[str], None]
 ) -> dict[str, object]:
-    """Measure quality on *seeds* trees, speed on logs of *log_size*, memory on one of *big_size* bytes, and the peers."""
+    """Measure quality on *seeds* trees, speed on logs of *log_size*, memory on a *big_size* one, and the peers."""
     report: dict[str, object] = {"date": dt.datetime.now(dt.UTC).date().isoformat(), "seeds": seeds}
     with tempfile.TemporaryDirectory(prefix="mft-bench-scrub-") as folder:
         scratch = Path(folder)

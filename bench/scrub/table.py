@@ -12,6 +12,19 @@ GROUPS = (
     ("keep", "innocents that survive", 99.0, 99.8),
 )
 SPEEDS = {"dense log": (30, 70), "sparse log": (60, 150), "tar.gz of sparse logs": (25, 50)}
+PEER_TITLES = (
+    "secrets",
+    "tokens",
+    "passw.",
+    "hashes",
+    "keys",
+    "cookies",
+    "direct",
+    "indir.",
+    "innoc.",
+    "words",
+    "MB/CPU s",
+)
 PEER_KINDS = ("secret/token", "secret/password", "secret/hash", "secret/key", "secret/cookie")
 
 
@@ -19,7 +32,7 @@ def lines_of(report: dict[str, Any]) -> list[str]:
     """Give the lines of what `measure_scrub` gathered."""
     quality, big = report["quality"], report["big_log"]
     lines = [
-        f"scrubber, {report['date']}: {quality['labels']:,} labels in {report['seeds']} generated trees, by `mft scrub SRC DST`",
+        f"scrubber, {report['date']}, by `mft scrub SRC DST`: {quality['labels']:,} labels, {report['seeds']} trees",
         f"  {'':<40}{'reached':>10}{'ship':>8}{'aim':>8}",
     ]
     lines += [_row(title, quality["groups"][group], ship, aim) for group, title, ship, aim in GROUPS]
@@ -63,8 +76,8 @@ def _bombs(rows: list[dict[str, Any]]) -> list[str]:
     slowest = max(rows, key=lambda row: row["processor_seconds"])
     largest = max(rows, key=lambda row: row["memory"])
     return [
-        f"  {'slowest of them, CPU seconds':<40}{slowest['processor_seconds']:>10.2f}{2:>8}{2:>8}   ({slowest['file']})",
-        f"  {'most memory of them, MiB':<40}{largest['memory'] / MIB:>10.0f}{300:>8}{300:>8}   ({largest['file']})",
+        f"  {'slowest of them, CPU seconds':<40}{slowest['processor_seconds']:>10.2f}{2:>8}{2:>8}  {slowest['file']}",
+        f"  {'most memory of them, MiB':<40}{largest['memory'] / MIB:>10.0f}{300:>8}{300:>8}  {largest['file']}",
     ]
 
 
@@ -79,11 +92,11 @@ def _kinds(kinds: dict[str, float | None]) -> list[str]:
 def _peers(report: dict[str, Any]) -> list[str]:
     lines = [
         "  other tools on the text files of seed 1, % (they detect; what they name counts as replaced)",
-        f"  {'':<16}{'secrets':>9}{'tokens':>8}{'passw.':>8}{'hashes':>8}{'keys':>8}{'cookies':>8}{'direct':>8}{'indir.':>8}{'innoc.':>8}{'words':>8}{'MB/CPU s':>10}",
+        f"  {'':<17}" + "".join(f"{title:>9}" for title in PEER_TITLES),
     ]
     for row in report["peers"]:
         cells = [row["groups"]["secret"], *(row["kinds"].get(kind) for kind in PEER_KINDS)]
         cells += [row["groups"]["direct"], row["groups"]["indirect"], row["groups"]["keep"], row["words"]]
-        shown = "".join("       -" if cell is None else f"{cell:>8.1f}" for cell in cells)
-        lines.append(f"  {row['name']:<16} {shown}{row['mb_per_processor_second']:>10.2f}")
+        shown = "".join("        -" if cell is None else f"{cell:>9.1f}" for cell in cells)
+        lines.append(f"  {row['name']:<17}{shown}{row['mb_per_processor_second']:>9.2f}")
     return lines + [f"  {name}: not measured: {why}" for name, why in report["absent"].items()]
