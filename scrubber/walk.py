@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
-from scrubber import certificate, compressed, database, leaf, picture, plainball, tarball, zipball
+from scrubber import capture, certificate, compressed, database, leaf, picture, plainball, tarball, zipball
 from scrubber.closed import REPACK
 from scrubber.model import MAX_FINDINGS, Finding, Obstacle, Options, Source, Unseen
 from scrubber.obstacle import ObstacleError
@@ -30,6 +30,8 @@ _LEAVES: dict[Kind, Callable[[Walk, Stream, Out, str], None]] = {
     Kind.BINARY: leaf.walk_binary,
     Kind.DUMP: partial(leaf.walk_binary, known=True),
     Kind.SQLITE_LOG: database.walk_log,
+    Kind.PCAP: capture.walk_pcap,
+    Kind.PCAPNG: capture.walk_pcapng,
     Kind.FONT: picture.walk_font,
     Kind.PUBLIC: certificate.walk_certificate,
     **{kind: partial(leaf.walk_wide, kind=kind) for kind in leaf.WIDE},

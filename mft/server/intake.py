@@ -52,7 +52,12 @@ def intake_settings(config: Config, host: str) -> IntakeSettings:
         wall=scrub.wall,
         workers=scrub.workers,
         attempts=scrub.attempts,
-        limits={"depth": scrub.depth, "members": scrub.members, "max_ratio": scrub.max_ratio},
+        limits={
+            "depth": scrub.depth,
+            "members": scrub.members,
+            "max_ratio": scrub.max_ratio,
+            "memory": scrub.memory,
+        },
         rules=ScrubRules(
             secret=Outcome(scrub.on.secret), personal=Outcome(scrub.on.personal), obstacle=Outcome(scrub.on.obstacle)
         ),
