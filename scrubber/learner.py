@@ -1,0 +1,306 @@
+"""Learn who a bundle's users, hosts and domains are, from the places where it says so itself (rulesets/identities.yaml).
+
+What is a system's own, a vendor's or an ordinary word is never learned: replaced everywhere, it would take the text's
+sense along.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import yaml
+
+from scrubber.anchors import INDEX_MASK, START_SHIFT, Anchor, build_scanner
+from scrubber.errors import RuleError
+from scrubber.hostnames import is_fqdn, is_public_domain, split_host, words
+from scrubber.pseudonym import DOMAIN_PSEUDONYM, WORD_PSEUDONYM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from scrubber.dictionary import Dictionary
+
+BLOCK = 1 << 20
+_OVERLAP = 8 << 10
+_REACH = 4096
+_QUICK = 40
+_SEEN = 100_000
+
+_USER = re.compile(rb"[A-Za-z_][A-Za-z0-9._\-]{2,63}")
+_HOST = re.compile(rb"[A-Za-z0-9](?:[A-Za-z0-9\-_]{1,62}[A-Za-z0-9])")
+_DEVICE = re.compile(
+    rb"(?:tty|pts|eth|eno|ens|enp|wlan|sd|hd|vd|xvd|nvme|dm-|md|lo|br|virbr|veth|cali|docker|cpu|node|core|loop|usb|pci|"
+    rb"worker|thread|task|job|pool|queue|pid|uid|gid|id|v)-?[0-9][0-9a-z\-]*",
+    re.IGNORECASE,
+)
+_HEX = re.compile(rb"(?:0x)?[0-9a-f]{6,}|[0-9\-_.]+|[0-9a-f\-]{36}", re.IGNORECASE)
+_PERSON_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['’.-](?=[^\W\d_]))*\.?")
+_PARTICLES = frozenset("von van de der den da di do dos das la le el al bin ibn zu zum zur af av y e ter ten del della".split())
+_REALMS = frozenset(
+    b"workgroup builtin mshome microsoftaccount azuread window font iis nt authority manager driver system none null local "
+    b"localhost restricted unknown default service application security setup ad ldap ipa files proxy".split()
+)
+_OBJECTS = frozenset(
+    b"os self this that req request res response ctx context user users account env config conf process args settings props state "
+    b"data event row obj object params session form auth sys app client current_user db model payload body java com org net".split()
+)
+_ENDINGS = (b"s", b"es", b"d", b"ed", b"ing", b"er", b"ers", b"ly", b"al", b"able")
+_HOSTS_LINE = re.compile(rb"^[ \t]*(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f:]{2,39})[ \t]+([^#\r\n]+)", re.MULTILINE)
+_ONE_NAME = re.compile(rb"\s*([A-Za-z0-9][A-Za-z0-9.\-_]{1,252})\s*\Z")
+_KNOWN_FILES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"(?:^|[/_!])hostname(?:_-[fsA]|_--fqdn|\.txt)?$|/etc_hostname$|/nodename$"), "hostname"),
+    (re.compile(r"(?:^|[/_!])hosts(?:\.txt|\.orig|\.bak)?$|getent_hosts$"), "hosts"),
+    (re.compile(r"(?:^|[/_!])(?:dnsdomainname|domainname|domain|mailname|defaultdomain)(?:\.txt)?$"), "domain"),
+    (re.compile(r"(?:^|[/_!])(?:whoami|users|logname)(?:\.txt)?$"), "users"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """A place where identities are told: where it begins, and what its groups hold."""
+
+    id: str
+    anchors: tuple[Anchor, ...]
+    pattern: re.Pattern[bytes]
+    quick: bool
+    examples: tuple[str, ...]
+    counter_examples: tuple[str, ...]
+
+
+@lru_cache(maxsize=1)
+def load_origins() -> tuple[Origin, ...]:
+    """Load the places that come with the package.
+
+    Raises:
+        RuleError: one is written wrongly.
+    """
+    text = (resources.files("scrubber") / "rulesets" / "identities.yaml").read_bytes()
+    made = []
+    for data in yaml.safe_load(text)["sources"]:
+        try:
+            caseless = bool(data.get("caseless", False))
+            made.append(
+                Origin(
+                    id=data["id"],
+                    anchors=tuple(Anchor(pattern=a.encode(), caseless=caseless) for a in data["anchors"]),
+                    pattern=re.compile(data["pattern"].encode(), re.IGNORECASE if caseless else 0),
+                    quick=bool(data.get("quick", False)),
+                    examples=tuple(data["examples"]),
+                    counter_examples=tuple(data["counter_examples"]),
+                )
+            )
+        except (KeyError, re.error) as error:
+            raise RuleError(f"identities.yaml: {data.get('id', '?')}: {error}") from error
+    return tuple(made)
+
+
+class Learner:
+    """Reads texts and adds what they tell to a dictionary. One for each thread."""
+
+    def __init__(self, dictionary: Dictionary, *, accelerated: bool = True) -> None:
+        """Add to *dictionary*."""
+        self._dictionary = dictionary
+        owners = [(origin, anchor) for origin in load_origins() for anchor in origin.anchors]
+        self._origins = [origin for origin, _ in owners]
+        self._scanner = build_scanner([anchor for _, anchor in owners], accelerated=accelerated)
+        self._seen: set[bytes] = set()
+        self._takers: dict[str, Callable[[bytes], object]] = {
+            "user": self.take_user,
+            "users": self._take_users,
+            "host": self.take_host,
+            "domain": self.take_domain,
+            "domains": self._take_domains,
+            "mail": self.take_domain,
+            "name": self.take_host,
+            "realm": self._take_realm,
+            "person": self.take_person,
+            "dc": self._take_components,
+        }
+
+    def member(self, name: str) -> MemberLearner:
+        """Begin a member called *name*, with the raw path within its archive."""
+        self.learn(b"\n" + name.encode("utf-8", "surrogateescape") + b"\n")
+        return MemberLearner(self, name)
+
+    def learn(self, buf: bytes) -> None:
+        """Take what *buf* tells; lines must begin after a line break."""
+        seen = self._seen
+        if len(seen) > _SEEN:
+            seen.clear()
+        for event in self._scanner.scan(buf):
+            origin = self._origins[event & INDEX_MASK]
+            start = event >> START_SHIFT
+            if origin.quick:
+                mark = _mark(buf, start)
+                if mark in seen:
+                    continue
+            match = origin.pattern.match(buf, start, start + _REACH)
+            if match is None:
+                continue
+            if origin.quick:
+                seen.add(mark)
+            for kind, value in match.groupdict().items():
+                if value and kind in self._takers:
+                    self._takers[kind](value)
+
+    # --- what may be learned
+
+    def take_user(self, value: bytes) -> None:
+        """Learn a login, unless it is a system's, an ordinary word or no name at all."""
+        name = value.rstrip(b".-").lower()
+        if name.endswith(b"$"):
+            self.take_host(name[:-1])
+            return
+        if _USER.fullmatch(name) is None or _odd(name) or name in words("system_users"):
+            return
+        if _is_ordinary(name) or name.rpartition(b".")[2] in words("file_suffixes") or b".." in name:
+            return
+        if name.split(b".")[0] in _OBJECTS and b"." in name:
+            return
+        if name.startswith((b"systemd-", b"dwm-", b"umfd-", b"system:", b"_")):
+            return
+        self._dictionary.learn("user", name)
+
+    def take_host(self, value: bytes) -> None:
+        """Learn a host's name and, of a full one, its domain."""
+        name = value.rstrip(b".").lower()
+        if b"." in name:
+            if is_fqdn(name) and not is_public_domain(name) and DOMAIN_PSEUDONYM.fullmatch(name) is None:
+                labels, domain = split_host(name)
+                self.take_domain(name)
+                if labels and domain and len(name.split(b".")) > 2:
+                    self._take_label(labels[0])
+            return
+        self._take_label(name)
+
+    def _take_label(self, name: bytes) -> None:
+        if _HOST.fullmatch(name) is None or _odd(name) or name in words("no_hosts") or _is_ordinary(name):
+            return
+        if name in words("system_users") or name in words("service_labels"):
+            return
+        self._dictionary.learn("host", name)
+
+    def take_domain(self, value: bytes) -> None:
+        """Learn a domain of the customer's: what somebody registered, with all below it."""
+        name = value.strip(b".*").lower()
+        if not is_fqdn(name) or is_public_domain(name) or DOMAIN_PSEUDONYM.fullmatch(name):
+            return
+        labels, domain = split_host(name)
+        if b"." not in domain:  # a private suffix: the label before it is the site
+            domain = b".".join((labels[-1], domain))
+        self._dictionary.learn("domain", domain)
+
+    def _take_domains(self, value: bytes) -> None:
+        for name in value.split():
+            self.take_domain(name.lstrip(b"~"))
+
+    def _take_users(self, value: bytes) -> None:
+        for name in value.split(b","):
+            self.take_user(name)
+
+    def _take_realm(self, value: bytes) -> None:
+        name = value.lower()
+        if b"." in name:
+            self.take_domain(name)
+        elif _HOST.fullmatch(name) and not _odd(name) and name not in _REALMS and not self._is_common(name):
+            self._dictionary.learn("realm", name)
+
+    def _take_components(self, value: bytes) -> None:
+        self.take_domain(re.sub(rb", ?dc=", b".", value.lower()))
+
+    def take_person(self, value: bytes) -> None:
+        """Learn a person's full name: two to five words, each with a capital, none of a system's."""
+        text = value.decode("utf-8", "replace").strip(" \t,\"'")
+        parts = text.split()
+        if not 2 <= len(parts) <= 5 or len(text) > 64:
+            return
+        if any(_PERSON_WORD.fullmatch(part) is None for part in parts):
+            return
+        names = [part for part in parts if part.lower() not in _PARTICLES]
+        if len(names) < 2 or any(not part[0].isupper() for part in names) or all(len(part) < 3 for part in names):
+            return
+        lower = {part.lower().strip(".").encode() for part in names}
+        if lower & (words("no_names") | words("system_users") | words("no_persons")) or lower <= words("ordinary"):
+            return
+        self._dictionary.learn("person", text.encode())
+
+    def _is_common(self, name: bytes) -> bool:
+        return _is_ordinary(name) or name in words("system_users") or name in words("no_hosts")
+
+
+class MemberLearner:
+    """Learns from one member: fed in pieces of any size, then finished."""
+
+    def __init__(self, learner: Learner, name: str) -> None:
+        """Read for *learner*; some files are known by their name."""
+        self._learner = learner
+        self._known = next((kind for pattern, kind in _KNOWN_FILES if pattern.search(name)), "")
+        self._kept = b"\n"
+        self._whole = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take more of the text."""
+        if self._known and len(self._whole) < BLOCK:
+            self._whole += data
+        self._kept += data
+        if len(self._kept) >= BLOCK:
+            self._learner.learn(self._kept)
+            self._kept = self._kept[-_OVERLAP:]
+
+    def finish(self) -> None:
+        """Take what is left."""
+        if len(self._kept) > 1:
+            self._learner.learn(self._kept)
+        for kind, value in _told_by_name(self._known, self._whole):
+            if kind == "host":
+                self._learner.take_host(value)
+            elif kind == "user":
+                self._learner.take_user(value)
+            else:
+                self._learner.take_domain(value)
+
+
+def _told_by_name(known: str, text: bytes) -> Iterator[tuple[str, bytes]]:
+    if known == "hostname":
+        match = _ONE_NAME.match(text)
+        if match:
+            yield "host", match[1]
+    elif known == "domain":
+        match = _ONE_NAME.match(text)
+        if match:
+            yield "domain", match[1]
+    elif known == "users" and len(text) < 4096:
+        for name in text.split():
+            yield "user", name
+    elif known == "hosts":
+        for line in _HOSTS_LINE.finditer(text):
+            for name in line[1].split():
+                yield "host", name
+
+
+def _is_ordinary(name: bytes) -> bool:
+    """Say whether *name* is an ordinary word, or one with an ending."""
+    known = words("ordinary")
+    return name in known or any(name.endswith(end) and name[: -len(end)] in known for end in _ENDINGS)
+
+
+def _odd(name: bytes) -> bool:
+    """Say whether *name* is a number, a digest, a device or a pseudonym."""
+    return bool(
+        _HEX.fullmatch(name)
+        or _DEVICE.fullmatch(name)
+        or WORD_PSEUDONYM.fullmatch(name)
+        or len(set(name)) < 2
+    )
+
+
+def _mark(buf: bytes, start: int) -> bytes:
+    """Give what follows an anchor's fixed part up to the second blank: enough to know a line's origin again."""
+    at = buf.find(b" ", start + 15, start + 48) if buf[start : start + 1] == b"\n" else -1
+    if at < 0:
+        return buf[start : start + _QUICK]
+    return b"\n" + buf[at : buf.find(b" ", at + 1, at + 80)]
