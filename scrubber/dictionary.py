@@ -23,8 +23,13 @@ MAX_SETTLED = 100_000
 class Dictionary:
     """Learned names by kind, and which value owns which pseudonym where two could share one. Safe for threads."""
 
-    def __init__(self) -> None:
-        """Begin with nothing learned."""
+    def __init__(self, *, settling: bool = False) -> None:
+        """Begin with nothing learned.
+
+        *settling* is for one that is kept from upload to upload: where two values would share a pseudonym, the later
+        one gets another, and the dictionary must be there ever after. Without it a pseudonym depends on the key alone.
+        """
+        self._settling = settling
         self._terms: dict[bytes, Kind] = {}
         self._owners: dict[bytes, bytes] = {}
         self._images: dict[bytes, bytes] = {}
@@ -60,6 +65,8 @@ class Dictionary:
 
         Only what is to *keep* is written by `to_bytes`: what the key alone does not say.
         """
+        if not self._settling:
+            return True
         key = slot + b"\0" + image
         with self._lock:
             owner = self._owners.get(key)
@@ -97,13 +104,13 @@ class Dictionary:
         return json.dumps({"version": 1, "terms": terms, "settled": owners}, separators=(",", ":")).encode()
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Dictionary:
+    def from_bytes(cls, data: bytes, *, settling: bool = False) -> Dictionary:
         """Read what `to_bytes` wrote; empty bytes are an empty dictionary.
 
         Raises:
             ValueError: *data* is not such a dictionary.
         """
-        made = cls()
+        made = cls(settling=settling)
         if not data:
             return made
         try:

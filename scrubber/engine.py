@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from scrubber.detector import Detector
 from scrubber.excerpt import ExcerptReader
+from scrubber.learning import learn_source
 from scrubber.model import ENGINE_VERSION, Options, ScrubReport, Source
 from scrubber.obstacle import ObstacleError
 from scrubber.profile import PROFILES
@@ -66,6 +67,7 @@ def scrub(
     scratch: Callable[[], BinaryIO] = memory_scratch,
     progress: Callable[[int], None] | None = None,
     explain: Callable[[Excerpt], None] | None = None,
+    learning: bool = True,
 ) -> ScrubReport:
     """Read *source*, give the scrubbed bytes to *sink*, and report what was replaced and what could not be looked into.
 
@@ -78,6 +80,8 @@ def scrub(
         scratch: gives a new file-like object each time; it must hold nothing in clear on a disk. In memory by default.
         progress: is called with the number of bytes read so far.
         explain: is called with each replaced place and what stands around it in the output.
+        learning: read *source* once before, to learn its users, hosts and domains into the dictionary of *pseudonyms*.
+            False where that was done already (`learn`).
 
     Where the report is not `scannable`, what the sink was given must be discarded. Memory: some 32 MiB with the rules,
     and what *scratch* keeps.
@@ -85,6 +89,10 @@ def scrub(
     Raises:
         ScrubberError: the source, the scratch space or a rule failed.
     """
+    if learning:
+        halved = _halves(progress, source.size)
+        learn(source, pseudonyms=pseudonyms, name=name, options=options, scratch=scratch, progress=halved[0])
+        progress = halved[1]
     reading = HashedSource(source, progress)
     writing = _Sink(sink)
     rules = _rules(options)
@@ -116,6 +124,43 @@ def scrub(
         profile=options.profile.name,
         key=pseudonyms.key_id,
     )
+
+
+def learn(
+    source: Source,
+    *,
+    pseudonyms: Pseudonymizer,
+    name: str,
+    options: Options = _DEFAULT,
+    scratch: Callable[[], BinaryIO] = memory_scratch,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Learn the users, hosts and domains that *source* names, without scrubbing it.
+
+    They are added to the dictionary of *pseudonyms*, and replaced wherever they stand in whatever is scrubbed after.
+
+    Raises:
+        ScrubberError: the source or the scratch space failed.
+    """
+    if "personal" in options.profile.categories:
+        learn_source(
+            source,
+            pseudonyms=pseudonyms,
+            rules=_rules(options),
+            name=name,
+            options=options,
+            scratch=scratch,
+            progress=progress,
+        )
+
+
+def _halves(
+    progress: Callable[[int], None] | None, size: int
+) -> tuple[Callable[[int], None] | None, Callable[[int], None] | None]:
+    """Share *progress* between two passes over *size* bytes."""
+    if progress is None:
+        return None, None
+    return (lambda done: progress(done // 2)), (lambda done: progress(size // 2 + (done + 1) // 2))
 
 
 def _rules(options: Options) -> RuleSet:

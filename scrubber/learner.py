@@ -1,4 +1,4 @@
-"""Learn who a bundle's users, hosts and domains are, from the places where it says so itself (rulesets/identities.yaml).
+"""Learn who a bundle's users, hosts and domains are, from where it says so itself (rulesets/identities.yaml).
 
 What is a system's own, a vendor's or an ordinary word is never learned: replaced everywhere, it would take the text's
 sense along.
@@ -38,16 +38,7 @@ _DEVICE = re.compile(
     re.IGNORECASE,
 )
 _HEX = re.compile(rb"(?:0x)?[0-9a-f]{6,}|[0-9\-_.]+|[0-9a-f\-]{36}", re.IGNORECASE)
-_PERSON_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['’.-](?=[^\W\d_]))*\.?")
-_PARTICLES = frozenset("von van de der den da di do dos das la le el al bin ibn zu zum zur af av y e ter ten del della".split())
-_REALMS = frozenset(
-    b"workgroup builtin mshome microsoftaccount azuread window font iis nt authority manager driver system none null local "
-    b"localhost restricted unknown default service application security setup ad ldap ipa files proxy".split()
-)
-_OBJECTS = frozenset(
-    b"os self this that req request res response ctx context user users account env config conf process args settings props state "
-    b"data event row obj object params session form auth sys app client current_user db model payload body java com org net".split()
-)
+_PERSON_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['\u2019.-](?=[^\W\d_]))*\.?")
 _ENDINGS = (b"s", b"es", b"d", b"ed", b"ing", b"er", b"ers", b"ly", b"al", b"able")
 _HOSTS_LINE = re.compile(rb"^[ \t]*(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f:]{2,39})[ \t]+([^#\r\n]+)", re.MULTILINE)
 _ONE_NAME = re.compile(rb"\s*([A-Za-z0-9][A-Za-z0-9.\-_]{1,252})\s*\Z")
@@ -134,14 +125,13 @@ class Learner:
         for event in self._scanner.scan(buf):
             origin = self._origins[event & INDEX_MASK]
             start = event >> START_SHIFT
-            if origin.quick:
-                mark = _mark(buf, start)
-                if mark in seen:
-                    continue
+            mark = _mark(buf, start) if origin.quick else b""
+            if mark in seen:
+                continue
             match = origin.pattern.match(buf, start, start + _REACH)
             if match is None:
                 continue
-            if origin.quick:
+            if mark:
                 seen.add(mark)
             for kind, value in match.groupdict().items():
                 if value and kind in self._takers:
@@ -159,7 +149,7 @@ class Learner:
             return
         if _is_ordinary(name) or name.rpartition(b".")[2] in words("file_suffixes") or b".." in name:
             return
-        if name.split(b".")[0] in _OBJECTS and b"." in name:
+        if name.split(b".")[0] in words("objects") and b"." in name:
             return
         if name.startswith((b"systemd-", b"dwm-", b"umfd-", b"system:", b"_")):
             return
@@ -206,7 +196,7 @@ class Learner:
         name = value.lower()
         if b"." in name:
             self.take_domain(name)
-        elif _HOST.fullmatch(name) and not _odd(name) and name not in _REALMS and not self._is_common(name):
+        elif _HOST.fullmatch(name) and not _odd(name) and name not in words("no_realms") and not self._is_common(name):
             self._dictionary.learn("realm", name)
 
     def _take_components(self, value: bytes) -> None:
@@ -220,7 +210,7 @@ class Learner:
             return
         if any(_PERSON_WORD.fullmatch(part) is None for part in parts):
             return
-        names = [part for part in parts if part.lower() not in _PARTICLES]
+        names = [part for part in parts if part.lower().encode() not in words("particles")]
         if len(names) < 2 or any(not part[0].isupper() for part in names) or all(len(part) < 3 for part in names):
             return
         lower = {part.lower().strip(".").encode() for part in names}
@@ -290,12 +280,7 @@ def _is_ordinary(name: bytes) -> bool:
 
 def _odd(name: bytes) -> bool:
     """Say whether *name* is a number, a digest, a device or a pseudonym."""
-    return bool(
-        _HEX.fullmatch(name)
-        or _DEVICE.fullmatch(name)
-        or WORD_PSEUDONYM.fullmatch(name)
-        or len(set(name)) < 2
-    )
+    return bool(_HEX.fullmatch(name) or _DEVICE.fullmatch(name) or WORD_PSEUDONYM.fullmatch(name) or len(set(name)) < 2)
 
 
 def _mark(buf: bytes, start: int) -> bytes:

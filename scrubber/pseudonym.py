@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from scrubber.checks import luhn
 from scrubber.dictionary import Dictionary
-from scrubber.hostnames import split_host
+from scrubber.hostnames import split_host, words
 from scrubber.networks import NetworkImages
 
 if TYPE_CHECKING:
@@ -94,12 +94,15 @@ class Pseudonymizer:
     def host(self, text: bytes) -> bytes:
         """Map a host name: a single label to `host-…`, a full name to `host-….dom-….example`.
 
-        One label is one pseudonym wherever it stands, and one domain likewise. Service labels (`_ldap`) and `www` stay.
+        One label is one pseudonym wherever it stands, one domain likewise. What names a service (`www`) stays.
         """
         labels, domain = split_host(text.lower())
         if not domain and len(labels) == 1:
             return self.word("host", text)
-        image = [label if label[:1] == b"_" or label == b"www" else self.word("host", label) for label in labels]
+        image = [
+            label if label[:1] == b"_" or label in words("service_labels") else self.word("host", label)
+            for label in labels
+        ]
         if domain:
             image.append(self.domain(domain))
         made = b".".join(image)

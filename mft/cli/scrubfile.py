@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -46,6 +46,10 @@ class Task:
     """What the report calls it."""
     key: bytes
     options: Options
+    dictionary: bytes = field(default=b"", repr=False)
+    """What all files of the folder have learned."""
+    learning: bool = True
+    """Whether to read the file for its users, hosts and domains first; not where *dictionary* has them."""
     explain: bool = False
     places: bool = True
     """Whether the report should keep each place, not counts alone."""
@@ -75,7 +79,8 @@ def scrub_file(task: Task, progress: Callable[[int], None] | None = None) -> Res
     Raises:
         OSError: the source cannot be read, or the target cannot be written.
     """
-    from scrubber.engine import scrub  # noqa: PLC0415  keeps `mft --help` quick
+    from scrubber.dictionary import Dictionary  # noqa: PLC0415  keeps `mft --help` quick
+    from scrubber.engine import scrub  # noqa: PLC0415
     from scrubber.pseudonym import Pseudonymizer  # noqa: PLC0415
 
     explained: list[str] = []
@@ -95,12 +100,13 @@ def scrub_file(task: Task, progress: Callable[[int], None] | None = None) -> Res
                 report = scrub(
                     source,
                     sink,
-                    pseudonyms=Pseudonymizer(task.key),
+                    pseudonyms=Pseudonymizer(task.key, Dictionary.from_bytes(task.dictionary)),
                     name=task.name,
                     options=task.options,
                     scratch=_scratch,
                     progress=progress,
                     explain=explain if task.explain else None,
+                    learning=task.learning,
                 )
                 _let_through(report)
         except UnscannableError as error:
@@ -108,6 +114,21 @@ def scrub_file(task: Task, progress: Callable[[int], None] | None = None) -> Res
     if not task.places:
         report = replace(report, findings=(), findings_omitted=report.total)
     return Result(report=report, explained=tuple(explained))
+
+
+def learn_file(task: Task) -> bytes:
+    """Learn the users, hosts and domains that one file names; give them as a dictionary's bytes.
+
+    What cannot be read teaches nothing: scrubbing it says why.
+    """
+    from scrubber.engine import learn  # noqa: PLC0415  keeps `mft --help` quick
+    from scrubber.errors import ScrubberError  # noqa: PLC0415
+    from scrubber.pseudonym import Pseudonymizer  # noqa: PLC0415
+
+    pseudonyms = Pseudonymizer(task.key)
+    with contextlib.suppress(OSError, ScrubberError, MemoryError), _source(task.source) as source:
+        learn(source, pseudonyms=pseudonyms, name=task.name, options=task.options, scratch=_scratch)
+    return pseudonyms.dictionary.to_bytes()
 
 
 def _let_through(report: ScrubReport) -> None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from mft.cli.output import whole_file
 from mft.cli.progress import ProgressBar
-from mft.cli.scrubfile import Result, Task, scrub_file
+from mft.cli.scrubfile import Result, Task, learn_file, scrub_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,10 +170,35 @@ def scrub_folder(source: Path, target: Path, task: Task, *, jobs: int) -> Folder
             name: replace(task, source=source / name, target=stage / name, name=name)
             for name in sorted(listing.files, key=lambda each: (-listing.files[each], each))
         }
+        dictionary = _learn_all(tasks, jobs=jobs)
+        tasks = {name: replace(each, dictionary=dictionary, learning=False) for name, each in tasks.items()}
         found = _scrub_all(tasks, listing, result, jobs=jobs)
         result.results = dict(sorted(found.items()))
         _finish(source, stage, listing, result)
     return result
+
+
+def _learn_all(tasks: dict[str, Task], *, jobs: int) -> bytes:
+    """Read all files once for the users, hosts and domains that they name; give one dictionary for all of them."""
+    from scrubber.dictionary import Dictionary  # noqa: PLC0415  keeps `mft --help` quick
+
+    dictionary = Dictionary()
+    ordered = [tasks[name] for name in sorted(tasks)]
+    if jobs == 1 or len(tasks) < 2:
+        for task in ordered:
+            dictionary.merge(Dictionary.from_bytes(learn_file(task)))
+        return dictionary.to_bytes()
+    context = multiprocessing.get_context("fork")
+    counter = context.Value("Q", 0)
+    with (
+        ProcessPoolExecutor(
+            min(jobs, len(tasks)), mp_context=context, initializer=_begin_worker, initargs=(counter,)
+        ) as pool,
+        contextlib.suppress(BrokenProcessPool),  # the file that did it is held back by the pass that scrubs
+    ):
+        for learned in pool.map(learn_file, ordered, chunksize=8):
+            dictionary.merge(Dictionary.from_bytes(learned))
+    return dictionary.to_bytes()
 
 
 def _scrub_all(tasks: dict[str, Task], listing: Listing, result: FolderResult, *, jobs: int) -> dict[str, Result]:

@@ -35,7 +35,8 @@ def test_example_is_learned(text, accelerated):
     """What is marked in an example is learned as what it is."""
     plain = MARK.sub(r"\2", text)
     wanted = {
-        (value.lower().replace(",dc=", ".").encode(), kind.replace("dc", "domain")) for kind, value in MARK.findall(text)
+        (value.lower().replace(",dc=", ".").encode(), kind.replace("dc", "domain"))
+        for kind, value in MARK.findall(text)
     }
     assert wanted <= set(learned(plain, accelerated=accelerated).items())
 

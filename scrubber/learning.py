@@ -1,0 +1,93 @@
+"""The first pass over an upload: walk it as the scrubber does, write nothing, and learn its identities."""
+
+from __future__ import annotations
+
+import codecs
+from typing import TYPE_CHECKING, BinaryIO
+
+from scrubber.detector import Detector
+from scrubber.learner import Learner
+from scrubber.obstacle import ObstacleError
+from scrubber.stream import CHUNK, HashedSource, Stream
+from scrubber.walk import Out, Walk, memory_scratch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scrubber.model import Options, Source
+    from scrubber.pseudonym import Pseudonymizer
+    from scrubber.rules import RuleSet
+    from scrubber.text import TextScrubber
+
+
+class LearningWalk(Walk):
+    """A walk that hands texts and names to a learner. What it cannot look into, the second pass reports."""
+
+    def __init__(
+        self, learner: Learner, detector: Detector, options: Options, size: int, scratch: Callable[[], BinaryIO]
+    ) -> None:
+        """Learn into *learner*'s dictionary."""
+        super().__init__(detector, options, size, scratch)
+        self._learner = learner
+
+    def block(self, member: str, reason: str, advice: str = "") -> None:
+        """Pass over what cannot be looked into."""
+
+    def scrub_name(self, name: bytes, member: str) -> bytes:  # noqa: ARG002 - Walk's signature
+        """Leave a name as it is, for the learner."""
+        return name
+
+    def scrub_bytes(self, data: bytes, member: str) -> bytes:  # noqa: ARG002 - Walk's signature
+        """Learn from a short text."""
+        self._learner.learn(b"\n" + data + b"\n")
+        return data
+
+    def owner(self, name: bytes, number: int) -> bytes:
+        """Learn who owns a member."""
+        if 1000 <= number < 65534:
+            self._learner.take_user(name)
+        return name
+
+    def _text(self, stream: Stream, out: Out, scrubber: TextScrubber, name: str) -> None:  # noqa: ARG002 - Walk's
+        member = self._learner.member(name)
+        while data := stream.read(CHUNK):
+            member.feed(data)
+        member.finish()
+
+    def _binary(self, stream: Stream, out: Out, name: str) -> None:  # noqa: ARG002 - Walk's signature
+        """Learn nothing: words run together in binary data."""
+        stream.drain()
+
+    def _wide(self, stream: Stream, out: Out, name: str, encoding: str) -> None:  # noqa: ARG002 - Walk's signature
+        member = self._learner.member(name)
+        decode = codecs.getincrementaldecoder(encoding)("replace").decode
+        while data := stream.read(CHUNK):
+            member.feed(decode(data).encode("utf-8", "replace"))
+        member.finish()
+
+
+def learn_source(
+    source: Source,
+    *,
+    pseudonyms: Pseudonymizer,
+    rules: RuleSet,
+    name: str,
+    options: Options,
+    scratch: Callable[[], BinaryIO] = memory_scratch,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Read all of *source* and add what it tells to the dictionary of *pseudonyms*.
+
+    Raises:
+        ScrubberError: the source or the scratch space failed.
+    """
+    learner = Learner(pseudonyms.dictionary)
+    walk = LearningWalk(learner, Detector(rules, pseudonyms), options, source.size, scratch)
+    try:
+        walk.upload(HashedSource(source, progress), _drop, name)
+    except ObstacleError:
+        return  # what ends the walk ends the second one too, which says why
+
+
+def _drop(_data: bytes) -> None:
+    """Write nothing."""
