@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 from casemap.breaker import Breaker
 from casemap.errors import RecordNotFoundError
-from casemap.lookup import DEFAULT_LIMIT, Page, check_page, customer_asked, login_asked, number_asked
+from casemap.lookup import (
+    DEFAULT_LIMIT,
+    FolderLists,
+    FolderPage,
+    Page,
+    check_page,
+    customer_asked,
+    login_asked,
+    number_asked,
+)
 from casemap.model import Case, CaseState, Customer, Principal
 from casemap.shelf import Lifetimes, Shelf
 
@@ -117,6 +126,10 @@ class CachedLookup:
         """Return a page of customers (see `CaseLookup`)."""
         check_page(cursor, limit)
         return self._customer_lists.get((cursor, limit), lambda: self._inner.customers(cursor=cursor, limit=limit))
+
+    def folders(self, customer: str | None, *, cursor: str | None = None) -> FolderPage | None:
+        """Return a page of folders (see `FolderLists`): asked for anew each time, and not remembered."""
+        return self._inner.folders(customer, cursor=cursor) if isinstance(self._inner, FolderLists) else None
 
     def forget_principal(self, login: str) -> None:
         """Ask anew about *login* from now on."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from casemap.errors import (
     CaseNotFoundError,
@@ -13,10 +14,10 @@ from casemap.errors import (
     PrincipalNotFoundError,
 )
 from casemap.identifier import check_case_number, check_customer_id, check_login
-from casemap.model import CaseState
+from casemap.model import CaseState, parse_case
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from casemap.identifier import CaseNumber, CustomerId, Login
     from casemap.model import Case, Customer, Principal
@@ -40,6 +41,28 @@ class Page(Generic[T_co]):
     items: tuple[T_co, ...]
     next_cursor: str | None = None
     """Where the next page begins; None: this was the last."""
+
+
+class FolderPage(NamedTuple):
+    """A part of such a list."""
+
+    rows: Sequence[tuple[str, str, float, str]]
+    """Of each case its number, its `casemap.names.folder_name`, when it was opened, and its `traits_of`.
+
+    Times are POSIX seconds, 0 if nobody says. No two numbers of a list differ in letter case alone.
+    """
+    next_cursor: str | None
+
+
+@runtime_checkable
+class FolderLists(Protocol):
+    """Optional: a lookup that lists the folders of open cases without making each `Case`."""
+
+    def folders(self, customer: str | None, *, cursor: str | None = None) -> FolderPage | None:
+        """Return a page of the folders of one customer's open cases, or of everybody's; None: it cannot do that.
+
+        It is as fresh as `CaseLookup.cases`, and raises the same.
+        """
 
 
 class CaseLookup(Protocol):
@@ -93,6 +116,24 @@ class CaseLookup(Protocol):
         Raises:
             CursorError: *cursor* is not one that this list gave out.
         """
+
+
+def traits_of(case: Case) -> str:
+    """Return what tells cases apart for whoever may enter them, besides number and state: equal texts, one answer."""
+    traits = {
+        "customer": case.customer,
+        "kind": case.kind,
+        "classification": case.classification,
+        "clearance": case.clearance,
+        "home_region": case.home_region,
+        "regions": None if case.regions is None else sorted(case.regions),
+    }
+    return json.dumps({name: value for name, value in traits.items() if value is not None}, sort_keys=True)
+
+
+def case_with_traits(number: str, traits: str) -> Case:
+    """Return the open case of that number, of which no more is told than *traits* do."""
+    return parse_case({"number": number, "state": CaseState.OPEN.value, **json.loads(traits)})
 
 
 def every_case(

@@ -26,9 +26,9 @@ from casemap.errors import (
     LookupUnavailableError,
 )
 from casemap.identifier import CustomerId
-from casemap.lookup import MAX_LIMIT, every_case
+from casemap.lookup import MAX_LIMIT, FolderLists, case_with_traits, every_case
 from casemap.model import Case, CaseState
-from casemap.names import CustomerFolders
+from casemap.names import CustomerFolders, folder_name
 from mft import policy
 from mft.audit import SYSTEM, customer_chain
 from mft.box import box_number, case_or_none, is_box
@@ -38,11 +38,11 @@ from protocols.errors import NotFoundError, PermissionDeniedError, RejectedError
 from storage.keys.envelope import Region
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy import Connection
 
-    from casemap.lookup import CaseLookup
+    from casemap.lookup import CaseLookup, FolderPage
     from casemap.model import Customer
     from mft.audit import AuditTrail, Folding
     from mft.catalog.database import Database
@@ -231,6 +231,46 @@ class Cases:
             return
         except (LookupUnavailableError, LookupAnswerError) as error:
             raise UnavailableError("the case system does not answer; try again in a moment") from error
+
+    def folders(self, reader: Reader, customer: str | None) -> Iterator[Sequence[tuple[str, float]]] | None:
+        """Do what `visible` does, where the case system can list folders alone: pages of names and opening times.
+
+        None: it cannot, or what *reader* may see depends on more than such a list tells.
+        """
+        if reader.case is not None or self.rules.look_at_numbers or not isinstance(self._lookup, FolderLists):
+            return None
+        try:
+            first = self._lookup.folders(customer)
+        except CustomerNotFoundError:
+            return iter(())
+        except (LookupUnavailableError, LookupAnswerError) as error:
+            raise UnavailableError("the case system does not answer; try again in a moment") from error
+        return None if first is None else self._folder_pages(self._lookup, reader, customer, first)
+
+    def _folder_pages(
+        self, lookup: FolderLists, reader: Reader, customer: str | None, first: FolderPage
+    ) -> Iterator[Sequence[tuple[str, float]]]:
+        page: FolderPage | None = first
+        listed: set[str] = set()
+        while page is not None:
+            # Rights are asked for anew for each page: a listing may take as long as its client likes.
+            alike = {row[3]: row[0] for row in page.rows}
+            seen = {
+                traits
+                for traits, number in alike.items()
+                if self._enterable(reader, case_with_traits(number, traits)) is not None
+            }
+            if self._life.longest_read:
+                listed.update(row[0] for row in page.rows)
+            yield [(folder, opened) for _number, folder, opened, traits in page.rows if traits in seen]
+            try:
+                page = lookup.folders(customer, cursor=page.next_cursor) if page.next_cursor is not None else None
+            except CustomerNotFoundError:
+                return
+            except (LookupUnavailableError, LookupAnswerError) as error:
+                raise UnavailableError("the case system does not answer; try again in a moment") from error
+        rest = (entered.case for entered in self._still_readable(reader, customer, listed))
+        yield [(folder_name(case), case.opened.timestamp() if case.opened else 0.0) for case in rest]
 
     def _enterable(self, reader: Reader, case: Case) -> Residency | None:
         try:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from protocols.path import VirtualPath
 
@@ -41,6 +41,13 @@ class Entry:
     """Bytes that a reader gets, where that is not `size`: a sender sees what it sent, and reads what was made of it."""
     read_etag: str | None = None
     """Validator of what a reader gets, where that is not `etag`."""
+
+
+Row: TypeAlias = "tuple[str, bool, int, float, bool]"
+"""What a long listing needs of an `Entry`, as a plain tuple: name, is_directory, size, modified, writable.
+
+A database's 0 and 1 pass for truth values: rows go straight from it to a head.
+"""
 
 
 class WriteMode(enum.Enum):
@@ -123,7 +130,6 @@ class WriteHandle(Protocol):
 
 
 @runtime_checkable
-@runtime_checkable
 class Immediate(Protocol):
     """Optional: a write handle that knows when a write has nothing to wait for."""
 
@@ -162,6 +168,14 @@ class WritableFileSystem(FileSystem, Protocol):
 
     def remove(self, path: VirtualPath, *, directory: bool) -> None:
         """Remove a file, or an empty directory when *directory* is true."""
+
+
+@runtime_checkable
+class ScanPages(Protocol):
+    """Optional: the filesystem lists faster where nothing but names, sizes and times is asked for."""
+
+    def scan_pages(self, path: VirtualPath) -> Iterator[Sequence[Row]]:
+        """Yield what `scandir` yields, in the same order, as rows and some at a time, lazily."""
 
 
 @runtime_checkable

@@ -20,8 +20,10 @@ from sqlalchemy.exc import OperationalError
 from mft.catalog.errors import CatalogBusyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from sqlalchemy import Select
 
 PATIENCE = 10.0
 """Seconds that a writer tries for the lock before it gives up."""
@@ -91,6 +93,18 @@ def open_job_engine(path: Path) -> Engine:
         connection.execute("PRAGMA busy_timeout=30000")
 
     return engine
+
+
+def fetched(connection: Connection, statement: Select[Any], values: Mapping[str, object]) -> list[Any]:
+    """Return all rows of *statement* as the driver's own tuples, in its types: for long lists, where rows are dear."""
+    result = connection.execute(statement, values)
+    cursor = result.cursor
+    if cursor is None:
+        raise TypeError("only what returns rows can be fetched")
+    try:
+        return list(cursor.fetchall())
+    finally:
+        result.close()
 
 
 class Database:

@@ -293,6 +293,11 @@ class RegistryCase(Table, table=True):
     state: str
     document: str = Field(sa_column=Column(Text, nullable=False))
     """JSON: the record of the lookup contract."""
+    folder: str
+    """What its folder is called in a layout that says nothing else: made of the record, for long lists."""
+    traits: str
+    """JSON: what of the record decides who may enter it, but number and state. Cases that share it share the answer."""
+    opened_at: float
     revision: int
     created_at: float
     updated_at: float

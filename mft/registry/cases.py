@@ -17,6 +17,7 @@ from mft.registry.entry import (
     changed_fields,
     checked_case,
     likeness,
+    listed,
     merged,
     utc,
     written,
@@ -106,6 +107,7 @@ class CaseRegister:
                     customer=case.customer,
                     state=case.state.value,
                     document=written(document),
+                    **listed(case),
                     revision=1,
                     created_at=now,
                     updated_at=now,
@@ -165,7 +167,13 @@ class CaseRegister:
         connection.execute(
             update(_TABLE)
             .where(_TABLE.c.number == case.number)
-            .values(state=case.state.value, document=written(document), revision=old.revision + 1, updated_at=now)
+            .values(
+                state=case.state.value,
+                document=written(document),
+                **listed(case),
+                revision=old.revision + 1,
+                updated_at=now,
+            )
         )
         event = "case.changed" if case.state is old.case.state else "case.reopened" if case.is_open else "case.closed"
         self._record(connection, event, case, by=by, why=why, changed=changed)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from casemap.errors import InvalidRecordError
+from casemap.lookup import traits_of
 from casemap.model import Case, Customer, parse_case, parse_customer
+from casemap.names import folder_name
 from mft.registry.errors import InvalidEntryError
 
 if TYPE_CHECKING:
@@ -136,6 +138,15 @@ def changed_fields(old: Document, new: Document) -> list[str]:
 def written(document: Document) -> str:
     """Return the text that is kept of a record."""
     return json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def listed(case: Case) -> dict[str, object]:
+    """Return the columns that long lists are made of, without a look into each record (`casemap.lookup.FolderPage`)."""
+    return {
+        "folder": folder_name(case),
+        "traits": traits_of(case),
+        "opened_at": 0.0 if case.opened is None else case.opened.replace(microsecond=0).timestamp(),
+    }
 
 
 def likeness(name: str) -> str:

@@ -15,15 +15,25 @@ from casemap.errors import (
     LookupUnavailableError,
     PrincipalNotFoundError,
 )
-from casemap.lookup import DEFAULT_LIMIT, Page, check_page, customer_asked, login_asked, number_asked
+from casemap.lookup import (
+    DEFAULT_LIMIT,
+    MAX_LIMIT,
+    FolderPage,
+    Page,
+    check_page,
+    customer_asked,
+    login_asked,
+    number_asked,
+)
 from casemap.model import CaseState, parse_case
+from mft.catalog.database import fetched
 from mft.catalog.errors import CatalogError
 from mft.catalog.model import REGISTRY_CASES, REGISTRY_CUSTOMERS
 from mft.registry.cases import found_case
 from mft.registry.customers import found_customer
 from mft.registry.entry import customer_entry
 from mft.registry.errors import NoSuchCaseError, NoSuchCustomerError, PlaceError
-from mft.registry.place import page_of
+from mft.registry.place import page_of, page_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,6 +92,17 @@ class RegistryLookup:
         column = REGISTRY_CASES.c.number
         with self._reading() as connection, _places():
             return page_of(connection, query, column, _listed, after=cursor, limit=limit)
+
+    def folders(self, customer: str | None, *, cursor: str | None = None) -> FolderPage:
+        """Return a page of folders (see `casemap.lookup.FolderLists`), made when the cases were written."""
+        table = REGISTRY_CASES.c
+        query = select(table.number, table.folder, table.opened_at, table.traits)
+        query = query.where(table.state == CaseState.OPEN.value)
+        if customer is not None:
+            query = query.where(table.customer == self.customer(customer).id)
+        with self._reading() as connection, _places():
+            rows = fetched(connection, page_query(query, table.number, after=cursor, limit=MAX_LIMIT), {})
+        return FolderPage(rows[:MAX_LIMIT], rows[MAX_LIMIT - 1][0] if len(rows) > MAX_LIMIT else None)
 
     def customers(self, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT) -> Page[Customer]:
         """Return a page of customers by id (see `CaseLookup`)."""

@@ -18,7 +18,6 @@ from mft.box import box_number
 from mft.vfs.finding import NOTHING
 from mft.vfs.tree import find_leaf, list_leaves
 from protocols.errors import NotFoundError
-from protocols.filesystem import Entry
 from protocols.path import VirtualPath
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from casemap.resolver import Target
     from mft.vfs.drops import DropSettings
     from mft.vfs.finding import Finder
+    from protocols.filesystem import Row
 
 MOST_NUMBERS = 8
 """Numbers in one name that are looked up; a name with more could mean anything."""
@@ -115,14 +115,14 @@ class Drops:
             self._finder.enter(drop.folder)  # a case's folder that is not there for this login, and on the record
         raise NotFoundError(NOTHING)
 
-    def box_entry(self) -> Entry | None:
+    def box_row(self) -> Row | None:
         """Return the row of the box in the root, where there is something in it."""
         if self._finder.role is not Role.CUSTOMER or self._finder.rooms.cases.known_tree(self._box) is None:
             return None
         spot = self._finder.spot(ZoneTarget(number=self._box, zone=Zone.UPLOAD, rest=("any",)))
         if next(list_leaves(self._finder.rooms.database, spot.place), None) is None:
             return None
-        return Entry(name=self._settings.box, is_directory=True, writable=True)
+        return self._settings.box, True, 0, 0.0, True
 
     def _own(self, numbers: tuple[CaseNumber, ...]) -> list[CaseNumber]:
         cases = self._finder.rooms.cases

@@ -18,7 +18,7 @@ from mft.vfs.finding import AREAS, NOTHING, Finder, Rooms, Spot
 from mft.vfs.folders import Folders
 from mft.vfs.metafolder import MetaFolder
 from mft.vfs.opening import Opener
-from mft.vfs.tree import list_leaves
+from mft.vfs.tree import list_leaves, list_rows
 from protocols.errors import (
     AlreadyExistsError,
     IsADirectoryPathError,
@@ -30,13 +30,13 @@ from protocols.errors import (
 from protocols.filesystem import Entry, SpaceReport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from casemap.resolver import Target
     from mft.cases import EnteredCase
     from mft.policy import Reader
     from mft.vfs.tree import Leaf, Place
-    from protocols.filesystem import ReadHandle, WriteHandle, WriteMode
+    from protocols.filesystem import ReadHandle, Row, WriteHandle, WriteMode
     from protocols.path import VirtualPath
     from protocols.session import Origin
 
@@ -63,8 +63,8 @@ class CaseFileSystem:
                 case DropFolderTarget():
                     return
                 case FolderTarget() as target:
-                    box = self._drops.box_entry() if not path.parts else None
-                    yield from _with(self._folders.entries(target), box)
+                    box = self._drops.box_row() if not path.parts else None
+                    yield from self._folders.entries(target, box)
                 case CaseRootTarget() as target:
                     entered = self._finder.enter(target)
                     yield from self._zones(entered, target)
@@ -74,6 +74,19 @@ class CaseFileSystem:
                     yield from self._zone_entries(target)
                 case UnknownTarget():
                     raise NotFoundError(NOTHING)
+
+    def scan_pages(self, path: VirtualPath) -> Iterator[Sequence[Row]]:
+        """Yield the same as `scandir`, as rows and some at a time."""
+        with translated():
+            match self._found(path):
+                case FolderTarget() as target:
+                    box = self._drops.box_row() if not path.parts else None
+                    yield from self._folders.pages(target, box)
+                case ZoneTarget(zone=Zone.UPLOAD | Zone.DOWNLOAD) as target if not is_box(target.number):
+                    yield from list_rows(self._finder.rooms.database, self._place(target))
+                case _:
+                    for entry in self.scandir(path):
+                        yield ((entry.name, entry.is_directory, entry.size, entry.modified, entry.writable),)
 
     def stat(self, path: VirtualPath) -> Entry:
         """Describe what is at *path*."""
@@ -256,15 +269,24 @@ class CaseFileSystem:
         writable = may(self._finder.reader.part, Action.WRITE, AREAS[zone]).allowed
         return Entry(name=name, is_directory=True, modified=_opened(entered), writable=writable)
 
-    def _zone_entries(self, target: ZoneTarget) -> Iterator[Entry]:
+    def _place(self, target: ZoneTarget) -> Place:
+        """Return the directory that is to be listed.
+
+        Raises:
+            NotADirectoryPathError: it is a file.
+        """
         entered = self._finder.enter(target)
         _tree, place = self._finder.place_of(entered, target.zone)
-        if target.rest:
-            spot = self._finder.spot(target, Action.LIST)
-            leaf = self._finder.leaf(spot)
-            if not leaf.is_directory or leaf.node_id is None:
-                raise NotADirectoryPathError("it is a file")
-            place = replace(place, node_id=leaf.node_id)
+        if not target.rest:
+            return place
+        spot = self._finder.spot(target, Action.LIST)
+        leaf = self._finder.leaf(spot)
+        if not leaf.is_directory or leaf.node_id is None:
+            raise NotADirectoryPathError("it is a file")
+        return replace(place, node_id=leaf.node_id)
+
+    def _zone_entries(self, target: ZoneTarget) -> Iterator[Entry]:
+        place = self._place(target)
         if is_box(target.number) and not target.rest:
             yield Entry(name=self._finder.rooms.layout.meta, is_directory=True)
         for leaf in list_leaves(self._finder.rooms.database, place):
@@ -290,17 +312,3 @@ def _opened(entered: EnteredCase) -> float:
     """Return when the case was opened (POSIX seconds), the time of directories that are always there; 0 if not told."""
     opened = entered.case.opened
     return opened.timestamp() if opened else 0.0
-
-
-def _with(entries: Iterator[Entry], extra: Entry | None) -> Iterator[Entry]:
-    """Yield *entries*, which are in the order of their names, with one more among them."""
-    if extra is None:
-        yield from entries
-        return
-    for entry in entries:
-        if extra is not None and extra.name < entry.name:
-            yield extra
-            extra = None
-        yield entry
-    if extra is not None:
-        yield extra

@@ -10,17 +10,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, or_, select
+from sqlalchemy import and_, bindparam, case, func, literal_column, or_, select
 
+from mft.catalog.database import fetched
 from mft.catalog.model import NODES, OWN_VERSIONS, UPLOADS
 from mft.catalog.states import PARTIAL, UploadState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from sqlalchemy import Connection, Row, Select
+    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy import Row as ResultRow
 
     from mft.catalog.database import Database
+    from protocols.filesystem import Row
 
 PAGE = 256
 """Rows that are read at first: most directories have no more."""
@@ -67,7 +70,7 @@ _HEAD = (NODES.c.shown_name, *(_head.c[name] for name in ("id", "modified", "lan
 """What everybody but its sender sees of a file."""
 
 
-def _resumable(row: Row[Any]) -> int:
+def _resumable(row: ResultRow[Any]) -> int:
     """Show where a resume may go on: at least one byte less than came, so that it can end in a CLOSE."""
     return max(0, (row.prefix or 0) - 1)
 
@@ -98,8 +101,8 @@ def partials(connection: Connection, place: Place, name: str | None = None) -> d
     }
 
 
-def _sender_rows() -> Select[Any]:
-    """Select the columns of `_sender_leaf`, then what tells whose the name is."""
+def _sender_view(columns: Iterable[ColumnElement[Any]]) -> Select[Any]:
+    """Select *columns* of what the login that is bound as `login` sees as a sender."""
     joined = (
         NODES.outerjoin(
             OWN_VERSIONS, and_(OWN_VERSIONS.c.node_id == NODES.c.id, OWN_VERSIONS.c.login == bindparam("login"))
@@ -107,14 +110,21 @@ def _sender_rows() -> Select[Any]:
         .outerjoin(_own, _own.c.id == OWN_VERSIONS.c.upload_id)
         .outerjoin(_head, and_(_head.c.id == NODES.c.head_upload, _own.c.id.is_(None)))
     )
-    own = (_own.c[name] for name in ("id", "state", "size", "modified", "landed_at", "scrubbed_size"))
     return (
-        select(NODES.c.name, NODES.c.id, NODES.c.is_directory, NODES.c.created_at, *own, *_HEAD, NODES.c.owner)
+        select(*columns)
         .select_from(joined)
         .where(
             NODES.c.hidden_at.is_(None),
             or_(NODES.c.is_directory, _own.c.id.is_not(None), NODES.c.shown_name.is_not(None)),
         )
+    )
+
+
+def _sender_rows() -> Select[Any]:
+    """Select the columns of `_sender_leaf`, then what tells whose the name is."""
+    own = (_own.c[name] for name in ("id", "state", "size", "modified", "landed_at", "scrubbed_size"))
+    return _sender_view(
+        (NODES.c.name, NODES.c.id, NODES.c.is_directory, NODES.c.created_at, *own, *_HEAD, NODES.c.owner)
     )
 
 
@@ -144,10 +154,10 @@ def _head_leaf(  # noqa: PLR0917 - the columns of `_HEAD`
     return Leaf(name, node_id, False, scrubbed_size or 0, when, upload_id, False, _STORED, landed)
 
 
-def _reader_rows() -> Select[Any]:
-    """Select the columns of `_reader_leaf`."""
+def _reader_view(columns: Iterable[ColumnElement[Any]]) -> Select[Any]:
+    """Select *columns* of what readers see."""
     return (
-        select(NODES.c.id, NODES.c.is_directory, NODES.c.created_at, *_HEAD)
+        select(*columns)
         .select_from(NODES.outerjoin(_head, _head.c.id == NODES.c.head_upload))
         .where(
             NODES.c.hidden_at.is_(None),
@@ -155,6 +165,11 @@ def _reader_rows() -> Select[Any]:
             or_(NODES.c.is_directory, NODES.c.head_upload.is_not(None)),
         )
     )
+
+
+def _reader_rows() -> Select[Any]:
+    """Select the columns of `_reader_leaf`."""
+    return _reader_view((NODES.c.id, NODES.c.is_directory, NODES.c.created_at, *_HEAD))
 
 
 def _reader_leaf(row: Any) -> Leaf:  # noqa: ANN401 - a row, as a tuple
@@ -198,6 +213,71 @@ def _take_before(waiting: dict[str, Leaf], name: str | None) -> Iterator[Leaf]:
     """Take out and yield, in the order of their names, the partial uploads that come before *name*; None: all."""
     for each in sorted(waiting if name is None else (other for other in waiting if other < name)):
         yield waiting.pop(each)
+
+
+def list_rows(database: Database, place: Place) -> Iterator[list[Row]]:
+    """Yield what `list_leaves` yields, in the same order, as rows for a head and a page at a time.
+
+    The catalog itself picks what a view shows and makes tuples of it: nothing is done here for each row.
+    """
+    waiting: dict[str, Leaf] = {}
+    if place.sender:
+        with database.read() as connection:
+            waiting = partials(connection, place)
+    statement, key = _rows_of(place)
+    bound = {"login": place.login} if place.sender or place.own_only else {}
+    last: str | None = None
+    size = PAGE
+    while True:
+        page = statement if last is None else statement.where(key > last)
+        with database.read() as connection:
+            rows = fetched(connection, page.limit(size), bound)
+        there = len(rows)
+        last = rows[-1][-1] if rows else None
+        # The place in the sender's order is the name that was given; what others see of it may be another.
+        found: list[Row] = [row[:5] for row in rows] if place.sender else rows
+        if waiting:
+            found = _with_partials(found, waiting, last if there == size else None)
+        yield found
+        if there < size:
+            return
+        size = LONG_PAGE
+
+
+def _rows_of(place: Place) -> tuple[Select[Any], ColumnElement[str]]:
+    """Return the statement for the rows of *place*, each followed by its place in the order, and that column.
+
+    The columns come to what `_sender_leaf` and `_reader_leaf` make: of `_own` and `_head` one at most is there.
+    """
+    made_at = NODES.c.created_at
+    head = func.coalesce(_head.c.modified, _head.c.landed_at, made_at)
+    if not place.sender:
+        key: ColumnElement[str] = NODES.c.shown_name
+        size = func.coalesce(_head.c.scrubbed_size, 0)
+        when = case((NODES.c.is_directory, made_at), else_=head)
+        statement = _reader_view((key, NODES.c.is_directory, size, when, literal_column("0")))
+    else:
+        key = NODES.c.name
+        given = or_(NODES.c.is_directory, _own.c.id.is_not(None))
+        name = case((given, key), else_=NODES.c.shown_name)
+        size = func.coalesce(_own.c.size, _head.c.scrubbed_size, 0)
+        when = case((NODES.c.is_directory, made_at), else_=func.coalesce(_own.c.modified, _own.c.landed_at, head))
+        statement = _sender_view((name, NODES.c.is_directory, size, when, literal_column("1"), key))
+    if place.own_only:
+        statement = statement.where(or_(_own.c.id.is_not(None), NODES.c.owner == bindparam("login")))
+    return statement.where(NODES.c.parent_id == place.node_id).order_by(key), key
+
+
+def _with_partials(rows: list[Row], waiting: dict[str, Leaf], last: str | None) -> list[Row]:
+    """Return *rows* with the partial uploads up to the name *last* (None: all) taken out of *waiting* and put in."""
+    names = [name for name in waiting if last is None or name <= last]
+    if not names:
+        return rows
+    mine: dict[str, Row] = {}
+    for name in names:
+        leaf = waiting.pop(name)
+        mine[name] = (name, False, leaf.size, leaf.modified, True)
+    return sorted([*(row for row in rows if row[0] not in mine), *mine.values()], key=lambda row: row[0])
 
 
 def find_leaf(database: Database, place: Place, name: str) -> Leaf | None:

@@ -9,10 +9,12 @@ import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from protocols.filesystem import Entry
+    from collections.abc import Callable, Iterable
+
+    from protocols.filesystem import Entry, Row
     from protocols.sftp.wire import Fields
 
 _SIZE = 0x01
@@ -21,12 +23,23 @@ _PERMISSIONS = 0x04
 _ACMODTIME = 0x08
 _EXTENDED = 0x80000000
 _FLAGS = _SIZE | _UIDGID | _PERMISSIONS | _ACMODTIME
-_LENGTH = struct.Struct(">I")
 _ATTRIBUTES = struct.Struct(">IQIIIII")
 """Flags, size, owner, group, permissions, times of access and change (section 5)."""
 _DIRECTORY = 0o40000
 _REGULAR = 0o100000
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_NO_TIME = 1 << 32
+"""Where version 3 can say a time no more: it has 32 bits."""
+_ROW = ">I{0}sI34s{1}s14s{0}sIQIIIII"
+"""A row with a name of so many bytes and a size of so many digits: the name, the long name, `_ATTRIBUTES`.
+
+The long name has 34 bytes before the size, and 14 between size and name.
+"""
+_LINE_BYTES = 34 + 14
+_ROW_BYTES = struct.calcsize(_ROW.format(0, 12))
+"""Bytes of a row beside the name, which stands in it twice."""
+_LONGEST_ROW = 1024
+"""More than a row with the longest of names takes, in bytes."""
 _HALF_A_YEAR = 182 * 86_400
 """Seconds after which `ls -l` shows the year in place of the time."""
 
@@ -69,38 +82,54 @@ def encode_attributes(entry: Entry) -> bytes:
     return _ATTRIBUTES.pack(_FLAGS, entry.size, 0, 0, _mode(entry), modified, modified)
 
 
-def encode_name(name: str, entry: Entry, *, now: float) -> bytes:
-    """Write one row of an SSH_FXP_NAME: the name, its long name, its attributes."""
-    encoded = name.encode("utf-8")
-    mode, modified, size = _mode(entry), _seconds(entry.modified), entry.size
-    start = _line_start(mode, size, entry.modified, now).encode("ascii")
-    length = len(encoded)
-    return b"".join(
-        (
-            _LENGTH.pack(length),
-            encoded,
-            _LENGTH.pack(len(start) + length),
-            start,
-            encoded,
-            _ATTRIBUTES.pack(_FLAGS, size, 0, 0, mode, modified, modified),
-        )
-    )
+class Names(NamedTuple):
+    """What stands in an SSH_FXP_NAME."""
+
+    number: int
+    rows: bytes
+    is_full: bool
+    """Whether there may be more, for which there was no room."""
 
 
-def long_name(name: str, entry: Entry, *, now: float) -> str:
-    """Write the line that `ls -l` shows (section 7), in UTC and in English whatever the locale is."""
-    return _line_start(_mode(entry), entry.size, entry.modified, now) + name
+def encode_names(rows: Iterable[Row], *, now: float, room: int) -> Names:
+    """Write rows of an SSH_FXP_NAME, each a name, its long name and its attributes, until *room* bytes are taken.
 
-
-def _line_start(mode: int, size: int, modified: float, now: float) -> str:
-    """Write the line up to the name."""
-    date = _date(_seconds(modified) // 60, recent=0 <= now - modified < _HALF_A_YEAR)
-    return f"{_LETTERS[mode]}    1 mft      mft      {size:>12} {date} "
+    What does not fit stays in *rows*. It is the inner loop of every listing: it calls nothing of ours for a row but to
+    write a date that it has not met.
+    """
+    parts: list[bytes] = []
+    dates: dict[int, bytes] = {}
+    packers: dict[tuple[int, int], Callable[..., bytes]] = {}
+    for name, is_directory, size, modified, writable in rows:
+        seconds = int(modified)
+        date = dates.get(minute := seconds // 60)
+        if date is None:
+            recent = 0 <= now - seconds < _HALF_A_YEAR
+            date = dates[minute] = b" %b " % _date(_seconds(seconds) // 60, recent=recent).encode("ascii")
+        if not 0 <= seconds < _NO_TIME:
+            seconds = _seconds(seconds)
+        encoded = name.encode("utf-8")
+        length = len(encoded)
+        shown = b"%12d" % size
+        pack = packers.get(widths := (length, len(shown)))
+        if pack is None:
+            pack = packers[widths] = struct.Struct(_ROW.format(*widths)).pack
+        mode, line = _MODES[is_directory, writable]
+        parts.append(
+            pack(
+                length, encoded, _LINE_BYTES + len(shown) + length, line, shown, date, encoded,
+                _FLAGS, size, 0, 0, mode, seconds, seconds,
+            )
+        )  # fmt: skip
+        room -= 2 * length + _ROW_BYTES
+        if room < _LONGEST_ROW:
+            break
+    return Names(len(parts), b"".join(parts), room < _LONGEST_ROW)
 
 
 @lru_cache(maxsize=4096)
 def _date(minute: int, *, recent: bool) -> str:
-    """Write the date of a minute since the epoch; a listing has the same ones again and again."""
+    """Write the date of a minute since the epoch as `ls -l` does, in UTC and in English whatever the locale is."""
     moment = datetime.fromtimestamp(minute * 60, UTC)
     when = f"{moment:%H:%M}" if recent else f"{moment.year:>5}"
     return f"{_MONTHS[moment.month - 1]} {moment.day:>2} {when}"
@@ -109,13 +138,11 @@ def _date(minute: int, *, recent: bool) -> str:
 def _seconds(moment: float) -> int:
     """Return *moment* as version 3 can say it: 32 bits without a sign."""
     seconds = int(moment)
-    return seconds if 0 <= seconds <= 0xFFFFFFFF else min(max(seconds, 0), 0xFFFFFFFF)
+    return seconds if 0 <= seconds < _NO_TIME else min(max(seconds, 0), _NO_TIME - 1)
 
 
 def _mode(entry: Entry) -> int:
-    if entry.is_directory:
-        return _DIRECTORY | (0o755 if entry.writable else 0o555)
-    return _REGULAR | (0o644 if entry.writable else 0o444)
+    return _MODES[entry.is_directory, entry.writable][0]
 
 
 def _letters(mode: int) -> str:
@@ -125,6 +152,13 @@ def _letters(mode: int) -> str:
     )
 
 
-_LETTERS = {
-    mode: _letters(mode) for mode in (_DIRECTORY | 0o755, _DIRECTORY | 0o555, _REGULAR | 0o644, _REGULAR | 0o444)
+_MODES = {
+    (is_directory, writable): (mode, f"{_letters(mode)}    1 mft      mft      ".encode("ascii"))
+    for is_directory, writable, mode in (
+        (True, True, _DIRECTORY | 0o755),
+        (True, False, _DIRECTORY | 0o555),
+        (False, True, _REGULAR | 0o644),
+        (False, False, _REGULAR | 0o444),
+    )
 }
+"""Permissions, and how the long name begins."""

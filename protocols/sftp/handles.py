@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import enum
 import time
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from protocols.errors import FileSystemError, OffsetMismatchError
-from protocols.filesystem import Entry, Immediate
-from protocols.sftp.attrs import encode_name
+from protocols.filesystem import Entry, Immediate, ScanPages
+from protocols.sftp.attrs import Names, encode_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
-    from protocols.filesystem import ReadHandle, WriteHandle
+    from protocols.filesystem import FileSystem, ReadHandle, Row, WriteHandle
     from protocols.path import VirtualPath
 
-Begin: TypeAlias = "Callable[[Callable[[], list[bytes]]], Future[list[bytes]] | None]"
-LISTING_PAGE = 256
-"""Entries that one SSH_FXP_READDIR answers; names stand in it twice, so 256 of 255 bytes stay below `MAX_PACKET`."""
+Begin: TypeAlias = "Callable[[Callable[[], Names]], Future[Names] | None]"
+LISTING_BYTES = 64 * 1024
+"""Bytes of rows that one SSH_FXP_READDIR answers: some clients take no longer packets."""
 _MAX_OFFSET = (1 << 63) - 1
 
 
@@ -165,28 +165,35 @@ class Listing:
 
     is_transfer = False
 
-    def __init__(self, entries: Iterator[Entry], *, begin: Begin | None = None) -> None:
-        """List *entries*; *begin* calls something on a thread as soon as one is free."""
-        self._entries = entries
+    def __init__(self, pages: Iterator[Sequence[Row]], *, begin: Begin | None = None) -> None:
+        """List the rows of *pages*; *begin* calls something on a thread as soon as one is free."""
+        now = time.time()
+        self._pages = pages
+        self._rows = chain(((name, True, 0, now, False) for name in (".", "..")), chain.from_iterable(pages))
         self._begin = begin
-        self._first: list[bytes] | None = None
-        self._next: Future[list[bytes]] | None = None
+        self._first: Names | None = None
+        self._next: Future[Names] | None = None
 
-    def open(self, *special: Entry) -> None:
+    def open(self) -> None:
         """Fetch the first page, so that a directory that is not there fails now and not at the first read."""
-        self._first = self._rows(*special)
+        self._first = self._names()
 
-    def page(self) -> list[bytes]:
+    @property
+    def is_ready(self) -> bool:
+        """Whether the next page is made, so that `page` returns at once."""
+        return self._first is not None or (self._next is not None and self._next.done())
+
+    def page(self) -> Names:
         """Return the next rows, encoded; none at the end."""
         if self._first is not None:
-            rows, self._first = self._first, None
+            names, self._first = self._first, None
         elif self._next is not None and not self._next.cancel():
-            rows, self._next = self._next.result(), None
+            names, self._next = self._next.result(), None
         else:  # nothing was begun, or it waits behind others for a thread, and this call has one
-            rows, self._next = self._rows(), None
-        if len(rows) == LISTING_PAGE and self._begin is not None:
-            self._next = self._begin(self._rows)
-        return rows
+            names, self._next = self._names(), None
+        if names.is_full and self._begin is not None:
+            self._next = self._begin(self._names)
+        return names
 
     def finish(self) -> None:
         """Let the iterator go, and with it what it holds."""
@@ -194,7 +201,7 @@ class Listing:
         if begun is not None and not begun.cancel():
             begun.exception()  # an iterator that is being read cannot be closed: wait until it is not
         self._first = None
-        close = getattr(self._entries, "close", None)
+        close = getattr(self._pages, "close", None)
         if close is not None:
             close()
 
@@ -202,7 +209,15 @@ class Listing:
         """Let the iterator go."""
         self.finish()
 
-    def _rows(self, *special: Entry) -> list[bytes]:
-        now = time.time()
-        entries = chain(special, islice(self._entries, LISTING_PAGE - len(special)))
-        return [encode_name(entry.name, entry, now=now) for entry in entries]
+    def _names(self) -> Names:
+        return encode_names(self._rows, now=time.time(), room=LISTING_BYTES)
+
+
+def scan_pages(filesystem: FileSystem, path: VirtualPath) -> Iterator[Sequence[Row]]:
+    """List *path* by the fastest way that *filesystem* has."""
+    if isinstance(filesystem, ScanPages):
+        return filesystem.scan_pages(path)
+    return (
+        ((entry.name, entry.is_directory, entry.size, entry.modified, entry.writable),)
+        for entry in filesystem.scandir(path)
+    )

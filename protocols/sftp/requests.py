@@ -10,10 +10,10 @@ import time
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from protocols.errors import FileSystemError, NotFoundError, PermissionDeniedError
-from protocols.filesystem import Entry, SetTimes, Space, WriteMode
+from protocols.filesystem import SetTimes, Space, WriteMode
 from protocols.path import parse_path
 from protocols.sftp.attrs import encode_attributes, parse_attributes
-from protocols.sftp.handles import Download, Listing, Upload
+from protocols.sftp.handles import Download, Listing, Upload, scan_pages
 from protocols.sftp.status import EndOfFileError, UnsupportedError, status_of
 from protocols.sftp.wire import (
     MAX_DATA,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
 
-    from protocols.filesystem import WritableFileSystem
+    from protocols.filesystem import Entry, WritableFileSystem
     from protocols.path import VirtualPath
     from protocols.session import Session
     from protocols.sftp.handles import Begin, OpenHandle
@@ -148,9 +148,10 @@ class Requests:
         return replies
 
     def answer_at_once(self, batch: deque[bytearray]) -> list[bytes]:
-        """Answer those writes at the front of *batch* that have nothing to wait for; may be called on an event loop.
+        """Answer those requests at the front of *batch* that have nothing to wait for; may be called on an event loop.
 
-        It stops after `TURN_BYTES` of data, too. A hop to a thread and back costs more than such a write.
+        Such are writes, and pages of listings that are made already. It stops after `TURN_BYTES` of data, too. A hop to
+        a thread and back costs more than such an answer.
         """
         replies: list[bytes] = []
         size = 0
@@ -183,15 +184,17 @@ class Requests:
             self._observer.transferred("out", sent)
 
     def _is_immediate(self, packet: bytearray) -> bool:
-        if packet[0] != Request.WRITE:
+        if packet[0] not in {Request.WRITE, Request.READDIR}:
             return False
         fields = Fields(packet, 5)
         try:
-            upload = self._handles.get(fields.string())
+            handle = self._handles.get(fields.string())
+            if packet[0] == Request.READDIR:
+                return isinstance(handle, Listing) and handle.is_ready
             end = fields.uint64() + fields.uint32()
         except MalformedError:
             return False
-        return isinstance(upload, Upload) and upload.is_immediate(end)
+        return isinstance(handle, Upload) and handle.is_immediate(end)
 
     def _answer(self, packet: bytearray) -> bytes:
         kind = packet[0]
@@ -331,16 +334,15 @@ class Requests:
     def _opendir(self, request_id: int, fields: Fields) -> bytes:
         path = parse_path(fields.string())
         self._check_handles()
-        listing = Listing(iter(self._filesystem.scandir(path)), begin=self._begin)
-        now = time.time()
-        listing.open(*(Entry(name=name, is_directory=True, modified=now) for name in (".", "..")))
+        listing = Listing(scan_pages(self._filesystem, path), begin=self._begin)
+        listing.open()
         return self._opened(request_id, listing)
 
     def _readdir(self, request_id: int, fields: Fields) -> bytes:
-        page = self._handle(fields, Listing).page()
-        if not page:
+        names = self._handle(fields, Listing).page()
+        if not names.number:
             raise EndOfFileError("end of directory")
-        return reply(Reply.NAME, request_id, uint32(len(page)) + b"".join(page))
+        return reply(Reply.NAME, request_id, uint32(names.number) + names.rows)
 
     def _realpath(self, request_id: int, fields: Fields) -> bytes:
         name = string(str(parse_path(fields.string())).encode("utf-8"))

@@ -285,7 +285,8 @@ def test_page_of_a_long_list_is_read_by_its_index(database):
             "INSERT INTO registry_case"
             " WITH RECURSIVE row(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM row WHERE n < 99999)"
             " SELECT printf('C-%06d', n), printf('c-%06d', n), 'acme', 'open',"
-            ' printf(\'{"number":"C-%06d","customer":"acme","state":"open"}\', n), 1, 0, 0 FROM row'
+            ' printf(\'{"number":"C-%06d","customer":"acme","state":"open"}\', n),'
+            " printf('C-%06d', n), '{\"customer\":\"acme\"}', 0, 1, 0, 0 FROM row"
         )
     lookup = RegistryLookup(database)
     page = lookup.cases("acme", cursor="C-050000", limit=10)

@@ -1,0 +1,212 @@
+"""Listings by rows, as SFTP asks for them, against listings by entries: the same names, sizes, times and order."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import update
+
+from casemap.cached import CachedLookup, CacheSettings
+from casemap.errors import LookupUnavailableError
+from casemap.lookup import case_with_traits, traits_of
+from casemap.model import parse_case
+from casemap.names import folder_name
+from mft.catalog.model import UPLOADS
+from mft.policy import Scope
+from mft.registry import CaseRegister, CustomerRegister, Journal, RegistryLookup
+from mft.registry.place import MAX_LIMIT
+from protocols.errors import NotADirectoryPathError, NotFoundError, UnavailableError
+from protocols.path import parse_path
+from tests.casebook import REGIONS, TITLE
+from tests.core import running_core
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mft.scrubbing.nursery import Nursery
+    from tests.core import Client, Core
+
+SPOT = "/ACME-1/to-support"
+
+
+def rows(client: Client, path: str) -> list[tuple[Any, ...]]:
+    """List by rows, as the SFTP head does."""
+    pages = client.filesystem.scan_pages(parse_path(path))
+    return [
+        (name, bool(directory), size, float(modified), bool(writable))
+        for page in pages
+        for name, directory, size, modified, writable in page
+    ]
+
+
+def entries(client: Client, path: str) -> list[tuple[Any, ...]]:
+    """List by entries, as the HTTP head does."""
+    found = client.filesystem.scandir(parse_path(path))
+    return [(each.name, each.is_directory, each.size, each.modified, each.writable) for each in found]
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterator[Core]:
+    """A case with files in every state, of two senders, and directories."""
+    with running_core(tmp_path_factory.mktemp("core"), nursery) as house:
+        fill(house)
+        yield house
+
+
+def fill(house: Core) -> None:
+    ann, bob, eve = house.client("ann"), house.client("bob"), house.client("eve")
+    ann.put(f"{SPOT}/both.log", b"of ann")
+    bob.put(f"{SPOT}/both.log", b"of bob, longer")
+    ann.put(f"{SPOT}/password=hunter2hunter2.log", b"password=hunter2hunter2\n")
+    ann.mkdir(f"{SPOT}/logs")
+    ann.put(f"{SPOT}/logs/a.log", b"inside")
+    bob.mkdir(f"{SPOT}/zone")
+    eve.put("/cases/ACME-1/from-support/fix.bin", b"\x7fELF")
+    house.work()
+    bob.put(f"{SPOT}/bob's.log", b"not scrubbed yet")
+    ann.put(f"{SPOT}/ann's.log", b"not scrubbed yet either")
+    ann.cut(f"{SPOT}/cut.log", b"half of it")
+    ann.cut(f"{SPOT}/both.log", b"a new half")
+    ann.cut(f"{SPOT}/aaa.log", b"first")
+    ann.cut(f"{SPOT}/zzz.log", b"last")
+    with house.database.write() as connection:
+        connection.execute(update(UPLOADS).where(UPLOADS.c.name == "fix.bin").values(modified=1_700_000_000.5))
+
+
+@pytest.mark.parametrize("login", ["ann", "bob", "eve", "max"])
+def test_rows_are_what_the_entries_are(filled, login):
+    """Whoever looks, wherever: the two ways of listing say the same, in the same order."""
+    client = filled.client(login)
+    base = "" if login in {"ann", "bob"} else "/cases"
+    top = [] if base else ["/"]
+    for path in (*top, f"{base}/ACME-1", f"{base}{SPOT}", f"{base}{SPOT}/logs", f"{base}/ACME-1/from-support"):
+        assert rows(client, path) == entries(client, path)
+    assert len(rows(client, f"{base}{SPOT}")) >= 3
+    with pytest.raises(NotFoundError):
+        rows(client, f"{base}{SPOT}/nothing")
+    with pytest.raises(NotADirectoryPathError):
+        rows(client, f"{base}{SPOT}/both.log" if base else f"{SPOT}/both.log")
+
+
+def test_rows_of_a_token_are_what_came_by_it(filled):
+    """Who may see its own alone is shown its own alone, by rows too."""
+    narrowed = filled.client("bob", only="ACME-1", scopes=frozenset({Scope.UPLOAD, Scope.LIST}))
+    assert [row[0] for row in rows(narrowed, "/to-support")] == ["bob's.log", "both.log", "zone"]
+    assert rows(narrowed, "/to-support") == entries(narrowed, "/to-support")
+
+
+def test_partial_uploads_stand_in_their_place_on_every_page(filled, monkeypatch):
+    """Pages end between any two names, and nothing comes twice or is lost."""
+    ann = filled.client("ann")
+    whole = entries(ann, SPOT)
+    for size in (1, 2, 3):
+        monkeypatch.setattr("mft.vfs.tree.PAGE", size)
+        monkeypatch.setattr("mft.vfs.tree.LONG_PAGE", size)
+        assert rows(ann, SPOT) == whole
+
+
+# -- the registry's folders ----------------------------------------------------------------------------------------
+
+
+class Plain:
+    """The registry without its quick way."""
+
+    def __init__(self, lookup: RegistryLookup) -> None:
+        for name in ("principal", "case", "customer", "cases", "customers"):
+            setattr(self, name, getattr(lookup, name))
+
+
+@pytest.fixture
+def registry(core: Core) -> Iterator[tuple[CaseRegister, CustomerRegister]]:
+    """The registry in place of the case system, with the customers."""
+    journal = Journal(database=core.database, trail=core.parts.trail, regions=REGIONS)
+    customers, cases = CustomerRegister(journal), CaseRegister(journal)
+    customers.add({"id": "acme", "name": "Acme Corp", "home_region": "eu"}, by="test")
+    customers.add({"id": "globex", "name": "Globex / Initech", "home_region": "us"}, by="test")
+    before = core.parts.cases._lookup
+    core.parts.cases._lookup = CachedLookup(RegistryLookup(core.database), CacheSettings(ttl=0, negative_ttl=0))
+    yield cases, customers
+    core.parts.cases._lookup = before
+
+
+def test_registry_lists_the_folders_that_may_be_entered(core, registry):
+    """Clearance, regions, state and customer decide as they do where every case is looked at."""
+    cases, _ = registry
+    for number, record in enumerate(
+        [
+            {"title": "plain"},
+            {"title": TITLE},
+            {"title": ""},
+            {"title": "EU only", "classification": "eu-only"},
+            {"title": "cleared", "clearance": 50},
+            {"title": "US", "home_region": "us", "regions": ["us"]},
+            {"title": "shut"},
+            {"title": "kind", "kind": "outage", "customer": "globex"},
+        ]
+    ):
+        cases.open({"number": f"C-{number}", "customer": "acme", **record}, by="test")
+    cases.close("C-6", by="test")
+    cases.change("C-0", {"title": "another title"}, by="test")
+    quick = core.parts.cases._lookup
+    found = {}
+    for login, region, path in itertools.product(
+        ("ann", "gus", "eve", "una", "max"), ("eu", "us"), ("/", "/Acme Corp", "/cases")
+    ):
+        client = core.client(login, region)
+        for lookup in (quick, CachedLookup(Plain(quick._inner), CacheSettings(ttl=0, negative_ttl=0))):
+            core.parts.cases._lookup = lookup
+            try:
+                found.setdefault((login, region, path), []).append((rows(client, path), entries(client, path)))
+            except NotFoundError:
+                found.setdefault((login, region, path), []).append(None)
+    assert all(one == other and (one is None or one[0] == one[1]) for one, other in found.values())
+    assert [row[0] for row in found["ann", "eu", "/"][0][0]] == [
+        "C-0 another title",
+        f"C-1 {folder_name(cases.get('C-1').case)[4:]}",
+        "C-2",
+        "C-3 EU only",
+        "C-4 cleared",
+    ]
+    assert found["una", "eu", "/Acme Corp"] != found["una", "us", "/Acme Corp"]
+    assert len(found["max", "eu", "/Acme Corp"][0][0]) > len(found["eve", "eu", "/Acme Corp"][0][0])
+
+
+def test_registry_lists_page_by_page_and_notes_what_changes_meanwhile(core, registry, monkeypatch):
+    """Rights are asked for anew with each page: what was withdrawn while a client waited is not on the next."""
+    cases, _ = registry
+    monkeypatch.setattr("mft.registry.lookup.MAX_LIMIT", 3)
+    for number in range(10):
+        clearance = 50 if number in {4, 8} else 0
+        cases.open({"number": f"C-{number}", "customer": "acme", "clearance": clearance}, by="test")
+    assert MAX_LIMIT > 3
+    pages = core.parts.cases.folders(core.client("max").filesystem._finder.reader, "acme")
+    assert [name for name, _ in next(pages)] == ["C-0", "C-1", "C-2"]
+    cases.close("C-3", by="test")
+    cases.change("C-4", {"clearance": 90}, by="test")
+    assert [name for page in pages for name, _ in page] == ["C-5", "C-6", "C-7", "C-8", "C-9"]
+
+
+def test_registry_that_cannot_be_read_says_so(core, registry, monkeypatch):
+    """A catalog that does not answer is no empty folder."""
+    monkeypatch.setattr(RegistryLookup, "folders", _fail)
+    with pytest.raises(UnavailableError):
+        core.client("ann").names("/")
+
+
+def _fail(*_: object, **__: object) -> None:
+    raise LookupUnavailableError("the catalog cannot be read now")
+
+
+def test_traits_say_all_that_policy_looks_at():
+    """A case made of its row is the case, as far as any decision goes."""
+    case = parse_case(
+        {
+            "number": "C-1", "customer": "acme", "state": "open", "kind": "outage", "classification": "itar",
+            "clearance": 7, "home_region": "us", "regions": ["us", "eu"], "title": "T", "assignee": "eve",
+        }
+    )  # fmt: skip
+    made = case_with_traits("C-1", traits_of(case))
+    for name in ("number", "customer", "state", "kind", "classification", "clearance", "home_region", "regions"):
+        assert getattr(made, name) == getattr(case, name)
