@@ -14,10 +14,12 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mft.scrubbing.cage import confine
 from mft.scrubbing.child import Errand, run_errand
+from mft.scrubbing.isolation import shut_in
 from scrubber.engine import prepare
 
 if TYPE_CHECKING:
@@ -79,6 +81,7 @@ def _fork(descriptors: Sequence[int], channel: socket.socket) -> int:
         with os.fdopen(descriptors[0], "rb") as file:
             errand = Errand.from_json(file.read())
         confine(errand.cage)
+        shut_in([Path(errand.scratch)])
         run_errand(errand, descriptors[1:])
         status = 0
     except BaseException as error:  # noqa: BLE001 - the border of the process; never the text, which may hold content

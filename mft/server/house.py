@@ -136,8 +136,22 @@ class House:
 
         stopped = until_term()
         configure_logging(self._config.log, "nursery")
+        self._warn_of_leaks()
         os.nice(NURSERY_NICE)
         serve_nursery(self._nursery[0], stopped)
+
+    @staticmethod
+    def _warn_of_leaks() -> None:
+        """Say once what of the protection of plaintext this machine cannot give."""
+        from mft.scrubbing.isolation import lacking  # noqa: PLC0415 - see the module's docstring
+        from mft.server.swap import unencrypted_swap  # noqa: PLC0415
+
+        if missing := lacking():
+            told = f"the kernel has no {' and no '.join(missing)}: a scrub child is shut in less than it could be"
+            log.warning("scrub.isolation_lacking", extra={"warning": told, "lacking": missing})
+        if areas := unencrypted_swap():
+            told = f"memory may be swapped in clear to {', '.join(areas)}: use dm-crypt or zram, or no swap"
+            log.warning("memory.swap_in_clear", extra={"warning": told})
 
     def _run_key_agent(self) -> None:
         from mft.server.agent import run_key_agent  # noqa: PLC0415 - see the module's docstring
