@@ -86,7 +86,7 @@ def test_child_opens_no_file_of_others(tmp_path):
         lambda: beside.write_text("mine"),
         lambda: (tmp_path / "new").write_text("mine"),
         lambda: Path(f"/proc/{os.getppid()}/environ").read_text(),
-        lambda: os.listdir(tmp_path),
+        lambda: [each.name for each in tmp_path.iterdir()],
         beside.unlink,
         lambda: (scratch / "x").symlink_to("/etc/passwd"),
     )
