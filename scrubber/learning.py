@@ -6,10 +6,12 @@ import codecs
 from typing import TYPE_CHECKING, BinaryIO
 
 from scrubber.detector import Detector
+from scrubber.leaf import WIDE
 from scrubber.learner import Learner
 from scrubber.obstacle import ObstacleError
+from scrubber.sniff import HEAD, Kind, sniff
 from scrubber.stream import CHUNK, HashedSource, Stream
-from scrubber.walk import Out, Walk, memory_scratch
+from scrubber.walk import CONTAINERS, Out, Walk, memory_scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from scrubber.model import Options, Source
     from scrubber.pseudonym import Pseudonymizer
     from scrubber.rules import RuleSet
-    from scrubber.text import TextScrubber
 
 
 class LearningWalk(Walk):
@@ -48,21 +49,23 @@ class LearningWalk(Walk):
             self._learner.take_user(name)
         return name
 
-    def _text(self, stream: Stream, out: Out, scrubber: TextScrubber, name: str) -> None:  # noqa: ARG002 - Walk's
+    def _dispatch(self, stream: Stream, out: Out, name: str, depth: int, *, same_length: bool) -> None:
+        """Learn from text, look into what holds files, and pass over the rest: words run together in binary data."""
+        kind, _ = sniff(stream.peek(HEAD))
+        if kind is Kind.TEXT:
+            self._learn(stream, name, lambda data: data)
+        elif kind in WIDE:
+            decode = codecs.getincrementaldecoder(kind.value)("replace").decode
+            self._learn(stream, name, lambda data: decode(data).encode("utf-8", "replace"))
+        elif kind in CONTAINERS and not same_length:
+            super()._dispatch(stream, out, name, depth, same_length=same_length)
+        else:
+            stream.drain()
+
+    def _learn(self, stream: Stream, name: str, narrow: Callable[[bytes], bytes]) -> None:
         member = self._learner.member(name)
         while data := stream.read(CHUNK):
-            member.feed(data)
-        member.finish()
-
-    def _binary(self, stream: Stream, out: Out, name: str) -> None:  # noqa: ARG002 - Walk's signature
-        """Learn nothing: words run together in binary data."""
-        stream.drain()
-
-    def _wide(self, stream: Stream, out: Out, name: str, encoding: str) -> None:  # noqa: ARG002 - Walk's signature
-        member = self._learner.member(name)
-        decode = codecs.getincrementaldecoder(encoding)("replace").decode
-        while data := stream.read(CHUNK):
-            member.feed(decode(data).encode("utf-8", "replace"))
+            member.feed(narrow(data))
         member.finish()
 
 

@@ -53,6 +53,8 @@ _SEEKING: dict[Kind, Callable[[Walk, Source, Out, str, int], None]] = {
     Kind.SQLITE: database.walk_database,
 }
 """Containers that need random access to their source."""
+CONTAINERS = frozenset({*_STREAMED, Kind.ZIP})
+"""What holds further files."""
 _OVERALL_FLOOR = 64 << 20
 """Expanded bytes below which the ratio of a whole upload is not looked at."""
 

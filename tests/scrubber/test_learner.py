@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import tarfile
 
 import pytest
 
@@ -45,3 +47,46 @@ def test_example_is_learned(text, accelerated):
 def test_counter_example_teaches_nothing(text):
     """System accounts, vendors, placeholders and ordinary words are not learned."""
     assert learned(text) == {}
+
+
+MESSAGES = b"Nov 22 01:02:03 zeus7 sshd[9]: Accepted publickey for mrossi from 10.1.1.1 port 22\n"
+TICKET = b"please look at zeus7, mrossi says; Zeus7 is in ZEUS7_old.log, nginx zeus70 is not\n"
+
+
+def packed(members: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.uid, info.uname = len(data), 1001, "mrossi"
+            tar.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def test_name_learned_in_one_member_goes_from_all_others(scrubbed):
+    """What one member defines is replaced in members before it and after it, in names and in owners' fields."""
+    out, report = scrubbed(packed({"zeus7/ticket.txt": TICKET, "var/log/messages": MESSAGES, "mrossi.txt": b"x\n"}))
+    with tarfile.open(fileobj=io.BytesIO(out)) as tar:
+        names, owners = tar.getnames(), {member.uname for member in tar}
+        texts = [file.read() for name in names if (file := tar.extractfile(name))]
+    whole = b"\n".join([*texts, *(name.encode() for name in names), *(owner.encode() for owner in owners)])
+    assert b"mrossi" not in whole
+    assert re.search(rb"(?i)zeus7\b|zeus7_", whole) is None
+    assert b"zeus70" in whole
+    host = re.search(rb"at (host-\w+),", whole)
+    assert host is not None
+    assert f"{host[1].decode()}/ticket.txt" in names
+    assert report.counts["identity.host"] >= 4
+
+
+def test_second_scrub_learns_nothing(scrubbed):
+    """What was scrubbed names nobody any more."""
+    once, _ = scrubbed(MESSAGES + TICKET)
+    assert scrubbed(once) == (once, scrubbed(once)[1])
+    assert scrubbed(once)[1].clean
+
+
+def test_wide_text_is_learned_from(scrubbed):
+    """Names are learned from UTF-16 as from any text."""
+    out, _ = scrubbed((MESSAGES + TICKET).decode().encode("utf-16"))
+    assert b"mrossi" not in out.decode("utf-16").encode()
