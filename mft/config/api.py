@@ -33,3 +33,5 @@ class QuarantineConfig:
 
     approvals: Count = 2
     """Releasers, none of them the sender, who must agree before one is released or destroyed."""
+    retention: PositiveSeconds | None = 90 * 24 * 3600.0
+    """How long one waits for a decision; then it is destroyed. null: as long as its case is kept."""

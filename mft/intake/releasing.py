@@ -24,20 +24,64 @@ if TYPE_CHECKING:
     from mft.audit import AuditTrail
     from mft.catalog.database import Database
     from mft.intake.scrubbing import Scrubbing
+    from mft.intake.settings import IntakeSettings
     from mft.intake.settling import Settling
 
 log = logging.getLogger(__name__)
+_PAGE = 200
 
 
 class Releasing:
     """Carries decisions out; each step may be done again."""
 
-    def __init__(self, *, database: Database, trail: AuditTrail, scrubbing: Scrubbing, settling: Settling) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        trail: AuditTrail,
+        scrubbing: Scrubbing,
+        settling: Settling,
+        settings: IntakeSettings,
+    ) -> None:
         """Copy by *scrubbing*'s children, publish by *settling*."""
         self._database = database
         self._trail = trail
         self._scrubbing = scrubbing
         self._settling = settling
+        self._retention = settings.quarantine_retention
+
+    def expire(self) -> None:
+        """Destroy what waited for a decision longer than the quarantine keeps it; a hold or a decision stays it."""
+        if self._retention is None:
+            return
+        decided = select(RELEASES.c.upload_id).where(RELEASES.c.done_at.is_(None))
+        with self._database.read() as connection:
+            due = connection.execute(
+                select(UPLOADS.c.id)
+                .where(
+                    UPLOADS.c.state == UploadState.QUARANTINED,
+                    UPLOADS.c.finished_at < time.time() - self._retention,
+                    UPLOADS.c.case_id.not_in(held_cases()),
+                    UPLOADS.c.id.not_in(decided),
+                )
+                .limit(_PAGE)
+            ).scalars()
+            ids = list(due)
+        for upload_id in ids:
+            self._expire(upload_id)
+
+    def _expire(self, upload_id: str) -> None:
+        try:
+            with self._database.write() as connection:
+                decided = select(RELEASES).where(RELEASES.c.upload_id == upload_id, RELEASES.c.done_at.is_(None))
+                row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).one()
+                held = hold_on(connection, tree_in(connection, row.case_id).number) is not None
+                if held or connection.execute(decided).first() is not None:
+                    return
+                self._end(connection, row, "nobody decided about it in time, and the quarantine keeps nothing longer")
+                self._event(connection, row, "upload.destroyed", why="quarantine.retention")
+        except StateError:
+            log.info("intake.alreadysettled", extra={"upload": upload_id})
 
     def waiting(self, limit: int) -> list[str]:
         """Return uploads about which is decided and nothing done."""
@@ -95,10 +139,12 @@ class Releasing:
         self._done(connection, row.id)
 
     def _destroy(self, connection: Connection, row: Row[Any], decided: Row[Any]) -> None:
-        reason = "it was destroyed after quarantine"
+        self._end(connection, row, "it was destroyed after quarantine")
+        self._event(connection, row, "upload.destroyed", voters=json.loads(decided.voters))
+
+    def _end(self, connection: Connection, row: Row[Any], reason: str) -> None:
         move_upload(connection, row.id, UploadState.DESTROYED, reason=reason, finished_at=time.time())
         self._settling.receipt(connection, row, tree_in(connection, row.case_id), outcome="destroyed", reason=reason)
-        self._event(connection, row, "upload.destroyed", voters=json.loads(decided.voters))
 
     def _event(self, connection: Connection, row: Row[Any], kind: str, **details: object) -> None:
         tree = tree_in(connection, row.case_id)

@@ -101,6 +101,7 @@ class Intake:
                 self.start_due()
                 if time.monotonic() >= sweep_due:
                     self._sweep.run()
+                    self._releasing.expire()
                     self._need_jobs().forget(before=time.time() - HISTORY_SECONDS)
                     sweep_due = time.monotonic() + SWEEP_SECONDS
             except Exception:  # the worker loop: one bad round must not end it

@@ -40,5 +40,7 @@ class IntakeSettings:
     heads_every: float
     retry_first: float
     retry_max: float
+    quarantine_retention: float | None
+    """How long a quarantined upload waits for a decision; None: without end."""
     resume_grace: float
     partial_ttl: float

@@ -70,6 +70,7 @@ def intake_settings(config: Config, host: str) -> IntakeSettings:
         heads_every=config.audit.export_every,
         retry_first=config.replication.retry_first,
         retry_max=config.replication.retry_max,
+        quarantine_retention=config.quarantine.retention,
         resume_grace=config.landing.resume_grace,
         partial_ttl=config.landing.partial_ttl,
     )
@@ -122,7 +123,9 @@ def make_intake(parts: Parts, nursery: Nursery) -> Intake:
         database=parts.database,
         scrubbing=scrubbing,
         settling=settling,
-        releasing=Releasing(database=parts.database, trail=parts.trail, scrubbing=scrubbing, settling=settling),
+        releasing=Releasing(
+            database=parts.database, trail=parts.trail, scrubbing=scrubbing, settling=settling, settings=settings
+        ),
         copying=Copying(
             database=parts.database, trail=parts.trail, book=book, objects=parts.objects, settings=settings
         ),
