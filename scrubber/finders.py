@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from scrubber.finder import Finder, Found
 
 _COOKIE = re.compile(
-    rb"(?:set-)?cookie2?(?:\\{0,3}[\"'])?[ \t]{0,8}[:=][ \t]{0,8}(?:\\{0,3}[\"'])?(?P<pairs>[^\r\n\"']{3,4096})",
+    rb"(?:set-)?cookie2?(?:\\{0,3}[\"'])?"
+    rb"(?:[ \t]{0,8}[:=][ \t]{0,8}|\s{0,8},\s{0,40}\\{0,3}[\"']value\\{0,3}[\"']\s{0,8}:\s{0,8})(?:\\{0,3}[\"'])?"
+    rb"(?P<pairs>[^\r\n\"']{3,4096})",
     re.IGNORECASE,
 )
 _PAIR = re.compile(rb"(?P<name>[\w.!#$%&*+\-^`|~@\[\]]{1,128})=(?P<value>[^;\s,\\]{1,2048})")

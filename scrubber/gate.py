@@ -26,27 +26,42 @@ class Strength(IntEnum):
 
 
 _STRONG = re.compile(
-    r"pass(?:wor[dt]|wd|phrase|code)|pswd|passwrd|kennwort|losungswort|motdepasse|contrase|palavrapasse|wachtwoord|"
-    r"l(?:o|ö)senord|"
-    r"adgangskode|salasana|parola|has[lł]o|senha|heslo|jelsz|"
-    r"secret|credential|apikey|appkey|apitoken|apisecret|accesskey|accountkey|sharedkey|masterkey|signingkey|encryptionkey|"
-    r"privatekey|clientkeydata|storagekey|sharedaccesskey|securitykey|cryptkey|hmackey|deploykey|licen[sc]ekey|presharedkey|"
-    r"(?:auth|access|refresh|id|session|bearer|security|user|bot|csrf|xsrf|jwt|oauth|personal|deploy|registry|vault|npm|pypi|slack|"
-    r"github|gitlab|telegram|discord|bootstrap|join|admin|service|account|device|push|webhook|reset|verification)tokens?$|"
-    r"bindpw|rootpw|userpw|adminpw|dbpw|ldappw|keypw|storepw|sharedaccesssignature|authkey|authpass|privpass|"
-    r"wpapsk|wepkey|sessionkey|sessionid$|sessid$|jsessionid|phpsessid|xauthtoken"
+    r"pass(?:wor[dt]|wd|phrase|code)|pswd|passwrd|secret|credential|"
+    # The word in other languages, joined and in lower case; a letter lost to a wrong encoding is allowed for.
+    r"kennwort|losungswort|zugangscode|motdepasse|contrase|contrasenya|palavrapasse|senha|wachtwoord|l.{1,2}senord|passord|"
+    r"adgangskode|kodeord|lykilor|salas(?:ana|õna)|parol[aăeiuy]|has[lł][oa]|heslo|jelsz|lozink|zaporka|geslo|slaptažod|"
+    r"[sş]ifre|parol\b|katasandi|katalaluan|mậtkhẩu|matkhau|парол|κωδικ|סיסמ|كلمة(?:ال)?(?:مرور|سر)|رمزعبور|पासवर्ड|"
+    r"รหัสผ่าน|パスワード|パスフレーズ|暗証番号|密码|密碼|口令|비밀번호|암호$|schlüsselphrase|geheimnis|geheimschl|"
+    r"(?:api|app|access|account|shared|master|signing|encryption|decryption|validation|private|storage|security|crypt|hmac|"
+    r"deploy|licen[sc]e|auth|session|wep)key(?:s|data|pem|content|base64|b64|text|bytes|hex|secret)?$|apischl.{1,2}ssel|"
+    r"clientkeydata|schl.{1,2}sselphrase|api.?schl.{1,2}ssel$|apitoken|sharedaccesskey|presharedkey|"
+    r"(?:bind|root|user|admin|db|ldap|key|store|trust|sql|ftp|smtp|mail|ssh)pw$|"
+    r"sharedaccesssignature|authpass|privpass|authpwd|privpwd|authcode|wpapsk|"
+    r"snmpcommunity|community(?:string|name)|(?:ro|rw|read|write|trap)community|"
+    r"(?:session|php|jsession|asp|aspnet|web|user)?sess(?:ion)?id$|sessid$|jsessionid|phpsessid|xauthtoken|erlangcookie|"
+    r"unsealkey|recoverycode|backupcode|verificationcode|authtok$|authdata$|serviceaccountkey|"
+    r"secure?string|passcodes?$"
 )
-_MEDIUM_LAST = frozenset(("pass", "pw", "pwd", "psk", "psw", "passw", "upass", "userpass", "dbpass", "clave"))
-_WEAK_LAST = frozenset(("token", "tokens", "auth", "authorization", "session", "sid", "community", "cookie", "key"))
-_CODE_LAST = frozenset(("pin", "otp", "totp", "mfacode", "tan"))
-_PASS_ENDS = re.compile(r"(?:pass|pwd|psk|token)$")
+_MEDIUM_LAST = frozenset(
+    ("pass", "pw", "pwd", "psk", "psw", "passw", "upass", "userpass", "dbpass", "clave", "community", "passkey", "pswd")
+)
+_WEAK_LAST = frozenset(
+    ("token", "tokens", "auth", "authorization", "session", "sid", "cookie", "key", "signature", "jwt")
+)
+_CODE_LAST = frozenset(("pin", "otp", "totp", "mfacode", "tan", "puk", "mfa", "cvv", "cvc", "cvv2", "cvc2", "pincode"))
+_PASS_ENDS = re.compile(r"(?:pass|pwd|psk|token|passwd|pw)$")
+# Keys, tokens and secrets that are none: of an API's paging, a parser, a language model, names of objects.
+_OPEN_TOKENS = load_words("open_tokens")
+_OPEN_SECRETS = load_words("open_secrets")
+_KEY_KINDS = load_words("secret_keys")
 
 # A name that ends so tells about a secret and holds none.
 _ABOUT = load_words("about")
 _ABOUT_STARTS = tuple(load_words("about_starts"))
 _FALSE_KEYS = load_words("no_secret_keys")
 
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z\u00df-\uffff]+|[0-9]+")
+_LETTERS = "a-z\u00c0-\u1fff\u2c00-\u2fff\u3040-\ufaff\ufffd"  # no punctuation of any script
+_WORDS = re.compile(rf"[A-Z]+(?![{_LETTERS}])|[A-Z]?[{_LETTERS}]+|[0-9]+")
 _SETTINGS = frozenset(word.encode() for word in load_words("settings"))
 _PLACEHOLDER = re.compile(
     rb"\$\{.*\}|\$\(.*\)|\{\{.*|\{%.*|<[^<>]*>|%\([\w.]+\)s|%[\w.]+%|%[sdv]|\$[A-Z_][A-Z0-9_]*|\$[a-z_]+(?:[.\->\[].*)?|"
@@ -65,6 +80,16 @@ _CODE = re.compile(
     rb"[A-Za-z_]\w*\[[\"'\w]+\]|"
     rb"(?:await|new|function|lambda|return|typeof|if|not)\s.*|(?:=|!|>|<|~|&&|\|\|).*"
 )
+_NOT_SECRET = re.compile(
+    rb"S-1-[0-9]+(?:-[0-9]+)+|"  # a Windows SID
+    rb"[0-9]{1,5}:[0-9]{1,10}|no-export|no-advertise|local-as|"  # BGP communities
+    rb"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]+(?:Z|[+-][0-9:]+)?)?|[0-9]{2}:[0-9]{2}(?::[0-9]{2})?|"
+    rb"v?[0-9]+(?:\.[0-9]+){1,3}|"
+    rb"(?:var|local|data|module|each|path|self|secrets|inputs|steps|env|vars|values|context|params)\.[A-Za-z_][\w.\[\]\"'-]*|"
+    rb"(?:Read-Host|Get-\w+|ConvertTo-\w+|New-Object|Import-\w+|\[[\w.]+\]\S*)(?:\s.*)?|"
+    rb"!(?:vault|Ref|Sub|ImportValue|secret|GetAtt|Join)\b.*|\(\(.*\)\)|ref\+\w+://.*|op://.*|"
+    rb"\{\{?resolve:.*|\@Microsoft\.KeyVault.*|base64decode\(.*|sealed:.*"
+)
 _PATH = re.compile(rb"(?:~|\.{1,2})?(?:/[\w.@%+\-]+)+/?|[A-Za-z]:\\[\w\\ .\-]+|file:/.*")
 _URL = re.compile(rb"[a-z][a-z0-9+.\-]*://[^@\s]*", re.IGNORECASE)
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -75,7 +100,7 @@ _NUMBER = re.compile(rb"[+-]?[0-9]+(?:\.[0-9]+)?[a-z%]{0,2}")
 @lru_cache(maxsize=16384)
 def strength(name: bytes) -> Strength:  # noqa: PLR0911 - a table of refusals
     """Say how far the key *name* is to be believed."""
-    text = name.decode("utf-8", "replace").strip("-. ")
+    text = _OPTION.sub("", name.decode("utf-8", "replace")).strip("-. ")
     words = [word.lower() for word in _WORDS.findall(text)]
     while len(words) > 1 and (
         words[-1].isdigit()
@@ -85,23 +110,43 @@ def strength(name: bytes) -> Strength:  # noqa: PLR0911 - a table of refusals
     if not words:
         return Strength.NONE
     last, joined = words[-1], "".join(words)
-    if last in _ABOUT and not joined.endswith(("sessionid", "secretid")):
-        return Strength.NONE
-    if joined.startswith(_ABOUT_STARTS) or joined.endswith(
-        ("file", "path", "policy", "length", "url", "timeout", "enabled")
+    if (
+        (last in _ABOUT and not joined.endswith(_IDS))
+        or joined.startswith(_ABOUT_STARTS)
+        or joined.endswith(_ABOUT_ENDS)
     ):
+        return Strength.NONE
+    if _is_open(words, joined):
         return Strength.NONE
     if _STRONG.search(joined):
         return Strength.STRONG
-    if last in _MEDIUM_LAST or (
-        len(words) == 1 and _PASS_ENDS.search(last) and last not in ("bypass", "compass", "token", "trespass")
-    ):
+    if last in _MEDIUM_LAST or (len(words) == 1 and _PASS_ENDS.search(last) and last not in _FALSE_PASS):
         return Strength.MEDIUM
-    if last == "key" and (len(words) == 1 or words[-2] in _FALSE_KEYS):
-        return Strength.NONE
     if last in _CODE_LAST:
         return Strength.CODE
+    if last in ("key", "keys") and words[-2] in _KEY_KINDS:
+        return Strength.STRONG
+    if last in ("token", "tokens") and len(words) > 1:
+        return Strength.STRONG if last == "token" else Strength.WEAK
     return Strength.WEAK if last in _WEAK_LAST else Strength.NONE
+
+
+_OPTION = re.compile(r"\A-[DP](?=[A-Za-z])")  # of Java, of Gradle
+_IDS = ("sessionid", "secretid", "sessid", "communityname", "securestring", "phpsessid")
+_ABOUT_ENDS = ("file", "path", "policy", "length", "url", "timeout", "enabled", "maps", "hasher", "publickeytoken")
+_FALSE_PASS = frozenset(("bypass", "compass", "token", "trespass", "overpass", "underpass"))
+
+
+def _is_open(words: list[str], joined: str) -> bool:
+    """Say whether a key or token is one of a data structure, a page or a parser: primary_key, next_page_token."""
+    last = words[-1]
+    if last in ("key", "keys"):
+        return len(words) == 1 or words[-2] in _FALSE_KEYS
+    if last in ("token", "tokens"):
+        return len(words) > 1 and words[-2] in _OPEN_TOKENS
+    if last == "secret":
+        return len(words) > 1 and words[-2] in _OPEN_SECRETS
+    return joined == "cookie"
 
 
 def is_secret(value: bytes, believed: Strength, *, quoted: bool, prose: bool) -> bool:  # noqa: PLR0911 - a table of refusals
@@ -110,14 +155,7 @@ def is_secret(value: bytes, believed: Strength, *, quoted: bool, prose: bool) ->
     *prose* is where a colon and a space stand within running text ("password: incorrect for root").
     """
     value = value.strip()
-    lower = value.lower()
-    if not value or len(set(value)) == 1 or not value.strip(b"*xX.-_#?\xe2\x80\xa2") or TAG.search(value):
-        return False
-    if lower.rstrip(b".,;:!)") in _SETTINGS or _PLACEHOLDER.fullmatch(value):
-        return False
-    if (not quoted and _CODE.fullmatch(value)) or _URL.fullmatch(value):
-        return False
-    if _PATH.fullmatch(value) and not (len(value) > 30 and value.count(b"/") < 3 and entropy(value) > 4.2):
+    if _is_refused(value, quoted=quoted):
         return False
     mixed = re.search(rb"[0-9]", value) is not None and re.search(rb"[A-Za-z]", value) is not None
     if believed is Strength.STRONG:
@@ -126,11 +164,27 @@ def is_secret(value: bytes, believed: Strength, *, quoted: bool, prose: bool) ->
         return quoted or not (_NUMBER.fullmatch(value) and len(value) < 4)
     if believed is Strength.MEDIUM:
         if _NUMBER.fullmatch(value):
-            return quoted and len(value) >= 4
+            return len(value) >= (4 if quoted else 6)
         return not prose or mixed
     if believed is Strength.CODE:
-        return re.fullmatch(rb"[0-9]{4,8}", value) is not None
+        return re.fullmatch(rb"[0-9]{3,8}|[0-9]{3} [0-9]{3}|[A-Z2-7]{16,64}=*", value) is not None
     return _looks_random(value, mixed=mixed)
+
+
+def _is_refused(value: bytes, *, quoted: bool) -> bool:
+    """Say whether *value* is a setting, a placeholder, code or a place, whatever its key is called."""
+    lower = value.lower()
+    if not value or len(set(value)) == 1 or not value.strip(b"*xX.-_#?\xe2\x80\xa2") or TAG.search(value):
+        return True
+    if lower.rstrip(b".,;:!)") in _SETTINGS or _PLACEHOLDER.fullmatch(value):
+        return True
+    if (not quoted and _CODE.fullmatch(value)) or _URL.fullmatch(value):
+        return True
+    if _NOT_SECRET.fullmatch(value):
+        return True
+    return _PATH.fullmatch(value) is not None and not (
+        len(value) > 30 and value.count(b"/") < 3 and entropy(value) > 4.2
+    )
 
 
 def _looks_random(value: bytes, *, mixed: bool) -> bool:

@@ -1,0 +1,125 @@
+"""The dialects in which a key and its value are written, one expression each."""
+
+from __future__ import annotations
+
+import re
+
+MAX_VALUE = 2048
+KEY_BACK = 64
+LINE_BACK = 256
+KEY_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-" + bytes(range(0x80, 0x100))
+
+SPACE = rb"(?:[ \t]|\xc2\xa0|\xe2\x80\xaf|\xe3\x80\x80)"  # also what French and Japanese writers put before a colon
+KEY_RIGHT = re.compile(
+    rb"(?:[A-Za-z0-9_.\-]|(?!\xef\xbc[\x9a\x9d]|\xc2[\xa0\xab\xbb]|\xe2\x80|\xe3\x80[\x80-\x91])[\x80-\xff]){1,64}"
+    rb"(?: (?:key|secret|token|string|de passe|phrase)\b)?",
+    re.IGNORECASE,
+)
+QUOTE = rb"\\{0,7}[\"'`]|&quot;|&\#3[49];|&apos;|%22|%27"
+SEPARATOR = re.compile(
+    rb"(?P<close>" + QUOTE + rb")?\]?" + SPACE + rb"{0,40}"
+    rb"(?P<op>:=|=>|={1,3}|\?=|:(?!:)|%3[AaDd]|&\#61;|\\u003[dD]|\\:|\xef\xbc[\x9a\x9d]|\((?=[\"']))"
+    + SPACE
+    + rb"{0,40}"
+    rb"(?:\r?\n[ \t]{1,40}(?=[\"']))?"
+)
+QUOTED = {
+    b'"': re.compile(rb'(?:[^"\\\n]|\\.){0,2048}(?=")'),
+    b"'": re.compile(rb"(?:[^'\\\n]|\\.|''){0,2048}(?=')"),
+    b"`": re.compile(rb"[^`\n]{0,2048}(?=`)"),
+}
+OPEN = re.compile(QUOTE)
+INLINE = re.compile(
+    rb"(?:[^\s\"'`<>,;&|)}\]\\]|\\(?![\"'nrt])|[,;&|)}\]](?!\s|$|[\"'\\<)}\],;]|[\w.\-\[\]%]{1,48}\s?[=:])){1,1024}"
+)
+BARE_ARGUMENT = re.compile(rb"[^\s\"'`|;&<>]{1,4096}")
+REST = re.compile(rb"[^\r\n]{1,4096}")
+LINE_START = re.compile(
+    rb"[ \t]*(?:[#;]+[ \t]*|//[ \t]*|[<>*|+][ \t]{1,4})?"
+    rb"(?:(?:export|set|setenv|env|ENV|ARG|-|\?)[ \t]+|-D)*[\"']?\Z"
+)
+MORE_PAIRS = re.compile(rb"[\s,;&|][\"']?[A-Za-z_][\w.\-]{0,47}[\"']?\s{0,2}(?:=|: )")
+COMMENT = re.compile(rb"[ \t]+(?:#|;|//).*\Z", re.DOTALL)
+ELEMENT = re.compile(
+    rb"(?:[ \t][^<>\n]{0,200})?>[ \t\r\n]{0,40}(?:<(?:[Vv]alue|key|string|plain)>[ \t\r\n]{0,40})?(?:<!\[CDATA\[)?"
+    rb"(?P<value>[^<]{1,2048}?)[ \t\r\n]{0,40}(?:\]\]>)?</"
+)
+PAIRED = (
+    re.compile(
+        rb"(?:" + QUOTE + rb")[^<>\n]{0,120}?\b(?:value|val|content|data)=[\"'](?P<value>[^\"'<>\n]{1,2048})[\"']",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rb"[\"'][ \t]{0,8}[^<>\n]{0,80}>[ \t\r\n]{0,40}(?:<value>)?(?P<value>[^<>]{1,2048}?)[ \t\r\n]{0,40}</",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rb"(?P<q>\\{0,7}[\"'])\s{0,40},\s{0,40}\\{0,7}[\"'](?:value|val|content)\\{0,7}[\"']\s{0,8}:\s{0,8}"
+        rb"\\{0,7}[\"'](?P<value>(?:[^\"'\\\n]|\\(?![\"'])){1,2048})",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rb"[\"']?[ \t]{0,8}\r?\n[ \t]{1,40}value:[ \t]{1,8}(?:[\"'](?=[^\"'\r\n]*[\"']))?"
+        rb"(?P<value>(?<=[\"'])[^\"'\r\n]{1,2048}|(?<![\"'])[^\"'\r\n#]{1,2048})",
+        re.IGNORECASE,
+    ),
+    re.compile(rb"</(?:key|name|Key|Name)>\s{0,40}<(?:string|value|Value|data)>(?P<value>[^<]{1,2048}?)</"),
+)
+NAMED = re.compile(
+    rb"(?:\b(?:name|key|id|property|field|variable|parameter|option)(?:\\{0,7}[\"'])?[ \t]{0,8}[=:][ \t]{0,8}"
+    rb"(?:\\{0,7}[\"'])?|<(?:key|name)>\s{0,8})\Z",
+    re.IGNORECASE,
+)
+PAIRED_BEFORE = re.compile(
+    rb"(?:\b(?:value|val|content)\\{0,7}[\"']\s{0,8}:\s{0,8}\\{0,7}[\"'](?P<value>(?:[^\"'\\\n]|\\(?![\"'])){1,512})\\{0,7}[\"']"
+    rb"\s{0,40},\s{0,40}\\{0,7}[\"'](?:name|key)\\{0,7}[\"']\s{0,8}:\s{0,8}\\{0,7}[\"']|"
+    rb"\b(?:value|val)=[\"'](?P<attribute>[^\"'<>\n]{1,512})[\"'][ \t]{1,8}(?:name|key)=[\"'])\Z",
+    re.IGNORECASE,
+)
+PAIR_BACK = 640
+SET = re.compile(
+    rb"(?:\A|\n)[ \t]*(?:ENV|ARG|setenv|SetEnv|PassEnv|fastcgi_param|uwsgi_param|proxy_set_header|add_header|env|set)"
+    rb"[ \t]+[\"']?\Z"
+)
+SET_VALUE = re.compile(rb"[\"']?[ \t]{1,20}(?:ENC[ \t])?[\"']?(?P<value>[^\s\"';](?:[^\r\n\"';]{0,1022}[^\s\"';\\])?)")
+VARIABLE = re.compile(rb"\b(?:variable|output|param)[ \t]+[\"']\Z")
+DEFAULT = re.compile(
+    rb"[\"'][ \t]*\{[^{}]{0,400}?\b(?:default|value)[ \t]*=[ \t]*[\"'](?P<value>[^\"'\n]{1,2048})[\"']"
+)
+INNER = re.compile(
+    rb"\{[^{}]{0,200}?\\{0,7}[\"'](?:value|default|plaintext|text|Value)\\{0,7}[\"']\s{0,8}:\s{0,8}\\{0,7}[\"']"
+    rb"(?P<value>(?:[^\"'\\\n]|\\(?![\"'])){1,2048})"
+)
+INDENTED = re.compile(
+    rb"[ \t]*\r?\n[ \t]{1,40}(?:value|plain|default):[ \t]{1,8}[\"']?"
+    rb"(?P<value>[^\"'\r\n#{}]{1,2048}?)[\"']?[ \t]*(?=\r?\n|\Z)"
+)
+ITEMS = re.compile(rb"[ \t]*(?:\r?\n[ \t]*-[ \t]+[^\s:]{1,512}[ \t]*(?=\r?\n|\Z)){1,200}")
+ITEM_OF_BLOCK = re.compile(rb"-[ \t]+[\"']?(?P<value>[^\s\"':]{1,512})")
+CALLED = re.compile(
+    rb"(?:define|put|putString|set\w*|setProperty|add\w*|option|config|param\w*|header)"
+    rb"\([ \t]{0,8}[\"']\Z",
+    re.IGNORECASE,
+)
+SECOND = re.compile(rb"[\"'][ \t]{0,8},[ \t]{0,8}(?P<q>[\"'])(?P<value>(?:[^\"'\\\n]|\\.){1,4096})(?P=q)")
+SPACE_QUOTED = re.compile(rb"[ \t]{1,8}(?P<q>[\"'])(?P<value>(?:[^\"'\\\n]|\\.){1,1024})(?P=q)")
+PROSE = re.compile(
+    rb"[\"']?[ \t]{1,4}(?:is|was|are|ist|lautet|war|est|es|set to|changed to|reset to|now|=)(?:[ \t]{0,4}:)?[ \t]{1,4}"
+    rb"[\"'`]?(?P<value>[^\s\"'`,]{4,256}?)(?=[.,;:!]?(?:[\s\"'`]|\Z))",
+    re.IGNORECASE,
+)
+FLAG_GAP = re.compile(rb"[\"']?,?[ \t]{1,8}(?P<q>[\"'])?")
+BLOCK = re.compile(rb"[|>][+\-0-9]{0,2}[ \t]*\r?\n(?P<indent>[ \t]+)(?P<value>[^\r\n]{1,2048})")
+ITEM = re.compile(rb"(?P<q>\\{0,7}[\"'])(?P<value>(?:[^\"'\\\n]|\\(?![\"'])){1,4096})(?P=q)")
+LIST = re.compile(rb"\[[^\]\n]{0,4096}\]")
+
+
+RUNNING_TEXT = re.compile(
+    rb"[A-Za-z]{3,16} (?!is|was|are|ist|lau|war|est|es |set|cha|res|now|to |key|sec|tok|str|de |phr|pas|:|=)[A-Za-z]"
+)
+"""A keyword amid words ("Failed password for root") that no dialect takes for a key: it is passed over at once."""
+
+
+SETTERS = {b"env ", b"arg "}
+NAME_ENDS = {b'"', b"'", b">", b" ", b"=", b":"}
+CODE_LIKE = re.compile(rb"[(\[][\"')]|\(|\A[$={\[]")
