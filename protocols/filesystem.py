@@ -140,6 +140,18 @@ class Immediate(Protocol):
         """
 
 
+@runtime_checkable
+class ImmediateRead(Protocol):
+    """Optional: a read handle that can tell whether bytes are at hand."""
+
+    def read_immediate(self, offset: int, length: int) -> Sequence[memoryview] | None:
+        """Return what `read` would, in pieces, where nobody has to be waited for; None where `read` must be called.
+
+        Then a head may call it on its event loop. It never raises: what goes wrong, `read` says. The pieces lie in
+        memory that the next call uses again; one thread at a time calls this.
+        """
+
+
 class FileSystem(Protocol):
     """What every session can do."""
 

@@ -23,7 +23,7 @@ from storage.stream import HEADER_BYTES as STREAM_HEADER_BYTES
 from storage.stream import SEGMENT_BYTES, TAG_BYTES, StreamReader, StreamWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from storage.store import Chunk, ObjectReader
 
@@ -202,6 +202,10 @@ class BodyReader:
             TamperedError: the body was altered; the subclass names how.
         """
         return self._stream.read(offset, length)
+
+    def read_immediate(self, offset: int, length: int) -> Sequence[memoryview] | None:
+        """Return the same in pieces if it is in memory; see `StreamReader.read_immediate`."""
+        return self._stream.read_immediate(offset, length)
 
     def close(self) -> None:
         """Let go of it. Never raises; a second call does nothing."""

@@ -10,6 +10,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from storage.cached import CachedReads
 from storage.durable import pread_all, pwrite_all
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class Descriptor:
     def __init__(self, fd: int) -> None:
         """Own *fd* from now on."""
         self._fd = fd
+        self._cached = CachedReads()
         self._lock = threading.Lock()
         self._users = 1
         self._closed = False
@@ -35,6 +37,22 @@ class Descriptor:
         fd = self._enter()
         try:
             return pread_all(fd, length, offset)
+        finally:
+            self._leave()
+
+    def read_cached(self, into: memoryview, offset: int) -> bool:
+        """Fill *into* with the bytes at *offset* if no disk has to be waited for; see `CachedReads`."""
+        fd = self._enter()
+        try:
+            return self._cached.read(fd, into, offset)
+        finally:
+            self._leave()
+
+    def will_need(self, offset: int, length: int) -> None:
+        """Tell the operating system that *length* bytes at *offset* will be read soon."""
+        fd = self._enter()
+        try:
+            os.posix_fadvise(fd, offset, length, os.POSIX_FADV_WILLNEED)
         finally:
             self._leave()
 

@@ -29,7 +29,7 @@ from storage.slot import MAX_SLOT_BYTES, Manifest, Slot, seal_manifest
 from storage.store import body_name, slot_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from storage.keys.envelope import Envelope, Region
     from storage.keys.service import KeyService
@@ -74,6 +74,10 @@ class SealedReader:
             NoReplicaError: no allowed region answers any more.
         """
         return self._body.read(offset, length)
+
+    def read_immediate(self, offset: int, length: int) -> Sequence[memoryview] | None:
+        """Return the same in pieces if it is in memory; see `StreamReader.read_immediate`."""
+        return self._body.read_immediate(offset, length)
 
     def close(self) -> None:
         """Let go of it. Never raises; a second call does nothing."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _INCOMING = ".incoming"
+_AHEAD_BYTES = 4 * 1024 * 1024
+"""Fetched behind a read that had to wait for the disk, where somebody would rather not wait."""
 
 
 class LocalReader:
@@ -35,6 +37,8 @@ class LocalReader:
         self._name = name
         self._size = os.fstat(fd).st_size
         self._file = Descriptor(fd)
+        self._missed = False
+        """Whether bytes were asked for that were not in memory: then those behind what is read are fetched ahead."""
 
     @property
     def size(self) -> int:
@@ -44,7 +48,19 @@ class LocalReader:
     def read(self, offset: int, length: int) -> bytes:
         """Return up to *length* bytes at *offset*."""
         with disk_errors(f"reading {self._name}"):
+            if self._missed:
+                self._missed = False
+                self._file.will_need(offset, length + _AHEAD_BYTES)
             return self._file.pread(length, offset)
+
+    def read_immediate(self, into: memoryview, offset: int) -> bool:
+        """Fill *into* with the bytes at *offset* if they lie in memory, and say whether they do."""
+        try:
+            at_hand = self._file.read_cached(into, offset)
+        except ValueError:  # closed meanwhile
+            return False
+        self._missed = not at_hand
+        return at_hand
 
     def close(self) -> None:
         """Let go of it."""

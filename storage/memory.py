@@ -28,6 +28,13 @@ class MemoryReader:
         """Return up to *length* bytes at *offset*."""
         return self._data[offset : offset + length]
 
+    def read_immediate(self, into: memoryview, offset: int) -> bool:
+        """Fill *into* with the bytes at *offset*, if there are as many."""
+        found = self._data[offset : offset + len(into)]
+        if len(found) == len(into):
+            into[:] = found
+        return len(found) == len(into)
+
     def close(self) -> None:
         """Do nothing."""
 

@@ -21,6 +21,7 @@ from storage.errors import (
     StorageError,
     StoreUnavailableError,
 )
+from storage.store import ImmediateReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -96,6 +97,11 @@ class RegionalReader:
                 return reader.read(offset, length)
             except (StoreUnavailableError, ObjectNotFoundError, OSError) as error:
                 self._fail_over(region, reader, error)
+
+    def read_immediate(self, into: memoryview, offset: int) -> bool:
+        """Fill *into* with the bytes at *offset* if the region that is read from has them in memory."""
+        reader = self._reader
+        return isinstance(reader, ImmediateReader) and reader.read_immediate(into, offset)
 
     def close(self) -> None:
         """Let go of it. Never raises; a second call does nothing."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NewType, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NewType, Protocol, TypeAlias, runtime_checkable
 
 from storage.errors import ObjectNameError
 
@@ -81,6 +81,14 @@ class StoredObject:
     name: str
     size: int
     """Bytes as stored, that is, sealed."""
+
+
+@runtime_checkable
+class ImmediateReader(Protocol):
+    """Optional: an open object that can tell whether bytes are in memory."""
+
+    def read_immediate(self, into: memoryview, offset: int) -> bool:
+        """Fill *into* with the bytes at *offset* if nobody has to be waited for; else say no. Never raises."""
 
 
 class ObjectReader(Protocol):

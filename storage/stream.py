@@ -13,7 +13,8 @@ segment, of a tag alone. Order, end and belonging are thus part of what each tag
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+import threading
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -33,7 +34,7 @@ from storage.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 SEGMENT_BYTES = 256 * 1024
 """Ciphertext bytes of a segment: what fits a core's second cache did best."""
@@ -44,6 +45,9 @@ _PREFIX_BYTES = 7
 _MAX_SEGMENTS = 1 << 32
 _SEARCHED_SEGMENTS = 2048
 """How many places to either side are tried before a segment that does not open is called altered, not misplaced."""
+_SLOTS = 2
+"""Opened segments that a reader keeps for immediate reads: no read of a segment's length touches more."""
+_EMPTY = -1
 _FETCHED_SEGMENTS = 8
 """How many segments a long read asks its source for at once."""
 
@@ -59,11 +63,49 @@ class SealedSource(Protocol):
         """Return up to *length* bytes at *offset*; fewer only at the end."""
 
 
+@runtime_checkable
+class ImmediateSource(Protocol):
+    """Optional: a source that can tell whether ciphertext is in memory."""
+
+    def read_immediate(self, into: memoryview, offset: int) -> bool:
+        """Fill *into* with the bytes at *offset* if nobody has to be waited for; else say no. Never raises."""
+
+
 def sealed_size(size: int, segment_bytes: int = SEGMENT_BYTES) -> int:
     """Return how long the stream of a plaintext of *size* bytes is."""
     room = segment_bytes - TAG_BYTES
     segments = max(1, -(-(size + HEADER_BYTES) // room))
     return HEADER_BYTES + size + segments * TAG_BYTES
+
+
+class _Slot:
+    """One opened segment, in memory that is used again."""
+
+    __slots__ = ("number", "plain")
+
+    def __init__(self, segment_bytes: int) -> None:
+        self.number = _EMPTY
+        self.plain = memoryview(bytearray(segment_bytes))
+
+
+class _Scratch(threading.local):
+    """Ciphertext on its way from the source to being opened, one segment a thread."""
+
+    sealed = memoryview(b"")
+
+
+_SCRATCH = _Scratch()
+
+
+def _refuse(_into: memoryview, _offset: int) -> bool:
+    """Answer for a source that cannot tell what is in memory."""
+    return False
+
+
+def _scratch(length: int) -> memoryview:
+    if len(_SCRATCH.sealed) < length:
+        _SCRATCH.sealed = memoryview(bytearray(length))
+    return _SCRATCH.sealed[:length]
 
 
 class _Segments:
@@ -76,6 +118,9 @@ class _Segments:
 
     def seal(self, number: int, plain: memoryview, *, last: bool, into: memoryview) -> None:
         self._aead.encrypt_into(self._nonce(number, last=last), plain, None, into)
+
+    def open_into(self, number: int, sealed: memoryview, *, last: bool, into: memoryview) -> None:
+        self._aead.decrypt_into(self._nonce(number, last=last), sealed, None, into)
 
     def open(self, number: int, sealed: bytes | memoryview, *, last: bool) -> bytes:
         return self._aead.decrypt(self._nonce(number, last=last), sealed, None)
@@ -217,6 +262,8 @@ class StreamReader:
             raise TruncatedError("the last segment is shorter than its tag")
         self._cached: tuple[int, bytes] = (-1, b"")
         self._end_seen = False
+        self._slots: list[_Slot] = []
+        self._fetch_immediate = source.read_immediate if isinstance(source, ImmediateSource) else _refuse
 
     @property
     def size(self) -> int:
@@ -243,6 +290,52 @@ class StreamReader:
             start = max(0, number * room - HEADER_BYTES)
             parts.append(memoryview(plain)[max(0, offset - start) : end - start])
         return b"".join(parts)
+
+    def read_immediate(self, offset: int, length: int) -> Sequence[memoryview] | None:
+        """Return what `read` would, in pieces, if the ciphertext is in memory; None where `read` has to be called.
+
+        It never raises: what does not open, `read` says. The pieces lie in memory that the next call uses again; for
+        one thread at a time, beside any number that call `read`.
+        """
+        if not self._end_seen or offset < 0 or length < 0:
+            return None
+        end = min(offset + length, self.size)
+        if offset >= end:
+            return ()
+        room = self._segment_bytes - TAG_BYTES
+        first, last = (offset + HEADER_BYTES) // room, (end - 1 + HEADER_BYTES) // room
+        if last - first >= _SLOTS:
+            return None
+        pieces = []
+        for number in range(first, last + 1):
+            plain = self._open_immediate(number, keep=first)
+            if plain is None:
+                return None
+            start = max(0, number * room - HEADER_BYTES)
+            pieces.append(plain[max(0, offset - start) : end - start])
+        return pieces
+
+    def _open_immediate(self, number: int, *, keep: int) -> memoryview | None:
+        """Return segment *number*, opened in a slot other than that of segment *keep*; None if it is not at hand."""
+        if self._cached[0] == number:
+            return memoryview(self._cached[1])
+        for slot in self._slots:
+            if slot.number == number:
+                return slot.plain[: self._length(number) - TAG_BYTES]
+        if len(self._slots) < _SLOTS:
+            self._slots.append(_Slot(self._segment_bytes))
+        slot = next(slot for slot in self._slots if slot.number != keep)
+        slot.number = _EMPTY
+        sealed = _scratch(self._length(number))
+        if not self._fetch_immediate(sealed, self._offset + self._position(number)):
+            return None
+        plain = slot.plain[: len(sealed) - TAG_BYTES]
+        try:
+            self._segments.open_into(number, sealed, last=number == self._count - 1, into=plain)
+        except InvalidTag:
+            return None
+        slot.number = number
+        return plain
 
     def _open_range(self, first: int, last: int) -> list[tuple[int, bytes]]:
         """Open the segments from *first* to *last*, both included, fetching several at once."""

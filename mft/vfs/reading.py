@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from mft.faults import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mft.cases import Lease
     from protocols.filesystem import Entry
@@ -22,6 +22,14 @@ class Readable(Protocol):
 
     def close(self) -> None:
         """Let go of it."""
+
+
+@runtime_checkable
+class ReadableAtOnce(Protocol):
+    """What some of storage gives besides."""
+
+    def read_immediate(self, offset: int, length: int, /) -> Sequence[memoryview] | None:
+        """Return bytes that are in memory, in memory that the next call uses again; None where it would wait."""
 
 
 class SealedFile:
@@ -46,6 +54,12 @@ class SealedFile:
         self._lease.check()
         with translated():
             return self._source.read(offset, length)
+
+    def read_immediate(self, offset: int, length: int) -> Sequence[memoryview] | None:
+        """Return the same in pieces where neither the right nor the bytes have to be waited for; else None."""
+        if self._closed or not self._lease.is_fresh or not isinstance(self._source, ReadableAtOnce):
+            return None
+        return self._source.read_immediate(offset, length)
 
     def close(self) -> None:
         """Let go of it. A second call does nothing."""

@@ -14,22 +14,24 @@ from typing import TYPE_CHECKING
 
 import asyncssh
 
-from protocols.sftp.bulk import send_window
 from protocols.sftp.requests import Requests
 from protocols.sftp.wire import Assembler, BrokenStreamError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from protocols.aio import Crossing
     from protocols.session import Session
     from protocols.sftp.connection import Connection
+    from protocols.sftp.requests import Packet
     from protocols.sftp.settings import SftpObserver, SftpSettings
 
 logger = logging.getLogger("mft.sftp")
 
 _QUEUE_HIGH = 1 << 20
 """Bytes of waiting requests at which the client is held back."""
+_WORTH_WAITING = 16 * 1024
+"""Bytes of a reply that rather waits for the client's window than goes the long way."""
 _QUEUE_PACKETS = 1024
 """Number of waiting requests at which the client is held back: small ones cost time, not room."""
 
@@ -54,9 +56,13 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         self._heard = heard
         self._requests = Requests(session, observer, max_handles=settings.max_handles, begin=crossing.begin)
         self._assembler = Assembler()
-        self._queue: deque[bytearray] = deque()
+        self._queue: deque[Packet] = deque()
         self._queued = 0
         self._answering = False
+        self._resting = False
+        """Whether all that came is answered and sent: what comes now may be answered as it comes."""
+        self._short_of_window = 0
+        """Bytes of the reply for which the client's window was too small a moment ago."""
         self._reading_paused = False
         self._writing_paused = False
         self._no_more = False
@@ -79,7 +85,7 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
 
     def session_started(self) -> None:
         """Begin to serve."""
-        self._first_window = send_window(self._chan)
+        self._first_window = self._connection.window(self._chan) or 0
         self._connection.listeners.add(self._wake.set)
         self.task = asyncio.get_running_loop().create_task(self._serve())
 
@@ -94,13 +100,15 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
             return
         self._heard()
         try:
-            packets = self._assembler.feed(data)
+            packets: deque[Packet] = deque(self._assembler.feed(data))
         except BrokenStreamError as error:
             self._broken = error
             self._wake.set()
             return
+        if packets and self._resting and not self._queue:
+            self._answer_at_once(packets)
         if packets:
-            self._queue.extend(packets)
+            self._queue.extend(bytearray(each) if isinstance(each, memoryview) else each for each in packets)
             self._queued += sum(map(len, packets))
             self._wake.set()
             if not self._reading_paused and self._is_full():
@@ -177,14 +185,26 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
                     raise self._broken
                 if self._no_more:
                     return
-            await self._until(lambda: bool(self._queue) or self._no_more or self._broken is not None)
+                self._resting = True
+                await self._until(lambda: bool(self._queue) or self._no_more or self._broken is not None)
+                self._resting = False
             if not self._queue:
                 continue
-            if at_once := self._answer_at_once():
-                await self._write([*replies, *at_once])
+            if not self._can_write():
+                await self._write(replies)
+                replies = []
+                await self._until(self._can_write)
+                continue
+            if self._answer_queue_at_once():
+                await self._write(replies)
                 replies = []
                 await asyncio.sleep(0)
                 await self._until(self._can_write)
+                continue
+            if self._short_of_window:
+                await self._write(replies)
+                replies = []
+                await self._until(lambda: self._has_window(self._short_of_window))
                 continue
             # The turn runs on a thread while the replies of the turn before it are sealed and sent from here.
             turn = asyncio.ensure_future(self._turn())
@@ -196,11 +216,29 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
                 replies = []
                 await self._until(self._can_write)
 
-    def _answer_at_once(self) -> list[bytes]:
-        replies = self._requests.answer_at_once(self._queue)
-        if replies:
+    def _answer_queue_at_once(self) -> bool:
+        some = self._answer_at_once(self._queue)
+        if some:
             self._note_answered(sum(map(len, self._queue)))
-        return replies
+        return some
+
+    def _answer_at_once(self, packets: deque[Packet]) -> bool:
+        """Answer on the loop what has nothing to wait for at the front of *packets*; say whether there was any."""
+        self._short_of_window = 0
+        with self._connection.gathering():
+            return self._requests.answer_at_once(packets, self._takes, self._send)
+
+    def _takes(self, size: int) -> bool:
+        """Say whether a reply of *size* bytes may be made: the transport takes more, and no window is waited for."""
+        if not self._can_write() or self._lost is not None or self._chan.is_closing():
+            return False
+        if _WORTH_WAITING <= size <= self._first_window // 2 and not self._has_window(size):
+            self._short_of_window = size
+            return False
+        return True
+
+    def _send(self, pieces: Sequence[bytes | memoryview]) -> None:
+        self._connection.send_bulk(self._chan, *pieces)
 
     async def _turn(self) -> list[bytes]:
         batch, self._queue = self._queue, deque()
@@ -235,8 +273,13 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
 
         Only where its first window was twice as much: some widen it no sooner than when half of it is used.
         """
-        if size * 2 <= self._first_window and not self._connection.has_window(self._chan, size):
-            await self._until(lambda: self._lost is not None or self._connection.has_window(self._chan, size))
+        if _WORTH_WAITING <= size <= self._first_window // 2 and not self._has_window(size):
+            await self._until(lambda: self._has_window(size))
+
+    def _has_window(self, size: int) -> bool:
+        """Say whether *size* bytes need not wait for the client's window, as far as the short way is concerned."""
+        window = self._connection.window(self._chan)
+        return self._lost is not None or window is None or window >= size
 
     def _is_full(self) -> bool:
         return self._queued > _QUEUE_HIGH or len(self._queue) > _QUEUE_PACKETS

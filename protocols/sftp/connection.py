@@ -14,11 +14,13 @@ from asyncssh.constants import MSG_IGNORE, MSG_KEXINIT, MSG_SERVICE_ACCEPT, MSG_
 from asyncssh.packet import SSHPacket, String
 
 from protocols.sftp.algorithms import preferred_ciphers
-from protocols.sftp.bulk import BulkReceiver, BulkSender, is_possible
+from protocols.sftp.bulk import BulkReceiver, BulkSender, has_connection_names
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable, Iterator
+
+    from protocols.sftp.bulk.sender import Chunk
 
 
 _OFFER_SECONDS = 0.2
@@ -49,13 +51,13 @@ class Connection(asyncssh.SSHServerConnection):
         self.is_writable = True
         """Whether the transport takes more; asyncssh itself fills its buffer without end."""
         self.listeners: set[Callable[[], None]] = set()
-        """Called when `is_writable` or `has_window` may have changed."""
+        """Called when `is_writable` or a window may have changed."""
         self._gathered: list[bytes] | None = None
         self._is_authenticating = False
         super().__init__(loop, options)
-        possible = is_possible(self)
-        self._bulk = BulkReceiver(self, self._parse) if possible else None
-        self._bulk_sender = BulkSender(self, super()._send) if possible else None
+        possible = has_connection_names(self)
+        self._bulk = BulkReceiver(self, self._parse, self._tell) if possible else None
+        self._bulk_sender = BulkSender(self, self._send) if possible else None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; where it is possible, what comes in goes the short way."""
@@ -81,7 +83,10 @@ class Connection(asyncssh.SSHServerConnection):
 
     @contextmanager
     def gathering(self) -> Iterator[None]:
-        """Send what is written within as one piece: one system call in place of one for each 32 KiB."""
+        """Send what is written within as one piece: one system call in place of one for each packet."""
+        if self._gathered is not None:  # within another one
+            yield
+            return
         self._gathered = []
         try:
             yield
@@ -90,17 +95,18 @@ class Connection(asyncssh.SSHServerConnection):
             if gathered:
                 super()._send(b"".join(gathered))
 
-    def has_window(self, channel: asyncssh.SSHServerChannel[bytes], size: int) -> bool:
-        """Say whether *size* bytes need not wait for the client's window, as far as the short way is concerned."""
-        return self._bulk_sender is None or not self._bulk_sender.is_short_of_window(channel, size)
+    def window(self, channel: asyncssh.SSHServerChannel[bytes]) -> int | None:
+        """Return how many bytes the client takes now on the short way; None where that is not open."""
+        return None if self._bulk_sender is None else self._bulk_sender.window(channel)
 
-    def send_bulk(self, channel: asyncssh.SSHServerChannel[bytes], data: bytes) -> None:
-        """Send *data* on *channel*: on its short way where that is open, else as asyncssh does."""
-        if self._bulk_sender is not None and self._bulk_sender.send(channel, data):
+    def send_bulk(self, channel: asyncssh.SSHServerChannel[bytes], *chunks: Chunk) -> None:
+        """Send *chunks* on *channel*: on its short way where that is open, else as asyncssh does."""
+        if self._bulk_sender is not None and self._bulk_sender.send(channel, chunks, sum(map(len, chunks))):
             return
         with self.gathering():
-            for start in range(0, len(data), _SLICE):  # asyncssh moves all that waits down for each packet it cuts
-                channel.write(data[start : start + _SLICE])
+            for chunk in chunks:
+                for start in range(0, len(chunk), _SLICE):  # asyncssh moves all that waits down for each packet it cuts
+                    channel.write(bytes(chunk[start : start + _SLICE]))
 
     def send_packet(self, pkttype: int, *args: bytes, handler: Any = None) -> None:  # noqa: ANN401, ARG002 - not exported; is what logs packets
         """Send a packet, but none of the SSH_MSG_IGNORE that asyncssh puts before each.
@@ -144,11 +150,15 @@ class Connection(asyncssh.SSHServerConnection):
             self._offer_is_due = False
             super()._send_kexinit()
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytes | memoryview) -> None:
         if self._gathered is None:
-            super()._send(data)
+            super()._send(data)  # type: ignore[arg-type]  # the transport takes any bytes-like object
+        elif len(data) < _SLICE:
+            self._gathered.append(bytes(data))
         else:
-            self._gathered.append(data)
+            gathered, self._gathered = self._gathered, []
+            super()._send(b"".join(gathered))
+            super()._send(data)  # type: ignore[arg-type]  # the same
 
     def _tell(self) -> None:
         for listener in list(self.listeners):

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from protocols.errors import FileSystemError, OffsetMismatchError
-from protocols.filesystem import Entry, Immediate, ScanPages
+from protocols.filesystem import Entry, Immediate, ImmediateRead, ScanPages
 from protocols.sftp.attrs import Names, encode_names
 
 if TYPE_CHECKING:
@@ -138,11 +138,16 @@ class Download:
         """Wrap *handle*."""
         self.path = path
         self._handle = handle
+        self._read_immediate = handle.read_immediate if isinstance(handle, ImmediateRead) else None
 
     @property
     def entry(self) -> Entry:
         """What SSH_FXP_FSTAT shows."""
         return self._handle.entry
+
+    def read_immediate(self, offset: int, length: int) -> Sequence[memoryview] | None:
+        """Return bytes of the file if they are at hand; see `ImmediateRead`."""
+        return None if self._read_immediate is None else self._read_immediate(offset, length)
 
     def read(self, offset: int, length: int) -> bytes:
         """Return bytes of the file; none at its end."""

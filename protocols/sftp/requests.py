@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from protocols.errors import FileSystemError, NotFoundError, PermissionDeniedError
 from protocols.filesystem import SetTimes, Space, WriteMode
 from protocols.path import parse_path
 from protocols.sftp.attrs import encode_attributes, parse_attributes
-from protocols.sftp.handles import Download, Listing, Upload, scan_pages
+from protocols.sftp.handles import LISTING_BYTES, Download, Listing, Upload, scan_pages
 from protocols.sftp.status import EndOfFileError, UnsupportedError, status_of
 from protocols.sftp.wire import (
+    DATA_HEAD_BYTES,
     MAX_DATA,
     MAX_PACKET,
     BrokenStreamError,
@@ -25,6 +26,7 @@ from protocols.sftp.wire import (
     Reply,
     Request,
     Status,
+    data_head,
     data_reply,
     reply,
     status_reply,
@@ -36,7 +38,7 @@ from protocols.sftp.wire import (
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from protocols.filesystem import Entry, WritableFileSystem
     from protocols.path import VirtualPath
@@ -54,6 +56,7 @@ _BLOCK = 4096
 _NO_SUID = 2
 """SSH_FXE_STATVFS_ST_NOSUID, OpenSSH's PROTOCOL file, section 4.5."""
 
+Packet: TypeAlias = "bytearray | memoryview"
 H = TypeVar("H", Upload, Download, Listing)
 
 
@@ -124,7 +127,7 @@ class Requests:
         """Whether nothing is answered any more: `end` was called, or access was withdrawn."""
         return self._ended or self._session.revoked is not None
 
-    def answer(self, batch: deque[bytearray]) -> list[bytes]:
+    def answer(self, batch: deque[Packet]) -> list[bytes]:
         """Take packets from the front of *batch* and return their replies.
 
         It stops when the batch is empty, after `TURN_BYTES` of replies, after `TURN_SECONDS`, or when it has `ended`;
@@ -147,19 +150,38 @@ class Requests:
             self._count()
         return replies
 
-    def answer_at_once(self, batch: deque[bytearray]) -> list[bytes]:
-        """Answer those requests at the front of *batch* that have nothing to wait for; may be called on an event loop.
+    def answer_at_once(
+        self, batch: deque[Packet], takes: Callable[[int], bool], send: Callable[[Sequence[bytes | memoryview]], None]
+    ) -> bool:
+        """Answer those requests at the front of *batch* that have nothing to wait for, and say whether there were any.
 
-        Such are writes, and pages of listings that are made already. It stops after `TURN_BYTES` of data, too. A hop to
-        a thread and back costs more than such an answer.
+        Such are reads and writes, and pages of listings that are made already. A hop to a thread and back costs more
+        than such an answer; this may be called on an event loop. It stops after `TURN_BYTES` of data, too.
+
+        Args:
+            batch: packets; those that are answered are taken from it.
+            takes: says whether a reply with so many bytes of a file may be sent now; asked before they are read.
+            send: takes one reply in pieces, whose memory is used again once it returns.
         """
-        replies: list[bytes] = []
         size = 0
-        while batch and size < TURN_BYTES and self._is_immediate(batch[0]) and not self.ended:
-            size += len(batch[0])
-            replies.append(self._answer(batch.popleft()))
-        self._count()
-        return replies
+        try:
+            while batch and size < TURN_BYTES and not self.ended:
+                packet = batch[0]
+                if packet[0] == Request.READ:
+                    pieces = self._read_immediate(packet, takes)
+                elif self._is_immediate(packet) and takes(LISTING_BYTES if packet[0] == Request.READDIR else 0):
+                    pieces = (self._answer(packet),)
+                    size += len(packet)
+                else:
+                    break
+                if pieces is None:
+                    break
+                del batch[0]
+                size += sum(map(len, pieces))
+                send(pieces)
+        finally:
+            self._count()
+        return size > 0
 
     def end(self) -> None:
         """Let `answer` stop after the request at hand; may be called from any thread."""
@@ -183,7 +205,24 @@ class Requests:
         if sent:
             self._observer.transferred("out", sent)
 
-    def _is_immediate(self, packet: bytearray) -> bool:
+    def _read_immediate(self, packet: Packet, takes: Callable[[int], bool]) -> tuple[bytes | memoryview, ...] | None:
+        """Return the reply to a READ whose bytes are at hand; None for every other one, at the end of the file too."""
+        fields = Fields(packet, 5)
+        try:
+            download = self._handles.get(fields.string())
+            offset, length = fields.uint64(), min(fields.uint32(), MAX_DATA)
+        except MalformedError:
+            return None
+        if not isinstance(download, Download) or not takes(DATA_HEAD_BYTES + length):
+            return None
+        pieces = download.read_immediate(offset, length)
+        if not pieces:
+            return None
+        size = sum(map(len, pieces))
+        self._sent += size
+        return data_head(int.from_bytes(packet[1:5], "big"), size), *pieces
+
+    def _is_immediate(self, packet: Packet) -> bool:
         if packet[0] not in {Request.WRITE, Request.READDIR}:
             return False
         fields = Fields(packet, 5)
@@ -196,7 +235,7 @@ class Requests:
             return False
         return isinstance(handle, Upload) and handle.is_immediate(end)
 
-    def _answer(self, packet: bytearray) -> bytes:
+    def _answer(self, packet: Packet) -> bytes:
         kind = packet[0]
         if kind == Request.INIT:
             return self._init()

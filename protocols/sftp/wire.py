@@ -18,6 +18,8 @@ _UINT32 = struct.Struct(">I")
 _UINT64 = struct.Struct(">Q")
 _REPLY = struct.Struct(">IBI")
 _DATA = struct.Struct(">IBII")
+DATA_HEAD_BYTES = _DATA.size
+"""Bytes of an SSH_FXP_DATA before the data."""
 
 
 class Request(enum.IntEnum):
@@ -124,7 +126,10 @@ class Fields:
 
 
 class Assembler:
-    """Cuts a stream of bytes into packets; each byte is copied once, and memory is taken for one packet at most."""
+    """Cuts a stream of bytes into packets; memory is taken for one packet at most.
+
+    A packet that comes in one piece is not copied: it lies in what was fed, and only as long as that does.
+    """
 
     def __init__(self) -> None:
         """Begin before a length field."""
@@ -132,16 +137,22 @@ class Assembler:
         self._packet: bytearray | None = None
         self._filled = 0
 
-    def feed(self, data: bytes | memoryview) -> list[bytearray]:
+    def feed(self, data: bytes | memoryview) -> list[bytearray | memoryview]:
         """Take what came in and return the packets that are whole by it.
 
         Raises:
             BrokenStreamError: a length of zero, or beyond `MAX_PACKET`.
         """
-        whole: list[bytearray] = []
+        whole: list[bytearray | memoryview] = []
         view = memoryview(data)
         while view:
             if self._packet is None:
+                if not self._length and len(view) >= 4:
+                    end = 4 + _checked(_UINT32.unpack_from(view)[0])
+                    if end <= len(view):
+                        whole.append(view[4:end])
+                        view = view[end:]
+                        continue
                 view = self._take_length(view)
             else:
                 view = self._fill(self._packet, view)
@@ -156,9 +167,7 @@ class Assembler:
         if len(self._length) == 4:
             length = int.from_bytes(self._length, "big")
             self._length.clear()
-            if not 0 < length <= MAX_PACKET:
-                raise BrokenStreamError(f"a packet of {length} bytes")
-            self._packet = bytearray(length)
+            self._packet = bytearray(_checked(length))
             self._filled = 0
         return view[missing:]
 
@@ -168,6 +177,12 @@ class Assembler:
         packet[self._filled : end] = view[:count]
         self._filled = end
         return view[count:]
+
+
+def _checked(length: int) -> int:
+    if not 0 < length <= MAX_PACKET:
+        raise BrokenStreamError(f"a packet of {length} bytes")
+    return length
 
 
 def uint32(value: int) -> bytes:
@@ -190,9 +205,14 @@ def reply(kind: Reply, request_id: int, body: bytes) -> bytes:
     return _REPLY.pack(5 + len(body), kind, request_id) + body
 
 
+def data_head(request_id: int, size: int) -> bytes:
+    """Encode what comes before the *size* bytes of an SSH_FXP_DATA."""
+    return _DATA.pack(9 + size, Reply.DATA, request_id, size)
+
+
 def data_reply(request_id: int, data: bytes) -> bytes:
     """Encode an SSH_FXP_DATA with a single copy of *data*."""
-    return b"".join((_DATA.pack(9 + len(data), Reply.DATA, request_id, len(data)), data))
+    return b"".join((data_head(request_id, len(data)), data))
 
 
 def status_reply(request_id: int, code: Status, message: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,43 @@ class TestLocalStore(StoreContract):
         os.utime(left, (0, 0))
         assert store.reap(3600) == 1
         assert [found.name for found in store.list()] == ["a"]
+
+    def test_immediate_read_gives_what_is_in_memory(self, store):
+        """What was just written is; what is not there is not, and never an error."""
+        store.put("a", [b"0123456789"])
+        reader = store.open("a")
+        into = memoryview(bytearray(4))
+        assert reader.read_immediate(into, 3)
+        assert bytes(into) == b"3456"
+        assert not reader.read_immediate(into, 8)
+        assert reader.read(8, 4) == b"89"
+        reader.close()
+        assert not reader.read_immediate(into, 0)
+
+    @pytest.mark.parametrize("code", [errno.EAGAIN, errno.EOPNOTSUPP, errno.EIO])
+    def test_immediate_read_says_no_where_it_would_wait(self, store, monkeypatch, code):
+        """A page that is not in memory, a file system that cannot tell, a broken disk: `read` is for those."""
+
+        def refuse(*_arguments):
+            raise OSError(code, os.strerror(code))
+
+        store.put("a", [b"0123456789"])
+        reader = store.open("a")
+        monkeypatch.setattr(os, "preadv", refuse)
+        assert not reader.read_immediate(memoryview(bytearray(4)), 0)
+        assert reader.read(3, 4) == b"3456"
+
+    def test_immediate_read_takes_a_file_system_in_memory_at_its_word(self, tmp_path):
+        """Where preadv2 knows no flags on tmpfs, all is in memory all the same."""
+        memory = Path("/dev/shm")
+        if not memory.is_dir():
+            pytest.skip("no file system in memory here")
+        with tempfile.TemporaryDirectory(dir=memory) as directory:
+            store = LocalStore(Path(directory) / "region")
+            store.put("a", [b"0123456789"])
+            into = memoryview(bytearray(4))
+            assert store.open("a").read_immediate(into, 3)
+            assert bytes(into) == b"3456"
 
     def test_name_below_an_object_is_refused(self, store):
         """A file cannot become a directory."""

@@ -129,6 +129,50 @@ def test_random_access_is_slicing(size, cuts):
         assert reader.read(offset, length) == plain[offset : offset + length]
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 1500), st.lists(st.tuples(st.integers(0, 1600), st.integers(0, 200)), max_size=8))
+def test_immediate_reads_are_slicing_too(size, cuts):
+    """In pieces, once the end is proven; what touches too many segments is left to `read`."""
+    plain = pattern(size)
+    reader = StreamReader(MemoryReader(b"junk" + seal(plain)), KEY, AD, offset=4, segment_bytes=SMALL)
+    assert reader.read_immediate(0, 10) is None
+    reader.read(0, 1)
+    for offset, length in cuts:
+        pieces = reader.read_immediate(offset, length)
+        if pieces is None:
+            assert length > ROOM
+        else:
+            assert b"".join(pieces) == plain[offset : offset + length]
+
+
+def test_immediate_read_leaves_to_read_what_is_altered_or_not_at_hand():
+    """It says no, never why, and what lay in its memory before is not given out for something else."""
+
+    class Moody(MemoryReader):
+        at_hand = True
+
+        def read_immediate(self, into, offset):
+            return super().read_immediate(into, offset) and self.at_hand
+
+    plain = pattern(6 * ROOM)
+    sealed = bytearray(seal(plain))
+    sealed[3 * SMALL + 5] ^= 1
+    source = Moody(bytes(sealed))
+    reader = StreamReader(source, KEY, AD, segment_bytes=SMALL)
+    assert reader.read(0, 5) == plain[:5]
+    inside = 2 * ROOM - HEADER_BYTES
+    assert b"".join(reader.read_immediate(inside, 9)) == plain[inside : inside + 9]
+    assert reader.read_immediate(inside + ROOM, 9) is None
+    assert reader.read_immediate(inside + ROOM - 1, 2) is None
+    source.at_hand = False
+    assert b"".join(reader.read_immediate(inside, 9)) == plain[inside : inside + 9]
+    assert reader.read_immediate(inside + 2 * ROOM, 9) is None
+    source.at_hand = True
+    assert b"".join(reader.read_immediate(inside + 2 * ROOM, 9)) == plain[inside + 2 * ROOM :][:9]
+    with pytest.raises(AlteredSegmentError):
+        reader.read(inside + ROOM, 9)
+
+
 def test_only_covering_segments_are_fetched():
     """A small read of a large stream touches its own segment, and the end once."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from protocols.sftp import bulk, connection
+from protocols.sftp.bulk import names
 from tests.contracts.head import PATIENCE
 from tests.protocols.sftp.rig import Rig
 
@@ -51,6 +52,21 @@ def taken(monkeypatch):
         return delivered
 
     monkeypatch.setattr(bulk.BulkReceiver, "_deliver", counting)
+    return count
+
+
+@pytest.fixture
+def sealed(monkeypatch):
+    """Count the bytes that were sent the short way."""
+    count = [0]
+    really = bulk.BulkSender._seal
+
+    def counting(self, *arguments):
+        sent = really(self, *arguments)
+        count[0] += sent
+        return sent
+
+    monkeypatch.setattr(bulk.BulkSender, "_seal", counting)
     return count
 
 
@@ -130,7 +146,7 @@ def test_short_way_is_found_again_after_new_keys(rig, taken):
 
 def test_asyncssh_does_it_all_when_a_name_is_missing(rig, monkeypatch):
     """A later asyncssh may lack a name that is used: then nothing is taken, and all still works."""
-    monkeypatch.setattr(connection, "is_possible", lambda _connection: False)
+    monkeypatch.setattr(connection, "has_connection_names", lambda _connection: False)
     monkeypatch.setattr(bulk.BulkReceiver, "buffer_updated", lambda *_: pytest.fail("taken all the same"))
     content = os.urandom(1_000_000)
     assert send(rig, content, "-c", CIPHERS[0]) == content
@@ -142,16 +158,62 @@ def test_this_release_of_asyncssh_has_every_name(rig, taken):
     assert taken[0] > 0
 
 
-def test_downloads_go_the_short_way_too(rig, monkeypatch):
-    """A large reply is sealed here, packet by packet, and the client takes it for asyncssh's own."""
-    sealed = [0]
-    really = bulk.BulkSender._seal
-
-    def counting(self, number, data, out):
-        sealed[0] += 1
-        return really(self, number, data, out)
-
-    monkeypatch.setattr(bulk.BulkSender, "_seal", counting)
+@pytest.mark.parametrize("at_once", [0, 1_500_000, 4_000_000])
+def test_downloads_go_the_short_way_too(rig, sealed, at_once):
+    """A large reply is sealed here, read on the loop or on threads, and the client takes it for asyncssh's own."""
+    rig.tree.at_once = at_once
     content = os.urandom(3_000_001)
     assert send(rig, content, "-c", CIPHERS[0]) == content
-    assert sealed[0] > 40
+    assert sealed[0] > len(content)
+
+
+@pytest.mark.parametrize("at_once", [0, 4_000_000])
+def test_asyncssh_does_it_all_when_a_name_of_a_channel_is_missing(rig, monkeypatch, taken, sealed, at_once):
+    """A channel is looked at when its first packet comes: without its names transfers go on as if nothing were."""
+    monkeypatch.setattr(names, "_CHANNEL_FIELDS", (*names._CHANNEL_FIELDS, "_no_such_name"))
+    rig.tree.at_once = at_once
+    content = os.urandom(3_000_001)
+    assert send(rig, content, "-c", CIPHERS[0]) == content
+    assert taken[0] == sealed[0] == 0
+
+
+@pytest.mark.parametrize("cipher", CIPHERS)
+def test_reads_at_hand_arrive_whole_whatever_the_cipher(rig, cipher):
+    """What is read on the loop lies in memory that is used again: each cipher's way has done with it by then."""
+    rig.tree.at_once = 8_000_000
+    content = os.urandom(6_000_001)
+    assert send(rig, content, "-c", cipher, "-o", "RekeyLimit=2M") == content
+
+
+def test_many_files_at_once_do_not_mix(rig):
+    """Several sessions share one loop's buffers; each file is what it was."""
+    rig.tree.at_once = 4_000_000
+    contents = [os.urandom(2_000_000 + number) for number in range(4)]
+    for number, content in enumerate(contents):
+        (rig.directory / f"many{number}").write_bytes(content)
+    clients = []
+    for number in range(len(contents)):
+        batch = (
+            f"put {rig.directory}/many{number} /in/many{number}\nget /in/many{number} {rig.directory}/back{number}\n"
+        )
+        client = subprocess.Popen(rig.sftp_command(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        assert client.stdin is not None
+        client.stdin.write(batch.encode())
+        client.stdin.close()
+        clients.append(client)
+    assert [client.wait(PATIENCE) for client in clients] == [0] * len(contents)
+    assert [(rig.directory / f"back{number}").read_bytes() for number in range(len(contents))] == contents
+
+
+def test_transport_that_keeps_what_it_cannot_send_is_given_the_memory(rig, sealed):
+    """A client that reads slowly makes the transport wait: what waits there is not written over."""
+    rig.tree.at_once = 8_000_000
+    content = os.urandom(6_000_000)
+    rig.tree.add("/out/slow", content)
+    with contextlib.closing(rig.paramiko()) as client, client.open("/out/slow") as file:
+        file.prefetch(len(content))
+        got = b""
+        while data := file.read(100_000):
+            got += data
+    assert got == content
+    assert sealed[0] > 0

@@ -17,6 +17,7 @@ from protocols.session import Origin, Session
 from protocols.sftp.requests import Requests
 from protocols.sftp.settings import SilentObserver
 from protocols.sftp.wire import (
+    DATA_HEAD_BYTES,
     MAX_DATA,
     BrokenStreamError,
     Fields,
@@ -24,6 +25,7 @@ from protocols.sftp.wire import (
     Reply,
     Request,
     Status,
+    data_reply,
     string,
     uint32,
     uint64,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from protocols.sftp.attrs import Names
+    from protocols.sftp.requests import Packet
 
 NO_ATTRIBUTES = uint32(0)
 READ, WRITE, APPEND, CREAT, TRUNC, EXCL = OpenFlag
@@ -506,6 +509,14 @@ def test_a_turn_ends_after_a_megabyte_of_replies(client: Client) -> None:
     assert len(batch) == 59
 
 
+def at_once(client: Client, batch: deque[Packet], takes: Callable[[int], bool] = lambda _: True) -> list[bytes]:
+    """Return what is answered at once of *batch*."""
+    replies: list[bytes] = []
+    some = client.requests.answer_at_once(batch, takes, lambda pieces: replies.append(b"".join(pieces)))
+    assert some == bool(replies)
+    return replies
+
+
 def test_writes_with_nothing_to_wait_for_are_answered_at_once(client: Client) -> None:
     """Those at the front, and no further than where one has to wait, or is no write."""
     handle = client.open("/in/f", WRITE | CREAT)
@@ -515,14 +526,35 @@ def test_writes_with_nothing_to_wait_for_are_answered_at_once(client: Client) ->
         packet = bytes((Request.WRITE,)) + uint32(offset) + string(handle) + uint64(offset) + string(b"0123456789")
         return bytearray(packet)
 
-    batch = deque([write(0), write(10), write(20), write(0)])
-    assert [reply[5:9] for reply in client.requests.answer_at_once(batch)] == [uint32(0), uint32(10)]
+    batch: deque[Packet] = deque([write(0), write(10), write(20), write(0)])
+    assert [reply[5:9] for reply in at_once(client, batch)] == [uint32(0), uint32(10)]
     assert len(batch) == 2
-    assert client.requests.answer_at_once(batch) == []
+    assert at_once(client, batch) == []
     assert len(client.requests.answer(batch)) == 2
     stat = bytearray(bytes((Request.STAT,)) + uint32(1) + string(b"/in"))
-    for other in (stat, bytearray(bytes((Request.WRITE,)) + uint32(1)), bytearray(b"\6")):
-        assert client.requests.answer_at_once(deque([other])) == []
+    for other in (stat, bytearray(bytes((Request.WRITE,)) + uint32(1)), bytearray(b"\6"), bytearray(b"\5")):
+        assert at_once(client, deque([other])) == []
+
+
+def test_reads_of_what_is_at_hand_are_answered_at_once(client: Client) -> None:
+    """As far as it is at hand and the reply may be sent; the end of the file, and what is no file, is not for here."""
+    client.tree.add("/in/f", b"0123456789")
+    handle = client.open("/in/f", READ)
+    upload = client.open("/in/g", WRITE | CREAT)
+    client.tree.at_once = 12
+
+    def read(offset: int, length: int, name: bytes = handle) -> bytearray:
+        return bytearray(bytes((Request.READ,)) + uint32(offset) + string(name) + uint64(offset) + uint32(length))
+
+    batch: deque[Packet] = deque([read(2, 3), memoryview(read(7, 5)), read(8, 20)])
+    assert at_once(client, batch) == [data_reply(2, b"234"), data_reply(7, b"789")]
+    assert len(batch) == 1
+    assert client.requests.answer(batch) == [data_reply(8, b"89")]
+    for other in (read(10, 2), read(0, 0), read(0, 1, upload), read(0, 1, b"none")):
+        assert at_once(client, deque([other])) == []
+    asked: list[int] = []
+    assert at_once(client, deque([read(0, 4)]), lambda size: bool(asked.append(size))) == []
+    assert asked == [4 + DATA_HEAD_BYTES]
 
 
 def test_pages_that_are_made_are_answered_at_once() -> None:
@@ -541,22 +573,22 @@ def test_pages_that_are_made_are_answered_at_once() -> None:
         client.tree.add(f"/in/{number:05d}", b"")
     handle = client.handle(Request.OPENDIR, string(b"/in"))
     packet = bytes((Request.READDIR,)) + uint32(1) + string(handle)
-    batch = deque([bytearray(packet), bytearray(packet)])
-    assert len(client.requests.answer_at_once(batch)) == 1
-    assert client.requests.answer_at_once(batch) == []
+    batch: deque[Packet] = deque([bytearray(packet), bytearray(packet)])
+    assert len(at_once(client, batch)) == 1
+    assert at_once(client, batch) == []
     begun[0].set_result(made[0]())
-    assert len(client.requests.answer_at_once(batch)) == 1
+    assert len(at_once(client, batch)) == 1
     unknown = bytearray(bytes((Request.READDIR,)) + uint32(1) + string(b"none"))
-    assert client.requests.answer_at_once(deque([unknown])) == []
+    assert at_once(client, deque([unknown])) == []
 
 
 def test_nothing_is_answered_at_once_after_a_withdrawal(client: Client) -> None:
-    """The mark is looked at before each write."""
+    """The mark is looked at before each request."""
     handle = client.open("/in/f", WRITE | CREAT)
     client.tree.at_once = 100
     client.session.revoke("case closed")
     packet = bytes((Request.WRITE,)) + uint32(1) + string(handle) + uint64(0) + string(b"0123456789")
-    assert client.requests.answer_at_once(deque([bytearray(packet)])) == []
+    assert at_once(client, deque([bytearray(packet)])) == []
 
 
 @given(kind=st.integers(0, 255), body=st.binary(max_size=64))

@@ -17,6 +17,19 @@ def test_feed_returns_the_packets_whatever_the_pieces(step: int) -> None:
     assert got == packets
 
 
+def test_feed_copies_no_packet_that_comes_in_one_piece() -> None:
+    """It lies in what was fed; the others are whole whatever becomes of that."""
+    stream = bytearray(b"".join(string(packet) for packet in (b"one", b"two", b"three")))
+    assembler = Assembler()
+    (one,) = assembler.feed(memoryview(stream)[:9])
+    assert isinstance(one, memoryview)
+    two, three = assembler.feed(memoryview(stream)[9:])
+    assert bytes(two) == b"two"
+    stream[:] = bytes(len(stream))
+    assert bytes(one) == bytes(3)
+    assert [bytes(two), bytes(three)] == [b"two", bytes(5)]
+
+
 @pytest.mark.parametrize("length", [0, MAX_PACKET + 1, 0xFFFFFFFF])
 def test_feed_refuses_a_length_that_no_packet_has(length: int) -> None:
     """A length of zero or beyond the bound ends the stream before memory is taken for it."""
