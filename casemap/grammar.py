@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 DEFAULT_SEPARATORS = "_-. "
 DEFAULT_PATTERNS = ("[A-Z][A-Z0-9]{1,15}-[0-9]{1,12}", "(?:CS|INC|SR|TS)[0-9]{6,12}")
 """The forms of Jira (`ACME-17`), and of those who write letters before a long number (`CS0012345`, `TS000599999`)."""
+DEFAULT_UNSURE = ("[A-Z]-[0-9]{1,12}",)
+"""One letter (`C-100`): other names begin like that, too (`A-1.log`)."""
 MAX_PATTERN = 500
 _MAX_CUTS = 40
 """Pieces of a name that are looked at; a case's number stands near its beginning or is all of a short name."""
@@ -39,6 +41,8 @@ class CaseGrammar:
     """Whether it may be written in lower case; the number is in upper case then."""
     anywhere: bool = True
     """Whether it may stand behind the beginning of a name."""
+    sure: bool = True
+    """Whether a name that begins with such a number means that case or none; else it may well mean something else."""
 
     def number(self, text: str) -> CaseNumber | None:
         """Return the case number that *text* is, as a whole; None if it is none of this form."""
@@ -51,7 +55,7 @@ class CaseGrammar:
 
 
 def parse_grammar(
-    pattern: str, *, check: str = "none", ignore_case: bool = False, anywhere: bool = True
+    pattern: str, *, check: str = "none", ignore_case: bool = False, anywhere: bool = True, sure: bool = True
 ) -> CaseGrammar:
     """Make a grammar of its pattern, a regular expression of Python's `re`.
 
@@ -68,7 +72,7 @@ def parse_grammar(
         raise ValueError(f"it is no regular expression: {error}") from error
     if compiled.fullmatch("") is not None:
         raise ValueError("it matches a name without any number")
-    return CaseGrammar(pattern=compiled, check=check, ignore_case=ignore_case, anywhere=anywhere)
+    return CaseGrammar(pattern=compiled, check=check, ignore_case=ignore_case, anywhere=anywhere, sure=sure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +80,9 @@ class NumbersInName:
     """The case numbers that a name could mean, each once."""
 
     first: tuple[CaseNumber, ...] = ()
-    """At its beginning."""
+    """At its beginning, of a form that is sure."""
     later: tuple[CaseNumber, ...] = ()
-    """Further on."""
+    """Further on, or of a form that is not."""
 
     @property
     def every(self) -> tuple[CaseNumber, ...]:
@@ -97,7 +101,7 @@ def numbers_in(name: str, grammars: Sequence[CaseGrammar], *, separators: str = 
                 continue
             number = grammar.number(piece)
             if number is not None:
-                (later if begin else first)[number] = None
+                (later if begin or not grammar.sure else first)[number] = None
     return NumbersInName(first=tuple(first), later=tuple(later))
 
 
@@ -112,4 +116,7 @@ def _runs(name: str, cuts: list[int]) -> Iterator[tuple[int, str]]:
                 yield cut + 1, piece
 
 
-DEFAULT_GRAMMARS = tuple(parse_grammar(pattern) for pattern in DEFAULT_PATTERNS)
+DEFAULT_GRAMMARS = (
+    *(parse_grammar(pattern) for pattern in DEFAULT_PATTERNS),
+    *(parse_grammar(pattern, sure=False) for pattern in DEFAULT_UNSURE),
+)

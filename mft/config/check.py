@@ -9,6 +9,7 @@ import ipaddress
 import os
 import re
 import unicodedata
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
@@ -246,7 +247,7 @@ def _layout(config: Config) -> Iterator[Finding]:
 def _deposit(config: Config) -> Iterator[Finding]:
     for index, form in enumerate(config.deposit.case_numbers):
         try:
-            parse_grammar(form.pattern, check=form.check, ignore_case=form.ignore_case, anywhere=form.anywhere)
+            parse_grammar(**asdict(form))
         except ValueError as error:
             expected = "a regular expression of a case number, such as [A-Z]+-[0-9]+"
             yield Finding(("deposit", "case_numbers", index, "pattern"), expected, str(error))

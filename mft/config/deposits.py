@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from casemap.grammar import DEFAULT_PATTERNS, DEFAULT_SEPARATORS
+from casemap.grammar import DEFAULT_PATTERNS, DEFAULT_SEPARATORS, DEFAULT_UNSURE
 from mft.config.units import PositiveSeconds
 
 
@@ -19,13 +19,19 @@ class CaseNumberConfig:
     """Whether it may be written in lower case; it is looked up in upper case."""
     anywhere: bool = True
     """Whether it may stand behind the beginning of a name, as in `logs_CASE-17.tgz`."""
+    sure: bool = True
+    """Whether a name that begins with such a number means that case or none, and is refused where the sender has no
+    such case; else it is unfiled then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepositConfig:
     """Where a file goes that was sent to no case's folder."""
 
-    case_numbers: tuple[CaseNumberConfig, ...] = tuple(CaseNumberConfig(pattern=each) for each in DEFAULT_PATTERNS)
+    case_numbers: tuple[CaseNumberConfig, ...] = (
+        *(CaseNumberConfig(pattern=each) for each in DEFAULT_PATTERNS),
+        *(CaseNumberConfig(pattern=each, sure=False) for each in DEFAULT_UNSURE),
+    )
     """The forms of case numbers in names of files that are dropped at the root."""
     separators: str = DEFAULT_SEPARATORS
     """The characters at which a name is cut to look for a number."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import socket
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from casemap.grammar import parse_grammar
@@ -133,10 +134,7 @@ def residency_rules(config: Config) -> ResidencyRules:
 def drop_settings(config: Config) -> DropSettings:
     """Say of files that are sent to no case's folder what the configuration says."""
     return DropSettings(
-        grammars=tuple(
-            parse_grammar(form.pattern, check=form.check, ignore_case=form.ignore_case, anywhere=form.anywhere)
-            for form in config.deposit.case_numbers
-        ),
+        grammars=tuple(parse_grammar(**asdict(form)) for form in config.deposit.case_numbers),
         separators=config.deposit.separators,
         folders=frozenset(tuple(folder.split("/")) for folder in (*ALWAYS, *config.deposit.drop_folders)),
         box=config.unfiled.folder,

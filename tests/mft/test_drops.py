@@ -82,6 +82,7 @@ def test_a_case_that_is_not_yours_cannot_be_told_from_one_that_is_not_there(core
     [
         ("/bundle.tgz", "its name holds no case's number"),
         ("/bundle2.tar.gz", "its name holds no case's number"),
+        ("/A-1.log", "its name holds no case's number"),
         ("/report_UTF-8.txt", "its name holds no case's number"),
         ("/home/bundle.tgz", "its name holds no case's number"),
         ("/upload/issue/bundle.tgz", "its name holds no case's number"),
@@ -106,6 +107,16 @@ def test_what_names_no_case_is_unfiled(core, path, why):
     assert waiting.kept_until == pytest.approx(time.time() + 30 * 86400, abs=3600)
     (event,) = core.events("unfiled.received")
     assert event["upload"] == receipt.id
+
+
+def test_a_number_of_one_letter_counts_where_there_is_that_case(core):
+    """Names often begin like that and mean nothing by it: only a case of the sender's makes a number of it."""
+    core.system.put_case({"number": "C-100", "title": "One letter", "customer": "acme", "state": "open"})
+    ann, gus = core.client("ann"), core.client("gus")
+    for path in ("/C-100_a.log", "/logs-C-100.log"):
+        assert ann.put(path, b"x").document["case"] == "C-100"
+        assert gus.put(path, b"x").document["case"] is None
+    assert ann.put("/ACME-1_C-100.log", b"x").document["case"] is None  # it could mean either
 
 
 def test_a_name_between_a_case_of_ones_own_and_a_foreign_one(core):
