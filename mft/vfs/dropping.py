@@ -122,7 +122,7 @@ class Drops:
         spot = self._finder.spot(ZoneTarget(number=self._box, zone=Zone.UPLOAD, rest=("any",)))
         if next(list_leaves(self._finder.rooms.database, spot.place), None) is None:
             return None
-        return self._settings.box, True, 0, 0.0, True
+        return self._settings.box, True, 0, self._finder.rooms.since, True
 
     def _own(self, numbers: tuple[CaseNumber, ...]) -> list[CaseNumber]:
         cases = self._finder.rooms.cases

@@ -93,12 +93,12 @@ class CaseFileSystem:
         with translated():
             match self._found(path):
                 case DropFolderTarget():
-                    return Entry(name=path.name, is_directory=True, writable=True)
+                    return Entry(name=path.name, is_directory=True, modified=self._finder.rooms.since, writable=True)
                 case FolderTarget() as target:
                     return self._folders.stat(target, path.name)
                 case CaseRootTarget() as target:
                     entered = self._finder.enter(target, Action.STAT)
-                    return Entry(name=path.name, is_directory=True, modified=_opened(entered))
+                    return Entry(name=path.name, is_directory=True, modified=self._finder.opened(entered.case))
                 case ZoneTarget(rest=()) as target:
                     entered = self._finder.enter(target, Action.STAT)
                     return self._zone_entry(entered, target.zone, path.name)
@@ -267,7 +267,7 @@ class CaseFileSystem:
 
     def _zone_entry(self, entered: EnteredCase, zone: Zone, name: str) -> Entry:
         writable = may(self._finder.reader.part, Action.WRITE, AREAS[zone]).allowed
-        return Entry(name=name, is_directory=True, modified=_opened(entered), writable=writable)
+        return Entry(name=name, is_directory=True, modified=self._finder.opened(entered.case), writable=writable)
 
     def _place(self, target: ZoneTarget) -> Place:
         """Return the directory that is to be listed.
@@ -288,7 +288,7 @@ class CaseFileSystem:
     def _zone_entries(self, target: ZoneTarget) -> Iterator[Entry]:
         place = self._place(target)
         if is_box(target.number) and not target.rest:
-            yield Entry(name=self._finder.rooms.layout.meta, is_directory=True)
+            yield Entry(name=self._finder.rooms.layout.meta, is_directory=True, modified=self._finder.rooms.since)
         for leaf in list_leaves(self._finder.rooms.database, place):
             yield self._entry_in(leaf, place)
 
@@ -306,9 +306,3 @@ class CaseFileSystem:
             read_etag=None if leaf.scrubbed_size is None else f"{leaf.upload_id}-scrubbed",
             etag=None if leaf.is_directory else f"{leaf.upload_id}-{'sent' if leaf.own else 'scrubbed'}",
         )
-
-
-def _opened(entered: EnteredCase) -> float:
-    """Return when the case was opened (POSIX seconds), the time of directories that are always there; 0 if not told."""
-    opened = entered.case.opened
-    return opened.timestamp() if opened else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -90,6 +91,8 @@ class Rooms:
     layout: LayoutSettings
     unfiled: Unfiled
     drops: DropSettings = field(default_factory=DropSettings)
+    since: float = field(default_factory=time.time)
+    """When the service began (POSIX seconds): the time of directories of which nobody knows another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +146,10 @@ class Finder:
     def _zones_of(self, number: CaseNumber) -> Mapping[Zone, str]:
         layout = self.rooms.layout
         return layout.zones_of(self.rooms.cases.peek(number) if layout.sets else None)
+
+    def opened(self, case: Case) -> float:
+        """Return the time of directories that are always there: when the case was opened, if the case system says."""
+        return self.rooms.since if case.opened is None else case.opened.timestamp()
 
     # -- what a case is called -----------------------------------------------------------------------------------------
 

@@ -42,7 +42,7 @@ class Folders:
         node = target.node
         if target.under and not self._exists(target):
             raise NotFoundError("no such file or directory")
-        pages: Iterator[Sequence[Row]] = iter(([_row(name) for name, _ in node.literals.values()],))
+        pages: Iterator[Sequence[Row]] = iter(([self._row(name) for name, _ in node.literals.values()],))
         if node.group is not None or node.case is not None:
             pages = chain(pages, self._quick(target) or self._named(target))
         return _with(_sorted(pages), extra)
@@ -61,7 +61,7 @@ class Folders:
         """
         if target.under and not self._exists(target):
             raise NotFoundError("no such file or directory")
-        return Entry(name=name, is_directory=True)
+        return Entry(name=name, is_directory=True, modified=self._finder.rooms.since)
 
     def _exists(self, target: FolderTarget) -> bool:
         customer, rest = self._customer(target)
@@ -94,7 +94,7 @@ class Folders:
             return None
         customer, rest = self._customer(target)
         pages = None if rest else self._finder.rooms.cases.folders(self._finder.reader, customer)
-        return None if pages is None else ([_row(name, opened) for name, opened in page] for page in pages)
+        return None if pages is None else ([self._row(name, opened) for name, opened in page] for page in pages)
 
     def _named(self, target: FolderTarget) -> Iterator[Sequence[Row]]:
         """Yield the folders of *target* that are named after cases: of them, or of what they have in common."""
@@ -109,20 +109,18 @@ class Folders:
                 common = group(entered)
                 if common not in seen and folded(common) not in seen:
                     seen.update((common, folded(common)))
-                    yield (_row(common),)
+                    yield (self._row(common),)
             case = entered.case
             if name is not None and (not mine or self._finder.is_mine(case)):
-                opened = 0.0 if case.opened is None else case.opened.timestamp()
-                yield (_row(cases.distinct(case.number, name(entered)), opened),)
+                yield (self._row(cases.distinct(case.number, name(entered)), self._finder.opened(case)),)
+
+    def _row(self, name: str, modified: float = 0.0) -> Row:
+        return name, True, 0, modified or self._finder.rooms.since, False
 
     def _renderer(self, segment: Segment) -> Callable[[EnteredCase], str]:
         if segment.is_plain:  # what nearly every layout has, and what long listings hold
             return _folder_name
         return lambda entered: segment.render(self._finder.values(entered))
-
-
-def _row(name: str, modified: float = 0.0) -> Row:
-    return name, True, 0, modified, False
 
 
 def _sorted(pages: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:

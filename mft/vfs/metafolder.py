@@ -53,8 +53,8 @@ class MetaFolder:
                 raise NotADirectoryPathError("it is a file")
             raise NotFoundError(NOTHING)
         if not rest and not scrubbed:
-            yield Entry(name=meta.SCRUBBED, is_directory=True)
-            yield Entry(name=VERSIONS, is_directory=True)
+            for name in (meta.SCRUBBED, VERSIONS):
+                yield Entry(name=name, is_directory=True, modified=self._finder.opened(entered.case))
         for leaf in list_leaves(self._finder.rooms.database, place):
             if leaf.is_directory:
                 yield Entry(name=leaf.name, is_directory=True, modified=leaf.modified)
@@ -85,8 +85,9 @@ class MetaFolder:
     def _find_version(
         self, entered: EnteredCase, tree: CaseTree, root: Place, rest: tuple[str, ...]
     ) -> tuple[Entry, bytes | None, Spot | None, Leaf | None]:
-        if walk_place(self._finder.rooms.database, root, rest) is not None:
-            return Entry(name=rest[-1] if rest else VERSIONS, is_directory=True), None, None, None
+        directory = self._directory(entered, root, rest, VERSIONS)
+        if directory is not None:
+            return directory, None, None, None
         found = walk_versions(self._finder.rooms.database, root, rest)
         if found is None:
             raise NotFoundError(NOTHING)
@@ -97,6 +98,16 @@ class MetaFolder:
             entered=entered, tree=tree, zone=Zone.UPLOAD, place=place, name=leaf.name, directories=tuple(rest[:-2])
         )
         return version_entry(version), None, spot, version
+
+    def _directory(self, entered: EnteredCase, root: Place, rest: tuple[str, ...], name: str) -> Entry | None:
+        """Describe the directory that mirrors the one at *rest*; that of all is called *name*. None: there is none."""
+        if not rest:
+            return Entry(name=name, is_directory=True, modified=self._finder.opened(entered.case))
+        place = walk_place(self._finder.rooms.database, root, rest[:-1])
+        leaf = None if place is None else find_leaf(self._finder.rooms.database, place, rest[-1])
+        if leaf is None or not leaf.is_directory:
+            return None
+        return Entry(name=leaf.name, is_directory=True, modified=leaf.modified)
 
     def _path(self, target: ZoneTarget) -> tuple[tuple[str, ...], bool]:
         if target.rest[:1] == (meta.SCRUBBED,):
@@ -139,9 +150,9 @@ class MetaFolder:
         if target.rest[:1] == (VERSIONS,):
             return self._find_version(entered, tree, root, target.rest[1:])
         rest, scrubbed = self._path(target)
-        place = walk_place(self._finder.rooms.database, root, rest)
-        if place is not None:
-            return Entry(name=target.rest[-1], is_directory=True), None, None, None
+        directory = self._directory(entered, root, rest, meta.SCRUBBED)
+        if directory is not None:
+            return directory, None, None, None
         place = walk_place(self._finder.rooms.database, root, rest[:-1])
         if place is None:
             raise NotFoundError(NOTHING)
@@ -167,7 +178,12 @@ class MetaFolder:
                     return self._document_entry(leaf, suffix, content), content, None, None
         ended = meta.ended_status(self._finder.rooms.database, place, name.removesuffix(meta.STATUS))
         if name.endswith(meta.STATUS) and place.sender and ended is not None:
-            return Entry(name=name, is_directory=False, size=len(ended)), ended, None, None
+            return (
+                Entry(name=name, is_directory=False, size=len(ended), modified=self._finder.rooms.since),
+                ended,
+                None,
+                None,
+            )
         raise NotFoundError(NOTHING)
 
     def open(self, target: ZoneTarget) -> ReadHandle:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,24 @@ def fill(house: Core) -> None:
     ann.cut(f"{SPOT}/zzz.log", b"last")
     with house.database.write() as connection:
         connection.execute(update(UPLOADS).where(UPLOADS.c.name == "fix.bin").values(modified=1_700_000_000.5))
+
+
+def test_no_directory_says_that_it_was_made_in_1970(filled):
+    """A case's directories show when it was opened, if the case system says; others since when they are served."""
+    filled.system.put_case(
+        {"number": "ACME-7", "title": "Dated", "customer": "acme", "state": "open", "opened": "2026-11-01T09:30:00Z"}
+    )
+    for login, paths in {"ann": ("/", "/ACME-7", "/ACME-1/.meta"), "eve": ("/", "/Acme Corp", "/cases")}.items():
+        client = filled.client(login)
+        for path in paths:
+            assert client.stat(path).modified > 1_600_000_000
+            listed = {row[0]: row for row in rows(client, path) if row[1]}
+            assert listed
+            for name, _, _, modified, _ in listed.values():
+                assert modified == client.stat(f"{path.rstrip('/')}/{name}").modified
+                assert modified > 1_600_000_000
+    opened = dt.datetime(2026, 11, 1, 9, 30, tzinfo=dt.UTC).timestamp()
+    assert filled.client("ann").stat("/ACME-7/to-support").modified == opened
 
 
 @pytest.mark.parametrize("login", ["ann", "bob", "eve", "max"])
