@@ -48,7 +48,7 @@ def expand(  # noqa: C901 - one loop over a small state
     """
     decoder: Any = make()
     consumed = produced = 0
-    rest = b""
+    rest = spare = b""  # what is packed and what is unpacked already, and not yet asked for
 
     def pull(n: int) -> bytes:
         nonlocal decoder, consumed, produced, rest
@@ -77,12 +77,15 @@ def expand(  # noqa: C901 - one loop over a small state
                 return bytes(made)
 
     def read(n: int) -> bytes:
+        nonlocal spare
         try:
-            return pull(n)
+            data = spare or pull(n)
         except BROKEN as error:
             raise ObstacleError(name, "the compressed file is damaged", advice=WHOLE) from error
         except MemoryError as error:
             raise ObstacleError(name, "unpacking it takes more memory than there is", advice=WHOLE) from error
+        data, spare = (data, b"") if len(data) <= n else (data[:n], data[n:])
+        return data
 
     return read
 

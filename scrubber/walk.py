@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
-from scrubber import capture, certificate, compressed, database, leaf, picture, plainball, tarball, zipball
+from scrubber import capture, certificate, compressed, database, leaf, picture, plainball, sevenzip, tarball, zipball
 from scrubber.closed import REPACK
 from scrubber.model import MAX_FINDINGS, Finding, Obstacle, Options, Source, Unseen
 from scrubber.obstacle import ObstacleError
@@ -50,6 +50,7 @@ _STREAMED: dict[Kind, Callable[[Walk, Stream, Out, str, int], None]] = {
 """Containers that are read from front to back."""
 _SEEKING: dict[Kind, Callable[[Walk, Source, Out, str, int], None]] = {
     Kind.ZIP: zipball.walk_zip,
+    Kind.SEVEN_ZIP: sevenzip.walk_seven_zip,
     Kind.SQLITE: database.walk_database,
 }
 """Containers that need random access to their source."""
@@ -224,11 +225,9 @@ class Walk:
         elif kind in _STREAMED:
             self._check_depth(name, depth)
             _STREAMED[kind](self, stream, out, name, depth)
-        elif kind in _SEEKING:
+        else:
             self._check_depth(name, depth)
             self._seek(stream, out, name, depth, kind)
-        else:
-            raise ObstacleError(name, "packet captures and 7-Zip archives cannot be looked into yet", advice=REPACK)
 
     def _check_depth(self, name: str, depth: int) -> None:
         if depth >= self.limits.depth:
