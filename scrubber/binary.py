@@ -1,7 +1,8 @@
 """Scrub binary data without moving a byte: what is found is overwritten with `x` in the same length.
 
-Two views of each buffer: the bytes as they are, and runs of UTF-16LE text in them, narrowed. Structures that count
-bytes (SQLite, core and heap dumps, registries) stay intact.
+Two views of each buffer: the bytes with every control as a line's end, and runs of UTF-16LE text, narrowed. A value in
+a text would go on to the next blank; here a control ends it, and no control and no byte that is not text is ever
+overwritten. So structures that count bytes (core and heap dumps, registries, captures) stay intact.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from scrubber.detector import Detector
 
 _WIDE_RUN = re.compile(rb"(?:[\x09\x0a\x0d\x20-\x7e]\x00){6,}")
+_CONTROLS = bytes(c for c in range(32) if c not in b"\t\n\r") + b"\x7f"
+_VIEW = bytes.maketrans(_CONTROLS, b"\n" * len(_CONTROLS))
+_HIGH_RUN = re.compile(rb"[\x80-\xff]+")
+_PIECE = 256
 _AHEAD = 64 << 10
 _BLOCK = 1 << 20
 
@@ -27,6 +32,7 @@ class BinaryScrubber:
         self._note = note
         self._plain = TextScrubber(detector, note, same_length=True)
         self._kept = b""
+        self._pending = bytearray()  # what the plain view holds back
         self._at = 0
 
     def feed(self, data: bytes) -> bytes:
@@ -34,11 +40,20 @@ class BinaryScrubber:
         self._kept += data
         if len(self._kept) < _BLOCK + _AHEAD:
             return b""
-        return self._plain.feed(self._widely(final=False))
+        return self._narrowly(final=False)
 
     def finish(self) -> bytes:
         """Give the rest."""
-        return self._plain.feed(self._widely(final=True)) + self._plain.finish()
+        return self._narrowly(final=True)
+
+    def _narrowly(self, *, final: bool) -> bytes:
+        data = self._widely(final=final)
+        self._pending += data
+        made = self._plain.feed(data.translate(_VIEW))
+        if final:
+            made += self._plain.finish()
+        old, self._pending = bytes(self._pending[: len(made)]), self._pending[len(made) :]
+        return _merged(old, made)
 
     def _widely(self, *, final: bool) -> bytes:
         buf = bytearray(self._kept)
@@ -61,3 +76,29 @@ class BinaryScrubber:
             return
         buf[start : start + 2 * len(new) : 2] = new
         self._note([(rule, self._at + start + 2 * at, 2 * length, value) for rule, at, length, value in found])
+
+
+def _merged(old: bytes, made: bytes) -> bytes:
+    """Give *old* with what differs in *made*, the scrubbed view of it, where *old* has text."""
+    view = old.translate(_VIEW)
+    if view == made:
+        return old
+    new = bytearray(old)
+    for start in range(0, len(old), _PIECE):
+        stop = start + _PIECE
+        if view[start:stop] != made[start:stop]:
+            for at in range(start, min(stop, len(old))):
+                if view[at] != made[at] and view[at] != 0x0A:
+                    new[at] = made[at]
+            _restore(old, new, start, stop)
+    return bytes(new)
+
+
+def _restore(old: bytes, new: bytearray, start: int, stop: int) -> None:
+    """Put back overwritten bytes above ASCII that are no UTF-8: they are not text."""
+    for run in _HIGH_RUN.finditer(old, max(0, start - 3), stop + 3):
+        if new[run.start() : run.end()] != run[0]:
+            try:
+                run[0].decode("utf-8")
+            except UnicodeDecodeError:
+                new[run.start() : run.end()] = run[0]

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from scrubber.window import Part, adjust, sum_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,24 +33,13 @@ _DHCP_PORTS = {67, 68}
 _DHCP_ADDRESSES = {1: 0, 3: 4, 6: 4, 42: 4, 44: 4, 50: 4, 54: 4}  # options that hold addresses; 1 is a netmask
 
 
-class Payload(NamedTuple):
-    """What a packet carries: where, in which flow, what shows as a dot, and the check sum that covers it."""
-
-    start: int
-    end: int
-    flow: bytes
-    dots: tuple[int, ...]
-    segment: int
-    checksum: int  # offset, or -1
-
-
 class AddressImages:
     """The pseudonyms of binary addresses, the same as those of written ones; notes what it replaces."""
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, walk: Walk, noted: list[Noted]) -> None:
         rules = {rule.finder: rule for rule in walk.detector.rules.rules if rule.finder in {"ipv4", "ipv6", "mac"}}
         pseudonyms = walk.detector.pseudonyms
-        self.noted: list[Noted] = []
+        self._noted = noted
         self._makers: dict[int, tuple[CompiledRule, Callable[[bytes], bytes], Callable[[bytes], bytes]]] = {}
         if "ipv4" in rules:
             self._makers[4] = (
@@ -88,8 +79,8 @@ class AddressImages:
         if new == old:
             return 0
         data[at : at + size] = new
-        self.noted.append((rule, base + at, size, text))
-        return _sum(new) - _sum(old)
+        self._noted.append((rule, base + at, size, text))
+        return sum_words(new) - sum_words(old)
 
 
 def _ipv4_text(packed: bytes) -> bytes:
@@ -110,25 +101,6 @@ def _mac_text(packed: bytes) -> bytes:
     return b"" if packed[0] & 1 or not any(packed) or packed.startswith(b"\x02\xf0") else packed.hex(":").encode()
 
 
-def _sum(data: bytes) -> int:
-    if len(data) % 2:
-        data += b"\0"
-    return sum(struct.unpack(f">{len(data) // 2}H", data))
-
-
-def adjust(data: bytearray, at: int, difference: int) -> None:
-    """Bring the check sum at *at* along when what it covers changed its sum by *difference* (RFC 1624)."""
-    if difference and at + 2 <= len(data):
-        total = ((~int.from_bytes(data[at : at + 2], "big") & 0xFFFF) + difference) % 0xFFFF or 0xFFFF
-        data[at : at + 2] = (~total & 0xFFFF).to_bytes(2, "big")
-
-
-def covered_sum(data: bytes | bytearray, payload: Payload) -> int:
-    """Give the sum of the 16-bit words, counted from the segment's beginning, that *payload* lies in."""
-    start = payload.start - (payload.start - payload.segment) % 2
-    return _sum(bytes(data[start : payload.end]))
-
-
 class PacketRewriter:
     """Rewrites packets of one capture."""
 
@@ -136,10 +108,10 @@ class PacketRewriter:
         self._images = images
         self._base = 0
 
-    def rewrite(self, data: bytearray, at: int, end: int, *, link: int, base: int) -> Payload:
+    def rewrite(self, data: bytearray, at: int, end: int, *, link: int, base: int) -> Part:
         """Rewrite the packet in *data* from *at* to *end*, captured on a *link* of that type; say what it carries."""
         self._base = base
-        whole = Payload(at, end, b"", (), at, -1)
+        whole = Part(at, end)
         layers = {_ARP: self._arp, _IPV4: self._ipv4, _IPV6: self._ipv6}
         try:
             kind, at = self._link(data, at, link)
@@ -147,7 +119,7 @@ class PacketRewriter:
                 return layers[kind](data, at, end)
         except (struct.error, IndexError):  # cut short: what is left is scrubbed as text
             return whole
-        return Payload(at, end, b"", (), at, -1)
+        return Part(at, end)
 
     def _link(self, data: bytearray, at: int, link: int) -> tuple[int, int]:
         """Rewrite the link layer; give the protocol within and where it begins."""
@@ -166,15 +138,15 @@ class PacketRewriter:
             return {0x0021: _IPV4, 0x0057: _IPV6}.get(int.from_bytes(data[at + 2 : at + 4], "big"), 0), at + 4
         return 0, at
 
-    def _arp(self, data: bytearray, at: int, end: int) -> Payload:
+    def _arp(self, data: bytearray, at: int, end: int) -> Part:
         hardware, protocol = data[at + 4], data[at + 5]
         place = at + 8
         for size in (hardware, protocol, hardware, protocol):
             self._images.replace(data, place, size, self._base)
             place += size
-        return Payload(min(place, end), end, b"", (), at, -1)
+        return Part(min(place, end), end)
 
-    def _ipv4(self, data: bytearray, at: int, end: int) -> Payload:
+    def _ipv4(self, data: bytearray, at: int, end: int) -> Part:
         header = (data[at] & 15) * 4
         total, _, fragment = struct.unpack_from(">HHH", data, at + 2)
         protocol = data[at + 9]
@@ -184,10 +156,10 @@ class PacketRewriter:
             adjust(data, at + 10, difference)
         end = min(end, at + total) if total else end  # what follows is padding of the link
         if fragment & 0x1FFF:
-            return Payload(at + header, end, b"", (), at + header, -1)
+            return Part(at + header, end)
         return self._transport(data, (at + header, end), protocol, difference, bytes(data[at + 12 : at + 20]))
 
-    def _ipv6(self, data: bytearray, at: int, end: int) -> Payload:
+    def _ipv6(self, data: bytearray, at: int, end: int) -> Part:
         protocol, place = data[at + 6], at + 40
         (total,) = struct.unpack_from(">H", data, at + 4)
         difference = self._images.replace(data, at + 8, 16, self._base)
@@ -197,27 +169,25 @@ class PacketRewriter:
             protocol, place = data[place], place + 8 + data[place + 1] * 8
         if protocol == 44:
             if int.from_bytes(data[place + 2 : place + 4], "big") & 0xFFF8:
-                return Payload(place + 8, end, b"", (), place, -1)
+                return Part(place + 8, end)
             protocol, place = data[place], place + 8
         return self._transport(data, (place, end), protocol, difference, bytes(data[at + 8 : at + 40]))
 
-    def _transport(
-        self, data: bytearray, span: tuple[int, int], protocol: int, difference: int, pair: bytes
-    ) -> Payload:
+    def _transport(self, data: bytearray, span: tuple[int, int], protocol: int, difference: int, pair: bytes) -> Part:
         at, end = span
         if protocol == _TCP:
             adjust(data, at + 16, difference)
             start = at + (data[at + 12] >> 4) * 4
-            return Payload(min(start, end), end, pair + data[at : at + 4], (), at, at + 16)
+            return Part(min(start, end), end, pair + data[at : at + 4], (), at, at + 16)
         if protocol == _UDP:
             return self._udp(data, at, end, difference, pair)
         if protocol in {_ICMP, _ICMPV6}:
             return self._icmp(data, span, protocol, difference if protocol == _ICMPV6 else 0)
         if protocol in {4, 41}:  # IP in IP
             return self._ipv4(data, at, end) if protocol == 4 else self._ipv6(data, at, end)
-        return Payload(min(at, end), end, b"", (), at, -1)
+        return Part(min(at, end), end)
 
-    def _udp(self, data: bytearray, at: int, end: int, difference: int, pair: bytes) -> Payload:
+    def _udp(self, data: bytearray, at: int, end: int, difference: int, pair: bytes) -> Part:
         ports = set(struct.unpack_from(">HH", data, at))
         summed = data[at + 6 : at + 8] != b"\0\0"
         dots: tuple[int, ...] = ()
@@ -228,12 +198,12 @@ class PacketRewriter:
             difference += self._dhcp(data, at + 8, end)
         if summed:
             adjust(data, at + 6, difference)
-        return Payload(min(at + 8, end), end, pair + data[at : at + 4], dots, at, at + 6 if summed else -1)
+        return Part(min(at + 8, end), end, pair + data[at : at + 4], dots, at, at + 6 if summed else -1)
 
-    def _icmp(self, data: bytearray, span: tuple[int, int], protocol: int, difference: int) -> Payload:
+    def _icmp(self, data: bytearray, span: tuple[int, int], protocol: int, difference: int) -> Part:
         at, end = span
         kind, start = data[at], at + 8
-        before = _sum(bytes(data[at:end]))
+        before = sum_words(bytes(data[at:end]))
         if (protocol, kind) in _QUOTING:
             start = (self._ipv4 if protocol == _ICMP else self._ipv6)(data, at + 8, end).start
         elif protocol == _ICMPV6 and kind in {135, 136, 137}:  # neighbour discovery (RFC 4861)
@@ -241,8 +211,8 @@ class PacketRewriter:
             start = self._neighbour_options(data, at + (40 if kind == 137 else 24), end)
         elif protocol == _ICMPV6 and kind in {133, 134}:
             start = self._neighbour_options(data, at + (8 if kind == 133 else 16), end)
-        adjust(data, at + 2, difference + _sum(bytes(data[at:end])) - before)
-        return Payload(min(start, end), end, b"", (), at, at + 2)
+        adjust(data, at + 2, difference + sum_words(bytes(data[at:end])) - before)
+        return Part(min(start, end), end, b"", (), at, at + 2)
 
     def _neighbour_options(self, data: bytearray, at: int, end: int) -> int:
         while at + 8 <= end and data[at + 1]:
@@ -255,7 +225,7 @@ class PacketRewriter:
 
     def _dhcp(self, data: bytearray, at: int, end: int) -> int:
         """Rewrite the addresses of a DHCP message (RFC 2131, 2132); give the difference."""
-        begin, before = at, _sum(bytes(data[at:end]))
+        begin, before = at, sum_words(bytes(data[at:end]))
         for place in range(at + 12, at + 28, 4):
             self._images.replace(data, place, 4, self._base)
         self._images.replace(data, at + 28, 6, self._base)
@@ -271,11 +241,11 @@ class PacketRewriter:
             if data[at] == 61 and data[at + 1] == 7:
                 self._images.replace(data, at + 3, 6, self._base)
             at += 2 + data[at + 1]
-        return _sum(bytes(data[begin:end])) - before
+        return sum_words(bytes(data[begin:end])) - before
 
     def _dns(self, data: bytearray, at: int, end: int) -> tuple[int, tuple[int, ...]]:
         """Rewrite the addresses in a DNS message (RFC 1035); give the difference, and where its names have dots."""
-        before = _sum(bytes(data[at:end]))
+        before = sum_words(bytes(data[at:end]))
         dots: list[int] = []
         try:
             questions, *others = struct.unpack_from(">HHHH", data, at + 4)
@@ -295,7 +265,7 @@ class PacketRewriter:
                 place += size
         except (struct.error, IndexError):
             pass
-        return _sum(bytes(data[at:end])) - before, tuple(dots)
+        return sum_words(bytes(data[at:end])) - before, tuple(dots)
 
 
 def _tagged(data: bytearray, at: int) -> tuple[int, int]:

@@ -32,6 +32,9 @@ class Kind(Enum):
     SEVEN_ZIP = "7z"
     SQLITE = "sqlite"
     SQLITE_LOG = "sqlite-log"
+    EVENT_LOG = "evtx"
+    HIVE = "hive"
+    JOURNAL = "journal"
     PCAP = "pcap"
     PCAPNG = "pcapng"
     PNG = "png"
@@ -79,9 +82,9 @@ _MAGIC: tuple[tuple[bytes, int, Kind], ...] = (
     (b"MDMP\x93\xa7", 0, Kind.DUMP),  # Windows minidump
     (b"PAGEDUMP", 0, Kind.DUMP),  # Windows kernel dumps
     (b"PAGEDU64", 0, Kind.DUMP),
-    (b"ElfFile\0", 0, Kind.DUMP),  # Windows event log
-    (b"regf", 0, Kind.DUMP),  # Windows registry hive
-    (b"LPKSHHRH", 0, Kind.DUMP),  # systemd journal
+    (b"ElfFile\0", 0, Kind.EVENT_LOG),
+    (b"regf", 0, Kind.HIVE),
+    (b"LPKSHHRH", 0, Kind.JOURNAL),
     (b"\xca\xfe\xba\xbe\0", 0, Kind.DUMP),  # Java class, Mach-O for several processors
     (b"\xcf\xfa\xed\xfe", 0, Kind.DUMP),  # Mach-O
     (b"\xce\xfa\xed\xfe", 0, Kind.DUMP),

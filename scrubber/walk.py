@@ -9,7 +9,20 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
-from scrubber import capture, certificate, compressed, database, leaf, picture, plainball, sevenzip, tarball, zipball
+from scrubber import (
+    capture,
+    certificate,
+    compressed,
+    database,
+    dump,
+    journal,
+    leaf,
+    picture,
+    plainball,
+    sevenzip,
+    tarball,
+    zipball,
+)
 from scrubber.closed import REPACK
 from scrubber.model import MAX_FINDINGS, Finding, Obstacle, Options, Source, Unseen
 from scrubber.obstacle import ObstacleError
@@ -30,6 +43,9 @@ _LEAVES: dict[Kind, Callable[[Walk, Stream, Out, str], None]] = {
     Kind.BINARY: leaf.walk_binary,
     Kind.DUMP: partial(leaf.walk_binary, known=True),
     Kind.SQLITE_LOG: database.walk_log,
+    Kind.EVENT_LOG: dump.walk_event_log,
+    Kind.HIVE: dump.walk_hive,
+    Kind.JOURNAL: journal.walk_journal,
     Kind.PCAP: capture.walk_pcap,
     Kind.PCAPNG: capture.walk_pcapng,
     Kind.FONT: picture.walk_font,

@@ -43,7 +43,7 @@ JPEG = (
 )
 GIF = (
     b"GIF89a\2\0\2\0\x80\0\0\0\0\0\xff\xff\xff"
-     b"\x21\xfe"
+    b"\x21\xfe"
     + bytes((len(MARK),))
     + MARK
     + b"\0"
