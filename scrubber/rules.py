@@ -98,11 +98,11 @@ def _pattern_finder(rule: CompiledRule, pattern: re.Pattern[bytes], pseudonyms: 
     image = remembered(_image(rule, pseudonyms))
 
     def find(buf: bytes, start: int, _end: int) -> Found | None:
-        match = (
-            pattern.search(buf, max(0, start - back), start + REACH)
-            if back
-            else pattern.match(buf, start, start + REACH)
-        )
+        if back:
+            matches = pattern.finditer(buf, max(0, start - back), start + REACH)
+            match = next((match for match in matches if match.end() > start), None)  # not one before the anchor
+        else:
+            match = pattern.match(buf, start, start + REACH)
         if match is None:
             return None
         text = match[group]
