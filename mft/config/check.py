@@ -195,6 +195,26 @@ def _is_plain_url(url: str | None) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and plain and port_is_number
 
 
+def _external(config: Config) -> Iterator[Finding]:
+    for index, each in enumerate(config.scrub.external):
+        place: KeyPath = ("scrub", "external", index)
+        if each.region not in config.regions:
+            yield _no_region((*place, "region"), each.region, config)
+        if each.name in {other.name for other in config.scrub.external[:index]}:
+            yield Finding((*place, "name"), "a name of its own", repr(each.name))
+        if each.kind == "command":
+            if not each.command or not Path(each.command[0]).is_absolute():
+                yield Finding((*place, "command"), "the full path of a program, and its arguments")
+        elif each.address is None or not _is_scanner_address(each.address, socket=each.kind == "clamd"):
+            also = ", or the full path of its socket" if each.kind == "clamd" else ""
+            yield Finding((*place, "address"), f"host and port, such as 127.0.0.1:1344{also}", repr(each.address))
+
+
+def _is_scanner_address(text: str, *, socket: bool) -> bool:
+    host, mark, port = text.rpartition(":")
+    return (socket and text.startswith("/")) or (bool(mark and host) and port.isdecimal() and 0 < int(port) < 65536)
+
+
 def _terms(config: Config) -> Iterator[Finding]:
     """Own words must be readable now: a scrubber without them would let through what it is told to replace."""
     from scrubber.errors import TermsError  # noqa: PLC0415 - only where a file is named
@@ -325,6 +345,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterator[Finding]]], ..
     (("lookup", "revocation"), _revocation),
     (("layout",), _layout),
     (("scrub",), _terms),
+    (("scrub", "regions"), _external),
     (("deposit", "unfiled"), _deposit),
     (("https",), _certificate),
     (("replication",), _retries),

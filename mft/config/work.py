@@ -57,6 +57,29 @@ class ScrubRuleConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalConfig:
+    """Another scanner that is shown each upload of its region, in clear, before it is scrubbed."""
+
+    name: str
+    """What reasons, events and the log call it."""
+    kind: Literal["icap", "clamd", "command"]
+    region: str
+    """The home region whose uploads it is shown; it stands there."""
+    address: str | None = None
+    """icap, clamd: host and port; clamd: also the path of its socket."""
+    service: str = "avscan"
+    """icap: the service's path."""
+    method: Literal["respmod", "reqmod"] = "respmod"
+    """icap: how it is asked."""
+    command: tuple[str, ...] = ()
+    """command: a program with its arguments; it gets the file on standard input. Exit code 0: clean; 1: found."""
+    timeout: PositiveSeconds = 300.0
+    """Longest time for one file."""
+    on_failure: Literal["quarantine", "pass"] = "quarantine"
+    """What becomes of a file that it could not look at, after three tries."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScrubConfig:
     """How uploads are scrubbed, each in a child process of its own."""
 
@@ -83,6 +106,8 @@ class ScrubConfig:
     terms: Path | None = None
     """A file of own words that always go, or always stay; null: none."""
     rules: tuple[ScrubRuleConfig, ...] = ()
+    external: tuple[ExternalConfig, ...] = ()
+    """Other scanners, asked in this order; the one place where plaintext leaves the server."""
     on: ScrubPolicyConfig = field(default_factory=ScrubPolicyConfig)
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mft.audit import AuditTrail
     from mft.cases import CaseTree
     from mft.catalog.database import Database
+    from mft.intake.scanning import Scanning
     from mft.intake.settings import IntakeSettings
     from mft.objects import Objects
     from mft.scrubbing.nursery import Child, Nursery
@@ -75,9 +76,11 @@ class Scrubbing:
         landed: LandedFiles,
         objects: Objects,
         nursery: Nursery,
+        scanning: Scanning,
         settings: IntakeSettings,
     ) -> None:
-        """Read from *zones* (by region), write to *objects*."""
+        """Read from *zones* (by region), write to *objects*, once *scanning* has nothing against it."""
+        self._scanning = scanning
         self._database = database
         self._trail = trail
         self._keys = keys
@@ -102,6 +105,12 @@ class Scrubbing:
             tried = f"it could not be scrubbed in {self._settings.attempts} attempts"
             reason = f"{tried}: {row.reason}" if row.reason else tried
             return {"outcome": Outcome.QUARANTINE.value, "reason": reason}
+        refused, told = self._scanning.ask(row)
+        if refused is not None:
+            return {"outcome": Outcome.QUARANTINE.value, "reason": refused, "scanners": told}
+        return self._scrub_one(row) | {"scanners": told}
+
+    def _scrub_one(self, row: Row[Any]) -> dict[str, Any]:
         object_key = self._new_body(row)
         try:
             result = self._run_child(row, self._book.tree(row.case_id), object_key)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from mft.intake.scanning import Scanner
     from mft.policy import ScrubRules
     from mft.scrubbing.cage import Cage
     from mft.treatment import Treatments
@@ -29,6 +30,8 @@ class IntakeSettings:
     limits: Mapping[str, int]
     rules: ScrubRules
     treatments: Treatments
+    scanners: tuple[Scanner, ...]
+    """Other scanners, asked in this order."""
     outbound_refuse: tuple[str, ...]
     copy_workers: int
     copy_attempts: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -57,9 +58,9 @@ class Settling:
             with self._database.write() as connection:
                 row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).one()
                 if outcome in {Outcome.ACCEPT, Outcome.REDACT}:
-                    self._publish(connection, row, outcome.value, ObjectKey(told["object"]))
+                    self._publish(connection, row, outcome.value, ObjectKey(told["object"]), told=told)
                 else:
-                    self._withhold(connection, row, outcome, told["reason"])
+                    self._withhold(connection, row, outcome, told)
         except StateError:
             log.info("intake.alreadysettled", extra={"upload": upload_id})
         return ""
@@ -77,6 +78,7 @@ class Settling:
         *,
         reason: str | None = None,
         voters: list[str] | None = None,
+        told: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         now = time.time()
         body = connection.execute(select(BODIES).where(BODIES.c.key == object_key)).one()
@@ -130,6 +132,7 @@ class Settling:
             profile=report.get("profile"),
             profile_rule=report.get("profile_rule"),
             profile_reason=report.get("profile_reason") or None,
+            scanners=told.get("scanners") or None,
         )
 
     def _show(self, connection: Connection, row: Row[Any]) -> None:
@@ -148,7 +151,8 @@ class Settling:
                 return
             node = connection.execute(select(NODES).where(NODES.c.id == node.parent_id)).one()
 
-    def _withhold(self, connection: Connection, row: Row[Any], outcome: Outcome, reason: str | None) -> None:
+    def _withhold(self, connection: Connection, row: Row[Any], outcome: Outcome, told: Mapping[str, Any]) -> None:
+        reason: str | None = told["reason"]
         state = UploadState.QUARANTINED if outcome is Outcome.QUARANTINE else UploadState.REJECTED
         move_upload(connection, row.id, state, reason=reason, finished_at=time.time())
         tree = tree_in(connection, row.case_id)
@@ -164,6 +168,7 @@ class Settling:
             profile=report.get("profile"),
             profile_rule=report.get("profile_rule"),
             profile_reason=report.get("profile_reason") or None,
+            scanners=told.get("scanners") or None,
         )
 
     def receipt(self, connection: Connection, row: Row[Any], tree: CaseTree, **claims: object) -> None:

@@ -64,6 +64,8 @@ class Errand:
     """The customer's own words, that always go and that always stay."""
     as_it_is: bool = False
     """Not even look: it is released from quarantine."""
+    relay: dict[str, Any] = field(default_factory=dict)
+    """Nothing of the above: the file is only shown to another scanner, and this says how (see `relay`)."""
 
     def to_json(self) -> bytes:
         """Write it for the way through a socket."""

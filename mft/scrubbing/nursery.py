@@ -17,9 +17,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mft.scrubbing.cage import confine
+from mft.scrubbing.cage import confine, forbid_dumps
 from mft.scrubbing.child import Errand, run_errand
 from mft.scrubbing.isolation import shut_in
+from mft.scrubbing.relay import run_relay
 from scrubber.engine import prepare
 
 if TYPE_CHECKING:
@@ -80,9 +81,12 @@ def _fork(descriptors: Sequence[int], channel: socket.socket) -> int:
         _close_all_but({0, 1, 2, *descriptors})
         with os.fdopen(descriptors[0], "rb") as file:
             errand = Errand.from_json(file.read())
-        confine(errand.cage)
-        shut_in([Path(errand.scratch)])
-        run_errand(errand, descriptors[1:])
+        if errand.relay.get("kind") == "command":
+            forbid_dumps()  # it runs a program of the administrator's, which is not ours to limit
+        else:
+            confine(errand.cage)
+            shut_in([Path(errand.scratch)])
+        (run_relay if errand.relay else run_errand)(errand, descriptors[1:])
         status = 0
     except BaseException as error:  # noqa: BLE001 - the border of the process; never the text, which may hold content
         with contextlib.suppress(OSError):
@@ -185,10 +189,24 @@ class Nursery:
         Raises:
             NurseryError: the nursery does not answer.
         """
-        result_read, result_write = os.pipe()
         cipher_read, cipher_write = os.pipe() if landing_fd is not None else (None, None)
+        return self._start(errand, [landing_fd], cipher=(cipher_read, cipher_write), wall=wall)
+
+    def relay(self, errand: Errand, *, landing_fd: int, socket_fd: int | None, wall: float) -> Child:
+        """Start a child that shows a file to another scanner, over the connection *socket_fd* or by a command.
+
+        Raises:
+            NurseryError: the nursery does not answer.
+        """
+        return self._start(errand, [landing_fd, socket_fd], cipher=(None, None), wall=wall)
+
+    def _start(
+        self, errand: Errand, descriptors: Sequence[int | None], *, cipher: tuple[int | None, int | None], wall: float
+    ) -> Child:
+        cipher_read, cipher_write = cipher
+        result_read, result_write = os.pipe()
         written = _in_memory(errand.to_json())
-        given = [fd for fd in (written, landing_fd, cipher_write, result_write) if fd is not None]
+        given = [fd for fd in (written, *descriptors, cipher_write, result_write) if fd is not None]
         try:
             answer = self._ask({"verb": "begin"}, given)
         except BaseException:

@@ -9,6 +9,7 @@ from mft.intake.copying import Copying
 from mft.intake.naming import Naming
 from mft.intake.records import CaseBook
 from mft.intake.releasing import Releasing
+from mft.intake.scanning import Scanner, Scanning
 from mft.intake.scrubbing import Scrubbing
 from mft.intake.service import Intake
 from mft.intake.settings import IntakeSettings
@@ -62,6 +63,20 @@ def intake_settings(config: Config, host: str) -> IntakeSettings:
             secret=Outcome(scrub.on.secret), personal=Outcome(scrub.on.personal), obstacle=Outcome(scrub.on.obstacle)
         ),
         treatments=scrub_treatments(scrub),
+        scanners=tuple(
+            Scanner(
+                name=each.name,
+                kind=each.kind,
+                region=each.region,
+                address=each.address or "",
+                service=each.service,
+                method=each.method,
+                command=each.command,
+                timeout=each.timeout,
+                passes_on_failure=each.on_failure == "pass",
+            )
+            for each in scrub.external
+        ),
         outbound_refuse=OUTBOUND_REFUSES,
         copy_workers=config.replication.workers,
         copy_attempts=config.replication.attempts,
@@ -116,6 +131,7 @@ def make_intake(parts: Parts, nursery: Nursery) -> Intake:
         landed=parts.landed,
         objects=parts.objects,
         nursery=nursery,
+        scanning=Scanning(nursery=nursery, landed=parts.landed, zones=parts.zones, settings=settings),
         settings=settings,
     )
     settling = Settling(database=parts.database, trail=parts.trail, sign=parts.sign, settings=settings)

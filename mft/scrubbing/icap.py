@@ -1,0 +1,174 @@
+"""Ask an ICAP service about a file (RFC 3507): OPTIONS, then RESPMOD or REQMOD with a preview.
+
+204 says that it needs no change. 200 comes with a message in place of ours: one with the very bytes that were sent is
+a yes too; any other is a no. What the service made of the file is never used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from mft.scrubbing.verdict import Verdict, clean, failed, found
+from mft.scrubbing.wire import WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mft.scrubbing.wire import Wire
+    from scrubber.model import Source
+
+CHUNK = 256 * 1024
+_MOST_HEADERS = 200
+_FOUND_HEADERS = ("x-infection-found", "x-violations-found", "x-virus-id", "x-blocked", "x-response-info")
+_THREAT = re.compile(r"Threat=([^;]+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IcapService:
+    """Where and how to ask."""
+
+    host: str
+    """With the port, as the Host header has it."""
+    service: str
+    method: Literal["respmod", "reqmod"] = "respmod"
+    preview: int = 4096
+    """Most bytes sent before the service says whether it wants the rest; it may ask for fewer."""
+
+    @property
+    def url(self) -> str:
+        """The service's address."""
+        return f"icap://{self.host}/{self.service.lstrip('/')}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def ask_icap(wire: Wire, service: IcapService, source: Source) -> Verdict:
+    """Send *source* to *service* over *wire*; say what it thinks of it. A failure is a verdict too."""
+    try:
+        preview = _options(wire, service)
+        return _modify(wire, service, source, preview)
+    except WireError as error:
+        return failed(str(error))
+
+
+def _options(wire: Wire, service: IcapService) -> int | None:
+    """Ask what the service can do (section 4.10); give the preview to send, None for none."""
+    wire.write(_head("OPTIONS", service, {"Encapsulated": "null-body=0"}))
+    answer = _read_answer(wire)
+    if answer.status != 200:
+        raise WireError(f"it answers {answer.status} to OPTIONS")
+    methods = {each.strip().upper() for each in answer.headers.get("methods", "").split(",")}
+    if service.method.upper() not in methods:
+        raise WireError(f"it does not offer {service.method.upper()}")
+    if "opt-body" in answer.headers.get("encapsulated", ""):
+        _read_chunks(wire)
+    wanted = answer.headers.get("preview", "")
+    return min(int(wanted), service.preview) if wanted.isdecimal() else None
+
+
+def _modify(wire: Wire, service: IcapService, source: Source, preview: int | None) -> Verdict:
+    headers, encapsulated = _encapsulated(service, source.size)
+    fields = {"Allow": "204", "Encapsulated": encapsulated}
+    if preview is not None:
+        fields["Preview"] = str(preview)
+    wire.write(_head(service.method.upper(), service, fields) + headers)
+    digest = hashlib.sha256()
+    sent = 0
+    if preview is not None:
+        first = source.read(0, min(preview, source.size)) if preview and source.size else b""
+        digest.update(first)
+        sent = len(first)
+        whole = sent >= source.size
+        wire.write(_chunk(first) + (b"0; ieof\r\n\r\n" if whole else b"0\r\n\r\n"))
+        answer = _read_answer(wire)
+        if whole or answer.status != 100:
+            return _judge(wire, answer, digest.digest(), whole=whole)
+    while sent < source.size:
+        data = source.read(sent, CHUNK)
+        digest.update(data)
+        sent += len(data)
+        wire.write(_chunk(data))
+        if wire.answered:  # it has decided before it had all
+            break
+    if sent >= source.size:
+        wire.write(b"0\r\n\r\n")
+    return _judge(wire, _read_answer(wire), digest.digest(), whole=sent >= source.size)
+
+
+def _judge(wire: Wire, answer: _Answer, digest: bytes, *, whole: bool) -> Verdict:
+    if answer.status == 204:
+        return clean()
+    if answer.status != 200:
+        return failed(f"it answers {answer.status}")
+    named = next((answer.headers[name] for name in _FOUND_HEADERS if name in answer.headers), None)
+    if named is not None:
+        threat = _THREAT.search(named)
+        return found(threat[1] if threat else named)
+    parts = dict(part.strip().partition("=")[::2] for part in answer.headers.get("encapsulated", "").split(","))
+    body = next((name for name in ("res-body", "req-body") if name in parts), None)
+    if body is None or not whole or not parts[body].isdecimal():
+        return found("something: it would not pass the file on")
+    wire.exactly(min(int(parts[body]), 64 * 1024))
+    return clean() if _read_chunks(wire) == digest else found("something: it would pass on another file")
+
+
+def _head(method: str, service: IcapService, fields: Mapping[str, str]) -> bytes:
+    lines = [f"{method} {service.url} ICAP/1.0", f"Host: {service.host}", "User-Agent: mft"]
+    lines += [f"{name}: {value}" for name, value in fields.items()]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def _encapsulated(service: IcapService, size: int) -> tuple[bytes, str]:
+    """Make the HTTP headers that a service expects around a file (section 4.4); they tell nothing of whose it is."""
+    request = b"%s http://upload.invalid/file HTTP/1.1\r\nHost: upload.invalid\r\n"
+    entity = b"Content-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n" % size
+    if service.method == "reqmod":
+        headers = request % b"POST" + entity
+        return headers, f"req-hdr=0, req-body={len(headers)}"
+    asked, answered = request % b"GET" + b"\r\n", b"HTTP/1.1 200 OK\r\n" + entity
+    return asked + answered, f"req-hdr=0, res-hdr={len(asked)}, res-body={len(asked) + len(answered)}"
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data) if data else b""
+
+
+def _read_answer(wire: Wire) -> _Answer:
+    first = wire.line().split(maxsplit=2)
+    if len(first) < 2 or not first[0].startswith(b"ICAP/1.") or not first[1].isdigit():
+        raise WireError("it does not speak ICAP")
+    headers: dict[str, str] = {}
+    for _ in range(_MOST_HEADERS):
+        line = wire.line()
+        if not line:
+            return _Answer(status=int(first[1]), headers=headers)
+        name, _, value = line.decode("latin-1").partition(":")
+        headers[name.strip().lower()] = value.strip()
+    raise WireError("its answer has headers without end")
+
+
+def _read_chunks(wire: Wire) -> bytes:
+    """Read a chunked body to its end (RFC 9112, section 7.1); give its SHA-256."""
+    digest = hashlib.sha256()
+    while True:
+        text = wire.line().split(b";")[0].strip()
+        try:
+            size = int(text, 16)
+        except ValueError:
+            raise WireError("its answer is cut up wrongly") from None
+        if size == 0:
+            while wire.line():
+                pass
+            return digest.digest()
+        while size > 0:
+            data = wire.exactly(min(size, CHUNK))
+            digest.update(data)
+            size -= len(data)
+        wire.exactly(2)
