@@ -38,11 +38,9 @@ class Wire:
         """
         view = memoryview(data)
         while view:
-            if self._wait(selectors.EVENT_READ | selectors.EVENT_WRITE) & selectors.EVENT_READ and not self._ended:
-                self._take()
-                if self._ended and not self._in:
+            if self._wait(selectors.EVENT_READ | selectors.EVENT_WRITE) & selectors.EVENT_READ and self._take():
+                if not self._in:
                     raise WireError("the connection was closed while the file was sent")
-            if self._ended:
                 return
             try:
                 view = view[os.write(self._descriptor, view[:_PIECE]) :]
@@ -90,17 +88,19 @@ class Wire:
         self._wait(selectors.EVENT_READ)
         self._take()
 
-    def _take(self) -> None:
+    def _take(self) -> bool:
+        """Take in what is there; say whether the other side has ended."""
         try:
             data = os.read(self._descriptor, _PIECE)
         except BlockingIOError:
-            return
+            return False
         except OSError as error:
             raise WireError("the connection broke") from error
         self._ended = not data
         self._in += data
         if len(self._in) > self._most:
             raise WireError("it answers with more than can be held while the file is still being sent")
+        return self._ended
 
     def _wait(self, events: int) -> int:
         if self._ended:
