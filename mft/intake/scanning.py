@@ -11,8 +11,7 @@ import logging
 import os
 import socket
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mft.scrubbing.child import Errand
 from mft.scrubbing.nursery import ChildFailedError
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-    from mft.intake.settings import IntakeSettings
+    from mft.intake.settings import IntakeSettings, Scanner
     from mft.scrubbing.nursery import Nursery
     from mft.upload.landed import LandedFiles
     from storage.landing import LandingZone
@@ -32,22 +31,6 @@ TRIES = 3
 REST_SECONDS = 1.0
 _GRACE = 5.0
 """Seconds that a child has beyond its scanner's time, to say that it was over."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scanner:
-    """One scanner of one region."""
-
-    name: str
-    kind: Literal["icap", "clamd", "command"]
-    region: str
-    address: str = ""
-    """Host and port, or for clamd the path of a socket."""
-    service: str = ""
-    method: str = "respmod"
-    command: tuple[str, ...] = ()
-    timeout: float = 300.0
-    passes_on_failure: bool = False
 
 
 class _UnreachableError(Exception):

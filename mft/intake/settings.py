@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from mft.intake.scanning import Scanner
     from mft.policy import ScrubRules
     from mft.scrubbing.cage import Cage
     from mft.treatment import Treatments
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scanner:
+    """One scanner of one region."""
+
+    name: str
+    kind: Literal["icap", "clamd", "command"]
+    region: str
+    address: str = ""
+    """Host and port, or for clamd the path of a socket."""
+    service: str = ""
+    method: str = "respmod"
+    command: tuple[str, ...] = ()
+    timeout: float = 300.0
+    passes_on_failure: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

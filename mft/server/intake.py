@@ -9,10 +9,10 @@ from mft.intake.copying import Copying
 from mft.intake.naming import Naming
 from mft.intake.records import CaseBook
 from mft.intake.releasing import Releasing
-from mft.intake.scanning import Scanner, Scanning
+from mft.intake.scanning import Scanning
 from mft.intake.scrubbing import Scrubbing
 from mft.intake.service import Intake
-from mft.intake.settings import IntakeSettings
+from mft.intake.settings import IntakeSettings, Scanner
 from mft.intake.settling import Settling
 from mft.intake.sweep import Sweep
 from mft.jobs import DurableJobs
