@@ -14,6 +14,7 @@
     └── UnavailableError         the case system or a store does not answer; try again
 
     AuthenticationError          the credential was not accepted (never says which part)
+    ├── EndedTokenError          a token that was good, or is good elsewhere; says why
     └── ThrottledError           too many failures; says when to try again
 
 The text of each of these may be sent to the client. The text of any other exception may not.
@@ -77,6 +78,13 @@ class UnavailableError(FileSystemError):
 
 class AuthenticationError(Exception):
     """The credential was not accepted. Never says which part of it."""
+
+
+class EndedTokenError(AuthenticationError):
+    """A token that is known, with its secret, is not good here any more: its text says why, to whoever holds it.
+
+    The text is one line without quotation marks.
+    """
 
 
 class ThrottledError(AuthenticationError):

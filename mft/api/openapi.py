@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic.json_schema import models_json_schema
@@ -11,7 +12,7 @@ from mft.api.fault import PROBLEM
 from mft.api.route import JSON
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pydantic import BaseModel
 
@@ -48,15 +49,30 @@ _HEADERS = {
     "conditional": "Takes `If-Match` with the entity tag that you read: if it was changed since, the answer is 412.",
     "tagged": "Answers with an `ETag`, and takes `If-None-Match`: if it is still that, the answer is 304.",
 }
-"""What a route says of headers. They stand in words: a request is well-formed with any value of these."""
+"""What a route says of the headers that it takes."""
+_TAG = '(?:W/)?"?[A-Za-z0-9_-]{1,200}"?'
+_TAGS = rf"^(?:\*|{_TAG}(?:, *{_TAG})*)$"
+_KEY = "[A-Za-z0-9._:-]{8,255}"
+_TAKEN: dict[str, tuple[str, str, str]] = {
+    "repeatable": ("Idempotency-Key", rf'^(?:{_KEY}|"{_KEY}")$', "A random text of your own for this request, once."),
+    "conditional": ("If-Match", _TAGS, "The entity tag that you read, or `*`."),
+    "tagged": ("If-None-Match", _TAGS, "The entity tag that you have."),
+}
+"""The same as parameters: name, form, and what it is."""
 _PACE_HEADERS = {
     "RateLimit-Policy": {"schema": {"type": "string"}, "description": "What one login may ask of one worker."},
     "RateLimit": {"schema": {"type": "string"}, "description": "What is left of it."},
 }
 
 
-def document(routes: Sequence[Route[Any, Any, Any]], *, title: str, version: str) -> dict[str, Any]:
-    """Describe *routes* as an OpenAPI 3.1 document."""
+def document(
+    routes: Sequence[Route[Any, Any, Any]],
+    *,
+    title: str,
+    version: str,
+    others: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Describe *routes* as an OpenAPI 3.1 document, and *others*: by their paths, what describes themselves."""
     models: dict[tuple[type[BaseModel], Literal["validation", "serialization"]], None] = {}
     for route in routes:
         if route.has_body:
@@ -81,7 +97,7 @@ def document(routes: Sequence[Route[Any, Any, Any]], *, title: str, version: str
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in routes)],
-        "paths": paths,
+        "paths": {**paths, **others},
         "components": {
             "schemas": {**definitions.get("$defs", {}), "Problem": _PROBLEM_SCHEMA},
             "responses": {status.name: _problem(status) for status in sorted(set().union(*map(statuses, routes)))},
@@ -119,13 +135,22 @@ def _words(route: Route[Any, Any, Any], needed: list[str]) -> Iterable[str]:
         yield _HEADERS["repeatable"]
     if route.conditional:
         yield _HEADERS["conditional"]
-    if route.tagged and route.method == "GET":
+    if is_read_if_changed(route):
         yield _HEADERS["tagged"]
 
 
 def _parameters(route: Route[Any, Any, Any]) -> Iterable[dict[str, Any]]:
     for model, place in ((route.path_model, "path"), (route.query_model, "query")):
         yield from _fields(model, place)
+    takes = {"repeatable": route.repeatable, "conditional": route.conditional, "tagged": is_read_if_changed(route)}
+    for name, form, what in (_TAKEN[kind] for kind, taken in takes.items() if taken):
+        schema = {"type": "string", "pattern": form}
+        yield {"name": name, "in": "header", "required": False, "description": what, "schema": schema}
+
+
+def is_read_if_changed(route: Route[Any, Any, Any]) -> bool:
+    """Say whether *route* takes If-None-Match."""
+    return route.tagged and route.method == "GET"
 
 
 def _fields(model: type[BaseModel], place: str) -> Iterable[dict[str, Any]]:
@@ -168,7 +193,7 @@ def _responses(route: Route[Any, Any, Any], schemas: dict[tuple[Any, str], dict[
     elif route.media != JSON:
         good["content"] = {route.media: {"schema": {"type": "string"}}}
     told = {str(route.status.value): good}
-    if route.tagged and route.method == "GET":
+    if is_read_if_changed(route):
         told["304"] = {"description": HTTPStatus.NOT_MODIFIED.phrase}
     for status in sorted(statuses(route)):
         told[str(status.value)] = {"$ref": f"#/components/responses/{status.name}"}

@@ -47,6 +47,7 @@ class Router:
         self._replays = replays
         self._title = title
         self._routes: list[AnyRoute] = []
+        self._others: dict[str, dict[str, Any]] = {}
         self._written: bytes | None = None
 
     @property
@@ -77,9 +78,13 @@ class Router:
         route = next(route for route in self._routes if route.name == name)
         app.router.add_route(route.method, path, self._handler(route))
 
+    def describe(self, path: str, item: dict[str, Any]) -> None:
+        """Have the document say *item* of *path*, which somebody else serves."""
+        self._others[path] = item
+
     def document(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
-        return document(self._routes, title=self._title, version=_VERSION)
+        return document(self._routes, title=self._title, version=_VERSION, others=self._others)
 
     async def _serve_document(self, _request: web.Request) -> web.Response:
         if self._written is None:

@@ -132,24 +132,37 @@ class CredentialChecker:
         if tried.login is not None and not fitting:
             whose = "login's" if token.case is None else "case's"
             raise self._denials.refuse(tried, None, f"the token is another {whose}")
-        if not token.allows_from(tried.origin.peer):
-            raise self._denials.refuse(tried, None, "the token may not be used from there")
+        principal = self._principals.find(token.login)
+        if principal is None and token.case is None:
+            raise self._denials.refuse(tried, None, "the token's login is unknown")
+        self._check_current(token, principal, tried)
         narrowing = narrowing_of(token)
         if tried.origin.protocol != "https" and narrowing.scopes == frozenset():
-            raise self._denials.refuse(tried, None, "the token is not for transfers")
-        proof = TokenProof(token_id=token.id, narrowing=narrowing)
-        principal = self._principals.find(token.login)
+            told = "this token is not for transfers: it is good for the API over HTTPS"
+            raise self._denials.refuse(tried, None, "the token is not for transfers", told=told)
         if principal is None:
-            raise self._denials.refuse(tried, None, self._orphaned(token, proof))
+            told = "the case of this token is closed, or is not here any more"
+            raise self._denials.refuse(tried, None, "the token's case is closed, gone or another customer's", told=told)
+        proof = TokenProof(token_id=token.id, narrowing=narrowing)
         case = fitting[0].case if fitting else None
         return self._enter(principal, proof, parsed_number(token.case) if token.case is not None else case, tried)
 
-    def _orphaned(self, token: Token, proof: TokenProof) -> str:
-        """Say why *token* stands for nobody."""
-        if token.case is None:
-            return "the token's login is unknown"
-        ended = proof.fault(None, self._tokens, self._now())
-        return ended or "the token's case is closed, gone or another customer's"
+    def _check_current(self, token: Token, principal: Principal | None, tried: Tried) -> None:
+        """Refuse *token* if it is past its time or in the wrong place, and say which.
+
+        Whoever holds a token has its secret, 160 random bits: this tells no stranger that there is such a one.
+        """
+        if token.revoked is not None:
+            reason, told = "the token was revoked", "this token was revoked; ask for a new one"
+        elif not token.is_current(self._now()):
+            when = f" on {token.expires:%Y-%m-%d at %H:%M} UTC" if token.expires else ""
+            reason, told = "the token has expired", f"this token expired{when}; ask for a new one"
+        elif not token.allows_from(tried.origin.peer):
+            reason = "the token may not be used from there"
+            told = f"this token may not be used from {tried.origin.peer}: it is limited to other networks"
+        else:
+            return
+        raise self._denials.refuse(tried, principal, reason, told=told)
 
     def _check_key(self, login: str, blob: bytes, tried: Tried) -> Accepted:
         claim, principal = self._find(login)

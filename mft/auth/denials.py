@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mft.audit import SYSTEM, Folding, customer_chain
 from mft.auth.tokens import is_token
 from mft.catalog.errors import CatalogError
-from protocols.errors import AuthenticationError
+from protocols.errors import AuthenticationError, EndedTokenError
 
 if TYPE_CHECKING:
     from casemap.model import Principal
@@ -69,8 +69,13 @@ class Denials:
         self._throttle = throttle
         self._folding = Folding()
 
-    def refuse(self, tried: Tried, principal: Principal | None, reason: str) -> AuthenticationError:
-        """Record that *tried* is refused, of *principal* if its login is known, and return the error to raise."""
+    def refuse(
+        self, tried: Tried, principal: Principal | None, reason: str, *, told: str | None = None
+    ) -> AuthenticationError:
+        """Record that *tried* is refused, of *principal* if its login is known, and return the error to raise.
+
+        That says no more than no, but what is *told* to whoever has shown a token of ours.
+        """
         # Where failures are not counted, any number of logins could be tried: those fold together.
         login = tried.login if tried.counts else "any"
         subject = f"{tried.attempt.network} {login} {tried.method} {reason}"
@@ -78,7 +83,7 @@ class Denials:
         self._record(tried, chain, subject, reason, counts=tried.counts)
         known = {"login": principal.login, "reason": reason} if principal else {}
         LOG.info(EVENT, extra=_logged(tried) | known)
-        return AuthenticationError(REFUSED)
+        return AuthenticationError(REFUSED) if told is None else EndedTokenError(told)
 
     def locked_out(self, tried: Tried) -> None:
         """Record that *tried* was not looked at."""

@@ -11,7 +11,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mft.api.announcements import Announcements
+from mft.api.announcements import PATH as ANNOUNCEMENTS
+from mft.api.announcements import Announcements, announcements_item
 from mft.api.cursor import Cursors
 from mft.api.pace import Pace
 from mft.api.replay import Replays
@@ -270,6 +271,7 @@ class Worker:
             title=config.installation,
         )
         announcements = Announcements(self._make_inbox(), self.crossing, taken=self._watch.nudge)
+        router.describe(ANNOUNCEMENTS, announcements_item())
         add_routes(app, rooms=rooms, router=router, others=[self.health, UploadPage(), announcements])
 
     def _ports(self) -> list[int]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 
-from protocols.errors import AuthenticationError, ThrottledError
+from protocols.errors import AuthenticationError, EndedTokenError, ThrottledError
 from protocols.http.auth import GATE, SESSION, Gate, challenges, connection_of
 from protocols.http.connection import Connection
 from protocols.http.drops import add_drops
@@ -239,16 +239,16 @@ class HttpServer:
         except Exception as error:  # noqa: BLE001 -- the border of this head: the unknown is logged here, and not sent
             problem = as_problem(error) or self._log_unknown(request, error)
             if isinstance(error, AuthenticationError) and not isinstance(error, ThrottledError):
-                return self._unauthorized(problem, request)
+                return self._unauthorized(problem, request, error if isinstance(error, EndedTokenError) else None)
         if request.writer.output_size > 0:
             connection_of(request).abort()
             raise ConnectionResetError("an answer has begun: its end must not look like the whole")
         return problem_response(problem, request[REQUEST_ID])
 
-    def _unauthorized(self, problem: ProblemError, request: web.Request) -> web.Response:
-        """Answer 401 with every scheme that is taken."""
+    def _unauthorized(self, problem: ProblemError, request: web.Request, ended: EndedTokenError | None) -> web.Response:
+        """Answer 401 with every scheme that is taken, and what became of a token that has *ended*."""
         response = problem_response(problem, request[REQUEST_ID])
-        for challenge in challenges(self._settings.realm):
+        for challenge in challenges(self._settings.realm, ended):
             response.headers.add(hdrs.WWW_AUTHENTICATE, challenge)
         return response
 

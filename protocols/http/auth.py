@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 
-from protocols.errors import AuthenticationError, ThrottledError
+from protocols.errors import AuthenticationError, EndedTokenError, ThrottledError
 from protocols.http.connection import Connection
 from protocols.http.status import ProblemError
 from protocols.session import BearerCredential, Origin, PasswordCredential, Session
@@ -78,7 +78,7 @@ class Gate:
         """Check and open in one crossing; the connection has the session before anybody can lose it."""
         try:
             grant = self._authenticator.check(credential, origin)
-        except ThrottledError:
+        except (ThrottledError, EndedTokenError):
             raise
         except AuthenticationError as error:
             raise AuthenticationError(_REFUSED) from error
@@ -108,9 +108,10 @@ def connection_of(request: web.BaseRequest) -> Connection:
     return protocol
 
 
-def challenges(realm: str) -> list[str]:
-    """Return the values of WWW-Authenticate (RFC 7617, section 2.1; RFC 6750, section 3)."""
-    return [f'Basic realm="{realm}", charset="UTF-8"', f'Bearer realm="{realm}"']
+def challenges(realm: str, ended: EndedTokenError | None = None) -> list[str]:
+    """Return the values of WWW-Authenticate (RFC 7617, section 2.1; RFC 6750, section 3), with what *ended* says."""
+    told = "" if ended is None else f', error="invalid_token", error_description="{ended}"'
+    return [f'Basic realm="{realm}", charset="UTF-8"', f'Bearer realm="{realm}"{told}']
 
 
 def parse_authorization(values: list[str]) -> PasswordCredential | BearerCredential:

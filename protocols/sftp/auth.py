@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import asyncssh
 
-from protocols.errors import AuthenticationError, ThrottledError, UnavailableError
+from protocols.errors import AuthenticationError, EndedTokenError, ThrottledError, UnavailableError
 from protocols.session import Origin, PasswordCredential, PublicKeyCredential
 from protocols.sftp.channel import SftpChannel
 from protocols.sftp.connection import Connection
@@ -222,8 +222,10 @@ class Login(asyncssh.SSHServer):
         except ThrottledError:
             self._observer.authenticated(method, "throttled")
             return None
-        except AuthenticationError:
+        except AuthenticationError as error:
             self._observer.authenticated(method, "refused")
+            if isinstance(error, EndedTokenError):  # a refusal itself has no room for words (RFC 4252, section 5.1)
+                self._conn.send_auth_banner(f"{error}\r\n")
             return None
         except UnavailableError as error:
             self._observer.authenticated(method, "unavailable")

@@ -13,10 +13,10 @@ from mft.auth.casetokens import CaseTokens, narrowing_of
 from mft.auth.errors import InvalidAccountError
 from mft.auth.minting import Minting, Wish
 from mft.auth.principals import Principals
-from mft.auth.tokens import Allowance, has_token_form, parse_networks
+from mft.auth.tokens import CASE_PREFIX, Allowance, has_token_form, new_token_text, parse_networks
 from mft.policy import Scope
 from mft.revocation import Subject
-from protocols.errors import AuthenticationError
+from protocols.errors import AuthenticationError, EndedTokenError
 from protocols.session import BearerCredential, PasswordCredential
 from tests.mft.gatehouse import Gatehouse, origin
 from tests.protocols.memory import MemoryFileSystem, MemoryTree
@@ -164,12 +164,25 @@ def test_revoked_case_token_ends_its_session(house):
     [("192.0.2.9", True), ("::ffff:192.0.2.9", True), ("2001:db8::5", True), ("192.0.3.1", False), ("::1", False)],
 )
 def test_case_token_is_good_from_its_networks(house, peer, taken):
-    """From outside its networks it is refused, and the reason stands in the audit alone."""
+    """From outside its networks it is refused; its holder learns why, and a stranger with another text does not."""
     minted = mint(house, networks=["192.0.2.0/24", "2001:db8::/32"])
     if taken:
         assert house.log_in(PasswordCredential(login="C-1", password=minted.text), origin(peer)).login
     else:
         assert refused(house, "C-1", minted.text, peer=peer) == "the token may not be used from there"
+        with pytest.raises(EndedTokenError, match=f"^this token may not be used from {peer}: it is limited to other "):
+            house.log_in(PasswordCredential(login="C-1", password=minted.text), origin(peer))
+        with pytest.raises(AuthenticationError) as caught:
+            house.log_in(PasswordCredential(login="C-1", password=new_token_text(CASE_PREFIX)), origin(peer))
+        assert type(caught.value) is AuthenticationError
+
+
+def test_holder_of_a_token_whose_case_is_closed_learns_that(house):
+    """It is not the token that is wrong: to ask for another helps nobody."""
+    minted = mint(house)
+    house.cases.set(state="closed")
+    with pytest.raises(EndedTokenError, match=r"^the case of this token is closed, or is not here any more$"):
+        house.log_in(PasswordCredential(login="C-1", password=minted.text), origin())
 
 
 @pytest.mark.parametrize("text", ["", "10.0.0.0/33", "300.1.1.1", "example.com", "10.0.0.0/8 "])

@@ -14,7 +14,7 @@ import pytest
 from casemap.model import Role
 from mft.auth.passwords import hash_password
 from mft.catalog.errors import CatalogBusyError
-from protocols.errors import AuthenticationError, ThrottledError, UnavailableError
+from protocols.errors import AuthenticationError, EndedTokenError, ThrottledError, UnavailableError
 from protocols.session import BearerCredential, Grant, PasswordCredential, PublicKeyCredential
 from tests.mft.gatehouse import ED25519, OTHER_KEY, PASSWORD, Gatehouse, origin
 
@@ -207,7 +207,7 @@ def test_weak_key_in_the_case_system_opens_nothing(house):
 
 @pytest.mark.parametrize("fault", ["revoked", "expired", "mistyped", "another's", "orphan", "disabled owner"])
 def test_token_is_refused_when_it_is_no_good(house, fault):
-    """Every bad token is refused in the same words, without an Argon2 run, and the audit says why."""
+    """Every bad token is refused without an Argon2 run, and the audit says why; its holder learns that it has ended."""
     minted = house.tokens.create("alice", expires=house.clock.now() + dt.timedelta(hours=1), by="test")
     text, login = minted.text, "alice"
     if fault == "revoked":
@@ -223,8 +223,15 @@ def test_token_is_refused_when_it_is_no_good(house, fault):
     else:
         house.accounts.disable("alice", by="test")
     house.hasher.runs = 0
-    assert str(refusal(house, password(login, text))) == "the login was not accepted"
+    error = refusal(house, password(login, text))
     assert house.hasher.runs == 0
+    told = {
+        "revoked": "this token was revoked; ask for a new one",
+        "expired": f"this token expired on {house.clock.now():%Y-%m-%d at %H:%M} UTC; ask for a new one",
+    }
+    assert str(error) == told.get(fault, "the login was not accepted")
+    assert isinstance(error, EndedTokenError) == (fault in told)
+    assert '"' not in str(error)
     reason = {
         "revoked": "the token was revoked",
         "expired": "the token has expired",

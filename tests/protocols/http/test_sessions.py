@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from protocols.errors import UnavailableError
+from protocols.errors import EndedTokenError, UnavailableError
 from protocols.http import Exchange, HttpSettings, ProblemError, session_of
 from protocols.session import BearerCredential, Origin, PasswordCredential
 from tests.protocols.http.house import BASIC, LOGIN, SECRET, UPLOADS, head, running
@@ -200,6 +200,19 @@ def test_revocation_cuts_an_upload(house: House) -> None:
         assert wire.ended()
     house.wait(lambda: len(house.aborted()) == 1)
     assert house.tree.content(FILE) is None
+
+
+def test_a_token_that_has_ended_says_so_to_its_holder(house: House) -> None:
+    """In the problem document, and where bearers look (RFC 6750, section 3.1)."""
+    house.authenticator.failure = EndedTokenError("this token expired on 2026-11-20 at 12:00 UTC; ask for a new one")
+    answer = house.ask("GET", "/files/")
+    assert answer.status == 401
+    assert answer.json["detail"] == "this token expired on 2026-11-20 at 12:00 UTC; ask for a new one"
+    basic, bearer = (value for name, value in answer.lines if name == "www-authenticate")
+    assert basic.startswith("Basic realm=")
+    assert bearer.endswith(
+        ', error="invalid_token", error_description="this token expired on 2026-11-20 at 12:00 UTC; ask for a new one"'
+    )
 
 
 def test_revocation_ends_an_idle_connection(house: House) -> None:

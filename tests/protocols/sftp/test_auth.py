@@ -10,7 +10,7 @@ import asyncssh
 import paramiko
 import pytest
 
-from protocols.errors import UnavailableError
+from protocols.errors import EndedTokenError, UnavailableError
 from protocols.session import PublicKeyCredential
 from tests.contracts.head import PASSWORD, PATIENCE, until
 from tests.protocols.sftp.rig import Rig
@@ -224,6 +224,20 @@ def test_the_banner_is_shown(tmp_path: Path) -> None:
         transport.close()
     finally:
         rig.stop()
+
+
+def test_a_token_that_has_ended_says_so_to_its_holder(rig: Rig) -> None:
+    """As a banner, before the refusal, which has no room for words."""
+    rig.accounts.failure = EndedTokenError("this token was revoked; ask for a new one")
+    transport = paramiko.Transport(("127.0.0.1", rig.port))
+    transport.banner_timeout = transport.auth_timeout = PATIENCE
+    try:
+        transport.start_client(timeout=PATIENCE)
+        with pytest.raises(paramiko.AuthenticationException):
+            transport.auth_password("alice", "a token", fallback=False)
+        assert transport.get_banner() == b"this token was revoked; ask for a new one\r\n"
+    finally:
+        transport.close()
 
 
 def test_forwarding_is_refused(rig: Rig) -> None:
