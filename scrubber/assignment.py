@@ -75,6 +75,8 @@ def values(buf: bytes, hit: int) -> Iterator[Value]:
 
 def _after_separator(buf: bytes, separator: re.Match[bytes], key: _Key) -> Iterator[Value]:
     start = separator.end()
+    if separator["op"] == b":" and dialects.RESOURCE.search(key.before):
+        return
     opening = dialects.OPEN.match(buf, start)
     span = _quoted(buf, opening) if opening is not None else None
     if opening is not None:
@@ -137,6 +139,8 @@ def _quoted(buf: bytes, opening: re.Match[bytes]) -> tuple[int, int] | None:
 
 def _unquoted(buf: bytes, start: int, separator: re.Match[bytes], key: _Key) -> Iterator[Value]:
     op, close = separator["op"], separator["close"]
+    if op in {b"==", b"==="}:  # compared with what is no literal
+        return
     spaced = separator.end() > separator.end("op")
     at_start = key.at_line_start
     if at_start and close is None and op in {b"=", b":", b":=", b"?="}:
@@ -220,6 +224,8 @@ def _beside(buf: bytes, key: _Key) -> Iterator[Value]:
         found, quoted = dialects.SET_VALUE.match(buf, key.end), False
     elif key.believed >= Strength.MEDIUM:
         found = dialects.SPACE_QUOTED.match(buf, key.end)
+        if found is not None and key.name.lower() in dialects.OBJECTS and buf[found.end() : found.end() + 1] == b" ":
+            return  # Secret "db" created
         if found is None:
             found, quoted, prose = dialects.PROSE.match(buf, key.end), False, True
     if found is not None and is_secret(found["value"], key.believed, quoted=quoted, prose=prose):

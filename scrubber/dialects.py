@@ -12,7 +12,7 @@ KEY_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 SPACE = rb"(?:[ \t]|\xc2\xa0|\xe2\x80\xaf|\xe3\x80\x80)"  # also what French and Japanese writers put before a colon
 KEY_RIGHT = re.compile(
     rb"(?:[A-Za-z0-9_.\-]|(?!\xef\xbc[\x9a\x9d]|\xc2[\xa0\xab\xbb]|\xe2\x80|\xe3\x80[\x80-\x91])[\x80-\xff]){1,64}"
-    rb"(?: (?:key|secret|token|string|de passe|phrase)\b)?",
+    rb"(?: (?:(?<!igning )key|secret|token|string|de passe|phrase)\b)?",
     re.IGNORECASE,
 )
 QUOTE = rb"\\{0,7}[\"'`]|&quot;|&\#3[49];|&apos;|%22|%27"
@@ -122,5 +122,7 @@ RUNNING_TEXT = re.compile(
 
 
 SETTERS = {b"env ", b"arg "}
+RESOURCE = re.compile(rb"\barn:[\w:\-]*:\Z")
+OBJECTS = {b"secret", b"secrets", b"token", b"credential", b"credentials"}
 NAME_ENDS = {b'"', b"'", b">", b" ", b"=", b":"}
 CODE_LIKE = re.compile(rb"[(\[][\"')]|\(|\A[$={\[]")

@@ -26,7 +26,7 @@ class Strength(IntEnum):
 
 
 _STRONG = re.compile(
-    r"pass(?:wor[dt]|wd|phrase|code)|pswd|passwrd|secret|credential|"
+    r"pass(?:wor[dt]|wd|phrase|code)|pswd|passwrd|secret(?!ar)|credential|"
     # The word in other languages, joined and in lower case; a letter lost to a wrong encoding is allowed for.
     r"kennwort|losungswort|zugangscode|motdepasse|contrase|contrasenya|palavrapasse|senha|wachtwoord|l.{1,2}senord|passord|"
     r"adgangskode|kodeord|lykilor|salas(?:ana|õna)|parol[aăeiuy]|has[lł][oa]|heslo|jelsz|lozink|zaporka|geslo|slaptažod|"
@@ -86,6 +86,7 @@ _NOT_SECRET = re.compile(
     rb"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]+(?:Z|[+-][0-9:]+)?)?|[0-9]{2}:[0-9]{2}(?::[0-9]{2})?|"
     rb"v?[0-9]+(?:\.[0-9]+){1,3}|"
     rb"(?:var|local|data|module|each|path|self|secrets|inputs|steps|env|vars|values|context|params)\.[A-Za-z_][\w.\[\]\"'-]*|"
+    rb"[a-z][a-z_]*(?:\.[a-z_]+){2,}|"  # a reference, as Terraform writes it
     rb"(?:Read-Host|Get-\w+|ConvertTo-\w+|New-Object|Import-\w+|\[[\w.]+\]\S*)(?:\s.*)?|"
     rb"!(?:vault|Ref|Sub|ImportValue|secret|GetAtt|Join)\b.*|\(\(.*\)\)|ref\+\w+://.*|op://.*|"
     rb"\{\{?resolve:.*|\@Microsoft\.KeyVault.*|base64decode\(.*|sealed:.*"
