@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from scrubber.text import Note, Noted, TextScrubber
+from scrubber.text import Note, TextScrubber
 
 if TYPE_CHECKING:
+    from scrubber.candidate import Noted
     from scrubber.detector import Detector
 
 _WIDE_RUN = re.compile(rb"(?:[\x09\x0a\x0d\x20-\x7e]\x00){6,}")

@@ -20,7 +20,6 @@ _TLD = re.compile(rb"\.(?:[a-z]{2,}|xn--[a-z0-9-]+)\Z")
 _NOT_TLD = frozenset(word.encode() for word in load_words("file_suffixes"))
 _PROTOCOL_NAMES = (b"openssh.com", b"libssh.org", b"lysator.liu.se", b"ssh.com", b"putty.projects.tartarus.org")
 _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
-_PERCENT_EDGE = re.compile(rb"%[0-9A-Fa-f]{2}|[0-9A-Fa-f]{2}%")
 
 _PHONE = re.compile(
     rb"\+(?P<digits>[1-9][0-9]{0,2}(?:[ \-./]?\(0?[0-9]{1,4}\)|[ \-./]?[0-9]{1,5}){1,6})(?![0-9A-Za-z])"
@@ -88,10 +87,7 @@ def _local_start(buf: bytes, at: int) -> int:
     if local is None:
         return at
     begin = at - len(window) + local.start()
-    if buf[at : at + 1] == b"%":
-        while _PERCENT_EDGE.match(buf, begin, begin + 3) or buf[begin : begin + 1] == b"%":
-            begin += 3
-    elif b"%" in local[0] and _PERCENT.search(local[0]):
+    if b"%" in local[0] and _PERCENT.search(local[0]):  # what was encoded in it is read in its own notation
         begin = at - len(_PERCENT.split(local[0])[-1])
     while begin < at and buf[begin : begin + 1] in {b"'", b"-", b".", b"+"}:
         begin += 1

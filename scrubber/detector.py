@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from typing import TYPE_CHECKING
 
+from scrubber import encoded, escapes
 from scrubber.anchors import INDEX_BITS, INDEX_MASK, LENGTH_MASK, START_SHIFT, Anchor, build_scanner
+from scrubber.candidate import DEPTH, Candidate, apart_from
 from scrubber.lexicon import Lexicon, build_lexicon
 from scrubber.pseudonym import TAG, Pseudonymizer
 from scrubber.rules import LEARNED_RULES
 from scrubber.terms import Allowed, Terms
 
 if TYPE_CHECKING:
+    from scrubber.candidate import Noted
     from scrubber.finder import Finder
     from scrubber.rules import CompiledRule, RuleSet
 
 _NO_TERMS = Terms()
-
-Candidate = tuple[int, int, int, bytes, bytes]
-"""Start, rank of the rule, the negative end, value, replacement.
-
-Sorting puts the earliest first, then the most specific, then the longest. A plain tuple: one is made for every finding.
-"""
+_ENCODED_TAGS = frozenset((b"W2", b"W3", b"5b", b"5B"))
+"""How a bracket and a small letter begin in base64 and in hexadecimal digits."""
+_TAG = Anchor(pattern=rb":[0-9a-f]{8}\]")
 
 
 class Detector:
@@ -37,6 +36,7 @@ class Detector:
         self.ranked: list[CompiledRule] = sorted(every, key=lambda rule: (-rule.priority, rule.rule.id))
         self.lexicon: Lexicon | None = build_lexicon(pseudonyms, terms) if personal else None
         self._learned = {rule.rule.id: rank for rank, rule in enumerate(self.ranked) if not rule.anchors}
+        self._known = frozenset(self._learned.values())
         self._allowed = Allowed(terms) if terms.allow else None
         handlers: list[tuple[int, Finder]] = []
         anchors: list[Anchor] = []
@@ -46,17 +46,29 @@ class Detector:
             finder = rule.build(pseudonyms)
             anchors += rule.anchors
             handlers += [(rank, finder)] * len(rule.anchors)
-        self._tag_ends: list[int] = []
-        anchors.append(Anchor(pattern=rb":[0-9a-f]{8}\]"))
-        handlers.append((0, self._see_tag))
+        self._seen: list[list[int]] = []
+        for group in ((_TAG,), *(notation.anchors for notation in escapes.NOTATIONS)):
+            anchors += group
+            handlers += [(0, self._remember_end())] * len(group)
         self._handlers = handlers
         self._scanner = build_scanner(anchors, accelerated=accelerated)
+        self._runs = encoded.RunFinder(accelerated=accelerated)
 
-    def _see_tag(self, _buf: bytes, _start: int, end: int) -> None:
-        self._tag_ends.append(end)
+    def _remember_end(self) -> Finder:
+        """Give a handler that only remembers where its anchors ended."""
+        number = len(self._seen)
+        self._seen.append([])
 
-    def find(self, buf: bytes) -> list[Candidate]:
-        """Give the candidates in *buf*, sorted."""
+        def see(_buf: bytes, _start: int, end: int) -> None:
+            self._seen[number].append(end)
+
+        return see
+
+    def find(self, buf: bytes, depth: int = 0) -> tuple[list[Candidate], list[int]]:
+        """Give the candidates in *buf*, sorted, and where runs begin that may be text encoded as a whole.
+
+        *depth* counts the encodings that *buf* itself was in.
+        """
         found: list[Candidate] = []
         append = found.append
         handlers = self._handlers
@@ -77,21 +89,46 @@ class Detector:
                 (begin, learned[name], -end, value, new) for name, begin, end, value, new in self.lexicon.find(buf)
             ]
         if self._allowed is not None:
-            found = [c for c in found if self.ranked[c[1]].rule.category == "secret" or c[3] not in self._allowed]
-        if self._tag_ends:
-            tags, self._tag_ends = sorted(self._tag_ends), []
-            found = _without_tags(buf, tags, found)
+            allowed, ranked = self._allowed, self.ranked
+            found = [
+                c
+                for c in found
+                if ranked[c[1]].rule.category == "secret" or not isinstance(c[3], bytes) or c[3] not in allowed
+            ]
+        if any(self._seen):
+            seen, self._seen[:] = list(self._seen), [[] for _ in self._seen]
+            if depth < DEPTH:
+                found = self._read_again(buf, found, seen[1:], depth)
+            if seen[0]:
+                found = apart_from(found, _tags(buf, seen[0]))
+        if found and any(mark in buf for mark in _ENCODED_TAGS):
+            found = [c for c in found if not _holds_tag(c[3])]
         found.sort()
+        return found, self._runs.starts(buf) if depth < DEPTH else []
+
+    def _read_again(self, buf: bytes, found: list[Candidate], seen: list[list[int]], depth: int) -> list[Candidate]:
+        """Add what is found in each notation that was seen; drop what it shows to be none."""
+        for notation, ends in zip(escapes.NOTATIONS, seen, strict=True):
+            if ends:
+                known = [c for c in found if c[1] in self._known]  # whole words: DOMAIN\thomas has no tab in it
+                others = [c for c in found if c[1] not in self._known] if known else found
+                again = escapes.read_again(buf, ends, notation, others, lambda text: self.find(text, depth + 1)[0])
+                found = known + again
         return found
 
 
-def _without_tags(buf: bytes, tags: list[int], found: list[Candidate]) -> list[Candidate]:
-    """Leave alone what was replaced before: a candidate that touches a tag goes."""
-    starts: list[int] = []
-    ends: list[int] = []
-    for end in tags:
+def _holds_tag(value: bytes | list[Noted]) -> bool:
+    """Say whether *value* encodes what was replaced before."""
+    return (
+        isinstance(value, bytes) and value[:2] in _ENCODED_TAGS and TAG.search(encoded.decode_short(value)) is not None
+    )
+
+
+def _tags(buf: bytes, ends: list[int]) -> list[tuple[int, int]]:
+    """Give the spans of what was replaced before: whatever touches them is left alone."""
+    spans = []
+    for end in ends:
         begin = buf.rfind(b"[", max(0, end - 74), end - 10)
         if begin >= 0 and TAG.fullmatch(buf, begin, end):
-            starts.append(begin)
-            ends.append(end)
-    return [c for c in found if (after := bisect_right(ends, c[0])) == len(ends) or starts[after] >= -c[2]]
+            spans.append((begin, end))
+    return spans

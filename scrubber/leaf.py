@@ -10,11 +10,12 @@ from scrubber.closed import UNKNOWN, WHOLE
 from scrubber.obstacle import ObstacleError
 from scrubber.sniff import Kind, binary_within, entropy_within
 from scrubber.stream import CHUNK
-from scrubber.text import Noted, TextScrubber
+from scrubber.text import TextScrubber
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scrubber.candidate import Noted
     from scrubber.stream import Stream
     from scrubber.walk import Walk
 

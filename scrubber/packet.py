@@ -16,8 +16,8 @@ from scrubber.window import Part, adjust, sum_words
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scrubber.candidate import Noted
     from scrubber.rules import CompiledRule
-    from scrubber.text import Noted
     from scrubber.walk import Walk
 
 _ETHERNET, _NULL, _PPP, _RAW, _LOOP, _COOKED, _COOKED_2 = 1, 0, 9, 101, 108, 113, 276

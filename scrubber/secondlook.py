@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from scrubber.anchors import Anchor
+    from scrubber.candidate import Noted
     from scrubber.pseudonym import Pseudonymizer
     from scrubber.rules import CompiledRule
-    from scrubber.text import Noted
 
 SURE = ("private-key.", "token.")
 """Rules whose matches are recognisable by themselves, wherever they stand; of them those that begin with a literal."""
@@ -129,7 +129,7 @@ class SecondLook:
         first = _CUT if len(piece.tail) == HISTORY else 0
         last = len(text) if piece.final else len(text) - _CUT
         detector = Detector(self._sure, self._pseudonyms)  # rarely needed, so it is made then
-        for start, rank, negative_end, _, _ in detector.find(text):
+        for start, rank, negative_end, _, _ in detector.find(text)[0]:
             if first <= start and -negative_end <= last:
                 self._hit(piece.member, detector.ranked[rank].rule.id)
 

@@ -9,15 +9,17 @@ longer than that is followed by state: a private key by `KeyWalker`, a long valu
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Callable
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from scrubber import encoded
+from scrubber.candidate import Noted, apart_from
 from scrubber.keyblock import KeyWalker, sample
-from scrubber.rules import CompiledRule
 
 if TYPE_CHECKING:
-    from scrubber.detector import Candidate, Detector
+    from scrubber.candidate import Candidate
+    from scrubber.detector import Detector
 
 BLOCK = 1 << 20
 HISTORY = 16 << 10
@@ -26,9 +28,6 @@ LONG = 1000
 
 _RUN = re.compile(rb"[^\s\"'<>,;\x00-\x1f\x7f]*")
 
-Noted = tuple[CompiledRule, int, int, bytes]
-"""One replacement: rule, offset and length in the output, the value (for its fingerprint alone)."""
-
 Note = Callable[[list[Noted]], None]
 """Told of the replacements in each block, in order, where there are any."""
 
@@ -36,8 +35,12 @@ Note = Callable[[list[Noted]], None]
 class TextScrubber:
     """Scrub one member. Feed it, then `finish`."""
 
-    def __init__(self, detector: Detector, note: Note, *, same_length: bool = False, block: int = BLOCK) -> None:
+    def __init__(
+        self, detector: Detector, note: Note, *, same_length: bool = False, block: int = BLOCK, depth: int = 0
+    ) -> None:
+        """Scrub with *detector*, tell *note*; *depth* counts the encodings that the text was in."""
         self._detector = detector
+        self._depth = depth
         self._note = note
         self._same_length = same_length
         self._block = block
@@ -67,7 +70,9 @@ class TextScrubber:
         limit = len(buf) if final else max(self._done, len(buf) - AHEAD)
         pieces: list[bytes] = []
         pos = self._swallow(buf, self._done, limit)
-        candidates = self._detector.find(buf)
+        candidates, runs = self._detector.find(buf, self._depth)
+        if runs:
+            limit = self._decode(buf, pos, limit, runs, candidates, final=final)
         candidates, keys_end = self._with_keys(buf, pos, limit, candidates, final=final)
         pos = self._write(buf, pos, limit, candidates, pieces)
         stop = max(pos, limit, keys_end)
@@ -90,14 +95,17 @@ class TextScrubber:
             if start < pos:
                 continue
             end = -negative_end
-            if end - start >= LONG and not ranked[rank].block:
-                end = self._run_end(buf, end)
-            if same_length:
-                new = b"x" * (end - start)  # noqa: PLW2901 - the one place that knows
+            if isinstance(value, list):
+                noted += [(rule, start + shift, len(new), text) for rule, _, _, text in value]
+            else:
+                if end - start >= LONG and not ranked[rank].block:
+                    end = self._run_end(buf, end)
+                if same_length:
+                    new = b"x" * (end - start)  # noqa: PLW2901 - the one place that knows
+                if value:
+                    noted.append((ranked[rank], start + shift, len(new), value))
             append(buf[pos:start])
             append(new)
-            if value:
-                noted.append((ranked[rank], start + shift, len(new), value))
             shift += len(new) - end + start
             pos = end
         self._out = pos + shift
@@ -119,12 +127,52 @@ class TextScrubber:
         self._swallowing = stop == len(buf)
         return stop
 
+    def _decode(
+        self, buf: bytes, pos: int, limit: int, runs: list[int], candidates: list[Candidate], *, final: bool
+    ) -> int:
+        """Add encoded runs in which something is to be replaced; give the limit, nearer where a run may go on."""
+        last = len(self._detector.ranked)
+        added = False
+        for start in runs:
+            if start < pos:
+                continue
+            if start >= limit:
+                break
+            run = encoded.find_run(buf, start)
+            if run is None:
+                continue
+            if run.open and not final and run.end - start < encoded.LONGEST:
+                limit = start
+                break
+            inner: list[Noted] = []
+            made = encoded.rewrite(buf, run, self._inner(inner))
+            pos = run.end
+            if made is not None:
+                end, new = made
+                rank = (
+                    -1 if any(rule.block for rule, _, _, _ in inner) else last
+                )  # a rule for all of the run comes first
+                candidates.append((start, rank, -end, inner, new))
+                added = True
+        if added:
+            candidates.sort(key=itemgetter(0, 1, 2))
+        return limit
+
+    def _inner(self, noted: list[Noted]) -> Callable[[bytes], bytes]:
+        def scrub(text: bytes) -> bytes:
+            scrubber = TextScrubber(
+                self._detector, noted.extend, same_length=self._same_length, block=self._block, depth=self._depth + 1
+            )
+            return scrubber.feed(text) + scrubber.finish()
+
+        return scrub
+
     def _with_keys(
         self, buf: bytes, pos: int, limit: int, candidates: list[Candidate], *, final: bool
     ) -> tuple[list[Candidate], int]:
         """Add the spans of private key blocks, and drop what else was found inside them."""
         ranked = self._detector.ranked
-        begins = [c for c in candidates if ranked[c[1]].block and pos <= c[0] < limit]
+        begins = [c for c in candidates if pos <= c[0] < limit and not isinstance(c[3], list) and ranked[c[1]].block]
         if not begins and not self._key.inside:
             return candidates, pos
         cuts: list[Candidate] = []
@@ -148,14 +196,7 @@ class TextScrubber:
 
     def _merge(self, candidates: list[Candidate], cuts: list[Candidate]) -> list[Candidate]:
         ranked = self._detector.ranked
-        starts = [cut[0] for cut in cuts]
-        ends = [-cut[2] for cut in cuts]
-        kept = list(cuts)
-        for candidate in candidates:
-            if ranked[candidate[1]].block:
-                continue
-            after = bisect_left(ends, candidate[0] + 1)
-            if after == len(cuts) or starts[after] >= -candidate[2]:
-                kept.append(candidate)
-        kept.sort()
+        others = [c for c in candidates if isinstance(c[3], list) or not ranked[c[1]].block]
+        kept = cuts + apart_from(others, [(cut[0], -cut[2]) for cut in cuts])
+        kept.sort(key=itemgetter(0, 1, 2))
         return kept

@@ -29,10 +29,11 @@ from scrubber.obstacle import ObstacleError
 from scrubber.secondlook import SecondLook
 from scrubber.sniff import HEAD, Kind, sniff
 from scrubber.stream import HashedSource, ScratchSource, Stream
-from scrubber.text import Note, Noted, TextScrubber
+from scrubber.text import Note, TextScrubber
 from scrubber.watch import Watch
 
 if TYPE_CHECKING:
+    from scrubber.candidate import Noted
     from scrubber.detector import Detector
 
 Out = Callable[[bytes], object]

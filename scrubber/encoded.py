@@ -1,0 +1,234 @@
+"""Scrub text that was encoded as a whole: base64 (RFC 4648, also URL-safe and in wrapped lines) and hexadecimal runs.
+
+A run is decoded where its beginning decodes to text, scrubbed inside by the same rules, and encoded again in the same
+alphabet, padding, width and case. Where nothing in it was replaced, it stays byte for byte.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import importlib
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SHORTEST = 40
+"""Characters that a run has at least."""
+WIDEST = 128
+"""Characters in a line of a run that goes over several: 76 in MIME (RFC 2045), 64 in PEM (RFC 7468)."""
+LONGEST = 4 << 20
+"""Bytes of a run that are decoded at once. A longer one is cut where its text has a line break."""
+
+_LONG_RUN = re.compile(rb"[A-Za-z0-9+/_\-]{%d,}" % SHORTEST)
+_ALL_RUN = re.compile(rb"[A-Za-z0-9+/_\-]*")
+_RUN = re.compile(rb"[A-Za-z0-9+/]+|[A-Za-z0-9_\-]+")
+_LINE = re.compile(rb"(\r?\n[ \t]*|\\r\\n|\\n)([A-Za-z0-9+/]+)(?![A-Za-z0-9+/_\-.])")
+_HEX = re.compile(rb"(?:[0-9a-f]{2}){20,}|(?:[0-9A-F]{2}){20,}")
+_HEX_LINE = re.compile(rb"(?:[0-9A-Fa-f]{2})+")
+_PADDING = re.compile(rb"={1,2}|(?:%3[Dd]){1,2}|(?:\\u003[Dd]){1,2}")
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_TO_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_PRINTABLE = bytes((9, 10, 13, *range(32, 127)))
+_SAMPLE = 96
+
+
+@lru_cache(maxsize=1)
+def _compile() -> tuple[Any, Any]:
+    """Compile once in a process. Give the module and the database.
+
+    It stands alone: among other expressions this one loses what makes it fast, and costs more than all of them.
+    """
+    hyperscan: Any = importlib.import_module("hyperscan")
+    database = hyperscan.Database()
+    database.compile(
+        expressions=[b"[A-Za-z0-9+/_\\-]{%d}" % SHORTEST], ids=[0], elements=1, flags=[hyperscan.HS_FLAG_SINGLEMATCH]
+    )
+    return hyperscan, database
+
+
+class RunFinder:
+    """Finds where runs begin. One for each thread: it owns its scratch space."""
+
+    def __init__(self, *, accelerated: bool = True) -> None:
+        """Use Vectorscan where it is *accelerated* and installed."""
+        self._database: Any = None
+        if accelerated:
+            try:
+                self._hyperscan, self._database = _compile()
+            except ImportError:
+                return
+            self._scratch = self._hyperscan.Scratch(self._database)
+
+    def starts(self, buf: bytes) -> list[int]:
+        """Give where each run begins, in order."""
+        if self._database is None:
+            return [match.start() for match in _LONG_RUN.finditer(buf)]
+        starts: list[int] = []
+        at = 0
+        while 0 <= at < len(buf):
+            end = self._first_end(memoryview(buf)[at:] if at else buf)
+            if end < 0:
+                break
+            starts.append(at + end - SHORTEST)
+            over = _ALL_RUN.match(buf, at + end)
+            at = over.end() if over is not None else len(buf)
+        return starts
+
+    def _first_end(self, part: bytes | memoryview) -> int:
+        """Give where the first run has become long enough, -1 where none does."""
+        ends: list[int] = []
+
+        def on_match(_index: int, _start: int, end: int, _flags: int, _context: object) -> bool:
+            ends.append(end)
+            return True
+
+        try:
+            self._database.scan(part, match_event_handler=on_match, scratch=self._scratch)
+        except self._hyperscan.ScanTerminated:
+            return ends[0]
+        return -1
+
+
+class Run(NamedTuple):
+    """An encoded text: where it stands, its characters alone, and how it is laid out."""
+
+    start: int
+    end: int
+    body: bytes
+    width: int
+    """Characters in a line, 0 where there is one line alone."""
+    line_break: bytes
+    open: bool
+    """Whether it reaches the end of the buffer, and may go on."""
+
+
+def find_run(buf: bytes, start: int) -> Run | None:
+    """Give the run that begins at *start*, None where it does not begin as text."""
+    first = _RUN.match(buf, start, start + LONGEST)
+    if first is None or len(first[0]) < SHORTEST or not _begins_as_text(first[0]):
+        return None
+    end = first.end()
+    pieces = [first[0]]
+    width = len(first[0])
+    line_break = b""
+    while len(pieces[-1]) == width and (line := _LINE.match(buf, end, start + LONGEST)) is not None:
+        if not _goes_on(line, width, line_break, hexadecimal=_HEX.fullmatch(first[0]) is not None):
+            break
+        line_break = line[1]
+        pieces.append(line[2])
+        end = line.end()
+    wrapped = len(pieces) > 1
+    going_on = width <= WIDEST and end >= len(buf) - width - 64 and len(pieces[-1]) == width
+    return Run(start, end, b"".join(pieces), width if wrapped else 0, line_break, open=going_on or end == len(buf))
+
+
+def _goes_on(line: re.Match[bytes], width: int, line_break: bytes, *, hexadecimal: bool) -> bool:
+    """Say whether the next line belongs to a run in lines of *width*, or is another text that looks like one."""
+    text = line[2]
+    if width % 4 or width > WIDEST or len(text) > width or (line_break and line[1] != line_break):
+        return False
+    if hexadecimal:
+        return _HEX_LINE.fullmatch(text) is not None
+    if len(text) == width or line.string[line.end() : line.end() + 1] == b"=":
+        return True
+    return len(text) % 4 != 1 and not _from_base64(text).translate(None, _PRINTABLE + b"\0")
+
+
+def _begins_as_text(run: bytes) -> bool:
+    """Say whether the first bytes of *run* decode to text, as base64 or as hexadecimal digits."""
+    return is_text(_from_base64(run[:40])) or (_HEX.match(run) is not None and is_text(_from_hex(run[:80])))
+
+
+def is_text(data: bytes) -> bool:
+    """Say whether all of *data* is text: UTF-8 without controls, or UTF-16LE of characters below U+0100."""
+    if not data:
+        return False
+    strange = data.translate(None, _PRINTABLE)
+    if not strange:
+        return True
+    if is_wide(data):
+        return True
+    if any(c < 0x20 or c == 0x7F for c in strange) or len(strange) * 2 > len(data):
+        return False
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start >= len(data) - 3
+    return True
+
+
+def is_wide(data: bytes) -> bool:
+    """Say whether *data* is UTF-16LE of characters below U+0100, as PowerShell encodes its commands."""
+    return len(data) >= 8 and not any(data[1::2]) and not data[::2].translate(None, _PRINTABLE)
+
+
+def decode_short(text: bytes) -> bytes:
+    """Decode a value in base64 or hexadecimal digits; nothing where it is none."""
+    if _HEX_LINE.fullmatch(text):
+        return _from_hex(text)
+    return _from_base64(text.rstrip(b"="))
+
+
+def _from_hex(text: bytes) -> bytes:
+    return bytes.fromhex(text[: len(text) // 2 * 2].decode("ascii"))
+
+
+def _from_base64(text: bytes) -> bytes:
+    """Decode what is whole of *text*, in either alphabet; nothing where it is none."""
+    plain = text.translate(_URL_SAFE)
+    if len(plain) % 4 == 1:
+        return b""
+    try:
+        return base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
+    except binascii.Error:
+        return b""
+
+
+def rewrite(buf: bytes, run: Run, scrub: Callable[[bytes], bytes]) -> tuple[int, bytes] | None:
+    """Scrub what *run* encodes; give where the run ends, padding and all, and its new form, or None for no change."""
+    padding = _PADDING.match(buf, run.end)
+    end = padding.end() if padding is not None else run.end
+    hexadecimal = _HEX.match(run.body)
+    if hexadecimal is not None and hexadecimal.end() == len(run.body) and is_text(_from_hex(run.body[:_SAMPLE])):
+        text = _from_hex(run.body)
+        new = _scrub_text(text, scrub)
+        if new == text:
+            return None
+        made = new.hex().encode()
+        return run.end, made.upper() if run.body.upper() == run.body else made
+    text = _from_base64(run.body)
+    if not text or not is_text(text[: len(text) // 2 * 2][:_SAMPLE]):
+        return None
+    new = _scrub_text(text, scrub)
+    if new == text:
+        return None
+    made = base64.b64encode(new)
+    if b"-" in run.body or b"_" in run.body:
+        made = made.translate(_TO_URL_SAFE)
+    plain = made.rstrip(b"=")
+    mark = padding[0] if padding is not None else b""
+    one = b"=" if mark[:1] == b"=" else mark[:3] if mark[:1] == b"%" else mark[:6]
+    return end, _wrap(plain, run) + (one or _unpadded(run)) * (len(made) - len(plain))
+
+
+def _unpadded(run: Run) -> bytes:
+    """Give the padding for a run that had none: none where it left it out, else the usual one."""
+    return b"" if len(run.body) % 4 else b"="
+
+
+def _wrap(text: bytes, run: Run) -> bytes:
+    if not run.width:
+        return text
+    return run.line_break.join(text[at : at + run.width] for at in range(0, len(text), run.width))
+
+
+def _scrub_text(text: bytes, scrub: Callable[[bytes], bytes]) -> bytes:
+    if not is_wide(text[:_SAMPLE]):
+        return scrub(text)
+    plain = text.decode("utf-16-le", "surrogatepass").encode("utf-8", "surrogatepass")
+    new = scrub(plain)
+    return text if new == plain else new.decode("utf-8", "surrogatepass").encode("utf-16-le", "surrogatepass")
