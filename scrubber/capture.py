@@ -19,7 +19,6 @@ from scrubber.window import Part, Window
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scrubber.candidate import Noted
     from scrubber.stream import Stream
     from scrubber.walk import Walk
 

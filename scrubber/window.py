@@ -16,7 +16,7 @@ from scrubber.binary import BinaryScrubber
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scrubber.text import Noted
+    from scrubber.candidate import Noted
     from scrubber.walk import Walk
 
 _SIZE = 8 << 20
