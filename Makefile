@@ -41,6 +41,10 @@ quick: venv-dev ## Run the tests that are quick
 	@.ci/packages test
 	@$(BIN)/pytest -n $(JOBS) --dist loadgroup -q -m "not e2e and not slow" $(ARGS)
 
+.PHONY: fuzz
+fuzz: venv-dev ## Break files of every format at random, for some minutes (ARGS=-k zip: one of them)
+	@$(BIN)/pytest tests/scrubber/test_fuzz.py --hypothesis-profile fuzz --timeout 3600 $(ARGS)
+
 .PHONY: check
 check: static quick ## Check format, lint, types and layers, and run the quick tests
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import codecs
+from functools import partial
 from typing import TYPE_CHECKING
 
 from scrubber.binary import BinaryScrubber
+from scrubber.buried import BuriedStreams
 from scrubber.closed import UNKNOWN, WHOLE
 from scrubber.obstacle import ObstacleError
 from scrubber.sniff import Kind, binary_within, entropy_within
@@ -34,14 +36,16 @@ def walk_text(
         ObstacleError: compressed or encrypted data follows the text.
     """
     scrubber = TextScrubber(walk.detector, walk.note_for(name), same_length=same_length)
+    buried = BuriedStreams(partial(_tells, walk))
     out = walk.watch.follow(name, out)
     while data := stream.read(CHUNK):
         walk.scanned += len(data)
         if binary_within(data):
             reason = "binary data of an unknown kind follows the text in it"
             raise ObstacleError(name, reason, advice=UNKNOWN.advice)
-        out(scrubber.feed(data))
-    out(scrubber.finish())
+        out(scrubber.feed(buried.feed(data)))
+    out(scrubber.feed(buried.finish()) + scrubber.finish())
+    _note_buried(walk, name, buried)
 
 
 def walk_binary(walk: Walk, stream: Stream, out: Callable[[bytes], object], name: str, *, known: bool = False) -> None:
@@ -51,17 +55,37 @@ def walk_binary(walk: Walk, stream: Stream, out: Callable[[bytes], object], name
         ObstacleError: it is not *known*, and compressed or encrypted.
     """
     scrubber = BinaryScrubber(walk.detector, walk.note_for(name))
+    buried = BuriedStreams(partial(_tells, walk))
     out = walk.watch.follow(name, out)
     while data := stream.read(CHUNK):
         walk.scanned += len(data)
         if not known and entropy_within(data):
             raise ObstacleError(name, UNKNOWN.reason, advice=UNKNOWN.advice)
-        out(scrubber.feed(data))
-    out(scrubber.finish())
+        out(scrubber.feed(buried.feed(data)))
+    out(scrubber.feed(buried.finish()) + scrubber.finish())
+    _note_buried(walk, name, buried)
+
+
+def _tells(walk: Walk, text: bytes) -> bool:
+    """Say whether there is anything in *text* to be replaced."""
+    found: list[Noted] = []
+    scrubber = TextScrubber(walk.detector, found.extend, same_length=True)
+    scrubber.feed(text)
+    scrubber.finish()
+    return bool(found)
+
+
+def _note_buried(walk: Walk, name: str, buried: BuriedStreams) -> None:
+    if buried.blanked:
+        reason = "compressed data in the midst of it held something to be replaced, and were blanked"
+        walk.leave_unseen(name, reason, size=buried.blanked, advice="send what is compressed as a file of its own")
 
 
 def walk_wide(walk: Walk, stream: Stream, out: Callable[[bytes], object], name: str, *, kind: Kind) -> None:
     """Scrub UTF-16 or UTF-32 as UTF-8 and write it back; findings are placed in the output.
+
+    What a program added in another encoding, or an odd number of bytes later, reads as nonsense so. Therefore what
+    comes out is looked at as binary data once more: plain, and wide from any byte on.
 
     Raises:
         ObstacleError: it is not what it begins as.
@@ -75,6 +99,8 @@ def walk_wide(walk: Walk, stream: Stream, out: Callable[[bytes], object], name: 
     note = walk.note_for(name)
     at8 = at_wide = 0
     out = walk.watch.follow(name, out, wide=True)
+    strays = BinaryScrubber(walk.detector, note)
+    buried = BuriedStreams(partial(_tells, walk))
 
     def widen(text8: bytes, *, final: bool) -> bytes:
         nonlocal at8, at_wide
@@ -95,9 +121,11 @@ def walk_wide(walk: Walk, stream: Stream, out: Callable[[bytes], object], name: 
     try:
         while data := stream.read(CHUNK):
             walk.scanned += len(data)
-            out(widen(scrubber.feed(decode(data).encode("utf-8", _ERRORS)), final=False))
+            text = widen(scrubber.feed(decode(data).encode("utf-8", _ERRORS)), final=False)
+            out(strays.feed(buried.feed(text)))
         last = scrubber.feed(decode(b"", True).encode("utf-8", _ERRORS)) + scrubber.finish()
-        out(widen(last, final=True))
+        out(strays.feed(buried.feed(widen(last, final=True)) + buried.finish()) + strays.finish())
     except UnicodeDecodeError as error:
         reason = "it begins as UTF-16 or UTF-32 text and is not"
         raise ObstacleError(name, reason, advice=WHOLE) from error
+    _note_buried(walk, name, buried)
