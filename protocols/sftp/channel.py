@@ -198,7 +198,9 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
             if self._answer_queue_at_once():
                 await self._write(replies)
                 replies = []
+                self._resting = True
                 await asyncio.sleep(0)
+                self._resting = False
                 await self._until(self._can_write)
                 continue
             if self._short_of_window:

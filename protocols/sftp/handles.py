@@ -121,6 +121,8 @@ class Upload:
         """
         if offset + length > _MAX_OFFSET:
             raise OffsetMismatchError("the offset is beyond what a file can have")
+        if self._placing is _Placing.AS_SENT:
+            return offset
         received = self._handle.received
         if self._placing is _Placing.UNDECIDED:
             self._placing = _Placing.AS_SENT if offset else _Placing.AT_END

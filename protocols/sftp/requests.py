@@ -169,15 +169,16 @@ class Requests:
                 packet = batch[0]
                 if packet[0] == Request.READ:
                     pieces = self._read_immediate(packet, takes)
-                elif self._is_immediate(packet) and takes(LISTING_BYTES if packet[0] == Request.READDIR else 0):
+                elif packet[0] == Request.WRITE:
+                    pieces = self._write_immediate(packet, takes)
+                elif self._is_ready(packet) and takes(LISTING_BYTES):
                     pieces = (self._answer(packet),)
-                    size += len(packet)
                 else:
                     break
                 if pieces is None:
                     break
                 del batch[0]
-                size += sum(map(len, pieces))
+                size += len(packet) + sum(map(len, pieces))
                 send(pieces)
         finally:
             self._count()
@@ -222,18 +223,32 @@ class Requests:
         self._sent += size
         return data_head(int.from_bytes(packet[1:5], "big"), size), *pieces
 
-    def _is_immediate(self, packet: Packet) -> bool:
-        if packet[0] not in {Request.WRITE, Request.READDIR}:
-            return False
+    def _write_immediate(self, packet: Packet, takes: Callable[[int], bool]) -> tuple[bytes] | None:
+        """Return the reply to a WRITE that has nothing to wait for, and is done; None for every other one."""
         fields = Fields(packet, 5)
         try:
-            handle = self._handles.get(fields.string())
-            if packet[0] == Request.READDIR:
-                return isinstance(handle, Listing) and handle.is_ready
-            end = fields.uint64() + fields.uint32()
+            upload = self._handles.get(fields.string())
+            offset, data = fields.uint64(), fields.view()
+        except MalformedError:
+            return None
+        if not data or not isinstance(upload, Upload) or not upload.is_immediate(offset + len(data)) or not takes(0):
+            return None
+        try:
+            upload.write(offset, data)
+        except Exception as error:  # noqa: BLE001 - the border to the client, as in `_answer`
+            return (self._explain(packet, error),)
+        self._received += len(data)
+        return (_ok(int.from_bytes(packet[1:5], "big")),)
+
+    def _is_ready(self, packet: Packet) -> bool:
+        """Say whether *packet* is a READDIR whose page is made."""
+        if packet[0] != Request.READDIR:
+            return False
+        try:
+            handle = self._handles.get(Fields(packet, 5).string())
         except MalformedError:
             return False
-        return isinstance(handle, Upload) and handle.is_immediate(end)
+        return isinstance(handle, Listing) and handle.is_ready
 
     def _answer(self, packet: Packet) -> bytes:
         kind = packet[0]
@@ -245,17 +260,23 @@ class Requests:
         answer = self._answers.get(kind, _refuse_unknown)
         try:
             encoded = answer(request_id, Fields(packet, 5))
-        except MalformedError as error:
+        except Exception as error:  # noqa: BLE001 - the border to the client
+            return self._explain(packet, error)
+        if kind not in {Request.READ, Request.WRITE}:
+            self._observer.answered(_name(kind), "ok")
+        return encoded
+
+    def _explain(self, packet: Packet, error: Exception) -> bytes:
+        """Return the reply to a request that failed with *error*; what nobody expected is logged, and not told."""
+        kind, request_id = packet[0], int.from_bytes(packet[1:5], "big")
+        if isinstance(error, MalformedError):
             code, message = Status.BAD_MESSAGE, str(error)
-        except FileSystemError as error:
+        elif isinstance(error, FileSystemError):
             code, message = status_of(error)
-        except Exception:
-            logger.exception("internal_error", extra={"session": self._session.id, "operation": _name(kind)})
-            code, message = Status.FAILURE, f"internal error, session {self._session.id}"
         else:
-            if kind not in {Request.READ, Request.WRITE}:
-                self._observer.answered(_name(kind), "ok")
-            return encoded
+            extra = {"session": self._session.id, "operation": _name(kind)}
+            logger.error("internal_error", extra=extra, exc_info=error)
+            code, message = Status.FAILURE, f"internal error, session {self._session.id}"
         self._observer.answered(_name(kind), code.name.lower())
         return status_reply(request_id, code, message)
 

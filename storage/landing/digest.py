@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 CHECKPOINT_BYTES = 64 * 1024 * 1024
 CATCH_UP_BYTES = 64 * 1024 * 1024
 """A lag up to this is made up for by reading the log again; a longer one is left pending."""
-QUEUED_BUFFERS = 4
-"""Sealed buffers that may wait for the thread: with segments of 256 KiB, 1 MiB an upload."""
-_WORTH_WAKING = 3
+QUEUED_BUFFERS = 2
+"""Sealed buffers that may wait for the thread: of 512 KiB each, 1 MiB an upload."""
+_WORTH_WAKING = 2
 """Sealed buffers for which the thread is woken: a hand-over costs the writer as much as sealing one."""
 _READ_BYTES = 256 * 1024
 _TURN_BUFFERS = 32

@@ -25,9 +25,11 @@ because a torn record's number is used again; the key is of this one upload, so 
 from __future__ import annotations
 
 import enum
+import hashlib
 import hmac
 import os
 import struct
+import threading
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -41,6 +43,8 @@ SEGMENT_BYTES = 256 * 1024
 """Most plaintext bytes that one record holds."""
 _MAGIC = b"mft land\x01" + bytes(7)
 _CHECK_BYTES = 16
+_BLOCK_BYTES = 64
+"""Of SHA-256."""
 _CHECK_LABEL = b"mft landing check v1"
 LOG_HEADER_BYTES = len(_MAGIC) + _CHECK_BYTES
 _CLEAR = struct.Struct(">B3xIQQQ")
@@ -89,24 +93,34 @@ def _parse(data: bytes | memoryview) -> RecordHeader | None:
     return RecordHeader(kind=Kind(kind), length=length, number=number, offset=offset, synced=synced)
 
 
+class _Scratch(threading.local):
+    """Where the threads seal, one record each."""
+
+    record = memoryview(b"")
+
+
+_SCRATCH = _Scratch()
+
+
 class RecordCipher:
-    """Seal and open the records of one upload. `open` may be called from several threads; `seal` has one buffer."""
+    """Seal and open the records of one upload. May be called from several threads."""
 
     def __init__(self, upload_id: str, key: bytes) -> None:
         """Use *key*, which is of this upload alone (32 bytes)."""
         bound = upload_id.encode()
         derived = HKDF(SHA256(), length=_CHECK_BYTES + 32, salt=None, info=_CHECK_LABEL + bound).derive(key)
         self.log_header = _MAGIC + derived[:_CHECK_BYTES]
-        self._check_key = derived[_CHECK_BYTES:]
+        check_key = derived[_CHECK_BYTES:].ljust(_BLOCK_BYTES, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in check_key))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in check_key))
         self._aead = AESGCM(key)
         self._bound = bound
-        self._buffer = memoryview(bytearray())
 
     def seal(self, header: RecordHeader, plain: bytes | memoryview) -> memoryview:
-        """Return the record of *plain*, in memory that the next call uses again."""
-        if len(self._buffer) < header.record_bytes:
-            self._buffer = memoryview(bytearray(MAX_RECORD_BYTES if self._buffer else header.record_bytes))
-        record = self._buffer[: header.record_bytes]
+        """Return the record of *plain*, in memory that the next call on this thread uses again, for any upload."""
+        if len(_SCRATCH.record) < header.record_bytes:
+            _SCRATCH.record = memoryview(bytearray(MAX_RECORD_BYTES))
+        record = _SCRATCH.record[: header.record_bytes]
         _CLEAR.pack_into(record, 0, header.kind, header.length, header.number, header.offset, header.synced)
         nonce = os.urandom(_NONCE_BYTES)
         associated = self._associated(record)
@@ -138,7 +152,14 @@ class RecordCipher:
             raise AlteredRecordError("a landing record was altered") from error
 
     def _check(self, associated: bytes) -> bytes:
-        return hmac.digest(self._check_key, associated, "sha256")[:_CHECK_BYTES]
+        """Return the beginning of HMAC-SHA256 (RFC 2104) of *associated*, from the two states that its key leads to.
+
+        `hmac.digest` looks the algorithm up each time, and lets other threads run meanwhile: three times the cost.
+        """
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(associated)
+        outer.update(inner.digest())
+        return outer.digest()[:_CHECK_BYTES]
 
     def _associated(self, record: memoryview) -> bytes:
         return self.log_header + bytes(record[: _CLEAR.size]) + self._bound

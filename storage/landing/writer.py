@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from storage.descriptor import Descriptor
 
 
+BUFFER_BYTES = 2 * SEGMENT_BYTES
+"""Bytes handed over to be hashed at once: threads that take turns by segment spend half of their time on that."""
+
+
 class LandingWriter:
     """The one handle that writes an upload's log. Safe to call from several threads."""
 
@@ -47,7 +51,10 @@ class LandingWriter:
         self._synced_more = threading.Condition(self._lock)
         self._sync_lock = threading.Lock()
         self._buffer = memoryview(bytearray())
+        """What is sealed and not hashed yet, `_sealed` bytes, and behind it what is not sealed yet, `_fill` bytes."""
+        self._sealed = 0
         self._start = 0
+        """Where in the file the bytes lie that are not sealed yet."""
         self._fill = 0
         self._closed = False
         self._broken: StorageError | None = None
@@ -133,16 +140,17 @@ class LandingWriter:
                 self._check()
             while view:
                 place = offset - self._start
-                if self._fill and not 0 <= place <= self._fill:
-                    self._seal()
-                if self._fill == SEGMENT_BYTES:
+                if self._fill == SEGMENT_BYTES or (self._fill and not 0 <= place <= self._fill):
                     self._seal()
                 if not self._fill:
+                    if offset != self._start:
+                        self._hand_over()
                     self._start, place = offset, 0
                     if not self._buffer:
-                        self._buffer = self._digest.take_buffer(SEGMENT_BYTES)
+                        self._buffer = self._digest.take_buffer(BUFFER_BYTES)
                 taken = min(len(view), SEGMENT_BYTES - place)
-                self._buffer[place : place + taken] = view[:taken]
+                at = self._sealed + place
+                self._buffer[at : at + taken] = view[:taken]
                 self._fill = max(self._fill, place + taken)
                 offset += taken
                 view = view[taken:]
@@ -156,6 +164,7 @@ class LandingWriter:
         with self._lock:
             self._check()
             self._seal()
+            self._hand_over()
             if size == self._log.index.size:
                 return
             self._digest.rewind(size)
@@ -199,6 +208,7 @@ class LandingWriter:
         with self._lock:
             self._check()
             self._seal()
+            self._hand_over()
             size = self._log.index.size
             if self._log.index.prefix != size:
                 return None
@@ -230,23 +240,34 @@ class LandingWriter:
         """Append what waits in memory as one record."""
         if not self._fill:
             return
-        start, fill = self._start, self._fill
-        self._digest.rewind(start)
+        start, end = self._sealed, self._sealed + self._fill
+        if not start:
+            self._digest.rewind(self._start)
         try:
-            self._log.append(Kind.DATA, start, self._buffer[:fill], self._synced_records)
+            self._log.append(Kind.DATA, self._start, self._buffer[start:end], self._synced_records)
         except StorageError:
-            self._digest.advance(self._log.index.prefix)
+            if not start:
+                self._digest.advance(self._log.index.prefix)
             raise
-        self._fill = 0
-        if self._digest.offer(start, self._buffer, fill):
-            self._buffer = memoryview(bytearray())
-        self._digest.advance(self._log.index.prefix)
+        self._start += self._fill
+        self._sealed, self._fill = end, 0
+        if len(self._buffer) - end < SEGMENT_BYTES:
+            self._hand_over()
         if self._log.tail - self._synced_tail >= SYNC_BYTES and not self._syncing:
             self._syncing = True
             try:
                 self._syncers.submit(self._sync_early)
             except RuntimeError:  # the zone is closing; the next `sync` does it
                 self._syncing = False
+
+    def _hand_over(self) -> None:
+        """Let what is sealed be hashed; nothing waits behind it."""
+        if not self._sealed:
+            return
+        if self._digest.offer(self._start - self._sealed, self._buffer, self._sealed):
+            self._buffer = memoryview(bytearray())
+        self._sealed = 0
+        self._digest.advance(self._log.index.prefix)
 
     def _sync_early(self) -> None:
         """Sync on a thread; a failure is kept for the next call of the writer."""

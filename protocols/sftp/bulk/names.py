@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _METHODS: dict[type, tuple[str, ...]] = {
     SSHConnection: ("_recv_pkthdr", "_recv_packet", "_reset_keepalive_timer"),
-    GCMCipher: ("_update_iv",),
 }
 _CONNECTION_FIELDS = (
     "_inpbuf", "_recv_handler", "_recv_encryption", "_recv_seq", "_channels", "_kex", "_auth_complete", "_decompressor",
@@ -36,9 +35,23 @@ def has_connection_names(connection: SSHConnection) -> bool:
     named = all(hasattr(owner, name) for owner, names in _METHODS.items() for name in names)
     return (
         named
+        and _COUNTS
         and hasattr(ssh_encryption, "GCMEncryption")
         and all(hasattr(connection, field) for field in _CONNECTION_FIELDS)
     )
+
+
+def _counts_as_known() -> bool:
+    """Say whether asyncssh's cipher keeps key and nonce where they are looked for, and counts its nonces as we do."""
+    try:
+        cipher = GCMCipher("aes256-gcm", bytes(32), b"fixd" + bytes(7) + b"\xff")
+        cipher.encrypt_and_sign(b"", b"")
+    except (AttributeError, TypeError, ValueError, KeyError):
+        return False
+    return getattr(cipher, "_iv", None) == b"fixd" + bytes(6) + b"\1\0" and getattr(cipher, "_key", None) == bytes(32)
+
+
+_COUNTS = _counts_as_known()
 
 
 def has_channel_names(channel: SSHChannel[Any]) -> bool:

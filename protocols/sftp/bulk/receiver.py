@@ -27,6 +27,9 @@ _UINT32 = struct.Struct(">I")
 _HEAD = struct.Struct(">BBII")
 """Padding length, message number, channel, and the length of the data or what the window grows by."""
 _HEADER = _HEAD.size
+_FIXED = 4
+"""Bytes of a nonce that stay as they are; the other eight count (RFC 5647, section 7.1)."""
+_COUNTED = (1 << 64) - 1
 _KEEPALIVE_SLACK = 1.0
 """Seconds by which a busy client may be asked early whether it is there: a timer costs more than a packet."""
 
@@ -114,17 +117,18 @@ class BulkReceiver(asyncio.BufferedProtocol):
             if not ready:
                 self._hand_on(bytes(data[start:]))
                 return
+            start, other = self._open_run(data, start, end)
+            if start == end or (other is not None and self._look_at(other)):
+                continue
             left = end - start
             size = _LENGTH + _UINT32.unpack_from(data, start)[0] + _TAG if left >= _LENGTH else 0
             if left < _LENGTH or left < size <= self._longest + _LENGTH + _TAG:
                 self._begun = bytes(data[start:])
                 break
-            packet = data[start : start + size]
+            self._flush()
+            self._hand_on(bytes(data[start : start + size]))
             start += size
-            if not self._deliver(packet):
-                self._flush()
-                self._hand_on(bytes(packet))
-                ready = self._is_ready()
+            ready = self._is_ready()
         self._flush()
 
     def _is_ready(self) -> bool:
@@ -148,48 +152,54 @@ class BulkReceiver(asyncio.BufferedProtocol):
         whole: int = _LENGTH + connection._pktlen + connection._recv_macsize  # noqa: SLF001
         return max(0, whole - int(connection._recv_blocksize) - len(connection._inpbuf))  # noqa: SLF001
 
-    def _deliver(self, packet: memoryview) -> bool:
-        """Open a packet and keep its data for `_flush`; False for what asyncssh has to see itself, forged ones too."""
-        length = len(packet) - _LENGTH - _TAG
-        head = self._open(packet, length) if _HEADER < length <= self._longest else None
-        if head is None:
-            return False
-        padding, kind, number, count = head
-        connection = self._connection
-        channel = connection._channels.get(number)  # noqa: SLF001
-        if channel is not self._channel:
-            return self._look_at(channel) and self._deliver(packet)
-        if kind == _CHANNEL_DATA:
-            taken = count > 0 and _HEADER + count + padding == length and self._take_data(count)
-        else:
-            taken = kind == _WINDOW_ADJUST and _HEADER + padding == length and self._take_window(count)
-        if taken:
-            self._cipher._update_iv()  # noqa: SLF001
-            connection._recv_seq = (connection._recv_seq + 1) & 0xFFFFFFFF  # noqa: SLF001
-        return taken
+    def _open_run(self, data: memoryview, start: int, end: int) -> tuple[int, Any]:
+        """Open packets from *start* on, and keep their data for `_flush`.
 
-    def _open(self, packet: memoryview, length: int) -> tuple[int, int, int, int] | None:
-        """Open a packet behind the data that lies there, and return its header; None if it was forged."""
-        end = self._end
-        begin = end - _HEADER
-        plain = opened(end + length)
-        covered = bytes(plain[begin:end])
-        aead = self._key()
-        try:
-            aead.decrypt_into(self._cipher._iv, packet[_LENGTH:], packet[:_LENGTH], plain[begin : begin + length])  # noqa: SLF001
-            return _HEAD.unpack_from(plain, begin)
-        except InvalidTag:
-            return None
-        finally:
-            plain[begin:end] = covered
-
-    def _take_data(self, count: int) -> bool:
-        """Keep the *count* bytes that lie behind what is there, if the channel may get so many."""
-        channel, end = self._channel, self._end + count
-        may = bool(channel._recv_state == "open" and end - _HEADER <= channel._recv_window)  # noqa: SLF001
-        if may:
-            self._end = end
-        return may
+        Returns where the first one begins that is not plain data or a wider window for the channel at hand, or is not
+        whole yet, or was forged; and the channel that it is for, if that is another one.
+        """
+        connection, channel, longest = self._connection, self._channel, self._longest
+        cipher = connection._recv_encryption._cipher  # noqa: SLF001
+        if self._aead is None or cipher is not self._cipher:
+            self._cipher, self._aead = cipher, AESGCM(cipher._key)  # noqa: SLF001
+        decrypt_into, channels = self._aead.decrypt_into, connection._channels  # noqa: SLF001
+        fixed, counted = cipher._iv[:_FIXED], int.from_bytes(cipher._iv[_FIXED:], "big")  # noqa: SLF001
+        at, most = self._end, 0
+        if channel is not None and channel._recv_state == "open":  # noqa: SLF001
+            most = _HEADER + channel._recv_window  # noqa: SLF001
+        plain = opened(at + end - start + _HEADER)
+        packets, other = 0, None
+        while end - start >= _LENGTH:
+            length = _UINT32.unpack_from(data, start)[0]
+            stop = start + _LENGTH + length + _TAG
+            if stop > end or not _HEADER < length <= longest:
+                break
+            begin = at - _HEADER
+            covered = bytes(plain[begin:at])
+            nonce = fixed + ((counted + packets) & _COUNTED).to_bytes(8, "big")
+            try:
+                decrypt_into(
+                    nonce, data[start + _LENGTH : stop], data[start : start + _LENGTH], plain[begin : begin + length]
+                )
+            except InvalidTag:
+                plain[begin:at] = covered
+                break
+            padding, kind, number, count = _HEAD.unpack_from(plain, begin)
+            plain[begin:at] = covered
+            found = channels.get(number)
+            if found is not channel or channel is None:
+                other = found
+                break
+            if kind == _CHANNEL_DATA and count > 0 and _HEADER + count + padding == length and at + count <= most:
+                at += count
+            elif not (kind == _WINDOW_ADJUST and _HEADER + padding == length and self._take_window(count)):
+                break
+            packets += 1
+            start = stop
+        self._end = at
+        cipher._iv = fixed + ((counted + packets) & _COUNTED).to_bytes(8, "big")  # noqa: SLF001
+        connection._recv_seq = (connection._recv_seq + packets) & 0xFFFFFFFF  # noqa: SLF001
+        return start, other
 
     def _take_window(self, count: int) -> bool:
         """Widen the client's window by *count* bytes, where that is only a number for asyncssh: nothing waits there."""
@@ -245,10 +255,3 @@ class BulkReceiver(asyncio.BufferedProtocol):
         if now - self._heard_at > min(_KEEPALIVE_SLACK, self._connection._keepalive_interval / 4):  # noqa: SLF001
             self._heard_at = now
             self._connection._reset_keepalive_timer()  # noqa: SLF001
-
-    def _key(self) -> AESGCM:
-        """Return the key of the receiving direction, its schedule made once."""
-        cipher = self._connection._recv_encryption._cipher  # noqa: SLF001
-        if self._aead is None or cipher is not self._cipher:
-            self._cipher, self._aead = cipher, AESGCM(cipher._key)  # noqa: SLF001
-        return self._aead

@@ -99,19 +99,20 @@ class BulkSender:
         if len(self._plain) < most + _MOST_AROUND:
             self._plain = bytearray(most + _MOST_AROUND)
         fixed, used = cipher._iv[:_FIXED], int.from_bytes(cipher._iv[_FIXED:], "big")  # noqa: SLF001
-        packets = end = 0
-        plain = memoryview(self._plain)
+        packets = end = before = 0
+        plain, length, head = memoryview(self._plain), 0, b""
         try:
             for count in _pieces(chunks, size, longest, plain[_HEADER:]):
-                padding = -(around + _HEADER - 1 + count) % block
-                if padding < _LEAST_PADDING:
-                    padding += block
-                length = _HEADER + count + padding
-                _HEAD.pack_into(plain, 0, padding, _CHANNEL_DATA, number, count)
-                plain[length - padding : length] = self._padding.take(padding)
-                head = _UINT32.pack(length)
-                sealed[end : end + _LENGTH] = head
+                if count != before:  # else the header and the padding of the packet before are good for this one too
+                    padding = -(around + _HEADER - 1 + count) % block
+                    if padding < _LEAST_PADDING:
+                        padding += block
+                    length, before = _HEADER + count + padding, count
+                    _HEAD.pack_into(plain, 0, padding, _CHANNEL_DATA, number, count)
+                    plain[length - padding : length] = self._padding.take(padding)
+                    head = _UINT32.pack(length)
                 whole = end + _LENGTH + length + _TAG
+                sealed[end : end + _LENGTH] = head
                 nonce = fixed + ((used + packets) & _COUNTED).to_bytes(8, "big")
                 packets += 1
                 encrypt_into(nonce, plain[:length], head, sealed[end + _LENGTH : whole])

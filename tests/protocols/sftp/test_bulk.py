@@ -44,14 +44,15 @@ def send(rig: Rig, content: bytes, *options: str) -> bytes:
 def taken(monkeypatch):
     """Count the packets that went the short way."""
     count = [0]
-    really = bulk.BulkReceiver._deliver
+    really = bulk.BulkReceiver._open_run
 
-    def counting(self, packet):
-        delivered = really(self, packet)
-        count[0] += delivered
-        return delivered
+    def counting(self, *arguments):
+        before = self._connection._recv_seq
+        after = really(self, *arguments)
+        count[0] += self._connection._recv_seq - before
+        return after
 
-    monkeypatch.setattr(bulk.BulkReceiver, "_deliver", counting)
+    monkeypatch.setattr(bulk.BulkReceiver, "_open_run", counting)
     return count
 
 
