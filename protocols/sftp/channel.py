@@ -240,7 +240,8 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         return True
 
     def _send(self, pieces: Sequence[bytes | memoryview]) -> None:
-        self._connection.send_bulk(self._chan, *pieces)
+        if self._lost is None and not self._chan.is_closing():
+            self._connection.send_bulk(self._chan, *pieces)
 
     async def _turn(self) -> list[bytes]:
         batch, self._queue = self._queue, deque()

@@ -161,27 +161,32 @@ class Requests:
         Args:
             batch: packets; those that are answered are taken from it.
             takes: says whether a reply with so many bytes of a file may be sent now; asked before they are read.
-            send: takes one reply in pieces, whose memory is used again once it returns.
+            send: takes one reply in pieces, whose memory is used again once it returns, or several short ones.
         """
         size = 0
+        short: list[bytes | memoryview] = []
         try:
             while batch and size < TURN_BYTES and not self.ended:
                 packet = batch[0]
-                if packet[0] == Request.READ:
-                    pieces = self._read_immediate(packet, takes)
-                elif packet[0] == Request.WRITE:
+                pieces: Sequence[bytes | memoryview] | None = None
+                if packet[0] == Request.WRITE:
                     pieces = self._write_immediate(packet, takes)
+                elif packet[0] == Request.READ:
+                    pieces = self._read_immediate(packet, takes)
                 elif self._is_ready(packet) and takes(LISTING_BYTES):
                     pieces = (self._answer(packet),)
-                else:
-                    break
                 if pieces is None:
                     break
                 del batch[0]
                 size += len(packet) + sum(map(len, pieces))
-                send(pieces)
+                if packet[0] == Request.WRITE:
+                    short += pieces
+                else:
+                    send(pieces)
         finally:
             self._count()
+            if short:
+                send(short)
         return size > 0
 
     def end(self) -> None:
@@ -223,7 +228,7 @@ class Requests:
         self._sent += size
         return data_head(int.from_bytes(packet[1:5], "big"), size), *pieces
 
-    def _write_immediate(self, packet: Packet, takes: Callable[[int], bool]) -> tuple[bytes] | None:
+    def _write_immediate(self, packet: Packet, takes: Callable[[int], bool]) -> Sequence[bytes] | None:
         """Return the reply to a WRITE that has nothing to wait for, and is done; None for every other one."""
         fields = Fields(packet, 5)
         try:

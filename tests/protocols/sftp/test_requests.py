@@ -511,8 +511,13 @@ def test_a_turn_ends_after_a_megabyte_of_replies(client: Client) -> None:
 
 def at_once(client: Client, batch: deque[Packet], takes: Callable[[int], bool] = lambda _: True) -> list[bytes]:
     """Return what is answered at once of *batch*."""
+    sent = bytearray()
+    some = client.requests.answer_at_once(batch, takes, lambda pieces: sent.extend(b"".join(pieces)))
     replies: list[bytes] = []
-    some = client.requests.answer_at_once(batch, takes, lambda pieces: replies.append(b"".join(pieces)))
+    while sent:
+        end = 4 + int.from_bytes(sent[:4], "big")
+        replies.append(bytes(sent[:end]))
+        del sent[:end]
     assert some == bool(replies)
     return replies
 
