@@ -27,6 +27,9 @@ _HEAD_LINE = re.compile(
 _LOGGED = re.compile(
     rb".*?[\s:\"'|>\]](?P<key>[A-Za-z0-9+/]{16,}={0,2}|[A-Za-z0-9+/=]{1,76})(?P<tail>(?:\\{0,8}[nr]|[\s\"',;}\])])*)"
 )
+_EMPTY_LINE = re.compile(rb"[ \t>#|*+]*")
+_LOGGED_HEAD = re.compile(rb".*?[\s:\"'|>\]](?P<key>(?:Proc-Type|DEK-Info|Comment|Version|Hash|Charset|X-[\w-]+): .*)")
+_LOGGED_EMPTY = re.compile(rb".{0,200}[:|>\]\-][ \t]*")
 _RUN = re.compile(rb"[A-Za-z0-9+/=\\ \t\r:,\-.%&#;_\"'()]*")
 _ESCAPED = re.compile(rb"\s|\\+[nrt]|&\#\w{1,4};|#01[25]|%0[AaDd]|[\"',;>#|*+\\]")
 
@@ -98,7 +101,7 @@ class KeyWalker:
     def _line(self, buf: bytes, pos: int, stop: int, spans: list[tuple[int, int]]) -> int:
         line = buf[pos:stop].rstrip(b"\r")
         following = min(stop + 1, len(buf))
-        if not line.strip():
+        if _EMPTY_LINE.fullmatch(line) or (self.logged and _LOGGED_EMPTY.fullmatch(line)):
             self.missing += 1
             self.inside = self.missing < 3
             return following
@@ -110,6 +113,10 @@ class KeyWalker:
         logged = _LOGGED.fullmatch(line) if len(line) <= _LONGEST_LOGGED else None
         if logged is not None and self._belongs(logged["key"], buf, stop):
             spans.append((pos + logged.start("key"), pos + logged.end("key")))
+            return following
+        head = _LOGGED_HEAD.fullmatch(line) if self.logged and len(line) <= _LONGEST_LOGGED else None
+        if head is not None:
+            spans.append((pos + head.start("key"), pos + head.end("key")))
             return following
         self.inside = False
         return pos

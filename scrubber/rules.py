@@ -91,6 +91,9 @@ def _image(rule: CompiledRule, pseudonyms: Pseudonymizer) -> Callable[[bytes], b
     return simple.get(rule.replace) or partial(keyed[rule.replace], rule.kind)
 
 
+_LINE_END = re.compile(rb"\r?\n")
+
+
 def _pattern_finder(rule: CompiledRule, pattern: re.Pattern[bytes], pseudonyms: Pseudonymizer) -> Finder:
     check = CHECKS[rule.check] if rule.check else None
     group: str | int = "value" if "value" in pattern.groupindex else 0
@@ -111,7 +114,10 @@ def _pattern_finder(rule: CompiledRule, pattern: re.Pattern[bytes], pseudonyms: 
         if b"[" in text and TAG.search(text):
             return None
         begin, end = match.span(group)
-        return begin, end, text, image(text)
+        made = image(text)
+        if b"\n" in text:  # the count of lines never changes
+            made += b"".join(_LINE_END.findall(text))
+        return begin, end, text, made
 
     return find
 
