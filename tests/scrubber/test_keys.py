@@ -92,20 +92,21 @@ def left(text: str, out: str) -> list[str]:
     return [piece for piece in pieces if piece in out]
 
 
-def check(run, text: str) -> None:
+def check(run, text: str, *, encoded: bool = False) -> None:
     text = f"first line\n{text}\nlast line\n"
     out = run(text)
     assert left(text, out) == []
     assert out.startswith("first line\n")
     assert out.endswith("\nlast line\n")
-    assert out.count("\n") == text.count("\n")
+    if not encoded:  # what was encoded again has lines of its own
+        assert out.count("\n") == text.count("\n")
 
 
-@pytest.mark.parametrize("dress", DRESSES.values(), ids=DRESSES)
-def test_armoured_key_goes(run, dress):
+@pytest.mark.parametrize("name", DRESSES)
+def test_armoured_key_goes(run, name: str):
     """Nothing of a key in PEM or OpenSSH armour is left, whatever it is wrapped in."""
     for pem in PEMS:
-        check(run, dress(pem))
+        check(run, DRESSES[name](pem), encoded=name.startswith("base64"))
 
 
 @pytest.mark.parametrize("name", [name for name in DRESSES if not name.startswith("base64")])
