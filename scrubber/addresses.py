@@ -19,21 +19,31 @@ _NO_HOST = (b"0.", b"127.", b"169.254.169.254", *(b"%d." % first for first in ra
 _PRIVATE = (b"10.", b"192.168.", b"169.254.", *(b"172.%d." % second for second in range(16, 32)))
 
 # A word before four numbers that makes them a version: these always, those only where the address is not a private one.
-_VERSION_WORDS = rb"vers(?:ion|\.)?s?|ver|release|rel|rev|revision|firmware|fw|build|bios"
+_VERSION_WORDS = (
+    rb"version|release|firmware|revision|(?<![A-Za-z])(?:vers\.?|ver|rel|rev|fw|build|bios)|"
+    rb"(?-i:(?<=[a-z])(?:Ver|Rel|Rev|Build))"
+)
 _PRODUCT_WORDS = (
     rb"driver|kernel|package|pkg|update|upgrade|assembly|schema|sdk|engine|definitions?|patch|baseline|toolset|runtime|"
     rb"oid|product"
 )
-_THEN = rb"[\"']?(?:</?\w*>)?[ \t]*[:=]?[ \t]*[\"'<>(v]*\Z"
+_THEN = rb"s?[\"']?(?:,? ?[\"']?(?:value|val|content)[\"']?|</?\w*>)?[ \t]*[:=]{0,2}[ \t]*[\"'<>(v]*\Z"
 _VERSION_BEFORE = re.compile(
-    rb"(?:" + _VERSION_WORDS + rb")(?:[_ ](?:id|no|nr|number))?" + _THEN + rb"|(?:\A|[^A-Za-z0-9])[vV]\Z|[a-z]_\Z",
+    rb"(?:" + _VERSION_WORDS + rb")(?:[_ ](?:id|no|nr|number))?" + _THEN + rb"|(?:\A|[^A-Za-z0-9])[vV]\Z|[a-z]_\Z|"
+    rb"\b(?:bump|upgrade|update|downgrade|migrate|tag)[a-z]{0,2} (?:[\w.\-]{1,24} )?(?:from |to )[\"'v]?\Z",
     re.IGNORECASE,
+)
+# The third field of CEF and LEEF headers, an artifact's coordinates, a container image's tag, a requirement.
+_COORDINATES = re.compile(
+    rb"(?:CEF:[01]|LEEF:[0-9.]{1,4})\|[^|\n]{0,60}\|[^|\n]{0,60}\|\Z|"
+    rb"[a-z][\w\-]*\.[\w.\-]+:[\w.\-]+(?::[a-z][\w\-]*)?:\Z|/[a-z][\w.\-]*:\Z|[A-Za-z\]][=~>^!]=\Z|[\"'][\^~]\Z"
 )
 _PRODUCT_BEFORE = re.compile(rb"\b(?:" + _PRODUCT_WORDS + rb")" + _THEN, re.IGNORECASE)
 _WORD_ENDS = tuple(word.encode() for word in load_words("before_versions"))
+_BEFORE_VERSIONS = (*_WORD_ENDS, b" to", b" from", b"value")
 _AFTER_WORDS = b" \t\"'<>(v:=V"
-_BEFORE_WORD = b" \"'(:="
-_BEFORE_CLOSED = b"\n\t[,;@|{"
+_BEFORE_WORD = b" \"'("
+_BEFORE_CLOSED = b"\n\t[,;@{"
 _ENDS_OPEN = b"+~_-.ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _TAILS = frozenset(
     made for word in _WORD_ENDS for made in (word[-2:], word[-2:].upper(), word[-2:].title(), word[-2:].swapcase())
@@ -98,8 +108,12 @@ def _is_address(buf: bytes, start: int, end: int, *, private: bool) -> bool:  # 
         return False
     if before in {b"", b"\n", b"\t"}:
         return True
-    context = buf[max(0, start - 40) : start]
+    context = buf[max(0, start - 48) : start]
     if _is_version(context, before, private=private):
+        return False
+    if before in {b"|", b":", b"=", b"^", b"~"} and _COORDINATES.search(buf, max(0, start - 130), start):
+        return False
+    if not private and buf[end - 4 : end] == b".0.0" and buf[end : end + 1] != b"/" and buf[end : end + 5] != b" 255.":
         return False
     if private:
         return True
@@ -118,7 +132,11 @@ def _has_port(buf: bytes, start: int, end: int, *, private: bool) -> bool:
 
 def _is_version(context: bytes, before: bytes, *, private: bool) -> bool:
     word = context.rstrip(_AFTER_WORDS).lower()
-    if not word.endswith(_WORD_ENDS) and before not in {b"v", b"V", b"_", b">"}:
+    if (
+        not word.endswith(_WORD_ENDS)
+        and not word.endswith((b" to", b" from", b"value"))
+        and before not in {b"v", b"V", b"_", b">"}
+    ):
         return False
     return bool(_VERSION_BEFORE.search(context) or (not private and _PRODUCT_BEFORE.search(context)))
 
@@ -181,6 +199,8 @@ def find_mac(pseudonyms: Pseudonymizer) -> Finder:
 
     def find(buf: bytes, start: int, end: int) -> Found | None:
         new = image(buf[start:end])
+        if new and b"MAC=" in (buf[start - 4 : start], buf[start - 22 : start - 18]):  # netfilter: to, from, protocol
+            return start, end, _digits(buf[start:end]), new
         if not new or _MAC.match(buf, start) is None or _MAC_CHAIN_BEFORE.search(buf[max(0, start - 6) : start]):
             return None
         return start, end, _digits(buf[start:end]), new

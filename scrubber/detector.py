@@ -10,6 +10,7 @@ from scrubber.candidate import DEPTH, Candidate, apart_from
 from scrubber.lexicon import Lexicon, build_lexicon
 from scrubber.pseudonym import TAG, Pseudonymizer
 from scrubber.rules import LEARNED_RULES
+from scrubber.tables import CellImages, TableReader
 from scrubber.terms import Allowed, Terms
 
 if TYPE_CHECKING:
@@ -31,10 +32,14 @@ class Detector:
     ) -> None:
         self.pseudonyms = pseudonyms
         self.rules = rules
-        personal = any(rule.rule.category == "personal" for rule in rules.rules)
-        every = (*rules.rules, *LEARNED_RULES) if personal else rules.rules
-        self.ranked: list[CompiledRule] = sorted(every, key=lambda rule: (-rule.priority, rule.rule.id))
+        categories = {rule.rule.category for rule in rules.rules}
+        personal = "personal" in categories
+        learned = [rule for rule in LEARNED_RULES if rule.rule.category in categories]
+        self.ranked: list[CompiledRule] = sorted(
+            [*rules.rules, *learned], key=lambda rule: (-rule.priority, rule.rule.id)
+        )
         self.lexicon: Lexicon | None = build_lexicon(pseudonyms, terms) if personal else None
+        self._cells = CellImages(pseudonyms)
         self._learned = {rule.rule.id: rank for rank, rule in enumerate(self.ranked) if not rule.anchors}
         self._known = frozenset(self._learned.values())
         self._allowed = Allowed(terms) if terms.allow else None
@@ -53,6 +58,21 @@ class Detector:
         self._handlers = handlers
         self._scanner = build_scanner(anchors, accelerated=accelerated)
         self._runs = encoded.RunFinder(accelerated=accelerated)
+
+    def new_tables(self) -> TableReader:
+        """Give what follows the tables of one text."""
+        return TableReader(self._cells)
+
+    def in_tables(self, tables: TableReader, buf: bytes, base: int, limit: int) -> list[Candidate]:
+        """Give what *tables* finds in the rows that begin before *limit*; see `TableReader.read`."""
+        spans = tables.read(buf, base, limit)
+        ranks = self._learned
+        found: list[Candidate] = [
+            (begin, ranks[name], -end, value, new) for begin, end, value, new, name in spans if name in ranks
+        ]
+        if self._allowed is not None:
+            found = [c for c in found if self.ranked[c[1]].rule.category == "secret" or c[3] not in self._allowed]
+        return found
 
     def _remember_end(self) -> Finder:
         """Give a handler that only remembers where its anchors ended."""

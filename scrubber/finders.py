@@ -11,6 +11,7 @@ from scrubber.assignment import values
 from scrubber.columns import cells
 from scrubber.contacts import find_email, find_phone
 from scrubber.gate import Strength, is_secret, strength
+from scrubber.persons import find_mailbox, find_person, find_vcard
 from scrubber.pseudonym import TAG, Pseudonymizer
 
 if TYPE_CHECKING:
@@ -94,5 +95,8 @@ FINDERS: dict[str, Callable[[Pseudonymizer], Finder]] = {
     "ipv4": find_ipv4,
     "ipv6": find_ipv6,
     "mac": find_mac,
+    "mailbox": find_mailbox,
+    "person": find_person,
+    "vcard": find_vcard,
     "phone": find_phone,
 }

@@ -176,6 +176,16 @@ class Pseudonymizer:
 
         return _lay_out(text, self._settle(b"ssn", digits, make))
 
+    def sid(self, text: bytes) -> bytes:
+        """Map a Windows SID: its domain to one that begins with 4294967295, as none does; well-known ends stay."""
+        parts = text.split(b"-")
+        domain = self.digest("sid", b"-".join(parts[4:7]))
+        image = [*parts[:4], b"4294967295", *(b"%d" % int.from_bytes(domain[at : at + 4], "big") for at in (0, 4))]
+        if len(parts) > 7:
+            own = 1000 + int.from_bytes(self.digest("rid", text)[:4], "big") // 2
+            image.append(parts[7] if len(parts[7]) < 4 else b"%d" % own)
+        return b"-".join(image)
+
     def national(self, kind: str, text: bytes) -> bytes:
         """Map a national number: its first three letters or digits become X or 0, the others keyed ones."""
         plain = re.sub(rb"[^0-9A-Za-z]", b"", text).upper()

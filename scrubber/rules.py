@@ -81,12 +81,12 @@ class CompiledRule:
         return _pattern_finder(self, pattern, pseudonyms)
 
 
-REPLACEMENTS = ("tag", "national", "ssn", "date", "word", "host")
+REPLACEMENTS = ("tag", "national", "ssn", "sid", "date", "word", "host")
 
 
 def _image(rule: CompiledRule, pseudonyms: Pseudonymizer) -> Callable[[bytes], bytes]:
     """Give what makes the pseudonym of a matched text, as the rule's `replace` says."""
-    simple = {"ssn": pseudonyms.ssn, "date": pseudonyms.date, "host": pseudonyms.host}
+    simple = {"ssn": pseudonyms.ssn, "sid": pseudonyms.sid, "date": pseudonyms.date, "host": pseudonyms.host}
     keyed = {"tag": pseudonyms.tag, "national": pseudonyms.national, "word": pseudonyms.word}
     return simple.get(rule.replace) or partial(keyed[rule.replace], rule.kind)
 
@@ -122,9 +122,9 @@ def _pattern_finder(rule: CompiledRule, pattern: re.Pattern[bytes], pseudonyms: 
     return find
 
 
-def _learned(name: str, kind: str, description: str, priority: int) -> CompiledRule:
+def _learned(name: str, kind: str, description: str, priority: int, *, category: Category = "personal") -> CompiledRule:
     return CompiledRule(
-        rule=Rule(id=name, category="personal", description=description),
+        rule=Rule(id=name, category=category, description=description),
         kind=kind,
         anchors=(),
         priority=priority,
@@ -143,9 +143,11 @@ LEARNED_RULES = (
     _learned("identity.domain", "host", "A domain of the customer, or a host in it.", 12),
     _learned("identity.realm", "host", "A Windows or Kerberos domain of the customer.", 9),
     _learned("identity.person", "person", "A person whose name the upload gives beside a login.", 11),
+    _learned("person.column", "person", "Personal data in a column of a table that says so.", 16),
+    _learned("password.column", "password", "A secret in a column of a table that says so.", 40, category="secret"),
     _learned("terms.deny", "term", "A word or phrase that the customer wants replaced.", 60),
 )
-"""What no expression can find, only the case's dictionary and the customer's own terms."""
+"""What no expression can find: only the case's dictionary, the customer's own terms and the columns of tables."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,8 @@ class TextScrubber:
         self._note = note
         self._same_length = same_length
         self._block = block
+        self._tables = detector.new_tables()
+        self._base = 0  # bytes of the text before the first of _kept
         self._key = KeyWalker()
         self._key_rank = -1
         self._swallowing = False
@@ -73,6 +75,9 @@ class TextScrubber:
         candidates, runs = self._detector.find(buf, self._depth)
         if runs:
             limit = self._decode(buf, pos, limit, runs, candidates, final=final)
+        cells = self._detector.in_tables(self._tables, buf, self._base, limit)
+        if cells:
+            candidates = sorted([*candidates, *cells], key=lambda candidate: candidate[:3])
         candidates, keys_end = self._with_keys(buf, pos, limit, candidates, final=final)
         pos = self._write(buf, pos, limit, candidates, pieces)
         stop = max(pos, limit, keys_end)
@@ -81,6 +86,7 @@ class TextScrubber:
             self._out += stop - pos
         keep = max(0, stop - HISTORY)
         self._kept = buf[keep:]
+        self._base += keep
         self._done = stop - keep
         return b"".join(pieces)
 

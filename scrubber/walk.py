@@ -24,8 +24,10 @@ from scrubber import (
     zipball,
 )
 from scrubber.closed import REPACK
+from scrubber.hostnames import words
 from scrubber.model import MAX_FINDINGS, Finding, Obstacle, Options, Source, Unseen
 from scrubber.obstacle import ObstacleError
+from scrubber.pseudonym import WORD_PSEUDONYM
 from scrubber.secondlook import SecondLook
 from scrubber.sniff import HEAD, Kind, sniff
 from scrubber.stream import HashedSource, ScratchSource, Stream
@@ -274,11 +276,11 @@ class Walk:
             return name
         return b"/".join(self.scrub_bytes(part, member).replace(b"/", b"_") for part in name.split(b"/"))
 
-    def owner(self, name: bytes, number: int) -> bytes:
+    def owner(self, name: bytes, number: int) -> bytes:  # noqa: ARG002 - a learning walk looks at it
         """Give the pseudonym of a member's owner; system accounts keep their names."""
         if "personal" not in self.profile.categories:
             return name
-        if not name or number < 1000 or number >= 65534 or name.startswith(b"user-"):
+        if not name or name.lower() in words("system_users") or WORD_PSEUDONYM.fullmatch(name) or name.isdigit():
             return name
         return b"user-" + self.detector.pseudonyms.short("user", name.lower(), 8)
 

@@ -1,0 +1,215 @@
+"""What a field's name says of its value: a key, a column, an element or an attribute that holds personal data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from scrubber.pseudonym import WORD_PSEUDONYM
+from scrubber.words import load_words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scrubber.pseudonym import Pseudonymizer
+
+_PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|[0-9]+")
+_DROPPED = frozenset(("number", "no", "nr", "num", "nummer", "value", "text", "txt", "field", "str", "string", "hash"))
+_LISTS = (
+    "name",
+    "maybe_name",
+    "street",
+    "maybe_street",
+    "city",
+    "zip",
+    "birth",
+    "national",
+    "passport",
+    "licence",
+    "plate",
+    "device",
+    "geo",
+    "account",
+    "phone",
+)
+
+_NAME = re.compile(
+    r"[^\W\d_](?:[^\W\d_]|[ '\u2019.,\-/+]|%20|\\u00[0-9a-f]{2}){1,62}(?:[^\W\d_]|\.|\))?", re.IGNORECASE
+)
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_DATE = re.compile(
+    rb"(?:1[89]|20)[0-9]{2}[-/.][0-9]{1,2}[-/.][0-9]{1,2}(?:[T ][0-9:.]{5,12}Z?(?:[+\-][0-9:]{4,6})?)?|"
+    rb"[0-9]{1,2}[-/. ][0-9]{1,2}[-/. ][0-9]{2,4}|(?:1[89]|20)[0-9]{6}|"
+    rb"[0-9]{1,2}[-/. ]{1,2}[A-Za-z]{3,9}\.?[-/. ,]{1,2}[0-9]{2,4}|[A-Za-z]{3,9}\.? [0-9]{1,2},? [0-9]{4}"
+)
+_NUMBER = re.compile(rb"(?=(?:[^0-9]*[0-9]){2})[0-9A-Za-z](?:[0-9A-Za-z]|[ .\-/](?=[0-9A-Za-z])){3,34}")
+_SERIAL = re.compile(rb"(?=[^0-9]*[0-9])[0-9A-Za-z](?:[0-9A-Za-z]|[ .\-/](?=[0-9A-Za-z])){3,60}")
+_GEO = re.compile(rb"-?[0-9]{1,3}\.[0-9]{2,12}(?:[,; ]{1,2}-?[0-9]{1,3}\.[0-9]{2,12})?")
+_PHONE = re.compile(rb"[(+]?[0-9][0-9 ()./\-]{4,22}[0-9]")
+_ZIP = re.compile(rb"(?=[^0-9]*[0-9])[0-9A-Za-z](?:[0-9A-Za-z]|[ \-](?=[0-9A-Za-z])){2,11}")
+_PLATE = re.compile(
+    rb"(?=[^0-9]*[0-9])[0-9A-Za-z\xc3\x80-\xbf](?:[0-9A-Za-z\xc3\x80-\xbf]|[ \-:](?=[0-9A-Za-z])){2,20}"
+)
+_ADDRESS = re.compile(rb"[^{}<>$\[\]=|\\\x00-\x1f]{3,120}")
+_PLACEHOLDER = re.compile(rb"[$%{<\[*]|null\Z|none\Z|n/a\Z|undefined\Z", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """What a name promises: the rule's kind, and whether the value must prove it."""
+
+    kind: str
+    proven: bool = False
+
+
+@lru_cache(maxsize=1)
+def _known() -> dict[str, Field]:
+    known: dict[str, Field] = {}
+    for name in _LISTS:
+        for word in load_words(f"keys_{name}"):
+            known.setdefault(word, Field(kind=name.removeprefix("maybe_"), proven=name.startswith("maybe_")))
+    return known
+
+
+@lru_cache(maxsize=16384)
+def field_of(name: bytes) -> Field | None:
+    """Say what a field called *name* holds; None where that is nobody's business."""
+    if len(name) > 80:
+        return None
+    text = name.decode("utf-8", "replace")
+    parts = [part.lower() for part in _PARTS.findall(text)]
+    while len(parts) > 1 and (parts[-1] in _DROPPED or parts[-1].isdigit()):
+        if parts[-1] == "hash":
+            return None
+        parts.pop()
+    known = _known()
+    for count in (4, 3, 2, 1):
+        found = known.get("".join(parts[-count:])) if count <= len(parts) else None
+        if found is None:
+            continue
+        if count == 1 and len(parts) > 1 and (found.proven or len(parts[-1]) < 3):
+            return None  # file_name, dn_cn: the words before make it something else
+        return found
+    return None
+
+
+def is_kind(field: Field, value: bytes) -> bool:
+    """Say whether *value* can be what *field* promises, and is no placeholder and no pseudonym."""
+    if not value or _PLACEHOLDER.match(value):
+        return False
+    words = value.replace(b",", b" ").replace(b"+", b" ").split()
+    if all(WORD_PSEUDONYM.fullmatch(word) for word in words):
+        return False
+    return _CHECKS[field.kind](value, field.proven)
+
+
+def _is_name(value: bytes, proven: bool) -> bool:  # noqa: FBT001 - one of a table
+    text = value.decode("utf-8", "replace")
+    if _NAME.fullmatch(text) is None:
+        return False
+    words = [word for word in _WORD.findall(text) if not word.startswith("u00")]
+    lower = {word.lower() for word in words}
+    if not words or lower & load_words("no_names"):
+        return False
+    if not proven:
+        return True
+    capital = [word for word in words if word[0].isupper() and not word.isupper()]
+    parts = [part for part in re.split(r"[ ,+]+", text) if part]
+    return (
+        2 <= len(parts) <= 4
+        and len(capital) >= 2
+        and all(part[0].isupper() or part in load_words("particles") for part in parts)
+        and not lower & load_words("no_persons")
+        and not lower <= load_words("ordinary")
+    )
+
+
+def _is_street(value: bytes, proven: bool) -> bool:  # noqa: FBT001 - one of a table
+    if _ADDRESS.fullmatch(value) is None or b"://" in value or b"@" in value:
+        return False
+    letters = sum(1 for c in value if chr(c).isalpha() or c >= 0x80)
+    if proven:
+        return letters >= 4 and b" " in value and any(0x30 <= c < 0x3A for c in value) and b":" not in value
+    return letters >= 3 or value.strip().isalnum()
+
+
+def _is_city(value: bytes, _proven: bool) -> bool:  # noqa: FBT001 - one of a table
+    text = value.decode("utf-8", "replace")
+    return (
+        len(text) <= 60
+        and text[0].isalnum()
+        and sum(c.isalpha() for c in text) >= 2
+        and not set(text) & set("{}<>=|\\:@_")
+    )
+
+
+def _is_date(value: bytes, _proven: bool) -> bool:  # noqa: FBT001 - one of a table
+    year = re.search(rb"(?<![0-9])1[0-8][0-9]{2}", value)
+    return _DATE.fullmatch(value) is not None and year is None
+
+
+def _is_number(value: bytes, _proven: bool) -> bool:  # noqa: FBT001 - one of a table
+    plain = bytes(c for c in value if chr(c).isalnum())
+    return _NUMBER.fullmatch(value) is not None and not _made(plain) and len(set(plain)) > 2
+
+
+def _is_serial(value: bytes, _proven: bool) -> bool:  # noqa: FBT001 - one of a table
+    plain = bytes(c for c in value if chr(c).isalnum())
+    return _SERIAL.fullmatch(value) is not None and not _made(plain) and len(set(plain)) > 2
+
+
+def _is_phone(value: bytes, _proven: bool) -> bool:  # noqa: FBT001 - one of a table
+    digits = re.sub(rb"\D", b"", value)
+    if not 6 <= len(digits) <= 15 or _PHONE.fullmatch(value) is None or len(set(digits)) < 3:
+        return False
+    return not digits.startswith(b"000") and not (value[:1] == b"+" and b"00" in digits[1:5])
+
+
+def _made(plain: bytes) -> bool:
+    return all(c in b"0X" for c in plain[:3].upper())
+
+
+_CHECKS: dict[str, Callable[[bytes, bool], bool]] = {
+    "name": _is_name,
+    "street": _is_street,
+    "city": _is_city,
+    "zip": lambda value, _: _ZIP.fullmatch(value) is not None,
+    "birth": _is_date,
+    "national": _is_number,
+    "passport": _is_number,
+    "licence": _is_number,
+    "plate": lambda value, _: _PLATE.fullmatch(value) is not None,
+    "device": _is_serial,
+    "geo": lambda value, _: _GEO.fullmatch(value) is not None,
+    "account": _is_number,
+    "phone": _is_phone,
+}
+
+
+def images(pseudonyms: Pseudonymizer) -> dict[str, Callable[[bytes], bytes]]:
+    """Give what makes the pseudonym of each kind of field."""
+
+    def number(kind: str) -> Callable[[bytes], bytes]:
+        def make(text: bytes) -> bytes:
+            plain = bytes(c for c in text if chr(c).isalnum())
+            return pseudonyms.national("national", text) if len(plain) >= 8 else pseudonyms.word(kind, text)
+
+        return make
+
+    return {
+        "name": pseudonyms.person,
+        "street": lambda text: pseudonyms.word("addr", text),
+        "city": lambda text: pseudonyms.word("city", text),
+        "zip": lambda text: pseudonyms.word("zip", text),
+        "birth": pseudonyms.date,
+        "national": number("id"),
+        "passport": number("passport"),
+        "licence": number("licence"),
+        "plate": lambda text: pseudonyms.word("plate", text),
+        "device": number("serial"),
+        "geo": lambda text: pseudonyms.word("geo", text),
+        "account": number("account"),
+        "phone": lambda text: pseudonyms.phone(text, 2 if text[:1] == b"+" else 0),
+    }

@@ -1,0 +1,180 @@
+"""Find personal data that a key names: `"firstName": "…"`, `<street>…</street>`; and names beside addresses of mail."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import TYPE_CHECKING
+
+from scrubber.fields import Field, field_of, images, is_kind
+from scrubber.finder import remembered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scrubber.finder import Finder, Found
+    from scrubber.pseudonym import Pseudonymizer
+
+_KEY_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
+_KEY_END = re.compile(rb"[A-Za-z0-9_.\-\x80-\xff]{0,40}?(?=[\s\"'\\:=>]|&quot;|%3[AaDd])")
+_SEPARATOR = re.compile(
+    rb"(?P<close>\\{0,3}[\"'`]|&quot;|%22)?\]?[ \t]{0,20}"
+    rb"(?P<op>::(?= ?[A-Za-z0-9+/]{4})|=>|:=|[:=](?![:=])|%3[AaDd])[ \t]{0,24}"
+)
+_ELEMENT = re.compile(rb"(?:[ \t][^<>\n]{0,120})?>\s{0,20}(?P<value>[^<>\n]{1,200}?)\s{0,20}</")
+_OPEN = re.compile(rb"\\{0,3}[\"'`]|&quot;|%22")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]{4,400}={0,2}")
+_REST = re.compile(rb"[^\r\n]{1,240}")
+_INLINE_END = re.compile(rb"[,;&|\t\r\n\"'<>(){}\[\]]|\\[nrt]|  |[ ,;][\w.\-]{1,40}[=:]|\Z")
+_FORM_END = re.compile(rb"[\s&,;|\"'<>(){}\[\]\\]|\Z")
+
+_MAILBOX = re.compile(
+    rb"(?:\"(?P<quoted>[^\"\r\n<>@:=]{3,60})\"|"
+    rb"(?P<bare>(?:[A-Z\xc3-\xc5][\w.'\x80-\xff\-]{0,24},? |"
+    rb"(?:von|van|de|der|den|da|di|del|la|le|el|bin|zu|af|av|ter) ){1,5}[A-Z\xc3-\xc5][\w.'\x80-\xff\-]{1,24}))"
+    rb" ?(?:<|&lt;|\\u003[cC])\Z"
+)
+_NEAR = re.compile(
+    rb"mail|phone|@[a-z]|birth|telef|mobil|surname|given_?name|last_?name|street|sam_?account|dob\b", re.IGNORECASE
+)
+"""What else stands near a name that its key alone does not show to be a person's."""
+_FULL_NAME = Field(kind="name", proven=True)
+
+
+def find_person(pseudonyms: Pseudonymizer) -> Finder:
+    """Build the finder of values whose key, element or attribute says that they are somebody's."""
+    made = {kind: remembered(image) for kind, image in images(pseudonyms).items()}
+
+    def find(buf: bytes, start: int, _end: int) -> Found | None:
+        window = buf[max(0, start - 48) : start]
+        key_start = start - (len(window) - len(window.rstrip(_KEY_CHARS)))
+        right = _KEY_END.match(buf, start)
+        if right is None:
+            return None
+        key = buf[key_start : right.end()].strip(b".-")
+        field = field_of(key)
+        if field is None:
+            return None
+        if field.proven and not _NEAR.search(buf, max(0, key_start - 300), right.end() + 300):
+            return None
+        before = buf[key_start - 1 : key_start]
+        if before in {b"<", b":"} and (element := _ELEMENT.match(buf, right.end())):
+            return _found(buf, *element.span("value"), field, made)
+        separator = _SEPARATOR.match(buf, right.end())
+        if separator is None or before in {b"$", b"%", b"@"}:
+            return None
+        return _after(buf, separator, field, made, key)
+
+    return find
+
+
+def _after(
+    buf: bytes, separator: re.Match[bytes], field: Field, made: dict[str, Callable[[bytes], bytes]], key: bytes
+) -> Found | None:
+    start = separator.end()
+    op = separator["op"]
+    if op == b"::":
+        return _encoded(buf, start, field, made)
+    opening = _OPEN.match(buf, start)
+    if opening is not None:
+        end = buf.find(opening[0], opening.end(), opening.end() + 240)
+        return _found(buf, opening.end(), end, field, made) if end > opening.end() else None
+    rest = _REST.match(buf, start)
+    if rest is None:
+        return None
+    if separator["close"] or op != b":":
+        ends = _FORM_END if op in {b"=", b"%3D", b"%3d"} and not separator["close"] else _INLINE_END
+        stop = ends.search(buf, start, rest.end())
+        finish = stop.start() if stop else rest.end()
+    else:
+        stop = _INLINE_END.search(buf, start, rest.end())
+        finish = rest.end() if field.kind in {"street", "name"} and _whole_line(buf, start, rest.end()) else 0
+        finish = finish or (stop.start() if stop else rest.end())
+    text = buf[start:finish].rstrip(b" .")
+    if text == key or buf[start + len(text) : start + len(text) + 1] in {b"(", b"["}:
+        return None
+    found = _found(buf, start, start + len(text), field, made)
+    if found and separator["close"] and separator["close"].endswith(b'"') and op == b":":
+        return found[0], found[1], found[2], b'"' + found[3] + b'"'
+    return found
+
+
+def _whole_line(buf: bytes, start: int, end: int) -> bool:
+    """Say whether all the rest of a line is one value, such as an address with a comma."""
+    return re.search(rb"[=<>{}\"\t|;:]|,\w", buf[start:end]) is None
+
+
+def _encoded(buf: bytes, start: int, field: Field, made: dict[str, Callable[[bytes], bytes]]) -> Found | None:
+    """Read LDIF's base64 (RFC 2849) and write it back as such."""
+    start += buf[start : start + 1] == b" "
+    match = _BASE64.match(buf, start)
+    if match is None:
+        return None
+    try:
+        text = base64.b64decode(match[0], validate=True)
+    except (ValueError, binascii.Error):
+        return None
+    if not is_kind(field, text):
+        return None
+    return start, match.end(), text, base64.b64encode(made[field.kind](text))
+
+
+def _found(buf: bytes, start: int, end: int, field: Field, made: dict[str, Callable[[bytes], bytes]]) -> Found | None:
+    text = buf[start:end]
+    lead = len(text) - len(text.lstrip())
+    text = text.strip()
+    if not is_kind(field, text):
+        return None
+    start += lead
+    return start, start + len(text), text, made[field.kind](text)
+
+
+def find_mailbox(pseudonyms: Pseudonymizer) -> Finder:
+    """Build the finder of a person's name before an address: `Anna Berg <…>`, `"Berg, Anna" <…>` (RFC 5322)."""
+    image = remembered(pseudonyms.person)
+
+    def find(buf: bytes, start: int, _end: int) -> Found | None:
+        low = max(0, start - 80)
+        window = buf[low : buf.find(b"<", start, start + 3) + 1] if buf[start : start + 3].find(b"<") >= 0 else b""
+        match = _MAILBOX.search(window) if window else None
+        if match is None:
+            return None
+        group = "quoted" if match["quoted"] else "bare"
+        text = match[group]
+        begin, end = match.span(group)
+        if group == "bare" and (cut := re.match(rb"(?:From|To|Cc|Author|By) ", text)):
+            begin += cut.end()
+            text = text[cut.end() :]
+        return (low + begin, low + end, text, image(text)) if is_kind(_FULL_NAME, text.strip()) else None
+
+    return find
+
+
+_CARD_LINE = re.compile(
+    rb"\n(?:item[0-9]{1,2}\.)?(?P<name>FN|N|ADR|NICKNAME|GEO)"
+    rb"(?:;[^:\r\n]{0,120})?:(?P<value>[^\r\n]{2,400})",
+    re.IGNORECASE,
+)
+
+
+def find_vcard(pseudonyms: Pseudonymizer) -> Finder:
+    """Build the finder of names, addresses and places on a visiting card (vCard, RFC 6350)."""
+    made = images(pseudonyms)
+
+    def find(buf: bytes, start: int, _end: int) -> list[Found] | None:
+        line = _CARD_LINE.match(buf, start)
+        if line is None or b"BEGIN:VCARD" not in buf[max(0, start - 4096) : start].upper():
+            return None
+        kind = {b"ADR": "street", b"GEO": "geo"}.get(line["name"].upper(), "name")
+        found: list[Found] = []
+        at = line.start("value")
+        for part in line["value"].split(b";"):
+            text = part.strip()
+            if len(text) > 1 and is_kind(Field(kind=kind), text):
+                begin = at + part.find(text)
+                found.append((begin, begin + len(text), text, made[kind](text)))
+            at += len(part) + 1
+        return found or None
+
+    return find

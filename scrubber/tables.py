@@ -1,0 +1,239 @@
+"""Read tables in text, whose columns say what stands in them: CSV, SQL inserts, PostgreSQL's COPY.
+
+A reader remembers a table's columns from block to block; rows are read one by one, so where the blocks are cut changes
+nothing. A row longer than what a block looks ahead ends the table.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from scrubber.fields import Field, field_of, images, is_kind
+from scrubber.finder import remembered
+from scrubber.gate import Strength, is_secret, strength
+from scrubber.pseudonym import TAG
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scrubber.pseudonym import Pseudonymizer
+
+Span = tuple[int, int, bytes, bytes, str]
+"""Start, end, value, replacement, and the id of its rule."""
+
+_HEAD = 64 << 10
+_MOST = 400
+_HEADER = re.compile(rb"(?:\xef\xbb\xbf)?(?:#[^\r\n]*\r?\n|\s*\r?\n){0,20}#?(?P<line>[^\r\n]{3,16000})\r?\n")
+_NAME = re.compile(rb"[A-Za-z_\x80-\xff][\w .\-/()#\x80-\xff]{0,60}")
+_INSERT = re.compile(
+    rb"INSERT\s+(?:IGNORE\s+)?INTO\s+[\w.`\"\[\]]{1,128}\s*\((?P<columns>[^()]{2,8000})\)\s*VALUES\s*", re.IGNORECASE
+)
+_COPY = re.compile(rb"COPY\s+[\w.\"]{1,128}\s*\((?P<columns>[^()]{2,8000})\)\s+FROM\s+stdin;[ \t]*\r?\n", re.IGNORECASE)
+_TRIGGER = re.compile(rb"(?:INSERT|insert|Insert)\s|(?:COPY|copy)\s")
+
+
+def _cell(separator: bytes) -> re.Pattern[bytes]:
+    sep = re.escape(separator)
+    return re.compile(
+        rb"(?:\"((?:[^\"]|\"\"){0,4000})\"|'((?:[^'\r\n]|''){0,4000})'(?=["
+        + sep
+        + rb"\r\n]|\Z)|([^"
+        + sep
+        + rb"\r\n\"]*))"
+        rb"(" + sep + rb"|\r?\n|\Z)"
+    )
+
+
+_CELL = {separator: _cell(separator) for separator in (b",", b";", b"\t", b"|")}
+_VALUE = re.compile(rb"\s*(?:N?'((?:[^'\\]|''|\\.){0,8000})'|([^',()]{0,200}))\s*([,)])", re.DOTALL)
+_NEXT_TUPLE = re.compile(rb"\s*,?\s*\(")
+
+
+class Columns:
+    """What each of a table's columns holds."""
+
+    def __init__(self, names: list[bytes]) -> None:
+        """Classify *names*."""
+        plain = [name.strip().strip(b"`\"[]'").strip() for name in names]
+        self.count = len(plain)
+        personal = [_column(name) for name in plain]
+        # A full name's column is believed where another tells of people too.
+        several = sum(1 for field in personal if field is not None) >= 2 or any(_beside(name) for name in plain)
+        self.fields = [field if field is None or not field.proven or several else None for field in personal]
+        self.secrets = [
+            field is None and strength(name) is Strength.STRONG for field, name in zip(personal, plain, strict=True)
+        ]
+
+    def __bool__(self) -> bool:
+        """Say whether any of them matters."""
+        return any(field is not None for field in self.fields) or any(self.secrets)
+
+
+def _column(name: bytes) -> Field | None:
+    return field_of(name.replace(b" ", b"_"))
+
+
+def _beside(name: bytes) -> bool:
+    return re.search(rb"mail|phone|telefon|mobil|birth|geburt", name, re.IGNORECASE) is not None
+
+
+def _is_password(text: bytes) -> bool:
+    return not TAG.search(text) and is_secret(text, Strength.STRONG, quoted=True, prose=False)
+
+
+class CellImages:
+    """What makes the pseudonyms of cells; remembered, and shared by all texts under one key."""
+
+    def __init__(self, pseudonyms: Pseudonymizer) -> None:
+        """Make pseudonyms with *pseudonyms*."""
+        self.fields = {kind: remembered(image) for kind, image in images(pseudonyms).items()}
+        self.secret = remembered(lambda text: pseudonyms.tag("password", text))
+
+
+class TableReader:
+    """Follows the tables of one text."""
+
+    def __init__(self, images: CellImages) -> None:
+        """Make pseudonyms with *images*."""
+        self._images = images
+        self._at = 0
+        self._begun = False
+        self._mode = ""
+        self._columns = Columns([])
+        self._separator = b","
+
+    def read(self, buf: bytes, base: int, limit: int) -> list[Span]:
+        """Give what must go from the rows that begin before *limit*; the text's byte *base* is the first of *buf*."""
+        spans: list[Span] = []
+        pos = self._at - base
+        if not self._begun:
+            self._begun = True
+            pos = self._begin(buf, pos)
+        while pos < limit:
+            if self._mode == "csv":
+                pos = self._rows(buf, pos, limit, spans)
+            elif self._mode == "copy":
+                pos = self._copied(buf, pos, limit, spans)
+            elif self._mode == "insert":
+                pos = self._tuples(buf, pos, limit, spans)
+            else:
+                pos = self._seek(buf, pos, limit)
+        self._at = base + pos
+        return spans
+
+    def _begin(self, buf: bytes, pos: int) -> int:
+        """Look for a header in the first line that is no comment."""
+        header = _HEADER.match(buf, pos)
+        if header is None:
+            return pos
+        line = header["line"]
+        for separator in (b"\t", b";", b",", b"|"):
+            names = line.split(separator)
+            if (
+                len(names) >= 2
+                and len(names) <= _MOST
+                and all(not name.strip() or _NAME.fullmatch(name.strip().strip(b"\"'")) for name in names)
+            ):
+                columns = Columns(names)
+                if columns:
+                    self._mode, self._columns, self._separator = "csv", columns, separator
+                    return header.end()
+        return pos
+
+    def _seek(self, buf: bytes, pos: int, limit: int) -> int:
+        """Find the next table of SQL."""
+        for trigger in _TRIGGER.finditer(buf, pos, limit):
+            insert = _INSERT.match(buf, trigger.start())
+            copy = None if insert else _COPY.match(buf, trigger.start())
+            found = insert or copy
+            if found is None:
+                continue
+            columns = Columns(found["columns"].split(b","))
+            if columns:
+                self._mode, self._columns = ("insert" if insert else "copy"), columns
+                return found.end()
+        return limit
+
+    def _rows(self, buf: bytes, pos: int, limit: int, spans: list[Span]) -> int:
+        cell = _CELL[self._separator]
+        last = self._columns.count - 1
+        while pos < limit:
+            row: list[Span] = []
+            column, at = 0, pos
+            while True:
+                match = cell.match(buf, at)
+                if match is None:
+                    at = buf.find(b"\n", at) + 1 or len(buf)
+                    break
+                if column <= last and match.end() > match.start():
+                    group = match.lastindex and next((n for n in (1, 2, 3) if match[n] is not None), 3)
+                    row += self._cell(buf, *match.span(group or 3), column)
+                at = match.end()
+                column += 1
+                if match[4] != self._separator:
+                    break
+            if at <= pos:
+                at = pos + 1
+            spans += row if column <= last + 3 else []
+            pos = at
+        return pos
+
+    def _copied(self, buf: bytes, pos: int, limit: int, spans: list[Span]) -> int:
+        while pos < limit:
+            if buf.startswith(b"\\.", pos):
+                self._mode = ""
+                return pos + 2
+            end = buf.find(b"\n", pos)
+            end = len(buf) if end < 0 else end
+            at = pos
+            for column, text in enumerate(buf[pos:end].split(b"\t")[: self._columns.count]):
+                if text != b"\\N":
+                    spans += self._cell(buf, at, at + len(text), column)
+                at += len(text) + 1
+            pos = end + 1
+        return pos
+
+    def _tuples(self, buf: bytes, pos: int, limit: int, spans: list[Span]) -> int:
+        while pos < limit:
+            opening = _NEXT_TUPLE.match(buf, pos)
+            if opening is None:
+                self._mode = ""
+                return pos + 1
+            at, column = opening.end(), 0
+            while True:
+                match = _VALUE.match(buf, at)
+                if match is None:
+                    self._mode = ""
+                    return max(at, pos + 1)
+                if column < self._columns.count and match[1] is not None:
+                    spans += self._cell(buf, *match.span(1), column)
+                elif column < self._columns.count and match[2].strip().upper() != b"NULL":
+                    spans += self._bare(buf, *match.span(2), column)
+                at = match.end()
+                column += 1
+                if match[3] == b")":
+                    break
+            pos = at
+        return pos
+
+    def _cell(self, buf: bytes, start: int, end: int, column: int) -> Iterator[Span]:
+        text = buf[start:end]
+        lead = len(text) - len(text.lstrip())
+        text = text.strip()
+        field = self._columns.fields[column]
+        begin = start + lead
+        if field is not None:
+            if is_kind(field, text):
+                yield begin, begin + len(text), text, self._images.fields[field.kind](text), "person.column"
+        elif (
+            self._columns.secrets[column]
+            and not TAG.search(text)
+            and is_secret(text, Strength.STRONG, quoted=True, prose=False)
+        ):
+            yield begin, begin + len(text), text, self._images.secret(text), "password.column"
+
+    def _bare(self, buf: bytes, start: int, end: int, column: int) -> Iterator[Span]:
+        """Replace a number that stands without quotes: its pseudonym needs them."""
+        for begin, stop, text, new, kind in self._cell(buf, start, end, column):
+            yield begin, stop, text, b"'" + new + b"'", kind
