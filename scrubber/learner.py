@@ -285,7 +285,9 @@ def _odd(name: bytes) -> bool:
 
 def _mark(buf: bytes, start: int) -> bytes:
     """Give what follows an anchor's fixed part up to the second blank: enough to know a line's origin again."""
-    at = buf.find(b" ", start + 15, start + 48) if buf[start : start + 1] == b"\n" else -1
-    if at < 0:
-        return buf[start : start + _QUICK]
-    return b"\n" + buf[at : buf.find(b" ", at + 1, at + 80)]
+    if buf[start] == 0x0A:
+        at = buf.find(b" ", start + 15, start + 48)
+        if at > 0:
+            return b"\n" + buf[at : buf.find(b" ", at + 1, at + 80)]
+    at = buf.find(b" ", start + 8, start + _QUICK)
+    return buf[start : at if at > 0 else start + _QUICK]

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from scrubber.pseudonym import Pseudonymizer
     from scrubber.terms import Terms
 
-_WORD = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_WORD = frozenset((*b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", *range(0x80, 0x100)))
+"""What a word goes on with: letters and digits, and whatever is beyond ASCII."""
 _ESCAPE_BEFORE = re.compile(rb"(?:\\[nrtbfv]|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|%[0-9A-Fa-f]{2}|#[0-7]{3})\Z")
 _LABELS_BEFORE = re.compile(rb"(?:[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,62})?\.)+\Z")
 _ESCAPED_LETTER = re.compile(rb"\\[nrtbfv]\Z")
@@ -35,6 +36,8 @@ class _Literal:
     text: bytes
     rule: str
     image: Callable[[bytes], bytes]
+    below: bool
+    """Whether names below it belong to it."""
 
 
 class Lexicon:
@@ -52,13 +55,18 @@ class Lexicon:
     def find(self, buf: bytes) -> list[Hit]:
         """Give the whole words of the dictionary in *buf*, in no order; some may overlap."""
         found: list[Hit] = []
+        literals, word, size = self._literals, _WORD, len(buf)
         for event in self._scan(buf):
-            literal = self._literals[event & 0xFFFFF]
             end = event >> 20
-            start = end - len(literal.text)
-            if not _is_word(buf, start, end):
+            if end < size and buf[end] in word:
                 continue
-            if literal.rule == "identity.domain":
+            literal = literals[event & 0xFFFFF]
+            start = end - len(literal.text)
+            if start and buf[start - 1] in word and not _after_escape(buf, start):
+                continue
+            if end < size and buf[end] == 0x2D and _in_pseudonym(buf, start, end):
+                continue
+            if literal.below:
                 start, end = _whole_host(buf, start, end)
                 if start < 0:
                     continue
@@ -79,31 +87,21 @@ def build_lexicon(pseudonyms: Pseudonymizer, terms: Terms) -> Lexicon:
     deny = remembered(lambda text: pseudonyms.word("term", text))
     allowed = {term.encode().lower() for term in terms.allow}
     literals = [
-        _Literal(value, f"identity.{kind}", images[kind])
+        _Literal(value, f"identity.{kind}", images[kind], kind == "domain")
         for value, kind in pseudonyms.dictionary.terms()
         if value not in allowed
     ]
-    literals += [_Literal(term.encode().lower(), "terms.deny", deny) for term in terms.deny]
+    literals += [_Literal(term.encode().lower(), "terms.deny", deny, False) for term in terms.deny]
     return Lexicon(literals)
 
 
-def _is_word(buf: bytes, start: int, end: int) -> bool:
-    """Say whether nothing that could belong to the word touches it, and it is no part of a pseudonym."""
-    if end < len(buf) and buf[end] in _WORD:
-        return False
-    if end < len(buf) and buf[end] >= 0x80:
-        return False
-    if start > 0:
-        before = buf[start - 1]
-        if before >= 0x80 or (before in _WORD and not _ESCAPE_BEFORE.search(buf[max(0, start - 6) : start])):
-            return False
-    return not _in_pseudonym(buf, start, end)
+def _after_escape(buf: bytes, start: int) -> bool:
+    """Say whether the letter or digit before a word ends an escape: `\\nweb01`, `%2Fweb01`."""
+    return buf[start - 1] < 0x80 and _ESCAPE_BEFORE.search(buf[max(0, start - 6) : start]) is not None
 
 
 def _in_pseudonym(buf: bytes, start: int, end: int) -> bool:
     window = buf[max(0, start - 16) : end + 16]
-    if b"-" not in window:
-        return False
     low = max(0, start - 16)
     return any(m.start() + low <= start and end <= m.end() + low for m in WORD_PSEUDONYM.finditer(window))
 

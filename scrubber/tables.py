@@ -30,7 +30,7 @@ _INSERT = re.compile(
     rb"INSERT\s+(?:IGNORE\s+)?INTO\s+[\w.`\"\[\]]{1,128}\s*\((?P<columns>[^()]{2,8000})\)\s*VALUES\s*", re.IGNORECASE
 )
 _COPY = re.compile(rb"COPY\s+[\w.\"]{1,128}\s*\((?P<columns>[^()]{2,8000})\)\s+FROM\s+stdin;[ \t]*\r?\n", re.IGNORECASE)
-_TRIGGER = re.compile(rb"(?:INSERT|insert|Insert)\s|(?:COPY|copy)\s")
+_STATEMENTS = (b"INSERT ", b"insert ", b"COPY ", b"copy ")
 
 
 def _cell(separator: bytes) -> re.Pattern[bytes]:
@@ -91,6 +91,17 @@ class CellImages:
         self.secret = remembered(lambda text: pseudonyms.tag("password", text))
 
 
+def _statements(buf: bytes, pos: int, limit: int) -> list[int]:
+    """Give where a table of SQL may begin; plain searches, since nearly all texts have none."""
+    found = []
+    for word in _STATEMENTS:
+        at = buf.find(word, pos, limit)
+        while at >= 0:
+            found.append(at)
+            at = buf.find(word, at + 1, limit)
+    return sorted(found)
+
+
 class TableReader:
     """Follows the tables of one text."""
 
@@ -143,9 +154,9 @@ class TableReader:
 
     def _seek(self, buf: bytes, pos: int, limit: int) -> int:
         """Find the next table of SQL."""
-        for trigger in _TRIGGER.finditer(buf, pos, limit):
-            insert = _INSERT.match(buf, trigger.start())
-            copy = None if insert else _COPY.match(buf, trigger.start())
+        for at in _statements(buf, pos, limit):
+            insert = _INSERT.match(buf, at)
+            copy = None if insert else _COPY.match(buf, at)
             found = insert or copy
             if found is None:
                 continue
