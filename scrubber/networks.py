@@ -29,6 +29,7 @@ class NetworkImages:
         self._digest = digest
         self._dictionary = dictionary
         self._flips = lru_cache(maxsize=65536)(self._make_flips)
+        self._keep_prefix = lru_cache(maxsize=65536)(self._permute)
 
     def ipv4(self, text: bytes) -> bytes:
         """Map an IPv4 address into 240.0.0.0/4, keeping prefixes; private blocks into parts of their own.
@@ -115,7 +116,7 @@ class NetworkImages:
         """Give one keyed bit for each of the 255 inner nodes of an octet's binary tree."""
         return int.from_bytes(self._digest("flip", context.encode()), "big")
 
-    def _keep_prefix(self, context: str, value: int, bits: int) -> int:
+    def _permute(self, context: str, value: int, bits: int) -> int:
         """Permute *value*, of 8 *bits* at most, so that two values share as many leading bits after as before.
 
         This is Crypto-PAn's construction (Xu et al. 2002), with one HMAC for a whole octet.
@@ -128,7 +129,7 @@ class NetworkImages:
         return image
 
     def _keep_ends(self, context: str, value: int) -> int:
-        """Permute an octet like `_keep_prefix`, with 0 and 255 (and so 1 and 254) as fixed points."""
+        """Permute an octet like `_permute`, with 0 and 255 (and so 1 and 254) as fixed points."""
         flips = self._flips(context)
         image = 0
         for depth in range(8):
