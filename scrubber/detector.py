@@ -67,12 +67,13 @@ class Detector:
         """Give what *tables* finds in the rows that begin before *limit*; see `TableReader.read`."""
         spans = tables.read(buf, base, limit)
         ranks = self._learned
-        found: list[Candidate] = [
-            (begin, ranks[name], -end, value, new) for begin, end, value, new, name in spans if name in ranks
+        allowed, ranked = self._allowed, self.ranked
+        return [
+            (begin, ranks[name], -end, value, new)
+            for begin, end, value, new, name in spans
+            if name in ranks
+            and (allowed is None or ranked[ranks[name]].rule.category == "secret" or value not in allowed)
         ]
-        if self._allowed is not None:
-            found = [c for c in found if self.ranked[c[1]].rule.category == "secret" or c[3] not in self._allowed]
-        return found
 
     def _remember_end(self) -> Finder:
         """Give a handler that only remembers where its anchors ended."""

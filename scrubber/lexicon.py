@@ -96,7 +96,7 @@ def build_lexicon(pseudonyms: Pseudonymizer, terms: Terms) -> Lexicon:
 
 
 def _after_escape(buf: bytes, start: int) -> bool:
-    """Say whether the letter or digit before a word ends an escape: `\\nweb01`, `%2Fweb01`."""
+    r"""Say whether the letter or digit before a word ends an escape: `\\nweb01`, `%2Fweb01`."""
     return buf[start - 1] < 0x80 and _ESCAPE_BEFORE.search(buf[max(0, start - 6) : start]) is not None
 
 
