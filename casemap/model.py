@@ -54,6 +54,20 @@ class CaseState(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CaseGrant:
+    """Some of the cases: one customer's, one case, or one case while it is that customer's. Never all."""
+
+    customer: CustomerId | None = None
+    case: CaseNumber | None = None
+    clearance: int | None = None
+    """What may be seen there is at or below; None: as everywhere."""
+
+    def fits(self, *, customer: str, case: str) -> bool:
+        """Say whether it speaks of *case*, which is *customer*'s."""
+        return self.customer in {None, customer} and self.case in {None, case}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """The identity behind a login."""
 
@@ -74,6 +88,8 @@ class Principal:
     """0 to 100: what it may see is at or below."""
     active: bool = True
     expires: datetime | None = None
+    grants: frozenset[CaseGrant] | None = None
+    """Of staff, the cases that it is limited to; None: it is not. No part of the contract: `mft grant` sets it."""
 
     @property
     def is_customer(self) -> bool:
@@ -130,7 +146,7 @@ class Case:
         return self.state is CaseState.OPEN
 
 
-_PRINCIPAL_FIELDS = frozenset(each.name for each in fields(Principal))
+_PRINCIPAL_FIELDS = frozenset(each.name for each in fields(Principal)) - {"grants"}
 _CUSTOMER_FIELDS = frozenset(each.name for each in fields(Customer))
 _CASE_FIELDS = frozenset(each.name for each in fields(Case))
 

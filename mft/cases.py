@@ -215,7 +215,7 @@ class Cases:
 
     def visible(self, reader: Reader, customer: str | None) -> Iterator[EnteredCase]:
         """Yield the open cases of *customer* (None: of all) that exist for *reader*, in the case system's order."""
-        judged = _Verdicts(lambda case: self._enterable(reader, case), by_number=self.rules.look_at_numbers)
+        judged = _Verdicts(lambda case: self._enterable(reader, case), by_number=self._looks_at_numbers(reader))
         listed: set[str] = set()
         try:
             for case in every_case(self._lookup, customer) if reader.case is None else self._one_case(reader.case):
@@ -237,7 +237,7 @@ class Cases:
 
         None: it cannot, or what *reader* may see depends on more than such a list tells.
         """
-        if reader.case is not None or self.rules.look_at_numbers or not isinstance(self._lookup, FolderLists):
+        if reader.case is not None or self._looks_at_numbers(reader) or not isinstance(self._lookup, FolderLists):
             return None
         try:
             first = self._lookup.folders(customer)
@@ -271,6 +271,10 @@ class Cases:
                 raise UnavailableError("the case system does not answer; try again in a moment") from error
         rest = (entered.case for entered in self._still_readable(reader, customer, listed))
         yield [(folder_name(case), case.opened.timestamp() if case.opened else 0.0) for case in rest]
+
+    def _looks_at_numbers(self, reader: Reader) -> bool:
+        """Say whether two cases of *reader*'s may differ though nothing of them differs but their numbers."""
+        return self.rules.look_at_numbers or reader.is_limited_to_numbers
 
     def _enterable(self, reader: Reader, case: Case) -> Residency | None:
         try:

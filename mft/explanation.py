@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from casemap.exchange import Exchanged
     from casemap.layout import FolderNode, LayoutSettings
-    from casemap.model import Case, Principal
+    from casemap.model import Case, CaseGrant, Principal
     from mft.auth.ledger import Ledger
     from mft.cases import EnteredCase
     from mft.config.model import Config
@@ -306,11 +306,21 @@ def _told(principal: Principal) -> Step:
         f"{len(principal.public_keys)} public keys",
         f"clearance {principal.clearance}; reads in "
         + ("every region" if principal.regions is None else ", ".join(sorted(principal.regions)) or "no region"),
+        *([] if principal.grants is None else [_limits(principal.grants)]),
         ("active" if principal.active else "not active")
         + (f", until {principal.expires.isoformat(timespec='seconds')}" if principal.expires else ""),
     ]
     name = f" ({principal.name})" if principal.name else ""
     return Step(name="principal", said=f"{principal.login}{name}", details=tuple(details))
+
+
+def _limits(grants: frozenset[CaseGrant]) -> str:
+    words = sorted(
+        f"{f'case {grant.case}' if grant.case else 'the cases'}{f' of {grant.customer}' if grant.customer else ''}"
+        f"{'' if grant.clearance is None else f' at clearance {grant.clearance}'}"
+        for grant in grants
+    )
+    return f"limited to {', '.join(words) or 'no case at all'}"
 
 
 def _judgement(case: Case, decision: Decision) -> str:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from casemap.model import CaseGrant
+
 
 class Action(enum.Enum):
     """What somebody wants to do with something in a case."""
@@ -130,6 +132,32 @@ class Reader:
     """The number of the one case that the session is for; None: every case that the person may enter."""
     scopes: frozenset[Scope] | None = None
     """Of a case's token; None: all that the part may do."""
+    grants: frozenset[CaseGrant] | None = None
+    """The cases that an engineer is limited to; None: it is not limited."""
+
+    @property
+    def is_limited_to_numbers(self) -> bool:
+        """Whether a grant tells cases apart by their numbers."""
+        return any(grant.case is not None for grant in self.grants or ())
+
+    def clearance_for(self, case: CaseFacts) -> int | None:
+        """Return what may be seen of *case* is at or below; None: it is not granted."""
+        if self.grants is None:
+            return self.clearance
+        return max(
+            (
+                self.clearance if grant.clearance is None else grant.clearance
+                for grant in self.grants
+                if grant.fits(customer=case.customer, case=case.number)
+            ),
+            default=None,
+        )
+
+    def may_know_customer(self, customer: str) -> bool:
+        """Say whether there is that customer for it, besides the names that its cases show."""
+        if self.part is Part.CUSTOMER:
+            return self.customer == customer
+        return self.grants is None or any(grant.customer == customer for grant in self.grants)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +267,7 @@ class ResidencyRules:
 
 def may_enter(reader: Reader, case: CaseFacts, residency: Residency, now: datetime) -> Decision:
     """Say whether *case* exists for *reader* at all: a no is always hidden."""
+    clearance = reader.clearance_for(case)
     checks: Sequence[tuple[bool, str]] = (
         (not reader.active, "the principal is not active"),
         (reader.expires is not None and reader.expires <= now, "the principal has expired"),
@@ -249,8 +278,9 @@ def may_enter(reader: Reader, case: CaseFacts, residency: Residency, now: dateti
             reader.part is Part.CUSTOMER and reader.customer != case.customer,
             "the case belongs to another customer",
         ),
+        (reader.part is Part.ENGINEER and clearance is None, "no grant speaks of the case"),
         (
-            reader.part is Part.ENGINEER and reader.clearance < case.clearance,
+            reader.part is Part.ENGINEER and clearance is not None and clearance < case.clearance,
             f"clearance {case.clearance} is needed",
         ),
         (

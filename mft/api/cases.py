@@ -384,7 +384,7 @@ class CaseRoutes:
     def get_customer(self, call: Call[CustomerPath, Nothing, Nothing]) -> Answer:
         """Return one: customers see themselves."""
         reader = call.caller.reader
-        if reader.part is Part.CUSTOMER and reader.customer != call.path.id:
+        if not reader.may_know_customer(call.path.id):
             raise not_found("customer")
         if self._keeps_cases:
             return _customer_answer(_tried(lambda: self._customers.get(call.path.id)))

@@ -33,6 +33,8 @@ class Account:
     regions: frozenset[str] | None = None
     """Where it may read; None: everywhere."""
     clearance: int = 0
+    limited: bool = False
+    """Whether it sees no more cases than its grants name (`mft.auth.grants`)."""
     active: bool = True
     expires: dt.datetime | None = None
     has_password: bool = False
@@ -90,10 +92,7 @@ def check_account(account: Account) -> None:
         raise InvalidAccountError("an account needs at least one role")
     if Role.CUSTOMER in account.roles and len(account.roles) > 1:
         raise InvalidAccountError("the role customer stands alone: it cannot be joined with a role of staff")
-    if Role.CUSTOMER in account.roles and account.customer is None:
-        raise InvalidAccountError("an account with the role customer needs the id of its customer")
-    if Role.CUSTOMER not in account.roles and account.customer is not None:
-        raise InvalidAccountError("only an account with the role customer belongs to a customer")
+    _check_customer(account)
     if not 0 <= account.clearance <= MAX_CLEARANCE:
         raise InvalidAccountError(f"a clearance is 0 to {MAX_CLEARANCE}")
     if account.regions is not None and not account.regions:
@@ -108,6 +107,15 @@ def check_account(account: Account) -> None:
         raise InvalidAccountError(str(error)) from error
 
 
+def _check_customer(account: Account) -> None:
+    if Role.CUSTOMER in account.roles and account.customer is None:
+        raise InvalidAccountError("an account with the role customer needs the id of its customer")
+    if Role.CUSTOMER not in account.roles and account.customer is not None:
+        raise InvalidAccountError("only an account with the role customer belongs to a customer")
+    if Role.CUSTOMER in account.roles and account.limited:
+        raise InvalidAccountError("a customer's account sees its customer's cases; grants are for staff")
+
+
 def account_values(account: Account) -> dict[str, object]:
     """Return the columns of *account*, without its login, password and times."""
     return {
@@ -116,6 +124,7 @@ def account_values(account: Account) -> dict[str, object]:
         "customer": account.customer,
         "regions": None if account.regions is None else ",".join(sorted(account.regions)),
         "clearance": account.clearance,
+        "limited": account.limited,
         "active": account.active,
         "expires_at": None if account.expires is None else account.expires.timestamp(),
     }
@@ -130,6 +139,7 @@ def account_of(row: Row[tuple[object, ...]]) -> Account:
         customer=row.customer,
         regions=None if row.regions is None else frozenset(row.regions.split(",")),
         clearance=row.clearance,
+        limited=row.limited,
         active=row.active,
         expires=None if row.expires_at is None else dt.datetime.fromtimestamp(row.expires_at, dt.UTC),
         has_password=row.password_hash is not None,

@@ -15,8 +15,9 @@ from casemap.identifier import CustomerId, RegionName
 from casemap.model import Principal, Role
 from mft.auth.account import Account, account_of, account_values, check_account, likeness, parse_new_login
 from mft.auth.errors import AccountExistsError, InvalidAccountError, NoSuchAccountError
+from mft.auth.granted import grants_of
 from mft.auth.passwords import check_new_password, hash_password
-from mft.catalog.model import ACCOUNT_KEYS, ACCOUNTS, TOKENS
+from mft.catalog.model import ACCOUNT_GRANTS, ACCOUNT_KEYS, ACCOUNTS, TOKENS
 from mft.revocation import Subject
 
 if TYPE_CHECKING:
@@ -162,6 +163,7 @@ class Accounts:
         with self._ledger.database.write() as connection:
             account = self._get(connection, login)
             connection.execute(delete(ACCOUNT_KEYS).where(ACCOUNT_KEYS.c.login == account.login))
+            connection.execute(delete(ACCOUNT_GRANTS).where(ACCOUNT_GRANTS.c.login == account.login))
             connection.execute(delete(ACCOUNTS).where(ACCOUNTS.c.login == account.login))
             connection.execute(
                 update(TOKENS)
@@ -196,6 +198,7 @@ class Accounts:
                 .order_by(ACCOUNT_KEYS.c.created_at, ACCOUNT_KEYS.c.fingerprint)
             ).scalars()
             keys = tuple(lines)
+            grants = grants_of(connection, login) if row.limited else None
         account = account_of(row)
         return Principal(
             login=account.login,
@@ -208,6 +211,7 @@ class Accounts:
             clearance=account.clearance,
             active=account.active,
             expires=account.expires,
+            grants=grants,
         )
 
     def _get(self, connection: Connection, login: str) -> Account:

@@ -7,7 +7,8 @@
     ├── PasswordRuleError     a new password that is too easily guessed
     ├── PublicKeyError        no public key line, or a key too weak to be taken; says why
     ├── NoSuchKeyError
-    └── NoSuchTokenError
+    ├── NoSuchTokenError
+    └── NoSuchGrantError
 
 Refused logins are `protocols.errors.AuthenticationError`: those texts go to clients.
 """
@@ -45,3 +46,7 @@ class NoSuchKeyError(AccountError):
 
 class NoSuchTokenError(AccountError):
     """There is no such token."""
+
+
+class NoSuchGrantError(AccountError):
+    """The account has no such grant."""

@@ -73,10 +73,11 @@ def entry_fault(principal: Principal, now: dt.datetime) -> str | None:
 
 def rights_differ(one: Principal, other: Principal) -> bool:
     """Say whether what the two may do differs."""
-    return (one.login, one.roles, one.customer, one.regions, one.clearance) != (
+    return (one.login, one.roles, one.customer, one.regions, one.clearance, one.grants) != (
         other.login,
         other.roles,
         other.customer,
         other.regions,
         other.clearance,
+        other.grants,
     )

@@ -317,10 +317,27 @@ class Account(Table, table=True):
     regions: str | None = None
     """Region names, comma separated; None: every region."""
     clearance: int = 0
+    limited: bool = False
+    """Whether it sees no more cases than its grants name."""
     active: bool = True
     expires_at: float | None = None
     created_at: float
     updated_at: float
+
+
+class AccountGrant(Table, table=True):
+    """Cases that a limited account of staff may see: a customer's, one, or one as long as it is that customer's."""
+
+    __tablename__ = "account_grant"
+
+    login: str = Field(primary_key=True, foreign_key="account.login")
+    customer: str = Field(primary_key=True)
+    """Empty: whoever's the case is."""
+    case_number: str = Field(primary_key=True)
+    """Empty: every case of the customer."""
+    clearance: int | None = None
+    created_at: float
+    created_by: str
 
 
 class AccountKey(Table, table=True):
@@ -555,6 +572,7 @@ HEADS = _table(AuditHead)
 REGISTRY_CUSTOMERS = _table(RegistryCustomer)
 REGISTRY_CASES = _table(RegistryCase)
 ACCOUNTS = _table(Account)
+ACCOUNT_GRANTS = _table(AccountGrant)
 ACCOUNT_KEYS = _table(AccountKey)
 TOKENS = _table(AccessToken)
 RELEASE_VOTES = _table(ReleaseVote)

@@ -21,6 +21,7 @@ _COMMANDS = {
     "config": "config",
     "customer": "customer",
     "demo": "demo",
+    "grant": "grant",
     "hold": "hold",
     "key": "key",
     "lifecycle": "lifecycle",

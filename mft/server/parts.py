@@ -160,6 +160,7 @@ def reader_of(principal: Principal, origin: Origin, narrowing: Narrowing = EVERY
         expires=principal.expires,
         case=narrowing.case,
         scopes=narrowing.scopes,
+        grants=principal.grants,
     )
 
 

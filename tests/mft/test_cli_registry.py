@@ -116,3 +116,36 @@ def test_registry_that_is_not_used_is_not_written(run, tmp_path):
     (tmp_path / "config.yaml").write_text(CONFIG.replace("{type: registry}", "{table: {}}"), encoding="utf-8")
     code, _, error = run("case", "list")
     assert (code, "lookup.type" in error) == (1, True)
+
+
+def test_grants_limit_an_engineer(run):
+    """Given, listed, taken away and lifted; what there is not cannot be granted."""
+    for customer in ("acme", "globex"):
+        assert run("customer", "add", customer, "--name", customer.title())[0] == 0
+    assert run("case", "open", "CASE-1", "--customer", "acme")[0] == 0
+    assert run("user", "add", "eve", "--role", "engineer", "--no-password")[0] == 0
+    assert run("grant", "add", "eve", "--customer", "acme", "--clearance", "10")[0] == 0
+    assert run("grant", "add", "eve", "--case", "CASE-1")[0] == 0
+    given = json.loads(run("grant", "list", "eve", "--json")[1])
+    assert [(each["customer"], each["case"], each["clearance"]) for each in given] == [
+        (None, "CASE-1", None),
+        ("acme", None, 10),
+    ]
+    code, said, _ = run("lookup", "test", "eve")
+    assert code == 0
+    assert "limited to case CASE-1, the cases of acme at clearance 10" in said
+    for wrong in (
+        (),
+        ("--customer", "initech"),
+        ("--case", "CASE-9"),
+        ("--customer", "globex", "--case", "CASE-1"),
+    ):
+        assert run("grant", "add", "eve", *wrong)[0] == 2
+    assert run("grant", "remove", "eve", "--customer", "globex")[0] == 1
+    for mine in (("--customer", "acme"), ("--case", "CASE-1")):
+        assert run("grant", "remove", "eve", *mine)[0] == 0
+    assert "eve    none" in run("grant", "list")[1]
+    assert json.loads(run("grant", "list", "--json")[1]) == [{"login": "eve", "customer": None, "case": None}]
+    assert "limited to no case at all" in run("lookup", "test", "eve")[1]
+    assert run("grant", "lift", "eve")[0] == 0
+    assert json.loads(run("grant", "list", "--json")[1]) == []

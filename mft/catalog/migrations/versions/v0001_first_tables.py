@@ -49,6 +49,7 @@ def upgrade() -> None:
         sa.Column("password_hash", sa.String(), nullable=True),
         sa.Column("regions", sa.String(), nullable=True),
         sa.Column("clearance", sa.Integer(), nullable=False),
+        sa.Column("limited", sa.Boolean(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("expires_at", sa.Float(), nullable=True),
         sa.Column("created_at", sa.Float(), nullable=False),
@@ -174,6 +175,17 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("serial", name=op.f("pk_revocation")),
+    )
+    op.create_table(
+        "account_grant",
+        sa.Column("login", sa.String(), nullable=False),
+        sa.Column("customer", sa.String(), nullable=False),
+        sa.Column("case_number", sa.String(), nullable=False),
+        sa.Column("clearance", sa.Integer(), nullable=True),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["login"], ["account.login"], name=op.f("fk_account_grant_login")),
+        sa.PrimaryKeyConstraint("login", "customer", "case_number", name=op.f("pk_account_grant")),
     )
     op.create_table(
         "account_key",
@@ -512,6 +524,7 @@ def downgrade() -> None:
     op.drop_table("node")
     op.drop_table("case_key")
     op.drop_table("account_key")
+    op.drop_table("account_grant")
     op.drop_table("revocation")
     op.drop_table("login_failure")
     with op.batch_alter_table("registry_case", schema=None) as batch_op:
