@@ -9,11 +9,13 @@ from scrubber.anchors import INDEX_BITS, INDEX_MASK, LENGTH_MASK, START_SHIFT, A
 from scrubber.candidate import DEPTH, Candidate, apart_from
 from scrubber.lexicon import Lexicon, build_lexicon
 from scrubber.pseudonym import TAG, Pseudonymizer
-from scrubber.rules import LEARNED_RULES
+from scrubber.rules import KNOWN_RULE, LEARNED_RULES
 from scrubber.tables import CellImages, TableReader
 from scrubber.terms import Allowed, Terms
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scrubber.candidate import Noted
     from scrubber.finder import Finder
     from scrubber.rules import CompiledRule, RuleSet
@@ -28,17 +30,27 @@ class Detector:
     """The rules under one key. Holds scratch space and a cache: one for each thread."""
 
     def __init__(
-        self, rules: RuleSet, pseudonyms: Pseudonymizer, *, terms: Terms = _NO_TERMS, accelerated: bool = True
+        self,
+        rules: RuleSet,
+        pseudonyms: Pseudonymizer,
+        *,
+        terms: Terms = _NO_TERMS,
+        known: Sequence[tuple[bytes, str]] = (),
+        accelerated: bool = True,
     ) -> None:
         self.pseudonyms = pseudonyms
         self.rules = rules
         categories = {rule.rule.category for rule in rules.rules}
         personal = "personal" in categories
         learned = [rule for rule in LEARNED_RULES if rule.rule.category in categories]
+        if known:
+            learned.append(KNOWN_RULE)
         self.ranked: list[CompiledRule] = sorted(
             [*rules.rules, *learned], key=lambda rule: (-rule.priority, rule.rule.id)
         )
-        self.lexicon: Lexicon | None = build_lexicon(pseudonyms, terms) if personal else None
+        self.lexicon: Lexicon | None = None
+        if personal or known:
+            self.lexicon = build_lexicon(pseudonyms, terms, known, personal=personal)
         self._cells = CellImages(pseudonyms)
         self._learned = {rule.rule.id: rank for rank, rule in enumerate(self.ranked) if not rule.anchors}
         self._known = frozenset(self._learned.values())

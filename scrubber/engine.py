@@ -68,6 +68,7 @@ def scrub(
     progress: Callable[[int], None] | None = None,
     explain: Callable[[Excerpt], None] | None = None,
     learning: bool = True,
+    left: list[tuple[bytes, str]] | None = None,
 ) -> ScrubReport:
     """Read *source*, give the scrubbed bytes to *sink*, and report what was replaced and what could not be looked into.
 
@@ -82,6 +83,8 @@ def scrub(
         explain: is called with each replaced place and what stands around it in the output.
         learning: read *source* once before, to learn its users, hosts and domains into the dictionary of *pseudonyms*.
             False where that was done already (`learn`).
+        left: is given the secrets that were replaced in one place and left in another, if nothing else is in the way:
+            run again with them as `options.known`, and they go everywhere.
 
     Where the report is not `scannable`, what the sink was given must be discarded. Memory: some 32 MiB with the rules,
     and what *scratch* keeps.
@@ -96,7 +99,8 @@ def scrub(
     reading = HashedSource(source, progress)
     writing = _Sink(sink)
     rules = _rules(options)
-    walk = Walk(Detector(rules, pseudonyms, terms=options.terms), options, source.size, scratch)
+    detector = Detector(rules, pseudonyms, terms=options.terms, known=options.known)
+    walk = Walk(detector, options, source.size, scratch)
     label = walk.scrub_name(name.encode("utf-8", "surrogateescape"), "").decode("utf-8", "replace")
     walk.reset()
     if explain is not None:
@@ -106,6 +110,8 @@ def scrub(
     except ObstacleError as error:
         walk.block(error.member, error.reason, error.advice)
     walk.watch.end()
+    if left is not None and len(walk.obstacles) == walk.still_there:
+        left += sorted(walk.second_look.left.items())
     return ScrubReport(
         engine=ENGINE_VERSION,
         rules=rules.version,

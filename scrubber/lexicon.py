@@ -75,8 +75,18 @@ class Lexicon:
         return found
 
 
-def build_lexicon(pseudonyms: Pseudonymizer, terms: Terms) -> Lexicon:
-    """Compile what *pseudonyms*' dictionary has learned and what *terms* denies; what they allow is left out."""
+def build_lexicon(
+    pseudonyms: Pseudonymizer, terms: Terms, known: Sequence[tuple[bytes, str]] = (), *, personal: bool = True
+) -> Lexicon:
+    """Compile what *pseudonyms*' dictionary has learned and what *terms* denies; what they allow is left out.
+
+    *known* secrets are looked for too, each with its kind; nothing else of it unless it is to be *personal*.
+    """
+    secrets = [
+        _Literal(value.lower(), "secret.known", _always(pseudonyms.tag(kind, value)), False) for value, kind in known
+    ]
+    if not personal:
+        return Lexicon(secrets)
     images: dict[str, Callable[[bytes], bytes]] = {
         "user": remembered(lambda text: pseudonyms.word("user", text)),
         "host": remembered(pseudonyms.host),
@@ -92,7 +102,11 @@ def build_lexicon(pseudonyms: Pseudonymizer, terms: Terms) -> Lexicon:
         if value not in allowed
     ]
     literals += [_Literal(term.encode().lower(), "terms.deny", deny, False) for term in terms.deny]
-    return Lexicon(literals)
+    return Lexicon([*literals, *secrets])
+
+
+def _always(image: bytes) -> Callable[[bytes], bytes]:
+    return lambda _text: image
 
 
 def _after_escape(buf: bytes, start: int) -> bool:

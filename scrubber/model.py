@@ -115,6 +115,8 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     passwords: tuple[bytes, ...] = field(default=(), repr=False)
     """What the sender gave to open encrypted archives; tried in order, kept in memory alone."""
+    known: tuple[tuple[bytes, str], ...] = field(default=(), repr=False)
+    """Secrets, with their kinds, that are replaced wherever they stand: what `scrub` says was left in a first run."""
     terms: Terms = field(default_factory=Terms)
     """The customer's own words: what always goes and what always stays."""
 

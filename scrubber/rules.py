@@ -148,6 +148,13 @@ LEARNED_RULES = (
     _learned("terms.deny", "term", "A word or phrase that the customer wants replaced.", 60),
 )
 """What no expression can find: only the case's dictionary, the customer's own terms and the columns of tables."""
+KNOWN_RULE = _learned(
+    "secret.known",
+    "secret",
+    "A secret that another place in the upload gives away, here by itself.",
+    20,
+    category="secret",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +192,7 @@ def load_rules() -> RuleSet:
 
 def known_rules() -> dict[str, Rule]:
     """Give every rule that a report can name, by its id."""
-    return {rule.rule.id: rule.rule for rule in (*load_rules().rules, *LEARNED_RULES)}
+    return {rule.rule.id: rule.rule for rule in (*load_rules().rules, *LEARNED_RULES, KNOWN_RULE)}
 
 
 def _load_yaml(text: bytes) -> dict[str, Any]:

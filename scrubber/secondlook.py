@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scrubber.detector import Detector
-from scrubber.rules import RuleSet
+from scrubber.rules import KNOWN_RULE, RuleSet
 from scrubber.text import HISTORY
 
 if TYPE_CHECKING:
@@ -63,14 +63,20 @@ class SecondLook:
         self._suspicious = build_alarm(tuple(anchor for rule in sure for anchor in rule.anchors))
         self._tell = tell
         self._told: set[tuple[str, str]] = set()
+        self.left: dict[bytes, str] = {}
+        """The values found before that still stand in the output, with their kinds."""
         self._limit = held
-        self._values: dict[bytes, str] = {}
+        self._values: dict[bytes, CompiledRule] = {}
         self._seen: set[bytes] = set()
         self._pieces: list[_Piece] = []
         self._size = 0
         self._member = ""
         self._wide = False
         self._tail = b""
+
+    def expect_none_of(self, known: Iterable[tuple[bytes, str]]) -> None:
+        """Look for *known* secrets too, whatever they are like."""
+        self._values.update((value, KNOWN_RULE) for value, _ in known)
 
     def learn(self, noted: Iterable[Noted]) -> None:
         """Remember the secrets among what was replaced, those that can hardly stand there by chance."""
@@ -82,7 +88,7 @@ class SecondLook:
         if len(self._seen) < _REMEMBERED:
             self._seen.add(value)
         if len(self._values) < MOST_VALUES and is_distinctive(value):
-            self._values[value] = rule.rule.id
+            self._values[value] = rule
 
     def begin(self, member: str, *, wide: bool = False) -> None:
         """Begin with the output of *member*; *wide* text is UTF-16, and is read narrowed."""
@@ -118,7 +124,8 @@ class SecondLook:
             text = piece.tail + piece.data
             if search is not None:
                 for value in search(text):
-                    self._hit(piece.member, self._values[value])
+                    self.left[value] = self._values[value].kind
+                    self._hit(piece.member, self._values[value].rule.id)
             if self._suspicious(text):
                 self._look(piece, text)
         self._pieces.clear()

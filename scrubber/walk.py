@@ -94,7 +94,9 @@ class Walk:
         self.unseen: list[Unseen] = []
         self.watch = Watch()
         self.second_look = SecondLook(detector.rules, detector.pseudonyms, self._still_there)
+        self.second_look.expect_none_of(options.known)
         self.watch.add(self.second_look)
+        self.still_there = 0
         self.members = 0
         self.scanned = 0
         self._expanded = 0
@@ -122,6 +124,7 @@ class Walk:
 
     def _still_there(self, member: str, rule: str) -> None:
         """Hold back what the second look at the output found something in."""
+        self.still_there += 1
         self.block(
             member,
             f"the second look found that its scrubbed form still holds what rule {rule} looks for",

@@ -94,23 +94,35 @@ def scrub_file(task: Task, progress: Callable[[int], None] | None = None) -> Res
         explained.append(explanation(excerpt) if value not in values else f"{_place(found)}, the same value again")
         values.add(value)
 
-    with _source(task.source) as source:
+    pseudonyms = Pseudonymizer(task.key, Dictionary.from_bytes(task.dictionary))
+
+    def run(source: Source, options: Options, left: list[tuple[bytes, str]], *, learning: bool) -> ScrubReport:
+        explained.clear()
+        values.clear()
         try:
             with _sink(task.target) as sink:
                 report = scrub(
                     source,
                     sink,
-                    pseudonyms=Pseudonymizer(task.key, Dictionary.from_bytes(task.dictionary)),
+                    pseudonyms=pseudonyms,
                     name=task.name,
-                    options=task.options,
+                    options=options,
                     scratch=_scratch,
                     progress=progress,
                     explain=explain if task.explain else None,
-                    learning=task.learning,
+                    learning=learning,
+                    left=left,
                 )
                 _let_through(report)
         except UnscannableError as error:
-            report = error.report
+            return error.report
+        return report
+
+    with _source(task.source) as source:
+        left: list[tuple[bytes, str]] = []
+        report = run(source, task.options, left, learning=task.learning)
+        if left:  # secrets that stand elsewhere with nothing to tell them: now they are known
+            report = run(source, replace(task.options, known=tuple(left)), [], learning=False)
     if not task.places:
         report = replace(report, findings=(), findings_omitted=report.total)
     return Result(report=report, explained=tuple(explained))

@@ -13,7 +13,7 @@ import io
 import json
 import os
 from collections import Counter
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -64,6 +64,8 @@ class Errand:
     """The customer's own words, that always go and that always stay."""
     as_it_is: bool = False
     """Not even look: it is released from quarantine."""
+    again: bool = False
+    """A first run left secrets where nothing told them: find them once more, then replace them everywhere."""
     relay: dict[str, Any] = field(default_factory=dict)
     """Nothing of the above: the file is only shown to another scanner, and this says how (see `relay`)."""
 
@@ -132,13 +134,21 @@ def _scrub_file(
         if errand.as_it_is:
             return _copied(source, body)
         sink = (lambda _piece: None) if errand.outbound else body.write
+        options, left = _options(errand), list[tuple[bytes, str]]()
+        if errand.again:
+            scrub(
+                source, lambda _: None, pseudonyms=pseudonyms, name=shown, options=options, scratch=scratch, left=left
+            )
+            options, left = replace(options, known=tuple(left)), []
         report: ScrubReport = scrub(
             source,
             sink,
             pseudonyms=pseudonyms,
             name=shown,
-            options=_options(errand),
+            options=options,
             scratch=scratch,
+            learning=not errand.again,
+            left=left,
         )
         if errand.outbound:
             for offset in range(0, source.size, PIECE):
@@ -146,6 +156,7 @@ def _scrub_file(
         info = body.close()
     return {
         "report": report.to_dict(),
+        "again": bool(left) and not errand.again and not errand.outbound,
         "categories": _by_category(report),
         "body": {"size": info.size, "sha256": info.sha256.hex(), "stored_size": info.stored_size},
     }

@@ -223,6 +223,16 @@ def test_sarif_is_written_where_the_name_says_so(run, source, tmp_path):
     assert "anna.berg" not in report.read_text()
 
 
+def test_secret_that_stands_bare_elsewhere_goes_too(run, tmp_path):
+    """A password that is replaced in one place is replaced where nothing tells it, earlier in the file."""
+    word = "Tr0ub4dor-" + "Qx7vLm2Kp9"
+    (tmp_path / "a.log").write_text(f"we saw {word} go by\npassword={word}\n")
+    code, out, error = run(tmp_path / "a.log", "-")
+    assert code == 0
+    assert word not in out + error
+    assert out.startswith("we saw [password:")
+
+
 def test_secrets_only_is_a_profile_of_the_command(run, source):
     """Under --profile secrets-only addresses stay."""
     _, out, error = run(source / "a.log", "-", "--profile", "secrets-only")

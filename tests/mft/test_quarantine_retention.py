@@ -69,9 +69,23 @@ def test_retention_is_the_configurations(tmp_path, nursery):
         assert core.intake._releasing._retention == 2 * 86400.0
 
 
+def test_secret_that_stands_bare_elsewhere_goes_in_a_second_run(house):
+    """What the first run left is known in the second: the file is stored, and the secret is nowhere in it."""
+    house.client("ann").put(f"{IN}/a.log", b"we saw " + WORD + b" go by\npassword=" + WORD + b"\n")
+    house.work()
+    (row,) = house.rows()
+    assert row.state == "stored"
+    got = house.client("eve").get(f"{IN}/a.log")
+    assert WORD not in got
+    assert got.startswith(b"we saw [password:")
+    with house.database.read() as connection:
+        states = [row[0] for row in connection.exec_driver_sql("SELECT state FROM stored_body ORDER BY state")]
+    assert states == ["discarded", "stored"]
+
+
 def test_what_the_second_look_held_back_is_released_by_two(house):
-    """A file with a secret left in its scrubbed form is held with the rule's name, and goes out when two agree."""
-    sent = b"we saw " + WORD + b" go by\npassword=" + WORD + b"\n"
+    """A secret that is part of a longer word is no word of its own: the file is held, and goes out when two agree."""
+    sent = b"we saw x" + WORD + b"y go by\npassword=" + WORD + b"\n"
     house.client("ann").put(f"{IN}/a.log", sent)
     house.work()
     (row,) = house.rows()

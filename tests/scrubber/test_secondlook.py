@@ -10,6 +10,9 @@ import tarfile
 
 import pytest
 
+from scrubber.model import Options
+from scrubber.profile import PROFILES
+from scrubber.pseudonym import TAG
 from scrubber.rules import load_rules
 from scrubber.secondlook import HELD, SecondLook, build_search, is_distinctive
 
@@ -109,11 +112,43 @@ def test_upload_with_a_secret_left_is_held_back_and_the_reason_tells_no_value(sc
     assert PASSWORD.decode() not in json.dumps(report.to_dict())
 
 
+def test_second_run_replaces_what_the_first_left(scrubbed):
+    """What was left is given back to whoever runs it, and goes everywhere in a run that knows it, under one tag."""
+    text = b"we saw " + PASSWORD + b" go by\npassword=" + PASSWORD + b"\nagain: " + PASSWORD + b"; done\n"
+    left: list[tuple[bytes, str]] = []
+    assert not scrubbed(text, left=left)[1].scannable
+    assert left == [(PASSWORD, "password")]
+    for profile in PROFILES.values():
+        out, report = scrubbed(text, options=Options(known=tuple(left), profile=profile))
+        assert report.scannable
+        assert PASSWORD not in out
+        assert len(set(TAG.findall(out))) == 1
+        assert len(TAG.findall(out)) == 3
+        assert report.counts["secret.known"] == 2
+
+
+def test_nothing_is_given_back_where_something_else_is_in_the_way(scrubbed):
+    """An upload with an obstacle of another kind is held back for that: there is nothing to run again."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, data in (
+            ("a.txt", b"we saw " + PASSWORD + b" go by\npassword=" + PASSWORD + b"\n"),
+            ("b.gz", b"\x1f\x8b\x08\x00" + bytes(6) + b"no deflate stream" * 10),
+        ):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    left = []
+    assert len(scrubbed(packed.getvalue(), left=left)[1].obstacles) == 2
+    assert left == []
+
+
 def test_pseudonyms_alarm_nobody(scrubbed):
-    """The output of every rule's examples passes the second look, and so does a second scrubbing of it."""
-    for rule in load_rules().rules:
-        for example in rule.rule.examples:
-            text = example.replace("⟦", "").replace("⟧", "").encode() + b"\n"
-            out, report = scrubbed(text)
-            assert report.scannable, (rule.rule.id, report.obstacles)
-            assert scrubbed(out)[1].scannable
+    """The output of the rules' examples passes the second look, and so does a second scrubbing of it."""
+    examples = [
+        example.replace("⟦", "").replace("⟧", "") for rule in load_rules().rules for example in rule.rule.examples
+    ]
+    for at in range(0, len(examples), 50):
+        out, report = scrubbed("\n\n".join(examples[at : at + 50]).encode(), learning=False)
+        assert report.scannable, report.obstacles
+        assert scrubbed(out, learning=False)[1].scannable
