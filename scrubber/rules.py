@@ -93,6 +93,9 @@ def _image(rule: CompiledRule, pseudonyms: Pseudonymizer) -> Callable[[bytes], b
 
 _LINE_END = re.compile(rb"\r?\n")
 
+_BEYOND = 1024
+"""Bytes from an anchor on in which a rule that looks back must end: it searches them all where it finds nothing."""
+
 
 def _pattern_finder(rule: CompiledRule, pattern: re.Pattern[bytes], pseudonyms: Pseudonymizer) -> Finder:
     check = CHECKS[rule.check] if rule.check else None
@@ -102,7 +105,7 @@ def _pattern_finder(rule: CompiledRule, pattern: re.Pattern[bytes], pseudonyms: 
 
     def find(buf: bytes, start: int, _end: int) -> Found | None:
         if back:
-            matches = pattern.finditer(buf, max(0, start - back), start + REACH)
+            matches = pattern.finditer(buf, max(0, start - back), start + _BEYOND)
             match = next((match for match in matches if match.end() > start), None)  # not one before the anchor
         else:
             match = pattern.match(buf, start, start + REACH)
