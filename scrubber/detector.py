@@ -134,8 +134,7 @@ class Detector:
                 found = self._read_again(buf, found, seen[1:], depth)
             if seen[0]:
                 found = apart_from(found, _tags(buf, seen[0]))
-        if found and any(mark in buf for mark in _ENCODED_TAGS):
-            found = [c for c in found if not _holds_tag(c[3])]
+        found = [c for c in found if c[3][:2] not in _ENCODED_TAGS or not _holds_tag(c[3])]
         found.sort()
         return found, self._runs.starts(buf) if depth < DEPTH else []
 
@@ -152,9 +151,7 @@ class Detector:
 
 def _holds_tag(value: bytes | list[Noted]) -> bool:
     """Say whether *value* encodes what was replaced before."""
-    return (
-        isinstance(value, bytes) and value[:2] in _ENCODED_TAGS and TAG.search(encoded.decode_short(value)) is not None
-    )
+    return isinstance(value, bytes) and TAG.search(encoded.decode_short(value)) is not None
 
 
 def _tags(buf: bytes, ends: list[int]) -> list[tuple[int, int]]:
