@@ -15,12 +15,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import OperationalError
 
 from mft.catalog.errors import CatalogBusyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from sqlalchemy import Select
@@ -95,9 +96,18 @@ def open_job_engine(path: Path) -> Engine:
     return engine
 
 
-def fetched(connection: Connection, statement: Select[Any], values: Mapping[str, object]) -> list[Any]:
-    """Return all rows of *statement* as the driver's own tuples, in its types: for long lists, where rows are dear."""
-    result = connection.execute(statement, values)
+def paged(statement: Select[Any]) -> str:
+    """Return *statement* as text for `fetched`, of at most `:size` rows; its values are `bindparam`s or literal.
+
+    A page of a long list is one statement asked again and again: to work out that it is that one costs as much as
+    a thousand rows.
+    """
+    return f"{statement.compile(dialect=sqlite.dialect(paramstyle='named'))} LIMIT :size"
+
+
+def fetched(connection: Connection, text: str, values: dict[str, object]) -> list[Any]:
+    """Return the rows of a `paged` statement as the driver's own tuples, in its types: rows of objects are dear."""
+    result = connection.exec_driver_sql(text, values)
     cursor = result.cursor
     if cursor is None:
         raise TypeError("only what returns rows can be fetched")

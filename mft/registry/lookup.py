@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, literal_column, select
 
 from casemap.errors import (
     CaseNotFoundError,
@@ -17,7 +18,6 @@ from casemap.errors import (
 )
 from casemap.lookup import (
     DEFAULT_LIMIT,
-    MAX_LIMIT,
     FolderPage,
     Page,
     check_page,
@@ -26,14 +26,14 @@ from casemap.lookup import (
     number_asked,
 )
 from casemap.model import CaseState, parse_case
-from mft.catalog.database import fetched
+from mft.catalog.database import fetched, paged
 from mft.catalog.errors import CatalogError
 from mft.catalog.model import REGISTRY_CASES, REGISTRY_CUSTOMERS
 from mft.registry.cases import found_case
 from mft.registry.customers import found_customer
 from mft.registry.entry import customer_entry
 from mft.registry.errors import NoSuchCaseError, NoSuchCustomerError, PlaceError
-from mft.registry.place import page_of, page_query
+from mft.registry.place import page_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +42,10 @@ if TYPE_CHECKING:
 
     from casemap.model import Case, Customer, Principal
     from mft.catalog.database import Database
+
+
+FOLDERS = 512
+"""Rows of a page of folders."""
 
 
 class RegistryLookup:
@@ -95,14 +99,13 @@ class RegistryLookup:
 
     def folders(self, customer: str | None, *, cursor: str | None = None) -> FolderPage:
         """Return a page of folders (see `casemap.lookup.FolderLists`), made when the cases were written."""
-        table = REGISTRY_CASES.c
-        query = select(table.number, table.folder, table.opened_at, table.traits)
-        query = query.where(table.state == CaseState.OPEN.value)
+        check_page(cursor, FOLDERS)
+        bound: dict[str, object] = {"last": cursor or "", "size": FOLDERS + 1}
         if customer is not None:
-            query = query.where(table.customer == self.customer(customer).id)
-        with self._reading() as connection, _places():
-            rows = fetched(connection, page_query(query, table.number, after=cursor, limit=MAX_LIMIT), {})
-        return FolderPage(rows[:MAX_LIMIT], rows[MAX_LIMIT - 1][0] if len(rows) > MAX_LIMIT else None)
+            bound["customer"] = self.customer(customer).id if cursor is None else customer_asked(customer)
+        with self._reading() as connection:
+            rows = fetched(connection, _folders_text(of_one=customer is not None), bound)
+        return FolderPage(rows[:FOLDERS], rows[FOLDERS - 1][0] if len(rows) > FOLDERS else None)
 
     def customers(self, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT) -> Page[Customer]:
         """Return a page of customers by id (see `CaseLookup`)."""
@@ -120,6 +123,17 @@ class RegistryLookup:
                 yield connection
         except CatalogError as error:
             raise LookupUnavailableError("the catalog cannot be read now", retry_after=1.0) from error
+
+
+@functools.cache
+def _folders_text(*, of_one: bool) -> str:
+    """Return the statement for a page of folders, of one customer's cases or of all."""
+    table = REGISTRY_CASES.c
+    wanted = (table.state == literal_column(f"'{CaseState.OPEN.value}'"), table.number > bindparam("last"))
+    query = select(table.number, table.folder, table.opened_at, table.traits).where(*wanted)
+    if of_one:
+        query = query.where(table.customer == bindparam("customer"))
+    return paged(query.order_by(table.number))
 
 
 def _listed(row: Row[tuple[object, ...]]) -> Case:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from casemap.identifier import check_customer_id
 from casemap.lookup import MAX_LIMIT, Page
@@ -14,22 +14,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Column, Connection, Row, Select
 
 E = TypeVar("E")
-Q = TypeVar("Q", bound="Select[Any]")
-
-
-def page_query(query: Q, name: Column[str], *, after: str | None, limit: int) -> Q:
-    """Return the query for a page, and for one row more, which tells whether there is another.
-
-    Raises:
-        PlaceError: *after* cannot be a name.
-    """
-    if after is not None:
-        try:
-            check_customer_id(after)  # numbers have the same form
-        except ValueError as error:
-            raise PlaceError("that is not a place in this list") from error
-        query = query.where(name > after)
-    return query.order_by(name).limit(limit + 1)
 
 
 def page_of(
@@ -49,7 +33,13 @@ def page_of(
     """
     if not 1 <= limit <= MAX_LIMIT:
         raise ValueError(f"a page has 1 to {MAX_LIMIT} items, not {limit}")
-    rows = connection.execute(page_query(query, name, after=after, limit=limit)).all()
+    if after is not None:
+        try:
+            check_customer_id(after)  # numbers have the same form
+        except ValueError as error:
+            raise PlaceError("that is not a place in this list") from error
+        query = query.where(name > after)
+    rows = connection.execute(query.order_by(name).limit(limit + 1)).all()
     more = len(rows) > limit
     return Page(
         items=tuple(entry(row) for row in rows[:limit]),

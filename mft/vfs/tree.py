@@ -7,12 +7,13 @@ with its scrubbed size. Pages are keyset-read tuples: a listing never collects a
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, case, func, literal_column, or_, select
+from sqlalchemy import and_, bindparam, case, false, func, literal_column, or_, select
 
-from mft.catalog.database import fetched
+from mft.catalog.database import fetched, paged
 from mft.catalog.model import NODES, OWN_VERSIONS, UPLOADS
 from mft.catalog.states import PARTIAL, UploadState
 
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 PAGE = 256
 """Rows that are read at first: most directories have no more."""
-LONG_PAGE = 2048
-"""Rows that are read at a time after that: a query has its price, whatever it finds."""
+LONG_PAGE = 512
+"""Rows that are read at a time after that: a query has its price, and its time in which nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,16 +225,16 @@ def list_rows(database: Database, place: Place) -> Iterator[list[Row]]:
     if place.sender:
         with database.read() as connection:
             waiting = partials(connection, place)
-    statement, key = _rows_of(place)
-    bound = {"login": place.login} if place.sender or place.own_only else {}
-    last: str | None = None
+    text = _rows_text(sender=place.sender, own_only=place.own_only)
+    bound: dict[str, object] = {"parent": place.node_id, "last": ""}
+    if place.sender:
+        bound["login"] = place.login
     size = PAGE
     while True:
-        page = statement if last is None else statement.where(key > last)
         with database.read() as connection:
-            rows = fetched(connection, page.limit(size), bound)
+            rows = fetched(connection, text, {**bound, "size": size})
         there = len(rows)
-        last = rows[-1][-1] if rows else None
+        last = bound["last"] = rows[-1][-1 if place.sender else 0] if rows else ""
         # The place in the sender's order is the name that was given; what others see of it may be another.
         found: list[Row] = [row[:5] for row in rows] if place.sender else rows
         if waiting:
@@ -244,28 +245,33 @@ def list_rows(database: Database, place: Place) -> Iterator[list[Row]]:
         size = LONG_PAGE
 
 
-def _rows_of(place: Place) -> tuple[Select[Any], ColumnElement[str]]:
-    """Return the statement for the rows of *place*, each followed by its place in the order, and that column.
+@functools.cache
+def _rows_text(*, sender: bool, own_only: bool) -> str:
+    """Return the statement for a page of rows; in a sender's view each is followed by its place in the order.
 
-    The columns come to what `_sender_leaf` and `_reader_leaf` make: of `_own` and `_head` one at most is there.
+    A reader's are in the order of the names that they show. The columns come to what `_sender_leaf` and `_reader_leaf`
+    make: of `_own` and `_head` one at most is there.
     """
     made_at = NODES.c.created_at
+    nothing: ColumnElement[int] = literal_column("0")
     head = func.coalesce(_head.c.modified, _head.c.landed_at, made_at)
-    if not place.sender:
+    if not sender:
         key: ColumnElement[str] = NODES.c.shown_name
-        size = func.coalesce(_head.c.scrubbed_size, 0)
+        size = func.coalesce(_head.c.scrubbed_size, nothing)
         when = case((NODES.c.is_directory, made_at), else_=head)
-        statement = _reader_view((key, NODES.c.is_directory, size, when, literal_column("0")))
+        statement = _reader_view((key, NODES.c.is_directory, size, when, nothing))
     else:
         key = NODES.c.name
         given = or_(NODES.c.is_directory, _own.c.id.is_not(None))
         name = case((given, key), else_=NODES.c.shown_name)
-        size = func.coalesce(_own.c.size, _head.c.scrubbed_size, 0)
+        size = func.coalesce(_own.c.size, _head.c.scrubbed_size, nothing)
         when = case((NODES.c.is_directory, made_at), else_=func.coalesce(_own.c.modified, _own.c.landed_at, head))
         statement = _sender_view((name, NODES.c.is_directory, size, when, literal_column("1"), key))
-    if place.own_only:
-        statement = statement.where(or_(_own.c.id.is_not(None), NODES.c.owner == bindparam("login")))
-    return statement.where(NODES.c.parent_id == place.node_id).order_by(key), key
+    if own_only:  # readers send nothing here
+        own = or_(_own.c.id.is_not(None), NODES.c.owner == bindparam("login")) if sender else false()
+        statement = statement.where(own)
+    statement = statement.where(NODES.c.parent_id == bindparam("parent"), key > bindparam("last"))
+    return paged(statement.order_by(key))
 
 
 def _with_partials(rows: list[Row], waiting: dict[str, Leaf], last: str | None) -> list[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,6 @@ from casemap.names import folder_name
 from mft.catalog.model import UPLOADS
 from mft.policy import Scope
 from mft.registry import CaseRegister, CustomerRegister, Journal, RegistryLookup
-from mft.registry.place import MAX_LIMIT
 from protocols.errors import NotADirectoryPathError, NotFoundError, UnavailableError
 from protocols.path import parse_path
 from tests.casebook import REGIONS, TITLE
@@ -116,14 +116,17 @@ def test_rows_of_a_token_are_what_came_by_it(filled):
     assert rows(narrowed, "/to-support") == entries(narrowed, "/to-support")
 
 
-def test_partial_uploads_stand_in_their_place_on_every_page(filled, monkeypatch):
-    """Pages end between any two names, and nothing comes twice or is lost."""
-    ann = filled.client("ann")
-    whole = entries(ann, SPOT)
+@pytest.mark.parametrize("login", ["ann", "bob", "eve"])
+def test_pages_end_between_any_two_names(filled, monkeypatch, login):
+    """Nothing comes twice or is lost, partial uploads stand in their place, whoever looks."""
+    client, path = filled.client(login), SPOT if login != "eve" else f"/cases{SPOT}"
+    whole = entries(client, path)
     for size in (1, 2, 3):
         monkeypatch.setattr("mft.vfs.tree.PAGE", size)
         monkeypatch.setattr("mft.vfs.tree.LONG_PAGE", size)
-        assert rows(ann, SPOT) == whole
+        pages = client.filesystem.scan_pages(parse_path(path))
+        assert len(list(islice(pages, 100))) < 100
+        assert rows(client, path) == whole
 
 
 # -- the registry's folders ----------------------------------------------------------------------------------------
@@ -195,11 +198,10 @@ def test_registry_lists_the_folders_that_may_be_entered(core, registry):
 def test_registry_lists_page_by_page_and_notes_what_changes_meanwhile(core, registry, monkeypatch):
     """Rights are asked for anew with each page: what was withdrawn while a client waited is not on the next."""
     cases, _ = registry
-    monkeypatch.setattr("mft.registry.lookup.MAX_LIMIT", 3)
+    monkeypatch.setattr("mft.registry.lookup.FOLDERS", 3)
     for number in range(10):
         clearance = 50 if number in {4, 8} else 0
         cases.open({"number": f"C-{number}", "customer": "acme", "clearance": clearance}, by="test")
-    assert MAX_LIMIT > 3
     pages = core.parts.cases.folders(core.client("max").filesystem._finder.reader, "acme")
     assert [name for name, _ in next(pages)] == ["C-0", "C-1", "C-2"]
     cases.close("C-3", by="test")
