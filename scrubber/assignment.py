@@ -160,12 +160,26 @@ def _unquoted(buf: bytes, start: int, separator: re.Match[bytes], key: _Key) -> 
     inline = dialects.INLINE.match(buf, start)
     if inline is None:
         return
+    inner = _inner(buf, inline, key)
+    if inner is not None:
+        if is_secret(buf[inner.start : inner.end], key.believed, quoted=True, prose=False):
+            yield inner
+        return
     value = inline[0].rstrip(b".:!") if op.startswith(b":") and spaced else inline[0]
     goes_on = buf[inline.end() : inline.end() + 1] == b" " and not dialects.MORE_PAIRS.match(buf, inline.end())
     prose = op == b":" and spaced and not close and (goes_on or (not at_start and key.is_word))
     if is_secret(value, key.believed, quoted=False, prose=prose):
         wrap = b'"' if close is not None and close.endswith(b'"') and op == b":" else b""
         yield Value(start, start + len(value), wrap)
+
+
+def _inner(buf: bytes, inline: re.Match[bytes], key: _Key) -> Value | None:
+    """Give a value within braces, as ODBC quotes it, or before other options: username=bob,password=X,_netdev."""
+    start, end = inline.span()
+    if inline[0][:1] == b"{" and buf[end : end + 1] == b"}":
+        return Value(start + 1, end, b"")
+    others = dialects.OPTION_AFTER.search(inline[0]) if key.before[-1:] == b"," else None
+    return Value(start, start + others.start(), b"") if others is not None else None
 
 
 def _is_whole_line(whole: bytes, key: _Key, *, tight: bool, one_word: bool) -> bool:

@@ -12,15 +12,14 @@ KEY_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 SPACE = rb"(?:[ \t]|\xc2\xa0|\xe2\x80\xaf|\xe3\x80\x80)"  # also what French and Japanese writers put before a colon
 KEY_RIGHT = re.compile(
     rb"(?:[A-Za-z0-9_.\-]|(?!\xef\xbc[\x9a\x9d]|\xc2[\xa0\xab\xbb]|\xe2\x80|\xe3\x80[\x80-\x91])[\x80-\xff]){1,64}"
-    rb"(?: (?:(?<!igning )key|secret|token|string|de passe|phrase)\b)?",
+    rb"(?: (?:(?<!igning )key|secret|token|string|code|de passe|phrase)\b)?",
     re.IGNORECASE,
 )
 QUOTE = rb"\\{0,7}[\"'`]|&quot;|&\#3[49];|&apos;|%22|%27"
 SEPARATOR = re.compile(
     rb"(?P<close>" + QUOTE + rb")?\]?" + SPACE + rb"{0,40}"
-    rb"(?P<op>:=|=>|={1,3}|\?=|:(?!:)|%3[AaDd]|&\#61;|\\u003[dD]|\\:|\xef\xbc[\x9a\x9d]|\((?=[\"']))"
-    + SPACE
-    + rb"{0,40}"
+    rb"(?P<op>:=|=>|={1,3}|\?=|:(?!:)|::(?=[ \t][A-Za-z0-9+/]{4})|"
+    rb"%3[AaDd]|&\#61;|\\u003[dD]|\\:|\xef\xbc[\x9a\x9d]|\((?=[\"']))" + SPACE + rb"{0,40}"
     rb"(?:\r?\n[ \t]{1,40}(?=[\"']))?"
 )
 QUOTED = {
@@ -104,10 +103,11 @@ CALLED = re.compile(
     rb"\([ \t]{0,8}[\"']\Z",
     re.IGNORECASE,
 )
-SECOND = re.compile(rb"[\"'][ \t]{0,8},[ \t]{0,8}(?P<q>[\"'])(?P<value>(?:[^\"'\\\n]|\\.){1,4096})(?P=q)")
+SECOND = re.compile(rb"[\"'][ \t]{0,40},[ \t]{0,40}(?P<q>[\"'])(?P<value>(?:[^\"'\\\n]|\\.){1,4096})(?P=q)")
 SPACE_QUOTED = re.compile(rb"[ \t]{1,8}(?P<q>[\"'])(?P<value>(?:[^\"'\\\n]|\\.){1,1024})(?P=q)")
 PROSE = re.compile(
-    rb"[\"']?[ \t]{1,4}(?:is|was|are|ist|lautet|war|est|es|set to|changed to|reset to|now|=)(?:[ \t]{0,4}:)?[ \t]{1,4}"
+    rb"[\"']?[ \t]{1,4}(?:for [\w.@\\-]{1,64}(?: is|:)|"
+    rb"is|was|are|ist|lautet|war|est|es|set to|changed to|reset to|now|=)(?:[ \t]{0,4}:)?[ \t]{1,4}"
     rb"[\"'`]?(?P<value>[^\s\"'`,]{4,256}?)(?=[.,;:!]?(?:[\s\"'`]|\Z))",
     re.IGNORECASE,
 )
@@ -124,6 +124,7 @@ RUNNING_TEXT = re.compile(
 
 
 SETTERS = {b"env ", b"arg "}
+OPTION_AFTER = re.compile(rb"(?:,[a-z_]{2,16})+\Z")
 RESOURCE = re.compile(rb"\barn:[\w:\-]*:\Z")
 OBJECTS = {b"secret", b"secrets", b"token", b"credential", b"credentials"}
 NAME_ENDS = {b'"', b"'", b">", b" ", b"=", b":"}

@@ -39,11 +39,26 @@ _STRONG = re.compile(
     r"sharedaccesssignature|authpass|privpass|authpwd|privpwd|authcode|wpapsk|"
     r"snmpcommunity|community(?:string|name)|(?:ro|rw|read|write|trap)community|"
     r"(?:session|php|jsession|asp|aspnet|web|user)?sess(?:ion)?id$|sessid$|jsessionid|phpsessid|xauthtoken|erlangcookie|"
-    r"unsealkey|recoverycode|backupcode|verificationcode|authtok$|authdata$|serviceaccountkey|"
+    r"loggedinkey|unsealkey|recoverycode|backupcode|verificationcode|authtok$|authdata$|serviceaccountkey|"
     r"secure?string|passcodes?$"
 )
 _MEDIUM_LAST = frozenset(
-    ("pass", "pw", "pwd", "psk", "psw", "passw", "upass", "userpass", "dbpass", "clave", "community", "passkey", "pswd")
+    (
+        "pass",
+        "pw",
+        "pwd",
+        "psk",
+        "psw",
+        "passw",
+        "upass",
+        "userpass",
+        "dbpass",
+        "clave",
+        "salt",
+        "community",
+        "passkey",
+        "pswd",
+    )
 )
 _WEAK_LAST = frozenset(
     ("token", "tokens", "auth", "authorization", "session", "sid", "cookie", "key", "signature", "jwt")
@@ -82,6 +97,7 @@ _CODE = re.compile(
 )
 _NOT_SECRET = re.compile(
     rb"S-1-[0-9]+(?:-[0-9]+)+|"  # a Windows SID
+    rb"[A-Z0-9]{8,24}/[0-9]{8}/[\w/\-]+|"  # the scope of a signature of AWS's
     rb"[0-9]{1,5}:[0-9]{1,10}|no-export|no-advertise|local-as|"  # BGP communities
     rb"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]+(?:Z|[+-][0-9:]+)?)?|[0-9]{2}:[0-9]{2}(?::[0-9]{2})?|"
     rb"v?[0-9]+(?:\.[0-9]+){1,3}|"
@@ -161,7 +177,8 @@ def is_secret(value: bytes, believed: Strength, *, quoted: bool, prose: bool) ->
     mixed = re.search(rb"[0-9]", value) is not None and re.search(rb"[A-Za-z]", value) is not None
     if believed is Strength.STRONG:
         if prose:
-            return mixed or re.search(rb"[!@#$%^&*+=~]", value) is not None or len(value) >= 16
+            digits = value.isdigit() and len(value) >= 5
+            return mixed or digits or re.search(rb"[!@#$%^&*+=~]", value) is not None or len(value) >= 16
         return quoted or not (_NUMBER.fullmatch(value) and len(value) < 4)
     if believed is Strength.MEDIUM:
         if _NUMBER.fullmatch(value):
