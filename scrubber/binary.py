@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from scrubber.detector import Detector
 
 _WIDE_RUN = re.compile(rb"(?:[\x09\x0a\x0d\x20-\x7e]\x00){6,}")
+_CLASSES = bytes(97 if c in b"\t\n\r" or 0x20 <= c < 0x7F else 110 if c == 0 else 111 for c in range(256))
+_WIDE_CLASSES = b"an" * 6  # a search of bytes, where an expression would take its time over zeros
 _CONTROLS = bytes(c for c in range(32) if c not in b"\t\n\r") + b"\x7f"
 _VIEW = bytes.maketrans(_CONTROLS, b"\n" * len(_CONTROLS))
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
@@ -59,12 +61,15 @@ class BinaryScrubber:
     def _widely(self, *, final: bool) -> bytes:
         buf = bytearray(self._kept)
         limit = len(buf) if final else len(buf) - _AHEAD
-        if b"\0" in self._kept:
-            for run in _WIDE_RUN.finditer(self._kept):
-                if run.start() >= limit:
-                    break
-                limit = max(limit, run.end())
-                self._narrow(buf, run.start(), run[0][::2])
+        classes = self._kept.translate(_CLASSES)
+        at = classes.find(_WIDE_CLASSES)
+        while 0 <= at < limit:
+            run = _WIDE_RUN.match(self._kept, at)
+            if run is None:
+                break
+            limit = max(limit, run.end())
+            self._narrow(buf, run.start(), run[0][::2])
+            at = classes.find(_WIDE_CLASSES, run.end())
         self._kept = bytes(buf[limit:])
         self._at += limit
         return bytes(buf[:limit])

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from scrubber.walk import Walk
 
 
+_FIRST_STEP = 4 << 10
+"""Packed bytes that are read at first, so that a bomb's ratio shows before much is unpacked; doubled each time."""
+
+
 def walk_compressed(
     walk: Walk, stream: Stream, out: Callable[[bytes], object], name: str, depth: int, *, kind: Kind
 ) -> None:
@@ -48,15 +52,17 @@ def expand(  # noqa: C901 - one loop over a small state
     """
     decoder: Any = make()
     consumed = produced = 0
+    step = _FIRST_STEP
     rest = spare = b""  # what is packed and what is unpacked already, and not yet asked for
 
     def pull(n: int) -> bytes:
-        nonlocal decoder, consumed, produced, rest
+        nonlocal decoder, consumed, produced, rest, step
         while True:
             data = b""
             if decoder is None or decoder.needs_input:
-                data, rest = rest or stream.read(CHUNK // 4), b""
+                data, rest = rest or stream.read(step), b""
                 consumed += len(data)
+                step = min(2 * step, CHUNK // 4)
             if decoder is None:
                 if not data or single:
                     return b""

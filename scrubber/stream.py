@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from scrubber.model import Source
 
 CHUNK = 1 << 20
+_SMALL = 64 << 10
+"""Less than this is asked for in larger pieces: headers would cost a call of a decoder each."""
 
 
 class Stream:
@@ -21,22 +23,27 @@ class Stream:
     def __init__(self, read: Callable[[int], bytes]) -> None:
         self._read = read
         self._ahead = b""
+        self._at = 0  # how much of it was given
 
     def peek(self, n: int) -> bytes:
         """Give up to *n* bytes without consuming them; fewer only at the end."""
-        while len(self._ahead) < n:
-            more = self._read(max(CHUNK, n - len(self._ahead)))
+        while len(self._ahead) - self._at < n:
+            more = self._read(max(CHUNK, n))
             if not more:
                 break
-            self._ahead += more
-        return self._ahead[:n]
+            self._ahead = self._ahead[self._at :] + more if self._at < len(self._ahead) else more
+            self._at = 0
+        return self._ahead[self._at : self._at + n]
 
     def read(self, n: int = CHUNK) -> bytes:
         """Give 1 to *n* bytes, or b"" at the end."""
-        if self._ahead:
-            data, self._ahead = self._ahead[:n], self._ahead[n:]
-            return data
-        return self._read(n)
+        if self._at >= len(self._ahead):
+            if n >= _SMALL:
+                return self._read(n)
+            self._ahead, self._at = self._read(CHUNK), 0
+        data = self._ahead[self._at : self._at + n]
+        self._at += len(data)
+        return data
 
     def read_exactly(self, n: int) -> bytes:
         """Give *n* bytes, or what is left when that is less."""

@@ -75,8 +75,8 @@ _SEEKING: dict[Kind, Callable[[Walk, Source, Out, str, int], None]] = {
 """Containers that need random access to their source."""
 CONTAINERS = frozenset({*_STREAMED, Kind.ZIP})
 """What holds further files."""
-_OVERALL_FLOOR = 64 << 20
-"""Expanded bytes below which the ratio of a whole upload is not looked at."""
+_THIN = 16
+"""Members as large as `ratio_floor`, each expanding too far, that all of an upload may have together."""
 
 
 class Walk:
@@ -100,6 +100,7 @@ class Walk:
         self.members = 0
         self.scanned = 0
         self._expanded = 0
+        self._thin = 0  # bytes that came out of next to nothing
         self._size = size
         self._scratch = scratch
         self._scratch_used = 0
@@ -162,8 +163,11 @@ class Walk:
                 fatal=True,
                 advice="send it in several archives, or without the largest files",
             )
-        bomb = produced > limits.ratio_floor and produced > limits.max_ratio * max(consumed, 1)
-        if bomb or (self._expanded > _OVERALL_FLOOR and self._expanded > limits.max_ratio * self._size):
+        if produced > limits.max_ratio * max(consumed, 1):
+            self._thin += made
+        else:
+            produced = 0
+        if produced > limits.ratio_floor or self._thin > _THIN * limits.ratio_floor:
             raise ObstacleError(
                 member,
                 f"it expands more than {limits.max_ratio} times, as a decompression bomb does",

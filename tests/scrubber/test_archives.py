@@ -306,6 +306,20 @@ def test_obstacle_in_one_member_does_not_hide_the_others(scrubbed):
     assert report.counts["password.assignment"] == 20
 
 
+def test_bomb_of_many_small_members_is_stopped(scrubbed):
+    """Members that each stay below the floor of the ratio are looked at together."""
+    _, report = scrubbed(bomb_zip(60, 1 << 20))
+    assert "bomb" in report.obstacles[0].reason
+    assert report.bytes_scanned < 24 << 20
+
+
+def test_bomb_is_stopped_before_much_is_unpacked(scrubbed):
+    """A few packed bytes are read at first."""
+    _, report = scrubbed(gzip.compress(bytes(64 << 20)))
+    assert "bomb" in report.obstacles[0].reason
+    assert report.bytes_scanned < 4 << 20
+
+
 def test_total_and_members_are_bounded(scrubbed):
     """Many small members count towards the total, and their number has a limit."""
     data = bomb_zip(30, 1 << 16)
