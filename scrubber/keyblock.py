@@ -11,13 +11,15 @@ import re
 from dataclasses import dataclass
 
 _END = re.compile(
-    rb"-{4,5} ?END [A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)? ?-{4,5}|"
+    rb"-{4,5} ?END(?:[ +]|%20)(?:[A-Z0-9 +]|%20){0,40}?PRIVATE(?:[ +]|%20)KEY(?:(?:[ +]|%20)BLOCK)? ?-{4,5}|"
     rb"-----END OpenVPN Static key V1-----|Private-MAC: ?[0-9a-f]{8,64}",
     re.IGNORECASE,
 )
 _BODY_LINE = re.compile(
-    rb"[ \t\"'>#|*+,;/\\-]{0,64}[A-Za-z0-9+/=]{1,}(?:\\{0,8}[nr]|[ \t\"',;+\\*/]|&\#\w{1,4};){0,16}"
+    rb"[ \t\"'>#|*+,;/\\-]{0,64}[A-Za-z0-9+/=]{1,}(?:\\{0,8}[nr]|[ \t\"',;+\\*/]|&\#\w{1,4};){0,16}(?:\^M)?\$?"
 )
+_WORD_LINE = re.compile(rb"\W*(?:[A-Z]?[a-z]{1,15}|[A-Z]{1,15})\W*")
+"""A single word: the line after a key without an end, not the end of a key."""
 _HEAD_LINE = re.compile(
     rb"[ \t\"'>#|*+]*(?:Proc-Type|DEK-Info|Comment|Version|Hash|MessageID|Charset|Subject|Encryption|Key-Derivation|"
     rb"Argon2-\w+|"
@@ -30,12 +32,17 @@ _LOGGED = re.compile(
 _EMPTY_LINE = re.compile(rb"[ \t>#|*+]*")
 _LOGGED_HEAD = re.compile(rb".*?[\s:\"'|>\]](?P<key>(?:Proc-Type|DEK-Info|Comment|Version|Hash|Charset|X-[\w-]+): .*)")
 _LOGGED_EMPTY = re.compile(rb".{0,200}[:|>\]\-][ \t]*")
-_RUN = re.compile(rb"[A-Za-z0-9+/=\\ \t\r:,\-.%&#;_\"'()]*")
+_BROKEN = re.compile(rb"[ \t\"'>#|*+]{0,64}(?P<key>[A-Za-z0-9+/]{40,}={0,2})")
+_JSON_LOGGED = re.compile(rb".*?\"(?P<key>[A-Za-z0-9+/=]{1,128})(?:\\{1,8}[nr])+\\{0,7}\".*")
+_RUN = re.compile(rb"[A-Za-z0-9+/=\\ \t\r:,\-.%&#;_\"'()?]*")
 _ESCAPED = re.compile(rb"\s|\\+[nrt]|&\#\w{1,4};|#01[25]|%0[AaDd]|[\"',;>#|*+\\]")
 
 _WINDOW = 64 << 10
 _LONGEST_LOGGED = 4096
 _LONGEST_MARKER = 128
+_NEAR = 16 << 10
+_MOST_STRANGE = 200
+"""Lines of others that a logger may have written between those of a key."""
 
 SAMPLE = 4096
 """Bytes of a key's beginning that its tag is made from; the look-ahead of the text engine is longer."""
@@ -101,25 +108,45 @@ class KeyWalker:
     def _line(self, buf: bytes, pos: int, stop: int, spans: list[tuple[int, int]]) -> int:
         line = buf[pos:stop].rstrip(b"\r")
         following = min(stop + 1, len(buf))
-        if _EMPTY_LINE.fullmatch(line) or (self.logged and _LOGGED_EMPTY.fullmatch(line)):
+        if (
+            _EMPTY_LINE.fullmatch(line)
+            or line.strip(b" \t") in {b"$", b"^M$"}
+            or (self.logged and _LOGGED_EMPTY.fullmatch(line))
+        ):
             self.missing += 1
             self.inside = self.missing < 3
             return following
+        if not self.logged and _WORD_LINE.fullmatch(line):
+            self.inside = False
+            return pos
         if _BODY_LINE.fullmatch(line) or _HEAD_LINE.fullmatch(line) or (len(line) > 400 and _RUN.fullmatch(line)):
             self.missing = 0
             indent = len(line) - len(line.lstrip())
             spans.append((pos + indent, pos + len(line)))
             return following
-        logged = _LOGGED.fullmatch(line) if len(line) <= _LONGEST_LOGGED else None
-        if logged is not None and self._belongs(logged["key"], buf, stop):
+        logged = self._logged_part(line, buf, stop) if len(line) <= _LONGEST_LOGGED else None
+        if logged is not None:
             spans.append((pos + logged.start("key"), pos + logged.end("key")))
             return following
-        head = _LOGGED_HEAD.fullmatch(line) if self.logged and len(line) <= _LONGEST_LOGGED else None
-        if head is not None:
-            spans.append((pos + head.start("key"), pos + head.end("key")))
-            return following
+        return self._strange(buf, pos, stop, spans)
+
+    def _logged_part(self, line: bytes, buf: bytes, stop: int) -> re.Match[bytes] | None:
+        logged = (_JSON_LOGGED.fullmatch(line) if line[:1] == b"{" else None) or _LOGGED.fullmatch(line)
+        if logged is not None and self._belongs(logged["key"], buf, stop):
+            return logged
+        return _LOGGED_HEAD.fullmatch(line) if self.logged else None
+
+    def _strange(self, buf: bytes, pos: int, stop: int, spans: list[tuple[int, int]]) -> int:
+        """Pass over a line of others among logged ones while the key's end is near, else end the key here."""
+        if self.logged and self.missing < _MOST_STRANGE and _END.search(buf, stop, stop + _NEAR) is not None:
+            self.missing += 1
+            return min(stop + 1, len(buf))
         self.inside = False
-        return pos
+        broken = _BROKEN.match(buf, pos, stop)
+        if broken is None:
+            return pos
+        spans.append(broken.span("key"))
+        return broken.end("key")
 
     def _belongs(self, text: bytes, buf: bytes, stop: int) -> bool:
         """Say whether the end of a logged line is part of the key: long enough, or the END marker is near."""
