@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from scrubber.accounts import find_card, find_iban
 from scrubber.addresses import find_ipv4, find_ipv6, find_mac
 from scrubber.assignment import values
-from scrubber.columns import cells
 from scrubber.contacts import find_email, find_phone
-from scrubber.gate import Strength, is_secret, strength
+from scrubber.gate import Strength, is_secret
 from scrubber.persons import find_mailbox, find_person, find_vcard
 from scrubber.pseudonym import TAG, Pseudonymizer
 
@@ -68,27 +67,9 @@ def find_cookie(pseudonyms: Pseudonymizer) -> Finder:
     return find
 
 
-def find_column(pseudonyms: Pseudonymizer) -> Finder:
-    """Build the finder of secrets in columns of SQL statements whose names give them away."""
-
-    def find(buf: bytes, start: int, _end: int) -> list[Found] | None:
-        found = []
-        for column, begin, stop, quoted in cells(buf, start):
-            believed = strength(column)
-            if believed is Strength.NONE:
-                continue
-            text = buf[begin:stop]
-            if is_secret(text, believed, quoted=quoted, prose=False):
-                found.append((begin, stop, text, pseudonyms.tag("password", text)))
-        return found or None
-
-    return find
-
-
 FINDERS: dict[str, Callable[[Pseudonymizer], Finder]] = {
     "assignment": find_assignment,
     "card": find_card,
-    "column": find_column,
     "cookie": find_cookie,
     "email": find_email,
     "iban": find_iban,

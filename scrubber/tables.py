@@ -62,7 +62,7 @@ class Columns:
         several = sum(1 for field in personal if field is not None) >= 2 or any(_beside(name) for name in plain)
         self.fields = [field if field is None or not field.proven or several else None for field in personal]
         self.secrets = [
-            field is None and strength(name) is Strength.STRONG for field, name in zip(personal, plain, strict=True)
+            field is None and strength(name) >= Strength.MEDIUM for field, name in zip(personal, plain, strict=True)
         ]
 
     def __bool__(self) -> bool:
