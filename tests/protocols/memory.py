@@ -127,6 +127,7 @@ class MemoryReadHandle:
     def read_immediate(self, offset: int, length: int) -> list[memoryview] | None:
         if offset + length > self._filesystem.tree.at_once:
             return None
+        self._filesystem.enter("read", self._path)
         half = length // 2
         piece = bytearray(self._content[offset : offset + length])
         reused, self._reused = self._reused, piece

@@ -1,6 +1,6 @@
 """What the short way uses of asyncssh without its promise: looked at before it is used, never after it has failed.
 
-A connection is looked at when it begins, a channel at its first packet.
+A connection is looked at when it begins, a channel at its first packet, and how the cipher counts once.
 """
 
 from __future__ import annotations

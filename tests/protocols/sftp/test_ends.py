@@ -195,9 +195,11 @@ def test_two_uploads_at_once_do_not_mix(rig: Rig) -> None:
         client.get_channel().get_transport().close()
 
 
-def test_a_client_that_does_not_read_is_held_back(rig: Rig) -> None:
+@pytest.mark.parametrize("at_once", [0, 64 << 20])
+def test_a_client_that_does_not_read_is_held_back(rig: Rig, at_once: int) -> None:
     """Replies wait in the core, not in the server's memory: reads stop while the socket is full."""
     rig.tree.add("/in/big", bytes(64 << 20))
+    rig.tree.at_once = at_once
     reads = 0
 
     def count(operation: str, path: VirtualPath) -> None:
