@@ -56,15 +56,19 @@ def find_person(pseudonyms: Pseudonymizer) -> Finder:
         field = field_of(key)
         if field is None:
             return None
-        if field.proven and not _NEAR.search(buf, max(0, key_start - 300), right.end() + 300):
-            return None
+        found = beside(buf, key_start, right.end(), field)
+        if found is None or not field.proven or _NEAR.search(buf, max(0, key_start - 300), right.end() + 300):
+            return found
+        return None
+
+    def beside(buf: bytes, key_start: int, key_end: int, field: Field) -> Found | None:
         before = buf[key_start - 1 : key_start]
-        if before in {b"<", b":"} and (element := _ELEMENT.match(buf, right.end())):
+        if before in {b"<", b":"} and (element := _ELEMENT.match(buf, key_end)):
             return _found(buf, *element.span("value"), field, made)
-        separator = _SEPARATOR.match(buf, right.end())
+        separator = _SEPARATOR.match(buf, key_end)
         if separator is None or before in {b"$", b"%", b"@"}:
             return None
-        return _after(buf, separator, field, made, key)
+        return _after(buf, separator, field, made, buf[key_start:key_end].strip(b".-"))
 
     return find
 
