@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scrubber.candidate import Noted
-    from scrubber.finder import Finder
+    from scrubber.finder import Finder, Found
     from scrubber.rules import CompiledRule, RuleSet
 
 _NO_TERMS = Terms()
@@ -60,9 +60,8 @@ class Detector:
         for rank, rule in enumerate(self.ranked):
             if not rule.anchors:
                 continue
-            finder = rule.build(pseudonyms)
+            handlers += [(rank, _when_met(rule, rank, handlers, len(handlers), pseudonyms))] * len(rule.anchors)
             anchors += rule.anchors
-            handlers += [(rank, finder)] * len(rule.anchors)
         self._seen: list[list[int]] = []
         for group in ((_TAG,), *(notation.anchors for notation in escapes.NOTATIONS)):
             anchors += group
@@ -162,3 +161,16 @@ def _tags(buf: bytes, ends: list[int]) -> list[tuple[int, int]]:
         if begin >= 0 and TAG.fullmatch(buf, begin, end):
             spans.append((begin, end))
     return spans
+
+
+def _when_met(
+    rule: CompiledRule, rank: int, handlers: list[tuple[int, Finder]], at: int, pseudonyms: Pseudonymizer
+) -> Finder:
+    """Give a finder that is built when an anchor of *rule* is first met: most of a small file's rules never are."""
+
+    def find(buf: bytes, start: int, end: int) -> Found | list[Found] | None:
+        finder = rule.build(pseudonyms)
+        handlers[at : at + len(rule.anchors)] = [(rank, finder)] * len(rule.anchors)
+        return finder(buf, start, end)
+
+    return find

@@ -22,7 +22,6 @@ from scrubber.text import HISTORY
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from scrubber.anchors import Anchor
     from scrubber.candidate import Noted
     from scrubber.pseudonym import Pseudonymizer
     from scrubber.rules import CompiledRule
@@ -57,10 +56,9 @@ class SecondLook:
         self, rules: RuleSet, pseudonyms: Pseudonymizer, tell: Callable[[str, str], None], *, held: int = HELD
     ) -> None:
         """Tell *tell* of a member and a rule that still finds something in its output."""
-        sure = tuple(rule for rule in rules.rules if is_sure(rule))
-        self._sure = RuleSet(rules=sure, version=rules.version)
+        self._sure = sure_rules(rules)
         self._pseudonyms = pseudonyms
-        self._suspicious = build_alarm(tuple(anchor for rule in sure for anchor in rule.anchors))
+        self._suspicious = build_alarm(self._sure)
         self._tell = tell
         self._told: set[tuple[str, str]] = set()
         self.left: dict[bytes, str] = {}
@@ -146,6 +144,12 @@ class SecondLook:
             self._tell(member, rule)
 
 
+@lru_cache(maxsize=4)
+def sure_rules(rules: RuleSet) -> RuleSet:
+    """Give the sure ones of *rules*: a look is made for every file, and they are the same for all."""
+    return RuleSet(rules=tuple(rule for rule in rules.rules if is_sure(rule)), version=rules.version)
+
+
 def is_sure(rule: CompiledRule) -> bool:
     """Say whether *rule*'s matches are recognisable by themselves, and cheap to look for."""
     return rule.rule.id.startswith(SURE) and all(_LITERAL.match(anchor.pattern) for anchor in rule.anchors)
@@ -196,8 +200,9 @@ def _literals(values: list[bytes]) -> Callable[[bytes], set[bytes]]:
 
 
 @lru_cache(maxsize=4)
-def build_alarm(anchors: tuple[Anchor, ...]) -> Callable[[bytes], bool]:
-    """Give what says whether any anchor begins in a text: far cheaper than to say where."""
+def build_alarm(rules: RuleSet) -> Callable[[bytes], bool]:
+    """Give what says whether any anchor of *rules* begins in a text: far cheaper than to say where."""
+    anchors = [anchor for rule in rules.rules for anchor in rule.anchors]
     try:
         hyperscan: Any = importlib.import_module("hyperscan")
     except ImportError:
