@@ -9,6 +9,8 @@ from scrubber.detector import Detector
 from scrubber.leaf import WIDE
 from scrubber.learner import Learner
 from scrubber.obstacle import ObstacleError
+from scrubber.pseudonym import Pseudonymizer
+from scrubber.rules import RuleSet
 from scrubber.sniff import HEAD, Kind, sniff
 from scrubber.stream import CHUNK, HashedSource, Stream
 from scrubber.walk import CONTAINERS, Out, Walk, memory_scratch
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scrubber.model import Options, Source
-    from scrubber.pseudonym import Pseudonymizer
-    from scrubber.rules import RuleSet
 
 
 class LearningWalk(Walk):
@@ -85,7 +85,8 @@ def learn_source(
         ScrubberError: the source or the scratch space failed.
     """
     learner = Learner(pseudonyms.dictionary)
-    walk = LearningWalk(learner, Detector(rules, pseudonyms), options, source.size, scratch)
+    nothing = Detector(RuleSet(rules=(), version=rules.version), Pseudonymizer(bytes(16)))  # it scrubs nothing
+    walk = LearningWalk(learner, nothing, options, source.size, scratch)
     try:
         walk.upload(HashedSource(source, progress), _drop, name)
     except ObstacleError:

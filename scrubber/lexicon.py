@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from scrubber.finder import remembered
@@ -134,22 +135,29 @@ def _whole_host(buf: bytes, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def _scanner(literals: list[bytes]) -> Callable[[bytes], list[int]]:
-    """Build what gives `end << 20 | index` for each literal in a buffer."""
-    if not literals:
-        return lambda _buf: []
-    try:
-        hyperscan: Any = importlib.import_module("hyperscan")
-    except ImportError:
-        return _re_scanner(literals)
+@lru_cache(maxsize=4)
+def _compile(literals: tuple[bytes, ...]) -> tuple[Any, Any]:
+    """Compile once for all files of a folder. Give the module and the database."""
+    hyperscan: Any = importlib.import_module("hyperscan")
     database = hyperscan.Database()
     database.compile(
-        expressions=literals,
+        expressions=list(literals),
         ids=list(range(len(literals))),
         elements=len(literals),
         flags=hyperscan.HS_FLAG_CASELESS,
         literal=True,
     )
+    return hyperscan, database
+
+
+def _scanner(literals: list[bytes]) -> Callable[[bytes], list[int]]:
+    """Build what gives `end << 20 | index` for each literal in a buffer."""
+    if not literals:
+        return lambda _buf: []
+    try:
+        hyperscan, database = _compile(tuple(literals))
+    except ImportError:
+        return _re_scanner(literals)
     scratch = hyperscan.Scratch(database)
 
     def scan(buf: bytes) -> list[int]:
