@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from scrubber.pseudonym import Pseudonymizer
 
+_IBAN_PSEUDONYM = re.compile(rb"[A-Za-z]{2}00[0-9A-Za-z \-]{9,36}")
 _PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|[0-9]+")
 _DROPPED = frozenset(("number", "no", "nr", "num", "nummer", "value", "text", "txt", "field", "str", "string", "hash"))
 _LISTS = (
@@ -100,7 +101,7 @@ def is_kind(field: Field, value: bytes) -> bool:
     if not value or _PLACEHOLDER.match(value):
         return False
     words = value.replace(b",", b" ").replace(b"+", b" ").split()
-    if all(WORD_PSEUDONYM.fullmatch(word) for word in words):
+    if all(WORD_PSEUDONYM.fullmatch(word) for word in words) or _IBAN_PSEUDONYM.fullmatch(value):
         return False
     return _CHECKS[field.kind](value, field.proven)
 
