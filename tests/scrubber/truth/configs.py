@@ -377,7 +377,7 @@ def clouds(t: Teller, top: str) -> None:
         '    GIT_DEPTH: "0"\n'
         "  script:\n"
         f"    - docker login -u gitlab -p {t.keep('$CI_JOB_TOKEN', 'placeholder')} registry\n"
-        f"    - curl --header \"PRIVATE-TOKEN: {t.token()[1]}\" https://git.{mark('host', t.world.domain)}/api/v4\n"
+        f"    - 'curl --header \"PRIVATE-TOKEN: {t.token()[1]}\" https://git.{mark('host', t.world.domain)}/api/v4'\n"
         f"    - echo {t.sha('sha1')}\n",
         "ci", parse=yaml.safe_load,
     )  # fmt: skip

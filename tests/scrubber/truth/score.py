@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"\w+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
 _CONSISTENT = frozenset({"ipv4", "ipv6", "mac", "email", "user", "host", "sid"})
+_JOINT_LEFT = re.compile(r"\w*")
+_JOINT = re.compile(r"\w*$")
+_HOST_JOINT = re.compile(r"(?:\w[\w-]*\.)*\w*$")
 _FIRST = re.compile(r"\w")
 
 
@@ -50,6 +53,8 @@ class Score:
     let_through: list[str] = field(default_factory=list)
     held_back: list[str] = field(default_factory=list)
     files: int = 0
+    own: frozenset[str] = frozenset()
+    """Words of the labelled names and hosts: whoever replaces them where nobody labelled them does no harm."""
 
     def share(self, group: str, kind: str | None = None) -> float:
         """Give the per cent of *group* (of one *kind*) that is as it must be."""
@@ -86,10 +91,16 @@ class Score:
 
 def score_tree(tree: Tree, outputs: Mapping[str, bytes | None]) -> Score:
     """Score all of *tree*; an output of None was quarantined."""
-    score = Score()
+    score = Score(own=_own_words(tree))
     for path, node in tree.files.items():
         _score(score, path, node, outputs.get(path))
     return score
+
+
+def _own_words(tree: Tree) -> frozenset[str]:
+    pages = [node for node in tree.files.values() if isinstance(node, Page)]
+    values = {label.value for page in pages for label in _labels(page.pieces) if label.kind in {"user", "host", "name"}}
+    return frozenset(word for value in values for word in _WORD.findall(value.lower()))
 
 
 def _score(score: Score, path: str, node: Node, data: bytes | None) -> None:
@@ -256,13 +267,25 @@ def _score_words(score: Score, path: str, line: list[Piece], seen: str) -> None:
     for number, piece in enumerate(line):
         if piece.label is not None or piece.inner:
             continue
-        for found in _WORD.finditer(piece.text):
-            touches = (found.start() == 0 and number > 0) or (found.end() == len(piece.text) and number < len(line) - 1)
-            if not touches:
-                wanted[found.group()] += 1
+        left = number > 0
+        right = number < len(line) - 1
+        after = line[number + 1].label if right else None
+        joint = _HOST_JOINT if after and after.kind == "host" else _JOINT
+        begin = _end(_JOINT_LEFT.match(piece.text)) if left else 0
+        end = _start(joint.search(piece.text)) if right else len(piece.text)
+        wanted.update(found.group() for found in _WORD.finditer(piece.text, begin, max(begin, end)))
     score.words += sum(wanted.values())
     for word, count in (wanted - Counter(_WORD.findall(seen))).items():
-        score.words_lost[path, word, cause] += count
+        if word.lower() not in score.own:
+            score.words_lost[path, word, cause] += count
+
+
+def _start(found: re.Match[str] | None) -> int:
+    return found.start() if found else 0
+
+
+def _end(found: re.Match[str] | None) -> int:
+    return found.end() if found else 0
 
 
 def _pair(score: Score, line: list[Piece], seen: str) -> None:
@@ -277,7 +300,8 @@ def _pair(score: Score, line: list[Piece], seen: str) -> None:
     for piece, made in zip(labelled, found.groups(), strict=True):
         label = piece.label
         if label is not None and label.kind in _CONSISTENT and made != label.value and _FIRST.search(made):
-            score.pairs[label.kind, _canonical(label)].add(made.lower())
+            image = made.lower().replace("\\u0040", "@").replace("%40", "@")
+            score.pairs[label.kind, _canonical(label)].add(_plain_mac(image) if label.kind == "mac" else image)
 
 
 def _pattern(piece: Piece) -> str:
@@ -289,7 +313,9 @@ def _pattern(piece: Piece) -> str:
 
 
 def _canonical(label: Label) -> str:
-    value = html.unescape(label.value).lower()
-    if label.kind == "mac":
-        return re.sub("[^0-9a-f]", "", value)
-    return value
+    value = html.unescape(label.value).lower().replace("\\u0040", "@").replace("%40", "@")
+    return _plain_mac(value) if label.kind == "mac" else value
+
+
+def _plain_mac(value: str) -> str:
+    return re.sub("[^0-9a-f]", "", value)

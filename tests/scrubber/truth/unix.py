@@ -220,7 +220,7 @@ def _services(t: Teller, top: str) -> None:
     page(
         f"{top}/root/.netrc",
         f"machine {t.fqdn(w.hosts[1])} login {t.user()} password {t.pw()}\nmachine api.{mark('host', w.domain)}\n"
-        f"  login deploy\n  password {t.pw()}\ndefault login anonymous password {t.email()}\n",
+        f"  login deploy\n  password {t.pw()}\ndefault login anonymous password {mark('free', 'me@here')}\n",
         "netrc",
     )
     page(
