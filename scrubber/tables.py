@@ -91,6 +91,11 @@ class CellImages:
         self.secret = remembered(lambda text: pseudonyms.tag("password", text))
 
 
+def _moved(span: Span, by: int) -> Span:
+    start, end, value, replacement, rule = span
+    return start + by, end + by, value, replacement, rule
+
+
 def _statements(buf: bytes, pos: int, limit: int) -> list[int]:
     """Give where a table of SQL may begin; plain searches, since nearly all texts have none."""
     found = []
@@ -109,6 +114,7 @@ class TableReader:
         """Make pseudonyms with *images*."""
         self._images = images
         self._at = 0
+        self._later: list[Span] = []
         self._begun = False
         self._mode = ""
         self._columns = Columns([])
@@ -116,7 +122,7 @@ class TableReader:
 
     def read(self, buf: bytes, base: int, limit: int) -> list[Span]:
         """Give what must go from the rows that begin before *limit*; the text's byte *base* is the first of *buf*."""
-        spans: list[Span] = []
+        spans: list[Span] = [_moved(span, -base) for span in self._later]
         pos = self._at - base
         if not self._begun:
             self._begun = True
@@ -131,6 +137,8 @@ class TableReader:
             else:
                 pos = self._seek(buf, pos, limit)
         self._at = base + pos
+        # A row that begins before the limit may have cells beyond it, which are written with the next block.
+        self._later = [_moved(span, base) for span in spans if span[0] >= limit]
         return spans
 
     def _begin(self, buf: bytes, pos: int) -> int:

@@ -1,0 +1,55 @@
+"""Tables in text: what a column says decides, in CSV and in SQL, wherever blocks are cut."""
+
+from __future__ import annotations
+
+import pytest
+
+from scrubber.detector import Detector
+from scrubber.pseudonym import Pseudonymizer
+from scrubber.rules import load_rules
+from scrubber.text import TextScrubber
+
+DETECTOR = Detector(load_rules(), Pseudonymizer(b"k" * 32))
+TABLES = {
+    "comma": b"id,first_name,last_name,street,dob,note\n"
+    b'1,Solveig,Li,"ul. Dluga 92, x",1986-10-06,kept\n2,Bo,Berg,,,kept\n',
+    "semicolon": b"Nr;Vorname;Nachname;Telefon;Bemerkung\r\n7;Solveig;Berg;05093/620521;kept\r\n",
+    "insert": b"INSERT INTO `c` (`id`, `first_name`, `tax_id`) VALUES "
+    b"(1,'Solveig',38420601790),\n(2,'Berg',NULL);\nkept\n",
+    "copy": b"COPY public.users (id, full_name, street) FROM stdin;\n"
+    b"1\tSolveig Berg\tDluga 92\n2\t\\N\t\\N\n\\.\nkept\n",
+}
+GONE = (b"Solveig", b"Berg", b"Dluga", b"1986", b"620521", b"38420601790")
+
+
+def run(data: bytes, cut: int, block: int) -> bytes:
+    scrubber = TextScrubber(DETECTOR, lambda _: None, block=block)
+    return b"".join(scrubber.feed(data[at : at + cut]) for at in range(0, len(data), cut)) + scrubber.finish()
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_personal_columns_go_and_the_others_stay(table):
+    """What stands under a personal column goes; what stands beside it stays, and twice changes nothing."""
+    out = run(table, len(table), 1 << 20)
+    assert not any(value in out for value in GONE)
+    assert out.count(b"kept") == table.count(b"kept")
+    assert out.count(b"\n") == table.count(b"\n")
+    assert run(out, len(out), 1 << 20) == out
+
+
+def test_columns_are_remembered_from_block_to_block():
+    """A table longer than any block keeps its columns to its end."""
+    rows = b"".join(b"%d,Solveig,Berg%s,kept\n" % (number, b"a" * (number % 7)) for number in range(9000))
+    table = b"id,first_name,last_name,note\n" + rows
+    out = run(table, 4096, 1 << 16)
+    assert b"Solveig" not in out
+    assert b",Berg" not in out
+    assert out == run(table, len(table), 1 << 20)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("filler", [b"\n", b" \n", b"\r\n", b"#\n", b"\t", b'"', b","], ids=repr)
+def test_lines_without_a_header_cost_little(filler):
+    """Nothing that a header could begin with makes the search for one run away."""
+    data = filler * 20_000 + b"end"
+    assert run(data, len(data), 1 << 20) == data
