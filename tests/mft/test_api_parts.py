@@ -216,7 +216,11 @@ def test_document_describes_what_a_route_declares():
     )  # fmt: skip
     told = document([route], title="t", version="1")["paths"]["/api/v1/things"]["post"]
 
-    assert [each["name"] for each in told["parameters"]] == ["limit", "cursor"]
+    assert [(each["name"], each["in"]) for each in told["parameters"]] == [
+        ("limit", "query"),
+        ("cursor", "query"),
+        ("Idempotency-Key", "header"),
+    ]
     assert told["security"] == [{"basic": ["cases:write"]}, {"bearer": ["cases:write"]}]
     assert set(told["responses"]) == {"201", *(str(status.value) for status in statuses(route))}
     assert "Idempotency-Key" in told["description"]

@@ -79,7 +79,7 @@ def test_quarantined_and_rejected(house, tmp_path, nursery):
         strict.work()
         found = status(ann, "a.png")
         assert found["state"] == "rejected"
-        assert "take out" in found["what_to_do"]
+        assert "make it anew" in found["what_to_do"]
 
 
 def test_expired(house):
