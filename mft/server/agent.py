@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from mft.config.secrets import load_passphrase
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from mft.config.model import Config
 
 log = logging.getLogger(__name__)
+OPENING_NICE = 10
 
 
 def open_keyring(config: Config, region: str) -> Keyring:
@@ -36,12 +40,18 @@ def open_keyring(config: Config, region: str) -> Keyring:
     return Keyring.create(settings.path, Region(region), passphrase)
 
 
+def _let_others_first() -> None:
+    """Lower the priority of this thread alone: opening is a second of work beside imports that all wait for."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), OPENING_NICE)
+
+
 def run_key_agent(config: Config, channels: Sequence[socket.socket], ready: Callable[[], None]) -> None:
     """Be the key agent until SIGTERM; call *ready* once the keyrings are open."""
     stopped = until_term()
     forbid_dumps()
     configure_logging(config.log, "keyagent")
-    wrappers = {Region(name): open_keyring(config, name) for name in config.regions}
+    with ThreadPoolExecutor(1, initializer=_let_others_first) as opener:
+        wrappers = opener.submit(lambda: {Region(name): open_keyring(config, name) for name in config.regions}).result()
     log.info("keyagent.started", extra={"regions": sorted(wrappers)})
     ready()
     serve_keys(LocalKeyService(wrappers), channels, stopped)

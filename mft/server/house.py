@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 NURSERY_NICE = 5
 """Scrubbing, and getting ready for it, lets those go first who wait for an answer."""
 
+PREPARE_NICE = 10
+"""What is made beside the imports lets those go first: everybody waits for them."""
+
 
 class House:
     """An installation that is about to open."""
@@ -98,6 +101,7 @@ class House:
         schema.upgrade(self._config.catalog.path)
 
     def _prepare_files(self) -> None:
+        os.nice(PREPARE_NICE)
         if self._config.catalog.path.exists():  # a new one is made when the tables are imported: that is quicker
             self._prepare_catalog()
         credentials = self._load_credentials()
