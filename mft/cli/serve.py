@@ -25,6 +25,7 @@ def serve(config: ConfigPath) -> None:
     from mft.cli import options  # noqa: PLC0415
     from mft.cli.config import check_files  # noqa: PLC0415
     from mft.server.supervisor import serve as keep  # noqa: PLC0415
+    from storage.durable import write_file  # noqa: PLC0415
 
     gc.disable()  # the server enables it when it is put together: importing makes much and drops little
     loaded = options.load(config)
@@ -32,7 +33,7 @@ def serve(config: ConfigPath) -> None:
 
     def announce(endpoints: Mapping[str, object]) -> None:
         run = loaded.data / "run" / "endpoints.json"
-        run.write_text(json.dumps(endpoints, indent=2) + "\n")
+        write_file(run, (json.dumps(endpoints, indent=2) + "\n").encode(), replace=True)
         for listener in endpoints["listeners"]:  # type: ignore[attr-defined]  # made by `House.endpoints`
             typer.echo(f"{listener['protocol']} on {listener['address']} port {listener['port']}, {listener['region']}")
         typer.echo(f"certificate {endpoints['certificate']}, SHA-256 {endpoints['fingerprint']}")

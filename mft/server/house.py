@@ -50,6 +50,7 @@ class House:
         self._nursery = make_channel()
         self._wake = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._keys_ready = os.pipe()
+        self._opened = os.pipe()
         for end in self._wake:
             end.setblocking(False)
 
@@ -176,12 +177,17 @@ class House:
             key_channel=self._key_channels[slot][1],
             wake=self._wake[1],
             metrics=self._metrics,
+            is_open=functools.partial(_was_told, self._opened, 0.0),
         )
         run_worker(self._config, self._load_credentials, gear)
 
     def keys_are_open(self, patience: float) -> bool:
         """Wait up to *patience* seconds for the key agent to have opened every keyring; say whether it has."""
-        return bool(select.select([self._keys_ready[0]], [], [], patience)[0])
+        return _was_told(self._keys_ready, patience)
+
+    def open(self) -> None:
+        """Tell the workers that the house was announced; from now on they say that they are ready."""
+        os.write(self._opened[1], b"1")
 
     def count_death(self, role: str) -> None:
         """Count a process that died."""
@@ -211,3 +217,8 @@ class House:
             "host_keys": [str(path) + ".pub" for path in credentials.host_keys],
             "receipt_key": credentials.receipt_key_id,
         }
+
+
+def _was_told(pipe: tuple[int, int], patience: float) -> bool:
+    """Wait up to *patience* seconds for a byte, which stays for the next who asks; say whether it is there."""
+    return bool(select.select([pipe[0]], [], [], patience)[0])

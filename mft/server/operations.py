@@ -27,10 +27,13 @@ if TYPE_CHECKING:
 class Health:
     """Says whether this process lives, and whether it can do its work."""
 
-    def __init__(self, *, checks: Mapping[str, Callable[[], None]], crossing: Crossing) -> None:
-        """Be ready if none of *checks* raises; they may block."""
+    def __init__(
+        self, *, checks: Mapping[str, Callable[[], None]], crossing: Crossing, is_open: Callable[[], bool]
+    ) -> None:
+        """Be ready once the house *is_open* and none of *checks* raises; these may block."""
         self._checks = checks
         self._crossing = crossing
+        self._is_open = is_open
         self.draining = False
 
     def add_routes(self, app: web.Application) -> None:
@@ -44,7 +47,7 @@ class Health:
 
     async def readyz(self, _request: web.Request) -> web.Response:
         """Answer 200 if uploads could be taken now, else 503 with what stands against it."""
-        failures = {} if not self.draining else {"server": "draining"}
+        failures = {"server": "draining"} if self.draining else {} if self._is_open() else {"server": "starting"}
         for name, check in self._checks.items():
             try:
                 await asyncio.wait_for(self._crossing.run(check), timeout=5.0)

@@ -252,4 +252,5 @@ def serve(config: Config, *, announce: Callable[[Mapping[str, object]], None]) -
         if supervisor.has_lost("keyagent") or time.monotonic() > deadline:
             raise StartError("the keyrings could not be opened; the log says which and why")
     announce(house.endpoints())
+    house.open()
     return supervisor.keep()

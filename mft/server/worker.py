@@ -87,6 +87,8 @@ class WorkerGear:
     wake: socket.socket
     """One byte on it tells intake that something landed."""
     metrics: Path
+    is_open: Callable[[], bool]
+    """Says whether the house has announced where it listens."""
 
 
 class Worker:
@@ -117,7 +119,9 @@ class Worker:
         self.authenticator = self._make_authenticator()
         self.crossing = Crossing(threads=config.limits.threads)
         self.health = Health(
-            crossing=self.crossing, checks={"catalog": self._check_catalog, "space": self._check_landing}
+            crossing=self.crossing,
+            checks={"catalog": self._check_catalog, "space": self._check_landing},
+            is_open=gear.is_open,
         )
         self._watch = RevocationWatch(self.parts.database, poll=config.revocation.poll, on=self._withdrawn)
         every = sweep_interval(
