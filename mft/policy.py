@@ -11,6 +11,8 @@ import fnmatch
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mft.casematch import CaseMatch
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
@@ -161,29 +163,13 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResidencyRule:
+class ResidencyRule(CaseMatch):
     """One rule of residency; what is None is not looked at. Names may be globs. The first that fits decides."""
 
-    customer: str | None = None
-    case: str | None = None
-    kind: str | None = None
-    classification: str | None = None
     home: str | None = None
     copies: tuple[str, ...] | None = None
     readers: tuple[str, ...] | None = None
     reason: str = ""
-
-    def fits(self, case: CaseFacts) -> bool:
-        """Say whether the rule speaks of *case*."""
-        return all(
-            wanted is None or (value is not None and fnmatch.fnmatchcase(value, wanted))
-            for wanted, value in (
-                (self.customer, case.customer),
-                (self.case, case.number),
-                (self.kind, case.kind),
-                (self.classification, case.classification),
-            )
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +220,14 @@ class ResidencyRules:
             ResidencyError: the home is no region of this installation, or not one that the case system allows.
         """
         number, rule = next(
-            ((index, rule) for index, rule in enumerate(self.rules) if rule.fits(case)), (-1, ResidencyRule())
+            (
+                (index, rule)
+                for index, rule in enumerate(self.rules)
+                if rule.fits(
+                    customer=case.customer, case=case.number, kind=case.kind, classification=case.classification
+                )
+            ),
+            (-1, ResidencyRule()),
         )
         named = f"residency.rules[{number}]" if number >= 0 else "residency (no rule fits)"
         home = rule.home or case.home or self.home

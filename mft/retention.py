@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
-import fnmatch
 from dataclasses import dataclass
+
+from mft.casematch import CaseMatch
 
 
 class Stage(enum.Enum):
@@ -20,29 +21,13 @@ class Stage(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LifeRule:
+class LifeRule(CaseMatch):
     """One rule; what is None is not looked at, or is as the rules' defaults say. The first that fits decides."""
 
-    customer: str | None = None
-    case: str | None = None
-    kind: str | None = None
-    classification: str | None = None
     read_after_close: float | None = None
     retention: float | None = None
     keep_for_ever: bool = False
     reason: str = ""
-
-    def fits(self, *, customer: str, case: str, kind: str | None, classification: str | None) -> bool:
-        """Say whether the rule speaks of that case."""
-        return all(
-            wanted is None or (value is not None and fnmatch.fnmatchcase(value, wanted))
-            for wanted, value in (
-                (self.customer, customer),
-                (self.case, case),
-                (self.kind, kind),
-                (self.classification, classification),
-            )
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

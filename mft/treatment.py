@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import fnmatch
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from mft.casematch import CaseMatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TreatmentRule:
+class TreatmentRule(CaseMatch):
     """One rule; what is None is not looked at, or is as where no rule fits. The first that fits decides."""
 
-    customer: str | None = None
-    case: str | None = None
-    kind: str | None = None
-    classification: str | None = None
     profile: str | None = None
     terms: str | None = None
     reason: str = ""
-
-    def fits(self, *, customer: str, case: str, kind: str | None, classification: str | None) -> bool:
-        """Say whether the rule speaks of that case."""
-        return all(
-            wanted is None or (value is not None and fnmatch.fnmatchcase(value, wanted))
-            for wanted, value in (
-                (self.customer, customer),
-                (self.case, case),
-                (self.kind, kind),
-                (self.classification, classification),
-            )
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

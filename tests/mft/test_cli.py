@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import subprocess
 import sys
@@ -22,25 +21,6 @@ listeners: [{protocol: sftp, port: 2222}]
 regions: {eu: {keyring: {passphrase_file: eu.pass}}}
 lookup: {table: cases.yaml}
 """
-
-
-@pytest.fixture
-def run(monkeypatch, capfd):
-    """Return a function that runs `mft` in this process: (exit code, standard output, standard error)."""
-
-    def run(*arguments, stdin=b""):
-        monkeypatch.setattr(sys, "argv", ["mft", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        try:
-            mft.cli.main()
-        except SystemExit as exit_:
-            code = exit_.code or 0
-        else:
-            code = 0
-        out, error = capfd.readouterr()
-        return code, out, error
-
-    return run
 
 
 def write(path, content, mode=0o600):

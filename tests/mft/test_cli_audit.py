@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import sqlite3
-import sys
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-import mft.cli
 from mft.audit import export_heads
 from mft.receipts import public_key_document
 
 IN = "/ACME-1/to-support"
-
-
-@pytest.fixture
-def run(monkeypatch, capfd):
-    """Return a function that runs `mft` in this process: (exit code, standard output, standard error)."""
-    monkeypatch.delenv("MFT_CONFIG", raising=False)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["mft", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
-        try:
-            mft.cli.main()
-        except SystemExit as exit_:
-            code = exit_.code or 0
-        else:
-            code = 0
-        out, error = capfd.readouterr()
-        return code, out, error
-
-    return run
 
 
 @pytest.fixture

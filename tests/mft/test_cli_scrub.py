@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import os
@@ -11,7 +12,6 @@ import tarfile
 
 import pytest
 
-import mft.cli
 from mft.cli import scrubfolder
 from mft.cli.progress import ProgressBar
 
@@ -20,22 +20,9 @@ BROKEN = b"\x1f\x8b\x08\x00" + bytes(6) + b"no deflate stream at all" * 10
 
 
 @pytest.fixture
-def run(monkeypatch, capfd):
+def run(run):
     """Return a function that runs `mft scrub` in this process: (exit code, standard output, standard error)."""
-
-    def run(*arguments, stdin=b""):
-        monkeypatch.setattr(sys, "argv", ["mft", "scrub", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        try:
-            mft.cli.main()
-        except SystemExit as exit_:
-            code = exit_.code or 0
-        else:
-            code = 0
-        out, error = capfd.readouterr()
-        return code, out, error
-
-    return run
+    return functools.partial(run, "scrub")
 
 
 @pytest.fixture

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import base64
-import io
 import shutil
 import stat
-import sys
 
 import pytest
 
-import mft.cli
 from storage.keys.envelope import Region
 from storage.slot import Slot
 from storage.store import body_name, slot_name
@@ -20,26 +17,6 @@ from tests.core import running_core
 IN = "/ACME-1/to-support"
 SENT = b"line one\npassword=hunter2-tr0ub4dor\n" + b"all is well\n" * 100_000
 WHY = ("--reason", "ticket 7")
-
-
-@pytest.fixture
-def run(monkeypatch, capfd):
-    """Return a function that runs `mft` in this process: (exit code, standard output, standard error)."""
-    monkeypatch.delenv("MFT_CONFIG", raising=False)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["mft", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
-        try:
-            mft.cli.main()
-        except SystemExit as exit_:
-            code = exit_.code or 0
-        else:
-            code = 0
-        out, error = capfd.readouterr()
-        return code, out, error
-
-    return run
 
 
 @pytest.fixture
