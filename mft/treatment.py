@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mft.casematch import CaseMatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+Scope = Literal["case", "customer"]
+"""Whose the pseudonyms are: the same value has the same one in all of a case, or of a customer in a region."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +20,7 @@ class TreatmentRule(CaseMatch):
 
     profile: str | None = None
     terms: str | None = None
+    scope: Scope | None = None
     reason: str = ""
 
 
@@ -37,6 +41,7 @@ class Treatment:
 
     profile: str
     terms: OwnTerms = NO_TERMS
+    scope: Scope = "case"
     rule: str
     reason: str = ""
 
@@ -47,6 +52,7 @@ class Treatments:
 
     profile: str = "support"
     terms: str | None = None
+    scope: Scope = "case"
     rules: tuple[TreatmentRule, ...] = ()
     known_terms: Mapping[str, OwnTerms]
     """By the paths that rules name."""
@@ -55,11 +61,15 @@ class Treatments:
         """Say how uploads of a case are scrubbed."""
         for number, rule in enumerate(self.rules):
             if rule.fits(customer=customer, case=case, kind=kind, classification=classification):
-                return self._treatment(
-                    rule.profile or self.profile, rule.terms or self.terms, f"scrub.rules[{number}]", rule.reason
-                )
-        return self._treatment(self.profile, self.terms, "scrub (no rule fits)", "")
+                return self._treatment(rule, f"scrub.rules[{number}]")
+        return self._treatment(TreatmentRule(), "scrub (no rule fits)")
 
-    def _treatment(self, profile: str, terms: str | None, rule: str, reason: str) -> Treatment:
-        own = self.known_terms[terms] if terms is not None else NO_TERMS
-        return Treatment(profile=profile, terms=own, rule=rule, reason=reason)
+    def _treatment(self, rule: TreatmentRule, name: str) -> Treatment:
+        terms = rule.terms or self.terms
+        return Treatment(
+            profile=rule.profile or self.profile,
+            terms=self.known_terms[terms] if terms is not None else NO_TERMS,
+            scope=rule.scope or self.scope,
+            rule=name,
+            reason=rule.reason,
+        )

@@ -6,9 +6,8 @@ keeps what was learned first, so that the next upload agrees with the last.
 
 from __future__ import annotations
 
-import json
 import threading
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +17,12 @@ Kind = Literal["user", "host", "domain", "realm", "person"]
 KINDS: tuple[Kind, ...] = ("user", "host", "domain", "realm", "person")
 MAX_TERMS = 50_000
 MAX_SETTLED = 100_000
+MAX_TERM = 256
+"""Bytes of a name: no host's, domain's or person's is longer (RFC 1035, section 2.3.4)."""
+MAX_IMAGE = 64
+"""Bytes of a slot, an owner and an image that are settled."""
+MAX_BYTES = 32 * 2**20
+"""Of a dictionary as `to_bytes` writes it."""
 
 
 class Dictionary:
@@ -33,12 +38,16 @@ class Dictionary:
         self._terms: dict[bytes, Kind] = {}
         self._owners: dict[bytes, bytes] = {}
         self._images: dict[bytes, bytes] = {}
-        self._kept: dict[bytes, bytes] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         """Count the names learned."""
         return len(self._terms)
+
+    @property
+    def extent(self) -> int:
+        """Count all that it holds: it only ever rises."""
+        return len(self._terms) + len(self._owners)
 
     def __repr__(self) -> str:
         """Show nothing of what was learned."""
@@ -51,7 +60,7 @@ class Dictionary:
     def learn(self, kind: Kind, value: bytes) -> bool:
         """Add *value*, unless it is known already as anything or the dictionary is full; say whether it was added."""
         key = value.lower()
-        if key in self._terms or len(self._terms) >= MAX_TERMS:
+        if key in self._terms or len(self._terms) >= MAX_TERMS or not 0 < len(key) <= MAX_TERM:
             return False
         self._terms[key] = kind
         return True
@@ -60,21 +69,20 @@ class Dictionary:
         """Give each name, in lower case, with its kind, in the order in which they were learned."""
         yield from list(self._terms.items())
 
-    def settle(self, slot: bytes, value: bytes, image: bytes, *, keep: bool) -> bool:
+    def settle(self, slot: bytes, value: bytes, image: bytes) -> bool:
         """Give *image* to *value* of the kind *slot* and say yes, or say no if another value has it already.
 
-        Only what is to *keep* is written by `to_bytes`: what the key alone does not say.
+        The first image that a value was given stays its own.
         """
         if not self._settling:
             return True
-        key = slot + b"\0" + image
+        key, own = slot + b"\0" + image, slot + b"\0" + value
         with self._lock:
             owner = self._owners.get(key)
-            if owner is None and len(self._owners) < MAX_SETTLED:
+            short = max(len(slot), len(value), len(image)) <= MAX_IMAGE
+            if owner is None and own not in self._images and short and len(self._owners) < MAX_SETTLED:
                 self._owners[key] = value
-                self._images[slot + b"\0" + value] = image
-                if keep:
-                    self._kept[key] = value
+                self._images[own] = image
                 return True
         return owner is None or owner == value
 
@@ -83,29 +91,41 @@ class Dictionary:
         return self._images.get(slot + b"\0" + value)
 
     def merge(self, other: Dictionary) -> bool:
-        """Add what *other* has and this has not; say whether that was anything."""
-        before = (len(self._terms), len(self._kept))
+        """Add what *other* has and this has not; say whether that was anything. Where they differ, this one stays."""
+        before = self.extent
         for value, kind in other.terms():
             self.learn(kind, value)
-        for key, value in list(other._kept.items()):
+        for key, value in list(other._owners.items()):
             slot, _, image = key.partition(b"\0")
-            self.settle(slot, value, image, keep=True)
-        return before != (len(self._terms), len(self._kept))
+            self.settle(slot, value, image)
+        return self.extent > before
+
+    def contradicts(self, other: Dictionary) -> bool:
+        """Say whether a value has one pseudonym here and another there, or two values share one."""
+        return any(self._owners.get(key, value) != value for key, value in list(other._owners.items())) or any(
+            self._images.get(own, image) != image for own, image in list(other._images.items())
+        )
 
     def to_bytes(self) -> bytes:
-        """Write everything as JSON. It holds real names: seal it before it goes anywhere."""
-        terms: dict[str, list[str]] = {kind: [] for kind in KINDS}
-        for value, kind in self._terms.items():
-            terms[kind].append(_text(value))
-        owners: dict[str, dict[str, str]] = {}
-        for key, value in self._kept.items():
+        """Write everything, in records that `from_bytes` reads. It holds real names: seal it before it goes anywhere.
+
+        A record is a letter for its kind, then texts, each behind its length in two bytes (big-endian): a name, or
+        slot, image and owner of what was settled.
+        """
+        made = bytearray(_HEAD)
+        for value, kind in self.terms():
+            made += _LETTERS[kind] + _framed(value)
+        for key, value in list(self._owners.items()):
             slot, _, image = key.partition(b"\0")
-            owners.setdefault(_text(slot), {})[_text(image)] = _text(value)
-        return json.dumps({"version": 1, "terms": terms, "settled": owners}, separators=(",", ":")).encode()
+            made += _SETTLED + _framed(slot) + _framed(image) + _framed(value)
+        return bytes(made)
 
     @classmethod
     def from_bytes(cls, data: bytes, *, settling: bool = False) -> Dictionary:
         """Read what `to_bytes` wrote; empty bytes are an empty dictionary.
+
+        Whoever wrote *data* need not be trusted: no record is longer, and there are no more of them, than a dictionary
+        has, and reading takes no more memory than that.
 
         Raises:
             ValueError: *data* is not such a dictionary.
@@ -113,25 +133,39 @@ class Dictionary:
         made = cls(settling=settling)
         if not data:
             return made
-        try:
-            plain = json.loads(data)
-            if plain["version"] != 1:
-                raise ValueError("this dictionary was written by a newer version")
-            for kind, values in plain["terms"].items():
-                for value in values:
-                    if kind in KINDS:
-                        made.learn(cast("Kind", kind), _bytes(value))
-            for slot, images in plain["settled"].items():
-                for image, value in images.items():
-                    made.settle(_bytes(slot), _bytes(value), _bytes(image), keep=True)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError("these bytes are no dictionary") from error
+        if len(data) > MAX_BYTES or not data.startswith(_HEAD):
+            raise ValueError("these bytes are no dictionary, or one of a newer version")
+        at, count = len(_HEAD), 0
+        while at < len(data):
+            letter, at, count = data[at : at + 1], at + 1, count + 1
+            if count > MAX_TERMS + MAX_SETTLED:
+                raise ValueError("a dictionary has not so many records")
+            if letter == _SETTLED:
+                slot, at = _unframed(data, at, MAX_IMAGE)
+                image, at = _unframed(data, at, MAX_IMAGE)
+                value, at = _unframed(data, at, MAX_IMAGE)
+                made.settle(slot, value, image)
+            elif letter in _KINDS:
+                value, at = _unframed(data, at, MAX_TERM)
+                made.learn(_KINDS[letter], value)
+            else:
+                raise ValueError("a dictionary has no such record")
         return made
 
 
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "surrogateescape")
+_HEAD = b"mft names 1\n"
+_SETTLED = b"="
+_LETTERS: dict[Kind, bytes] = {"user": b"u", "host": b"h", "domain": b"d", "realm": b"r", "person": b"p"}
+_KINDS = {letter: kind for kind, letter in _LETTERS.items()}
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+def _framed(text: bytes) -> bytes:
+    return len(text).to_bytes(2, "big") + text
+
+
+def _unframed(data: bytes, at: int, most: int) -> tuple[bytes, int]:
+    begin = at + 2
+    end = begin + int.from_bytes(data[at:begin], "big")
+    if not begin < end <= min(len(data), begin + most):
+        raise ValueError("a dictionary has a record that is too long, or cut off")
+    return data[begin:end], end

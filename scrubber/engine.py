@@ -18,7 +18,7 @@ from scrubber.stream import HashedSource
 from scrubber.walk import Walk, memory_scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from scrubber.excerpt import Excerpt
     from scrubber.rules import RuleSet
@@ -53,8 +53,14 @@ def prepare() -> None:
 
 def scrub_name(name: str, pseudonyms: Pseudonymizer, options: Options = _DEFAULT) -> str:
     """Return a file's name as others than its sender may see it; most names come back as they are."""
+    return scrub_names([name], pseudonyms, options)[0]
+
+
+def scrub_names(names: Sequence[str], pseudonyms: Pseudonymizer, options: Options = _DEFAULT) -> list[str]:
+    """Do what `scrub_name` does for each of *names*, with the rules made ready once."""
     walk = Walk(Detector(_rules(options), pseudonyms, terms=options.terms), options, 0, memory_scratch)
-    return walk.scrub_name(name.encode("utf-8", "surrogateescape"), "").decode("utf-8", "replace")
+    raw = [name.encode("utf-8", "surrogateescape") for name in names]
+    return [walk.scrub_name(name, "").decode("utf-8", "replace") for name in raw]
 
 
 def scrub(

@@ -69,7 +69,7 @@ class NetworkImages:
         third = self._keep_prefix(f"v4:{a << 8 | b}", c, 8)
         net = 240 << 16 | top << 14 | low << 8 | third
         for attempt in range(1, _ATTEMPTS):
-            if self._dictionary.settle(b"v4", value, b"%06x" % net, keep=True):
+            if self._dictionary.settle(b"v4", value, b"%06x" % net):
                 break
             net = 240 << 16 | top << 14 | int.from_bytes(self._digest(f"/24:{attempt}", value)[:2], "big") & 0x3FFF
         return net
@@ -100,7 +100,7 @@ class NetworkImages:
             return int(known, 16)
         site = 0xE000 | kind << 10 | self._flips(f"v6:{prefix}") & 0x3FF
         for attempt in range(1, _ATTEMPTS):
-            if self._dictionary.settle(b"v6", value, b"%04x" % site, keep=True):
+            if self._dictionary.settle(b"v6", value, b"%04x" % site):
                 break
             site = 0xE000 | kind << 10 | int.from_bytes(self._digest(f"/48:{attempt}", value)[:2], "big") & 0x3FF
         return site

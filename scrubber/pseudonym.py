@@ -226,13 +226,13 @@ class Pseudonymizer:
 
     def _settle(self, slot: bytes, value: bytes, make: Callable[[int], bytes]) -> bytes:
         """Give *value* the first image that no other value of its kind has, and remember that it has it."""
-        known = self.dictionary.settled(slot, self.digest("settled", value)[:8].hex().encode())
+        owner = self.digest("settled", value)[:8].hex().encode()
+        known = self.dictionary.settled(slot, owner)
         if known is not None:
             return known
-        owner = self.digest("settled", value)[:8].hex().encode()
         image = make(0)
         for attempt in range(1, _ATTEMPTS):
-            if self.dictionary.settle(slot, owner, image, keep=attempt > 1):
+            if self.dictionary.settle(slot, owner, image):
                 break
             image = make(attempt)
         return image

@@ -44,7 +44,6 @@ class CaseRecord(Table, table=True):
     """Both as the case system said when the case was last entered: they choose how its files are scrubbed."""
     upload_root: int | None = None
     download_root: int | None = None
-    pseudonym_envelope: str | None = Field(default=None, sa_column=Column(Text))
     created_at: float
     closed_at: float | None = None
     """When the case system closed it, as far as we have noticed; None while it is open."""
@@ -60,6 +59,28 @@ class CaseKey(Table, table=True):
     wrapped: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
     created_at: float
     destroyed_at: float | None = None
+
+
+class PseudonymBook(Table, table=True):
+    """The pseudonym key of a case, or of a customer in a region, and what its uploads have taught of names."""
+
+    __tablename__ = "pseudonym_book"
+    __table_args__ = (UniqueConstraint("case_id"), UniqueConstraint("customer", "region"))
+
+    id: int | None = Field(default=None, primary_key=True)
+    case_id: int | None = Field(default=None, foreign_key="case_record.id")
+    """None: it is a customer's."""
+    customer: str | None = None
+    """None: it is a case's."""
+    region: str
+    scope: str
+    """Name of the key's scope, as in its envelope."""
+    envelope: str = Field(sa_column=Column(Text, nullable=False))
+    names: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+    """Sealed under a key made from the pseudonym key; None: nothing yet."""
+    serial: int = 0
+    """Rises whenever `names` changes."""
+    created_at: float
 
 
 class LandingKey(Table, table=True):
@@ -207,6 +228,10 @@ class StoredBody(Table, table=True):
     size: int = Field(default=0, sa_type=BigInteger)
     stored_size: int = Field(default=0, sa_type=BigInteger)
     sha256: str | None = None
+    book_id: int | None = Field(default=None, foreign_key="pseudonym_book.id")
+    """The pseudonyms that it was written with, as long as `taught` waits to be kept there."""
+    taught: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+    """Sealed: the names known once it was written, if its upload taught any; None once they are kept."""
     created_at: float
 
 
@@ -559,6 +584,7 @@ def _table(model: type[Table]) -> CoreTable:
 
 CASES = _table(CaseRecord)
 CASE_KEYS = _table(CaseKey)
+PSEUDONYM_BOOKS = _table(PseudonymBook)
 LANDING_KEYS = _table(LandingKey)
 NODES = _table(Node)
 UPLOADS = _table(Upload)

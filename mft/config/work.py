@@ -8,6 +8,7 @@ from typing import Literal
 from mft.config.places import MatchConfig
 from mft.config.units import Count, PositiveBytes, PositiveSeconds
 
+ScopeName = Literal["case", "customer"]
 ProfileName = Literal["strict", "support", "secrets-only"]
 
 
@@ -52,6 +53,7 @@ class ScrubRuleConfig:
     match: MatchConfig = field(default_factory=MatchConfig)
     profile: ProfileName | None = None
     terms: Path | None = None
+    pseudonym_scope: ScopeName | None = None
     reason: str = ""
     """Why; it stands in the audit."""
 
@@ -105,6 +107,8 @@ class ScrubConfig:
     """What is replaced, and whether pictures and the like pass: docs/scrubbing.md."""
     terms: Path | None = None
     """A file of own words that always go, or always stay; null: none."""
+    pseudonym_scope: ScopeName = "case"
+    """Where one value has one pseudonym: in a case, or in all cases of a customer in a region."""
     rules: tuple[ScrubRuleConfig, ...] = ()
     external: tuple[ExternalConfig, ...] = ()
     """Other scanners, asked in this order; the one place where plaintext leaves the server."""

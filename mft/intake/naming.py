@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, select, update
 
 from mft.catalog.model import CASES, NODES
 from mft.scrubbing.child import Errand
+from protocols.path import MAX_NAME_BYTES
 
 if TYPE_CHECKING:
     from mft.cases import CaseTree
     from mft.catalog.database import Database
+    from mft.intake.pseudonyms import PseudonymBooks
     from mft.intake.records import CaseBook
     from mft.intake.settings import IntakeSettings
     from mft.scrubbing.nursery import Nursery
+
+
+_UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f]")
 
 
 def free_name(connection: Connection, parent_id: int, name: str) -> str:
@@ -30,13 +36,24 @@ def free_name(connection: Connection, parent_id: int, name: str) -> str:
     return candidate
 
 
+def safe_names(names: list[str]) -> list[str]:
+    """Scrubbed names are still names, whoever made them: nothing in them may part a path, or be more than a name."""
+    cut = [
+        _UNSAFE.sub("_", name).encode("utf-8", "replace")[:MAX_NAME_BYTES].decode("utf-8", "ignore") for name in names
+    ]
+    return ["_" if name in {"", ".", ".."} else name for name in cut]
+
+
 class Naming:
     """Scrubs the names of what was renamed after it had been stored."""
 
-    def __init__(self, *, database: Database, book: CaseBook, nursery: Nursery, settings: IntakeSettings) -> None:
+    def __init__(
+        self, *, database: Database, book: CaseBook, books: PseudonymBooks, nursery: Nursery, settings: IntakeSettings
+    ) -> None:
         """Ask *nursery* for children that look at names alone."""
         self._database = database
         self._book = book
+        self._books = books
         self._nursery = nursery
         self._settings = settings
 
@@ -75,18 +92,20 @@ class Naming:
         treatment = self._settings.treatments.of(
             customer=tree.customer, case=tree.number, kind=tree.kind, classification=tree.classification
         )
+        book = self._books.open(tree, region, treatment.scope)
         errand = Errand(
             names=(name,),
             profile=treatment.profile,
             deny=treatment.terms.deny,
             allow=treatment.terms.allow,
-            pseudonym_key=self._book.pseudonym_key(tree, region),
+            pseudonym_key=book.key,
+            dictionary=book.names,
             cage=self._settings.cage,
             limits=dict(self._settings.limits),
             scratch=str(self._settings.scratch[region]),
         )
         with contextlib.closing(self._nursery.begin(errand, landing_fd=None, wall=60.0)) as child:
-            return str(child.result()["shown"][0]).replace("/", "_")
+            return safe_names([str(child.result()["shown"][0])])[0]
 
 
 def _root_of(connection: Connection, row: Row[Any]) -> int:

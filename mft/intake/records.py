@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, select
 
 from mft.audit import customer_chain
 from mft.cases import CaseTree, case_key
 from mft.catalog.model import CASES, NODES
-from storage.keys.envelope import Envelope, Region
 
 if TYPE_CHECKING:
     from mft.catalog.database import Database
@@ -69,19 +67,3 @@ class CaseBook:
                 names.append(node.name)
                 node = connection.execute(select(NODES).where(NODES.c.id == node.parent_id)).one()
         return tuple(reversed(names))
-
-    def pseudonym_key(self, tree: CaseTree, region: str) -> bytes:
-        """Return the case's pseudonym key, a leaf under its scope key at home: shredded with the case."""
-        with self._database.read() as connection:
-            row = connection.execute(select(CASES.c.pseudonym_envelope).where(CASES.c.id == tree.id)).one()
-        if row.pseudonym_envelope is None:
-            scope_key = self.scope_key(tree, region)
-            _key, envelope = self._keys.new_key(Region(region), tree.key_scope, scope_key, "pseudonym")
-            with self._database.write() as connection:
-                connection.execute(
-                    update(CASES)
-                    .where(CASES.c.id == tree.id, CASES.c.pseudonym_envelope.is_(None))
-                    .values(pseudonym_envelope=json.dumps(envelope.to_dict()))
-                )
-                row = connection.execute(select(CASES.c.pseudonym_envelope).where(CASES.c.id == tree.id)).one()
-        return self._keys.open_key(Envelope.from_dict(json.loads(row.pseudonym_envelope)))

@@ -11,15 +11,18 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from mft.catalog.errors import CatalogBusyError
 from mft.catalog.model import BODIES, UPLOADS
 from mft.catalog.states import UploadState, move_upload
+from mft.intake.naming import safe_names
 from mft.intake.records import CaseBook, chain_of, moment
 from mft.policy import Outcome, Residency, judge_inbound, judge_outbound
+from mft.scrubbing.answer import AnswerError, check_scrubbed
 from mft.scrubbing.child import Errand
 from mft.scrubbing.nursery import ChildFailedError, NurseryError
+from mft.scrubbing.sealednames import NamesUnreadableError, open_names
 from storage.body import BodyInfo
 from storage.errors import KeyUnavailableError, OutOfSpaceError, StoreUnavailableError, TamperedError
 from storage.keys.envelope import Region
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from mft.audit import AuditTrail
     from mft.cases import CaseTree
     from mft.catalog.database import Database
+    from mft.intake.pseudonyms import PseudonymBook, PseudonymBooks
     from mft.intake.scanning import Scanning
     from mft.intake.settings import IntakeSettings
     from mft.objects import Objects
@@ -72,6 +76,7 @@ class Scrubbing:
         trail: AuditTrail,
         keys: KeyService,
         book: CaseBook,
+        books: PseudonymBooks,
         zones: Mapping[str, LandingZone],
         landed: LandedFiles,
         objects: Objects,
@@ -85,6 +90,7 @@ class Scrubbing:
         self._trail = trail
         self._keys = keys
         self._book = book
+        self._books = books
         self._zones = zones
         self._landed = landed
         self._objects = objects
@@ -125,9 +131,8 @@ class Scrubbing:
             log.error("intake.landing_tampered", extra={"upload": row.id, "what": error.what})  # noqa: TRY400 - no trace
             return {"outcome": Outcome.QUARANTINE.value, "reason": "what landed was altered on the disk"}
         if result.get("again"):  # secrets that stand elsewhere with nothing to tell them: now they are known
-            discard = update(BODIES).where(BODIES.c.key == object_key).values(state="discarded")
             with self._database.write() as connection:
-                connection.execute(discard)
+                discard_body(connection, object_key)
             return self._scrub_one(row, again=True)
         return self._judge(row, object_key, result)
 
@@ -177,12 +182,14 @@ class Scrubbing:
         scope_key = self._book.scope_key(tree, row.region)
         data_key, envelope = self._keys.new_key(Region(row.region), tree.key_scope, scope_key, object_key)
         treatment = self._treatment(tree)
+        book = self._books.open(tree, row.region, treatment.scope)
         errand = Errand(
             names=self._book.path_of(row),
             profile=treatment.profile,
             deny=treatment.terms.deny,
             allow=treatment.terms.allow,
-            pseudonym_key=self._book.pseudonym_key(tree, row.region),
+            pseudonym_key=book.key,
+            dictionary=book.names,
             cage=self._settings.cage,
             limits=dict(self._settings.limits),
             scratch=str(self._settings.scratch[row.region]),
@@ -202,7 +209,25 @@ class Scrubbing:
         finally:
             os.close(landing_fd)
         with contextlib.closing(child):
-            return self._store(row, tree, child, object_key=object_key, data_key=data_key, envelope=envelope)
+            result = self._store(row, errand, tree, child, envelope=envelope)
+        self._note_taught(object_key, book, child.names if errand.teaches else b"")
+        return result
+
+    def _note_taught(self, object_key: ObjectKey, book: PseudonymBook, taught: bytes) -> None:
+        """Lay beside the object what its upload taught, to be kept once the object is published.
+
+        Raises:
+            ChildFailedError: it is none of that case's.
+        """
+        if not taught:
+            return
+        try:
+            open_names(taught, book.key)
+        except NamesUnreadableError as error:
+            raise ChildFailedError("the scrubber gave back names that cannot be read") from error
+        noted = update(BODIES).where(BODIES.c.key == object_key).values(taught=taught, book_id=book.id)
+        with self._database.write() as connection:
+            connection.execute(noted)
 
     def _treatment(self, tree: CaseTree) -> Treatment:
         return self._settings.treatments.of(
@@ -212,19 +237,19 @@ class Scrubbing:
     def _store(
         self,
         row: Row[Any],
+        errand: Errand,
         tree: CaseTree,
         child: Child,
         *,
-        object_key: ObjectKey,
-        data_key: bytes,
         envelope: Envelope,
     ) -> dict[str, Any]:
         """Store what the child writes, unless its result says that it must not become an object."""
         result: dict[str, Any] = {}
+        object_key = ObjectKey(errand.object_key)
 
         def pieces() -> Iterator[bytes]:
             yield from child.ciphertext()
-            result.update(child.result())
+            result.update(_checked(child.result(), errand))
             if self._judgement(row, result)[0] not in {Outcome.ACCEPT, Outcome.REDACT}:
                 raise _DiscardedError
 
@@ -232,7 +257,7 @@ class Scrubbing:
             body = result["body"]
             info = BodyInfo(size=body["size"], sha256=bytes.fromhex(body["sha256"]), stored_size=body["stored_size"])
             facts = _facts(row, tree, result["report"]["sha256_in"])
-            return seal_manifest(data_key, object_key, Manifest(body=info, facts=facts))
+            return seal_manifest(errand.data_key, object_key, Manifest(body=info, facts=facts))
 
         home = Residency(home=row.region, copies=(), readers=frozenset(), rule="", reason="")
         with contextlib.suppress(_DiscardedError):
@@ -277,9 +302,10 @@ class Scrubbing:
                     shown_path=json.dumps(list(zip(result["names"], safe_names(result["shown"]), strict=True))),
                 )
             )
-            connection.execute(
-                update(BODIES).where(BODIES.c.key == object_key).values(**facts if stored else {"state": "discarded"})
-            )
+            if stored:
+                connection.execute(update(BODIES).where(BODIES.c.key == object_key).values(**facts))
+            else:
+                discard_body(connection, object_key)
         return {"outcome": outcome.value, "reason": reason, "object": object_key}
 
     def _give_back(self, row: Row[Any], reason: str) -> None:
@@ -296,9 +322,23 @@ class Scrubbing:
             move_upload(connection, row.id, UploadState.LANDED, attempts=row.attempts - 1)
 
 
-def safe_names(names: list[str]) -> list[str]:
-    """Scrubbed names are still names: nothing in them may part a path."""
-    return [name.replace("/", "_") or "_" for name in names]
+def discard_body(connection: Connection, object_key: ObjectKey) -> None:
+    """Give up an object that was not published, with what its upload taught; the sweep deletes its bytes."""
+    gone = {"state": "discarded", "taught": None, "book_id": None}
+    connection.execute(update(BODIES).where(BODIES.c.key == object_key).values(**gone))
+
+
+def _checked(result: dict[str, Any], errand: Errand) -> dict[str, Any]:
+    """Give what a child said, if it can be meant.
+
+    Raises:
+        ChildFailedError: it cannot.
+    """
+    try:
+        check_scrubbed(result, errand.names)
+    except AnswerError as error:
+        raise ChildFailedError(f"the scrubber failed on this file: {error}") from error
+    return result
 
 
 def _facts(row: Row[Any], tree: CaseTree, sha256: str) -> dict[str, object]:

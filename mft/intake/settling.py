@@ -14,8 +14,9 @@ from mft.audit import customer_chain
 from mft.catalog.model import BODIES, NODES, RECEIPTS, REPLICAS, UPLOADS
 from mft.catalog.states import StateError, UploadState, move_upload
 from mft.intake.naming import free_name
+from mft.intake.pseudonyms import ContradictedError, OvertakenError
 from mft.intake.records import moment, tree_in
-from mft.intake.scrubbing import AGAIN, NOTHING_TO_DO, RELEASED
+from mft.intake.scrubbing import AGAIN, NOTHING_TO_DO, RELEASED, discard_body
 from mft.policy import Outcome
 from storage.store import ObjectKey
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mft.audit import AuditTrail
     from mft.cases import CaseTree
     from mft.catalog.database import Database
+    from mft.intake.pseudonyms import PseudonymBooks
     from mft.intake.settings import IntakeSettings
 
 log = logging.getLogger(__name__)
@@ -40,9 +42,11 @@ class Settling:
         database: Database,
         trail: AuditTrail,
         sign: Callable[[Mapping[str, object]], dict[str, object]],
+        books: PseudonymBooks,
         settings: IntakeSettings,
     ) -> None:
-        """Sign final receipts with *sign*."""
+        """Sign final receipts with *sign*; keep in *books* what published uploads have taught."""
+        self._books = books
         self._database = database
         self._trail = trail
         self._sign = sign
@@ -55,15 +59,41 @@ class Settling:
             return ""
         outcome = Outcome(told["outcome"])
         try:
-            with self._database.write() as connection:
-                row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).one()
-                if outcome in {Outcome.ACCEPT, Outcome.REDACT}:
-                    self._publish(connection, row, outcome.value, ObjectKey(told["object"]), told=told)
-                else:
+            if outcome in {Outcome.ACCEPT, Outcome.REDACT}:
+                self._publish_with_names(upload_id, outcome.value, ObjectKey(told["object"]), told)
+            else:
+                with self._database.write() as connection:
+                    row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).one()
                     self._withhold(connection, row, outcome, told)
         except StateError:
             log.info("intake.alreadysettled", extra={"upload": upload_id})
         return ""
+
+    def _publish_with_names(self, upload_id: str, outcome: str, object_key: ObjectKey, told: Mapping[str, Any]) -> None:
+        """Publish an upload and keep what it taught, both or neither; have it scrubbed again if the two would differ.
+
+        Merging takes time, so it is done before the transaction, and done again where another upload was faster.
+        """
+        while True:
+            try:
+                lesson = self._books.lesson(object_key)
+                with self._database.write() as connection:
+                    row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).one()
+                    self._publish(connection, row, outcome, object_key, told=told)
+                    self._books.keep(connection, object_key, lesson)
+            except OvertakenError:
+                continue
+            except ContradictedError:
+                self._scrub_again(upload_id, object_key)
+            return
+
+    def _scrub_again(self, upload_id: str, object_key: ObjectKey) -> None:
+        """Put an upload back whose pseudonyms are not those of the uploads that were published meanwhile."""
+        log.info("intake.pseudonyms_contradicted", extra={"upload": upload_id})
+        with self._database.write() as connection:
+            row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).one()
+            move_upload(connection, upload_id, UploadState.LANDED, attempts=row.attempts - 1)
+            discard_body(connection, object_key)
 
     def release(self, connection: Connection, row: Row[Any], object_key: ObjectKey, *, voters: list[str]) -> None:
         """Publish a quarantined upload as it is, because *voters* have decided so; that is said wherever it is seen."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, delete, insert, or_, select, update
 
 from mft.audit import customer_chain
 from mft.catalog.model import (
@@ -27,6 +27,7 @@ from mft.catalog.model import (
     DESTRUCTIONS,
     NODES,
     OWN_VERSIONS,
+    PSEUDONYM_BOOKS,
     RECEIPTS,
     RELEASE_VOTES,
     RELEASES,
@@ -43,7 +44,7 @@ from storage.store import ObjectKey
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from mft.audit import AuditTrail
     from mft.catalog.database import Database
@@ -314,6 +315,11 @@ def _manifest(connection: Connection, case: Row[Any]) -> dict[str, Any]:
         .where(CASE_KEYS.c.case_id == case.id, CASE_KEYS.c.wrapped.is_not(None))
         .order_by(CASE_KEYS.c.region)
     ).scalars()
+    books = connection.execute(
+        select(PSEUDONYM_BOOKS.c.scope, PSEUDONYM_BOOKS.c.region)
+        .where(_books_of(connection, case))
+        .order_by(PSEUDONYM_BOOKS.c.id)
+    ).all()
     return {
         "files": [
             {
@@ -331,6 +337,7 @@ def _manifest(connection: Connection, case: Row[Any]) -> dict[str, Any]:
             {"key": row.key, "sha256": row.sha256, "size": row.size, "regions": held.get(row.key, [])} for row in bodies
         ],
         "keys": [{"scope": f"case:{case.scope}", "region": region} for region in keys],
+        "pseudonyms": [{"scope": each.scope, "region": each.region} for each in books],
         "landing": [
             {"id": landing_id, "region": region}
             for landing_id, region in sorted(
@@ -341,10 +348,22 @@ def _manifest(connection: Connection, case: Row[Any]) -> dict[str, Any]:
 
 
 def _shred(connection: Connection, case: Row[Any], now: float) -> None:
-    """Forget every key of a case: those of its objects, of its pseudonyms, and of what still lies in landing."""
+    """Forget every key of a case: of its objects, of what still lies in landing, of its pseudonyms with their names."""
     connection.execute(update(CASE_KEYS).where(CASE_KEYS.c.case_id == case.id).values(wrapped=None, destroyed_at=now))
     connection.execute(update(UPLOADS).where(UPLOADS.c.case_id == case.id).values(landing_envelope=""))
-    connection.execute(update(CASES).where(CASES.c.id == case.id).values(pseudonym_envelope=None))
+    connection.execute(update(BODIES).where(BODIES.c.case_id == case.id).values(book_id=None, taught=None))
+    connection.execute(delete(PSEUDONYM_BOOKS).where(_books_of(connection, case)))
+
+
+def _books_of(connection: Connection, case: Row[Any]) -> ColumnElement[bool]:
+    """Say which pseudonyms end with a case: its own, and its customer's where it is the customer's last."""
+    others = select(CASES.c.id).where(
+        CASES.c.customer == case.customer, CASES.c.id != case.id, CASES.c.number.not_like("~%")
+    )
+    own: ColumnElement[bool] = PSEUDONYM_BOOKS.c.case_id == case.id
+    if connection.execute(others.limit(1)).first() is not None:
+        return own
+    return or_(own, PSEUDONYM_BOOKS.c.customer == case.customer)
 
 
 def _overwrite(connection: Connection, case: Row[Any], destruction_id: str, now: float) -> None:

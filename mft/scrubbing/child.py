@@ -1,8 +1,8 @@
 """What a scrub child does: one file in, sealed, one object out, sealed, and a report.
 
-It holds the key of the file that it reads, of the object that it writes and the case's pseudonym key; file
-descriptors of the landing log, of a pipe for ciphertext and of a pipe for its result; nothing else. Plaintext exists
-in its memory alone: what does not fit lies in sealed scratch.
+It holds the key of the file that it reads, of the object that it writes, and the case's pseudonym key, with which it
+opens the case's dictionary; file descriptors of the landing log, of a pipe for ciphertext and of a pipe for its result;
+nothing else. Plaintext exists in its memory alone: what does not fit lies in sealed scratch.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from mft.scrubbing.answer import write_answer
 from mft.scrubbing.cage import Cage
-from scrubber.engine import scrub, scrub_name
+from mft.scrubbing.sealednames import SEALED_LIMIT, open_names, seal_names
+from scrubber.engine import learn, scrub, scrub_names
 from scrubber.model import Limits, Options
 from scrubber.profile import find_profile
 from scrubber.pseudonym import Pseudonymizer
@@ -39,6 +41,9 @@ SCRATCH_MEMORY = 16 * 2**20
 """Scratch kept in memory before it is sealed into a temporary file, for each archive member that is being re-packed."""
 
 
+_BYTES = ("pseudonym_key", "dictionary", "landing_key", "data_key")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
     """One file to scrub, or only names to make presentable (no landing log)."""
@@ -48,6 +53,8 @@ class Errand:
     pseudonym_key: bytes
     cage: Cage
     limits: dict[str, int]
+    dictionary: bytes = field(default=b"", repr=False)
+    """What the case's uploads have taught, sealed; empty: nothing yet."""
     scratch: str
     """Directory for sealed scratch files, which are unlinked as soon as they are made."""
     landing_id: str = ""
@@ -69,10 +76,15 @@ class Errand:
     relay: dict[str, Any] = field(default_factory=dict)
     """Nothing of the above: the file is only shown to another scanner, and this says how (see `relay`)."""
 
+    @property
+    def teaches(self) -> bool:
+        """Whether what is learned from the file is kept for the case: what engineers send speaks of others."""
+        return bool(self.landing_id) and not self.outbound and not self.as_it_is
+
     def to_json(self) -> bytes:
         """Write it for the way through a socket."""
         plain: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
-        for name in ("pseudonym_key", "landing_key", "data_key"):
+        for name in _BYTES:
             plain[name] = base64.b64encode(plain[name]).decode("ascii")
         plain["cage"] = {each.name: getattr(self.cage, each.name) for each in fields(self.cage)}
         return json.dumps(plain).encode()
@@ -81,7 +93,7 @@ class Errand:
     def from_json(cls, text: bytes) -> Errand:
         """Read what `to_json` wrote."""
         plain = json.loads(text)
-        for name in ("pseudonym_key", "landing_key", "data_key"):
+        for name in _BYTES:
             plain[name] = base64.b64decode(plain[name])
         plain["cage"] = Cage(**plain["cage"])
         for name in ("names", "deny", "allow"):
@@ -90,25 +102,29 @@ class Errand:
 
 
 def run_errand(errand: Errand, descriptors: Sequence[int]) -> None:
-    """Do an errand and write its result, as JSON, to the result pipe; the last of *descriptors*."""
+    """Do an errand and write its answer to the result pipe, the last of *descriptors*."""
     result_fd = descriptors[-1]
+    grown = b""
     try:
-        pseudonyms = Pseudonymizer(errand.pseudonym_key)
-        options = _options(errand)
-        shown = [scrub_name(name, pseudonyms, options) for name in errand.names]
-        result: dict[str, Any] = {
-            "names": list(errand.names),
-            "shown": list(errand.names) if errand.outbound else shown,
-        }
+        names = open_names(errand.dictionary, errand.pseudonym_key)
+        known = names.extent
+        pseudonyms = Pseudonymizer(errand.pseudonym_key, names)
         if errand.landing_id:
-            landing_fd, cipher_fd = descriptors[0], descriptors[1]
-            result |= _scrub_file(errand, pseudonyms, shown[-1], landing_fd, cipher_fd)
+            result = _scrub_file(errand, pseudonyms, descriptors[0], descriptors[1])
+        else:
+            result = _named(errand, scrub_names(errand.names, pseudonyms, _options(errand)))
+        if errand.teaches and names.extent > known:
+            grown = seal_names(names, errand.pseudonym_key)
     except MemoryError:
-        result = {"error": "memory"}
+        result, grown = {"error": "memory"}, b""
     except Exception as error:  # noqa: BLE001 - the border of the process; never the error's text, which may hold content
-        result = {"error": type(error).__name__}
+        result, grown = {"error": type(error).__name__}, b""
     with os.fdopen(result_fd, "wb") as pipe:
-        pipe.write(json.dumps(result).encode())
+        pipe.write(write_answer(result, grown if len(grown) <= SEALED_LIMIT else b""))
+
+
+def _named(errand: Errand, shown: Sequence[str]) -> dict[str, Any]:
+    return {"names": list(errand.names), "shown": list(errand.names if errand.outbound else shown)}
 
 
 def _options(errand: Errand) -> Options:
@@ -119,9 +135,7 @@ def _options(errand: Errand) -> Options:
     )
 
 
-def _scrub_file(
-    errand: Errand, pseudonyms: Pseudonymizer, shown: str, landing_fd: int, cipher_fd: int
-) -> dict[str, Any]:
+def _scrub_file(errand: Errand, pseudonyms: Pseudonymizer, landing_fd: int, cipher_fd: int) -> dict[str, Any]:
     source = LandingReader.from_fd(
         landing_fd, errand.landing_id, errand.landing_key, records=errand.records, size=errand.size
     )
@@ -131,13 +145,24 @@ def _scrub_file(
 
     with os.fdopen(cipher_fd, "wb", buffering=0) as pipe:
         body = BodyWriter(lambda piece: _write_all(pipe.fileno(), piece), errand.data_key, ObjectKey(errand.object_key))
-        if errand.as_it_is:
-            return _copied(source, body)
-        sink = (lambda _piece: None) if errand.outbound else body.write
         options, left = _options(errand), list[tuple[bytes, str]]()
+        if not errand.as_it_is:
+            learn(source, pseudonyms=pseudonyms, name=errand.names[-1], options=options, scratch=scratch)
+        named = _named(errand, scrub_names(errand.names, pseudonyms, options))
+        shown = named["shown"][-1]
+        if errand.as_it_is:
+            return named | _copied(source, body)
+        sink = (lambda _piece: None) if errand.outbound else body.write
         if errand.again:
             scrub(
-                source, lambda _: None, pseudonyms=pseudonyms, name=shown, options=options, scratch=scratch, left=left
+                source,
+                lambda _: None,
+                pseudonyms=pseudonyms,
+                name=shown,
+                options=options,
+                scratch=scratch,
+                learning=False,
+                left=left,
             )
             options, left = replace(options, known=tuple(left)), []
         report: ScrubReport = scrub(
@@ -147,7 +172,7 @@ def _scrub_file(
             name=shown,
             options=options,
             scratch=scratch,
-            learning=not errand.again,
+            learning=False,
             left=left,
         )
         if errand.outbound:
@@ -155,6 +180,7 @@ def _scrub_file(
                 body.write(source.read(offset, PIECE))
         info = body.close()
     return {
+        **named,
         "report": report.to_dict(),
         "again": bool(left) and not errand.again and not errand.outbound,
         "categories": _by_category(report),

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mft.scrubbing.answer import ANSWER_LIMIT, AnswerError, read_answer
 from mft.scrubbing.cage import confine, forbid_dumps
 from mft.scrubbing.child import Errand, run_errand
 from mft.scrubbing.isolation import shut_in
@@ -131,6 +132,8 @@ class Child:
         self._cipher_fd = cipher_fd
         self._result_fd = result_fd
         self._deadline = deadline
+        self.names = b""
+        """After `result`: the case's dictionary, sealed, if the child added to it."""
 
     def ciphertext(self) -> Any:  # noqa: ANN401 - an iterator that is handed to a store
         """Yield the sealed body as the child writes it."""
@@ -145,16 +148,21 @@ class Child:
         Raises:
             ChildFailedError: it came to no result.
         """
-        text = b""
+        answer = bytearray()
         while piece := self._read(self._result_fd, 1024 * 1024):
-            text += piece
-        if not text:
+            answer += piece
+            if len(answer) > ANSWER_LIMIT:
+                raise ChildFailedError("the scrubber answered with more than there can be to say")
+        if not answer:
             raise ChildFailedError("the scrubber crashed or went over its limits on this file")
-        result: dict[str, Any] = json.loads(text)
+        try:
+            result, self.names = read_answer(bytes(answer))
+        except AnswerError as error:
+            raise ChildFailedError(f"the scrubber failed on this file: {error}") from error
         if result.get("error") == "memory":
             raise ChildFailedError("the scrubber needed more memory than it may have for this file")
         if "error" in result:
-            raise ChildFailedError(f"the scrubber failed on this file ({result['error']})")
+            raise ChildFailedError(f"the scrubber failed on this file ({_word(result['error'])})")
         return result
 
     def close(self) -> None:
@@ -171,6 +179,11 @@ class Child:
             if not selector.select(timeout=max(0.0, self._deadline - time.monotonic())):
                 raise ChildFailedError("the scrubber took longer than it may for this file")
         return os.read(descriptor, limit)
+
+
+def _word(told: object) -> str:
+    """Give the name of an error as a child told it, if it could be one."""
+    return told if isinstance(told, str) and told.isidentifier() and len(told) <= 60 else "no reason"
 
 
 class Nursery:

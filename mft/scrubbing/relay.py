@@ -6,13 +6,13 @@ socket, or leave to run one command; nothing else.
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
+from mft.scrubbing.answer import write_answer
 from mft.scrubbing.clamd import ask_clamd
 from mft.scrubbing.icap import IcapService, ask_icap
 from mft.scrubbing.verdict import Verdict, clean, failed, found
@@ -37,7 +37,7 @@ def run_relay(errand: Errand, descriptors: Sequence[int]) -> None:
     except Exception as error:  # noqa: BLE001 - the border of the process; never the text, which may hold content
         verdict = failed(type(error).__name__)
     with os.fdopen(descriptors[-1], "wb") as pipe:
-        pipe.write(json.dumps({"verdict": verdict.word, "what": verdict.what}).encode())
+        pipe.write(write_answer({"verdict": verdict.word, "what": verdict.what}))
 
 
 def _ask(errand: Errand, relay: dict[str, Any], descriptors: Sequence[int]) -> Verdict:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mft.intake.copying import Copying
 from mft.intake.naming import Naming
+from mft.intake.pseudonyms import PseudonymBooks
 from mft.intake.records import CaseBook
 from mft.intake.releasing import Releasing
 from mft.intake.scanning import Scanning
@@ -102,6 +103,7 @@ def scrub_treatments(scrub: ScrubConfig) -> Treatments:
     return Treatments(
         profile=scrub.profile,
         terms=None if scrub.terms is None else str(scrub.terms),
+        scope=scrub.pseudonym_scope,
         rules=tuple(
             TreatmentRule(
                 customer=rule.match.customer,
@@ -110,6 +112,7 @@ def scrub_treatments(scrub: ScrubConfig) -> Treatments:
                 classification=rule.match.classification,
                 profile=rule.profile,
                 terms=None if rule.terms is None else str(rule.terms),
+                scope=rule.pseudonym_scope,
                 reason=rule.reason,
             )
             for rule in scrub.rules
@@ -122,11 +125,13 @@ def make_intake(parts: Parts, nursery: Nursery) -> Intake:
     """Put the intake together."""
     settings = intake_settings(parts.config, parts.node)
     book = CaseBook(database=parts.database, keys=parts.keys)
+    books = PseudonymBooks(database=parts.database, keys=parts.keys, book=book)
     scrubbing = Scrubbing(
         database=parts.database,
         trail=parts.trail,
         keys=parts.keys,
         book=book,
+        books=books,
         zones=parts.zones,
         landed=parts.landed,
         objects=parts.objects,
@@ -134,7 +139,7 @@ def make_intake(parts: Parts, nursery: Nursery) -> Intake:
         scanning=Scanning(nursery=nursery, landed=parts.landed, zones=parts.zones, settings=settings),
         settings=settings,
     )
-    settling = Settling(database=parts.database, trail=parts.trail, sign=parts.sign, settings=settings)
+    settling = Settling(database=parts.database, trail=parts.trail, sign=parts.sign, books=books, settings=settings)
     return Intake(
         database=parts.database,
         scrubbing=scrubbing,
@@ -145,7 +150,7 @@ def make_intake(parts: Parts, nursery: Nursery) -> Intake:
         copying=Copying(
             database=parts.database, trail=parts.trail, book=book, objects=parts.objects, settings=settings
         ),
-        naming=Naming(database=parts.database, book=book, nursery=nursery, settings=settings),
+        naming=Naming(database=parts.database, book=book, books=books, nursery=nursery, settings=settings),
         sweep=Sweep(
             database=parts.database,
             trail=parts.trail,

@@ -101,7 +101,6 @@ def upgrade() -> None:
         sa.Column("classification", sa.String(), nullable=True),
         sa.Column("upload_root", sa.Integer(), nullable=True),
         sa.Column("download_root", sa.Integer(), nullable=True),
-        sa.Column("pseudonym_envelope", sa.Text(), nullable=True),
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.Column("closed_at", sa.Float(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_case_record")),
@@ -206,6 +205,22 @@ def upgrade() -> None:
         sa.Column("destroyed_at", sa.Float(), nullable=True),
         sa.ForeignKeyConstraint(["case_id"], ["case_record.id"], name=op.f("fk_case_key_case_id")),
         sa.PrimaryKeyConstraint("case_id", "region", name=op.f("pk_case_key")),
+    )
+    op.create_table(
+        "pseudonym_book",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("case_id", sa.Integer(), nullable=True),
+        sa.Column("customer", sa.String(), nullable=True),
+        sa.Column("region", sa.String(), nullable=False),
+        sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("envelope", sa.Text(), nullable=False),
+        sa.Column("names", sa.LargeBinary(), nullable=True),
+        sa.Column("serial", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(["case_id"], ["case_record.id"], name=op.f("fk_pseudonym_book_case_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pseudonym_book")),
+        sa.UniqueConstraint("case_id", name=op.f("uq_pseudonym_book_case_id")),
+        sa.UniqueConstraint("customer", "region", name=op.f("uq_pseudonym_book_customer_region")),
     )
     op.create_table(
         "node",
@@ -356,7 +371,10 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("stored_size", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.String(), nullable=True),
+        sa.Column("book_id", sa.Integer(), nullable=True),
+        sa.Column("taught", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(["book_id"], ["pseudonym_book.id"], name=op.f("fk_stored_body_book_id")),
         sa.ForeignKeyConstraint(["case_id"], ["case_record.id"], name=op.f("fk_stored_body_case_id")),
         sa.ForeignKeyConstraint(["upload_id"], ["upload.id"], name=op.f("fk_stored_body_upload_id")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_stored_body")),
@@ -522,6 +540,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_node_case_id"))
 
     op.drop_table("node")
+    op.drop_table("pseudonym_book")
     op.drop_table("case_key")
     op.drop_table("account_key")
     op.drop_table("account_grant")
