@@ -125,7 +125,12 @@ class House:
             Role(name="nursery", run=self._run_nursery, last=True),
         ]
 
+    def _await_opening(self) -> None:
+        """Let those go first who answer the door: until the house is open, each import here would make them later."""
+        _was_told(self._opened, None)
+
     def _run_intake(self) -> None:
+        self._await_opening()
         from mft.server.intake import run_intake  # noqa: PLC0415 - see the module's docstring
 
         run_intake(
@@ -137,6 +142,7 @@ class House:
         )
 
     def _run_nursery(self) -> None:
+        self._await_opening()
         from mft.scrubbing.nursery import serve_nursery  # noqa: PLC0415 - see the module's docstring
 
         stopped = until_term()
@@ -219,6 +225,6 @@ class House:
         }
 
 
-def _was_told(pipe: tuple[int, int], patience: float) -> bool:
-    """Wait up to *patience* seconds for a byte, which stays for the next who asks; say whether it is there."""
+def _was_told(pipe: tuple[int, int], patience: float | None) -> bool:
+    """Wait up to *patience* seconds, or for ever, for a byte that stays for the next who asks; say if it is there."""
     return bool(select.select([pipe[0]], [], [], patience)[0])
