@@ -6,11 +6,13 @@ does it anchor by anchor with the same outcome, slower. Anchors are written in w
 
 from __future__ import annotations
 
-import importlib
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
+
+from scrubber import vectorscan
+from scrubber.alternatives import write_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +24,8 @@ class Anchor:
 
     pattern: bytes
     caseless: bool = False
+    once: bool = False
+    """Whether it is enough to know of one place in a block, any one."""
 
 
 INDEX_BITS = 12
@@ -60,16 +64,16 @@ class ReScanner:
 
 @lru_cache(maxsize=8)
 def _compile(anchors: tuple[Anchor, ...]) -> tuple[Any, Any]:
-    """Compile once in a process (a third of a second); forks inherit it. Give the module and the database."""
-    hyperscan: Any = importlib.import_module("hyperscan")
+    """Compile once in a process; forks inherit it. Give the module and the database."""
+    hyperscan = vectorscan.load_module()
     som: int = hyperscan.HS_FLAG_SOM_LEFTMOST
+    once: int = hyperscan.HS_FLAG_SINGLEMATCH
     caseless: int = hyperscan.HS_FLAG_CASELESS
-    database = hyperscan.Database()
-    database.compile(
-        expressions=[a.pattern for a in anchors],
-        ids=list(range(len(anchors))),
-        elements=len(anchors),
-        flags=[som | caseless if a.caseless else som for a in anchors],
+    written = [(index, each, a) for index, a in enumerate(anchors) for each in write_out(a.pattern)]
+    database = vectorscan.compile_rules(
+        [each for _, each, _ in written],
+        [index for index, _, _ in written],
+        [(once if a.once else som) | (caseless if a.caseless else 0) for _, _, a in written],
     )
     return hyperscan, database
 
@@ -87,7 +91,7 @@ class HyperscanScanner:
         append = events.append
 
         def on_match(index: int, start: int, end: int, _flags: int, _context: object) -> None:
-            append(start << START_SHIFT | (end - start) << INDEX_BITS | index)
+            append(start << START_SHIFT | (end - start & LENGTH_MASK) << INDEX_BITS | index)
 
         if block:
             self._database.scan(block, match_event_handler=on_match, scratch=self._scratch)

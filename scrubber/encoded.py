@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import importlib
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from scrubber import vectorscan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,11 +43,8 @@ def _compile() -> tuple[Any, Any]:
 
     It stands alone: among other expressions this one loses what makes it fast, and costs more than all of them.
     """
-    hyperscan: Any = importlib.import_module("hyperscan")
-    database = hyperscan.Database()
-    database.compile(
-        expressions=[b"[A-Za-z0-9+/_\\-]{%d}" % SHORTEST], ids=[0], elements=1, flags=[hyperscan.HS_FLAG_SINGLEMATCH]
-    )
+    hyperscan = vectorscan.load_module()
+    database = vectorscan.compile_rules([b"[A-Za-z0-9+/_\\-]{%d}" % SHORTEST], [0], [hyperscan.HS_FLAG_SINGLEMATCH])
     return hyperscan, database
 
 

@@ -9,15 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from typing import TYPE_CHECKING
-
-import yaml
 
 from scrubber.anchors import INDEX_MASK, START_SHIFT, Anchor, build_scanner
 from scrubber.errors import RuleError
 from scrubber.hostnames import is_fqdn, is_public_domain, split_host, words
 from scrubber.pseudonym import DOMAIN_PSEUDONYM, WORD_PSEUDONYM
+from scrubber.rulefiles import load_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,10 +54,19 @@ class Origin:
 
     id: str
     anchors: tuple[Anchor, ...]
-    pattern: re.Pattern[bytes]
+    expression: bytes
+    flags: int
     quick: bool
+    """Whether it comes again and again with the same text, which is then looked at once."""
+    lines: bool
+    """Whether it makes up whole files, line by line: where one is, all of a block are read together."""
     examples: tuple[str, ...]
     counter_examples: tuple[str, ...]
+
+    @property
+    def pattern(self) -> re.Pattern[bytes]:
+        """Compile the expression; most of them never are."""
+        return re.compile(self.expression, self.flags)
 
 
 @lru_cache(maxsize=1)
@@ -69,23 +76,25 @@ def load_origins() -> tuple[Origin, ...]:
     Raises:
         RuleError: one is written wrongly.
     """
-    text = (resources.files("scrubber") / "rulesets" / "identities.yaml").read_bytes()
     made = []
-    for data in yaml.safe_load(text)["sources"]:
+    for data in load_files()["identities.yaml"]["sources"]:
         try:
             caseless = bool(data.get("caseless", False))
+            lines = bool(data.get("lines", False))
             made.append(
                 Origin(
                     id=data["id"],
-                    anchors=tuple(Anchor(pattern=a.encode(), caseless=caseless) for a in data["anchors"]),
-                    pattern=re.compile(data["pattern"].encode(), re.IGNORECASE if caseless else 0),
+                    anchors=tuple(Anchor(pattern=a.encode(), caseless=caseless, once=lines) for a in data["anchors"]),
+                    expression=data["pattern"].encode(),
+                    flags=re.IGNORECASE if caseless else 0,
                     quick=bool(data.get("quick", False)),
+                    lines=lines,
                     examples=tuple(data["examples"]),
                     counter_examples=tuple(data["counter_examples"]),
                 )
             )
-        except (KeyError, re.error) as error:
-            raise RuleError(f"identities.yaml: {data.get('id', '?')}: {error}") from error
+        except KeyError as error:
+            raise RuleError(f"identities.yaml: {data.get('id', '?')}: {error} is missing") from error
     return tuple(made)
 
 
@@ -99,6 +108,7 @@ class Learner:
         self._origins = [origin for origin, _ in owners]
         self._scanner = build_scanner([anchor for _, anchor in owners], accelerated=accelerated)
         self._seen: set[bytes] = set()
+        self._patterns: dict[str, re.Pattern[bytes]] = {}
         self._takers: dict[str, Callable[[bytes], object]] = {
             "user": self.take_user,
             "users": self._take_users,
@@ -122,13 +132,17 @@ class Learner:
         seen = self._seen
         if len(seen) > _SEEN:
             seen.clear()
+        lines: dict[str, Origin] = {}
         for event in self._scanner.scan(buf):
             origin = self._origins[event & INDEX_MASK]
+            if origin.lines:
+                lines[origin.id] = origin
+                continue
             start = event >> START_SHIFT
             mark = _mark(buf, start) if origin.quick else b""
             if mark in seen:
                 continue
-            match = origin.pattern.match(buf, start, start + _REACH)
+            match = self._compiled(origin).match(buf, start, start + _REACH)
             if match is None:
                 continue
             if mark:
@@ -136,6 +150,21 @@ class Learner:
             for kind, value in match.groupdict().items():
                 if value and kind in self._takers:
                     self._takers[kind](value)
+        for origin in lines.values():
+            self._learn_lines(buf, origin)
+
+    def _learn_lines(self, buf: bytes, origin: Origin) -> None:
+        """Take each value once that the lines of *buf* tell."""
+        pattern = self._compiled(origin)
+        (kind,) = pattern.groupindex
+        for value in set(pattern.findall(buf)):
+            self._takers[kind](value)
+
+    def _compiled(self, origin: Origin) -> re.Pattern[bytes]:
+        pattern = self._patterns.get(origin.id)
+        if pattern is None:
+            pattern = self._patterns[origin.id] = origin.pattern
+        return pattern
 
     # --- what may be learned
 
@@ -284,10 +313,6 @@ def _odd(name: bytes) -> bool:
 
 
 def _mark(buf: bytes, start: int) -> bytes:
-    """Give what follows an anchor's fixed part up to the second blank: enough to know a line's origin again."""
-    if buf[start] == 0x0A:
-        at = buf.find(b" ", start + 15, start + 48)
-        if at > 0:
-            return b"\n" + buf[at : buf.find(b" ", at + 1, at + 80)]
+    """Give what follows an anchor's fixed part up to the next blank: enough to know a text again."""
     at = buf.find(b" ", start + 8, start + _QUICK)
     return buf[start : at if at > 0 else start + _QUICK]

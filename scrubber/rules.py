@@ -6,14 +6,10 @@ A rule has `anchors` (short expressions for the one scan), and either a `pattern
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from importlib import resources
 from typing import TYPE_CHECKING, Any
-
-import yaml
 
 from scrubber.anchors import Anchor
 from scrubber.checks import CHECKS
@@ -22,6 +18,7 @@ from scrubber.finder import REACH, Found, remembered
 from scrubber.finders import FINDERS
 from scrubber.model import Rule
 from scrubber.pseudonym import TAG, Pseudonymizer
+from scrubber.rulefiles import load_files, rules_version
 from scrubber.tokens import expand_row
 
 if TYPE_CHECKING:
@@ -60,7 +57,9 @@ class CompiledRule:
     kind: str
     anchors: tuple[Anchor, ...]
     priority: int
-    pattern: re.Pattern[bytes] | None
+    expression: bytes
+    """What `pattern` is compiled from; empty where there is a finder, or nothing to confirm."""
+    flags: int
     check: str | None
     finder: str | None
     block: bool
@@ -72,12 +71,19 @@ class CompiledRule:
         return self.rule.id < other.rule.id
 
     def build(self, pseudonyms: Pseudonymizer) -> Finder:
-        """Build what confirms a candidate, under one key."""
+        """Build what confirms a candidate, under one key. The expression is compiled now: most never are.
+
+        Raises:
+            RuleError: the expression does not compile.
+        """
         if self.finder is not None:
             return FINDERS[self.finder](pseudonyms)
-        pattern = self.pattern
-        if pattern is None:
+        if not self.expression:
             raise RuleError(f"rule {self.rule.id} has neither a pattern nor a finder")
+        try:
+            pattern = re.compile(self.expression, self.flags)
+        except re.error as error:
+            raise RuleError(f"rule {self.rule.id}: {error}") from error
         return _pattern_finder(self, pattern, pseudonyms)
 
 
@@ -131,7 +137,8 @@ def _learned(name: str, kind: str, description: str, priority: int, *, category:
         kind=kind,
         anchors=(),
         priority=priority,
-        pattern=None,
+        expression=b"",
+        flags=0,
         check=None,
         finder=None,
         block=False,
@@ -180,17 +187,13 @@ def load_rules() -> RuleSet:
     Raises:
         RuleError: a rule is written wrongly.
     """
-    folder = resources.files("scrubber") / "rulesets"
-    texts = [
-        entry.read_bytes() for entry in sorted(folder.iterdir(), key=lambda e: e.name) if entry.name.endswith(".yaml")
-    ]
-    files = [_load_yaml(text) for text in texts]
+    files = load_files().values()
     rules = [parse_rule(data) for file in files for data in file.get("rules", ())]
     rules += [parse_rule(expand_row(row)) for file in files for row in file.get("tokens", ())]
     names = [rule.rule.id for rule in rules]
     if len(set(names)) != len(names):
         raise RuleError(f"rule ids are not unique: {sorted(name for name in names if names.count(name) > 1)}")
-    return RuleSet(rules=tuple(rules), version=hashlib.sha256(b"\0".join(texts)).hexdigest()[:12])
+    return RuleSet(rules=tuple(rules), version=rules_version())
 
 
 def known_rules() -> dict[str, Rule]:
@@ -198,18 +201,11 @@ def known_rules() -> dict[str, Rule]:
     return {rule.rule.id: rule.rule for rule in (*load_rules().rules, *LEARNED_RULES, KNOWN_RULE)}
 
 
-def _load_yaml(text: bytes) -> dict[str, Any]:
-    """Read YAML with libyaml where that is there: the tables are long, and the other reader takes ten times as long."""
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    data: dict[str, Any] = yaml.load(text, Loader=loader)  # noqa: S506 - one of the two safe loaders
-    return data
-
-
 def parse_rule(data: dict[str, Any]) -> CompiledRule:
     """Make a rule from its YAML form.
 
     Raises:
-        RuleError: a field is unknown or missing, or an expression does not compile.
+        RuleError: a field is unknown or missing. Whether its expression compiles shows when the rule is built.
     """
     name = data.get("id", "?")
     unknown = data.keys() - _FIELDS
@@ -224,10 +220,6 @@ def parse_rule(data: dict[str, Any]) -> CompiledRule:
     if data.get("replace", "tag") not in REPLACEMENTS:
         raise RuleError(f"rule {name}: replace is one of {', '.join(REPLACEMENTS)}")
     caseless = bool(data.get("caseless", False))
-    try:
-        pattern = re.compile(data["pattern"].encode(), re.IGNORECASE if caseless else 0) if "pattern" in data else None
-    except re.error as error:
-        raise RuleError(f"rule {name}: {error}") from error
     return CompiledRule(
         rule=Rule(
             id=name,
@@ -239,7 +231,8 @@ def parse_rule(data: dict[str, Any]) -> CompiledRule:
         kind=data.get("kind", name.replace(".", ":")),
         anchors=tuple(Anchor(pattern=text.encode(), caseless=caseless) for text in data["anchors"]),
         priority=int(data.get("priority", 50)),
-        pattern=pattern,
+        expression=data.get("pattern", "").encode(),
+        flags=re.IGNORECASE if caseless else 0,
         check=data.get("check"),
         finder=data.get("finder"),
         block=bool(data.get("block", False)),

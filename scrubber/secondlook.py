@@ -8,13 +8,13 @@ last output that is kept in memory, whatever stands around them there. Values ne
 from __future__ import annotations
 
 import contextlib
-import importlib
 import math
 import re
 from collections import Counter
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from scrubber import vectorscan
 from scrubber.detector import Detector
 from scrubber.rules import KNOWN_RULE, RuleSet
 from scrubber.text import HISTORY
@@ -176,7 +176,7 @@ def build_search(values: list[bytes]) -> Callable[[bytes], set[bytes]]:
 
 
 def _literals(values: list[bytes]) -> Callable[[bytes], set[bytes]]:
-    hyperscan: Any = importlib.import_module("hyperscan")
+    hyperscan = vectorscan.load_module()
     database = hyperscan.Database()
     database.compile(
         expressions=[b"".join(b"\\x%02x" % byte for byte in value) for value in values],
@@ -204,19 +204,17 @@ def build_alarm(rules: RuleSet) -> Callable[[bytes], bool]:
     """Give what says whether any anchor of *rules* begins in a text: far cheaper than to say where."""
     anchors = [anchor for rule in rules.rules for anchor in rule.anchors]
     try:
-        hyperscan: Any = importlib.import_module("hyperscan")
+        hyperscan = vectorscan.load_module()
     except ImportError:
         return lambda _text: bool(anchors)
     if not anchors:
         return lambda _text: False
     single: int = hyperscan.HS_FLAG_SINGLEMATCH
     caseless: int = hyperscan.HS_FLAG_CASELESS
-    database = hyperscan.Database()
-    database.compile(
-        expressions=[anchor.pattern for anchor in anchors],
-        ids=list(range(len(anchors))),
-        elements=len(anchors),
-        flags=[single | caseless if anchor.caseless else single for anchor in anchors],
+    database = vectorscan.compile_rules(
+        [anchor.pattern for anchor in anchors],
+        list(range(len(anchors))),
+        [single | caseless if anchor.caseless else single for anchor in anchors],
     )
 
     def alarm(text: bytes) -> bool:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib import resources
 from typing import Any
 
-import yaml
+from scrubber.rulefiles import load_files
 
 
 @lru_cache(maxsize=1)
 def _lists() -> dict[str, Any]:
-    folder = resources.files("scrubber") / "rulesets"
-    lists: dict[str, Any] = {}
-    for entry in folder.iterdir():
-        if entry.name.startswith("words") and entry.name.endswith(".yaml"):
-            lists |= yaml.safe_load(entry.read_bytes())
-    return lists
+    return {
+        key: words for name, lists in load_files().items() if name.startswith("words") for key, words in lists.items()
+    }
 
 
 def load_words(name: str) -> frozenset[str]:

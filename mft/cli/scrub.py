@@ -93,7 +93,10 @@ def scrub(  # noqa: PLR0917 - the command's options
     is written, of a folder the rest is); 2: wrong usage; 1: another failure.
     """
     from mft.cli.scrubfile import Task, is_dash  # noqa: PLC0415  keeps `mft --help` quick
+    from mft.scrubbing.cache import rules_folder  # noqa: PLC0415
+    from scrubber.cachefolder import keep_in  # noqa: PLC0415
 
+    keep_in(rules_folder(os.environ))
     folder = not is_dash(src) and src.is_dir()
     if not folder and not is_dash(dst) and dst.is_dir() and not is_dash(src):
         dst = dst / src.name

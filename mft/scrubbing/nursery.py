@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mft.scrubbing.answer import ANSWER_LIMIT, AnswerError, read_answer
+from mft.scrubbing.cache import rules_folder
 from mft.scrubbing.cage import confine, forbid_dumps
 from mft.scrubbing.child import Errand, run_errand
 from mft.scrubbing.isolation import shut_in
 from mft.scrubbing.relay import run_relay
+from scrubber.cachefolder import keep_in
 from scrubber.engine import prepare
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class ChildFailedError(Exception):
 
 def serve_nursery(channel: socket.socket, stopped: Callable[[], bool]) -> None:
     """Fork children on request until *stopped* says so; reap them."""
+    keep_in(rules_folder(os.environ))
     prepare()
     children: set[int] = set()
     with selectors.DefaultSelector() as selector:

@@ -124,12 +124,12 @@ def test_rule_has_description_and_examples(rule: CompiledRule):
     [{"category": "odd"}, {"anchors": []}, {"pattern": "("}, {"check": "none"}, {"colour": "red"}, {"finder": "none"}],
     ids=lambda change: next(iter(change)),
 )
-def test_wrong_rule_is_refused(change):
-    """A rule that is written wrongly names itself."""
+def test_wrong_rule_is_refused(change, pseudonyms):
+    """A rule that is written wrongly names itself, at the latest when it is built."""
     good = {"id": "x.y", "category": "secret", "description": "X.", "anchors": ["x"], "pattern": "xy"}
     assert parse_rule(good).rule.id == "x.y"
     with pytest.raises(RuleError, match=r"x\.y"):
-        parse_rule(good | change)
+        parse_rule(good | change).build(pseudonyms)
 
 
 def test_scanners_agree_on_every_example(pseudonyms):
