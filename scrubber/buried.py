@@ -11,10 +11,11 @@ import bz2
 import lzma
 import re
 import zlib
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Hashable, Iterator
 
 AHEAD = 64 << 10
 """Bytes that are looked at before the ones in front of them are given on: a stream of up to this size is seen whole."""
@@ -76,6 +77,14 @@ class BuriedStreams:
     def finish(self) -> bytes:
         """Give the rest."""
         return self._decide(len(self._kept))
+
+    def resume(self, context: bytes) -> None:
+        """Go on behind *context*, as if no stream lay across the cut."""
+        self._kept = context[-AHEAD:]
+
+    def handover(self) -> Hashable:
+        """Give all that the next byte's fate depends on; within a long stream nobody else can go on."""
+        return blake2b(self._kept).digest() if self._long is None else object()
 
     def _decide(self, limit: int) -> bytes:
         kept, self._kept = self._kept, b""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, BinaryIO
 
+from scrubber.crew import Crew
 from scrubber.detector import Detector
 from scrubber.excerpt import ExcerptReader
 from scrubber.learning import learn_source
@@ -14,6 +15,7 @@ from scrubber.profile import PROFILES
 from scrubber.pseudonym import Pseudonymizer
 from scrubber.rules import load_rules
 from scrubber.secondlook import SecondLook
+from scrubber.segments import SegmentScrubber
 from scrubber.stream import HashedSource
 from scrubber.walk import Walk, memory_scratch
 
@@ -75,6 +77,7 @@ def scrub(
     explain: Callable[[Excerpt], None] | None = None,
     learning: bool = True,
     left: list[tuple[bytes, str]] | None = None,
+    jobs: int = 1,
 ) -> ScrubReport:
     """Read *source*, give the scrubbed bytes to *sink*, and report what was replaced and what could not be looked into.
 
@@ -91,16 +94,26 @@ def scrub(
             False where that was done already (`learn`).
         left: is given the secrets that were replaced in one place and left in another, if nothing else is in the way:
             run again with them as `options.known`, and they go everywhere.
+        jobs: processes for what is long. They are forked from this one, which should have one thread; the outcome is
+            the same with any number.
 
     Where the report is not `scannable`, what the sink was given must be discarded. Memory: some 32 MiB with the rules,
     and what *scratch* keeps.
 
     Raises:
-        ScrubberError: the source, the scratch space or a rule failed.
+        ScrubberError: the source, the scratch space, a rule or a process that helped failed.
     """
     if learning:
         halved = _halves(progress, source.size)
-        learn(source, pseudonyms=pseudonyms, name=name, options=options, scratch=scratch, progress=halved[0])
+        learn(
+            source,
+            pseudonyms=pseudonyms,
+            name=name,
+            options=options,
+            scratch=scratch,
+            progress=halved[0],
+            jobs=jobs,
+        )
         progress = halved[1]
     reading = HashedSource(source, progress)
     writing = _Sink(sink)
@@ -111,10 +124,15 @@ def scrub(
     walk.reset()
     if explain is not None:
         walk.watch.add(ExcerptReader(walk.findings, explain))
+    if jobs > 1:
+        walk.crew = Crew(jobs, lambda: SegmentScrubber(walk))
     try:
         walk.upload(reading, writing.write, label)
     except ObstacleError as error:
         walk.block(error.member, error.reason, error.advice)
+    finally:
+        if walk.crew is not None:
+            walk.crew.close()
     walk.watch.end()
     if left is not None and len(walk.obstacles) == walk.still_there:
         left += sorted(walk.second_look.left.items())
@@ -146,8 +164,9 @@ def learn(
     options: Options = _DEFAULT,
     scratch: Callable[[], BinaryIO] = memory_scratch,
     progress: Callable[[int], None] | None = None,
+    jobs: int = 1,
 ) -> None:
-    """Learn the users, hosts and domains that *source* names, without scrubbing it.
+    """Learn the users, hosts and domains that *source* names, in *jobs* processes, without scrubbing it.
 
     They are added to the dictionary of *pseudonyms*, and replaced wherever they stand in whatever is scrubbed after.
 
@@ -163,6 +182,7 @@ def learn(
             options=options,
             scratch=scratch,
             progress=progress,
+            jobs=jobs,
         )
 
 

@@ -1,6 +1,7 @@
 """What the scrubber itself can fail at.
 
     ScrubberError
+    ├── CrewError      a process that helped died or failed: names the kind of failure, never content
     ├── RuleError      a rule is written wrongly: names the rule and what was expected
     ├── TermsError     a customer's list of terms is written wrongly
     ├── ScratchError   the scratch file given by the application failed or is full
@@ -14,6 +15,10 @@ from __future__ import annotations
 
 class ScrubberError(Exception):
     """Base of everything the scrubber raises."""
+
+
+class CrewError(ScrubberError):
+    """A process that helped with one upload died or failed."""
 
 
 class RuleError(ScrubberError):

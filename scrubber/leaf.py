@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from scrubber.binary import BinaryScrubber
 from scrubber.buried import BuriedStreams
 from scrubber.closed import UNKNOWN, WHOLE
+from scrubber.lane import TextLane, teller
 from scrubber.obstacle import ObstacleError
-from scrubber.sniff import Kind, binary_within, entropy_within
+from scrubber.segments import SegmentedText
+from scrubber.sniff import Kind, entropy_within
 from scrubber.stream import CHUNK
 from scrubber.text import TextScrubber
 
@@ -35,17 +37,19 @@ def walk_text(
     Raises:
         ObstacleError: compressed or encrypted data follows the text.
     """
-    scrubber = TextScrubber(walk.detector, walk.note_for(name), same_length=same_length)
-    buried = BuriedStreams(partial(_tells, walk))
     out = walk.watch.follow(name, out)
-    while data := stream.read(CHUNK):
-        walk.scanned += len(data)
-        if binary_within(data):
-            reason = "binary data of an unknown kind follows the text in it"
-            raise ObstacleError(name, reason, advice=UNKNOWN.advice)
-        out(scrubber.feed(buried.feed(data)))
-    out(scrubber.feed(buried.finish()) + scrubber.finish())
-    _note_buried(walk, name, buried)
+    pieces = iter(partial(stream.read_exactly, CHUNK), b"")
+    text = SegmentedText(walk, walk.crew, name, pieces) if walk.crew is not None and not same_length else None
+    if text is not None and text.is_long:
+        blanked = text.run(out, walk.adder_for(name))
+    else:
+        lane = TextLane(walk.detector, walk.note_for(name), name, same_length=same_length)
+        for data in text.whole() if text is not None else pieces:
+            walk.scanned += len(data)
+            out(lane.feed(data))
+        out(lane.finish())
+        blanked = lane.blanked
+    _note_blanked(walk, name, blanked)
 
 
 def walk_binary(walk: Walk, stream: Stream, out: Callable[[bytes], object], name: str, *, known: bool = False) -> None:
@@ -55,7 +59,7 @@ def walk_binary(walk: Walk, stream: Stream, out: Callable[[bytes], object], name
         ObstacleError: it is not *known*, and compressed or encrypted.
     """
     scrubber = BinaryScrubber(walk.detector, walk.note_for(name))
-    buried = BuriedStreams(partial(_tells, walk))
+    buried = BuriedStreams(teller(walk.detector))
     out = walk.watch.follow(name, out)
     while data := stream.read(CHUNK):
         walk.scanned += len(data)
@@ -63,22 +67,13 @@ def walk_binary(walk: Walk, stream: Stream, out: Callable[[bytes], object], name
             raise ObstacleError(name, UNKNOWN.reason, advice=UNKNOWN.advice)
         out(scrubber.feed(buried.feed(data)))
     out(scrubber.feed(buried.finish()) + scrubber.finish())
-    _note_buried(walk, name, buried)
+    _note_blanked(walk, name, buried.blanked)
 
 
-def _tells(walk: Walk, text: bytes) -> bool:
-    """Say whether there is anything in *text* to be replaced."""
-    found: list[Noted] = []
-    scrubber = TextScrubber(walk.detector, found.extend, same_length=True)
-    scrubber.feed(text)
-    scrubber.finish()
-    return bool(found)
-
-
-def _note_buried(walk: Walk, name: str, buried: BuriedStreams) -> None:
-    if buried.blanked:
+def _note_blanked(walk: Walk, name: str, blanked: int) -> None:
+    if blanked:
         reason = "compressed data in the midst of it held something to be replaced, and were blanked"
-        walk.leave_unseen(name, reason, size=buried.blanked, advice="send what is compressed as a file of its own")
+        walk.leave_unseen(name, reason, size=blanked, advice="send what is compressed as a file of its own")
 
 
 def walk_wide(walk: Walk, stream: Stream, out: Callable[[bytes], object], name: str, *, kind: Kind) -> None:
@@ -100,7 +95,7 @@ def walk_wide(walk: Walk, stream: Stream, out: Callable[[bytes], object], name: 
     at8 = at_wide = 0
     out = walk.watch.follow(name, out, wide=True)
     strays = BinaryScrubber(walk.detector, note)
-    buried = BuriedStreams(partial(_tells, walk))
+    buried = BuriedStreams(teller(walk.detector))
 
     def widen(text8: bytes, *, final: bool) -> bytes:
         nonlocal at8, at_wide
@@ -128,4 +123,4 @@ def walk_wide(walk: Walk, stream: Stream, out: Callable[[bytes], object], name: 
     except UnicodeDecodeError as error:
         reason = "it begins as UTF-16 or UTF-32 text and is not"
         raise ObstacleError(name, reason, advice=WHOLE) from error
-    _note_buried(walk, name, buried)
+    _note_blanked(walk, name, buried.blanked)

@@ -18,12 +18,12 @@ from scrubber.pseudonym import DOMAIN_PSEUDONYM, WORD_PSEUDONYM
 from scrubber.rulefiles import load_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from scrubber.dictionary import Dictionary
+    from scrubber.dictionary import Dictionary, Kind
 
 BLOCK = 1 << 20
-_OVERLAP = 8 << 10
+OVERLAP = 8 << 10
 _REACH = 4096
 _QUICK = 40
 _SEEN = 100_000
@@ -127,6 +127,10 @@ class Learner:
         self.learn(b"\n" + name.encode("utf-8", "surrogateescape") + b"\n")
         return MemberLearner(self, name)
 
+    def forget(self) -> None:
+        """Forget which lines were seen: from here on the outcome does not depend on what came before."""
+        self._seen.clear()
+
     def learn(self, buf: bytes) -> None:
         """Take what *buf* tells; lines must begin after a line break."""
         seen = self._seen
@@ -165,6 +169,11 @@ class Learner:
         if pattern is None:
             pattern = self._patterns[origin.id] = origin.pattern
         return pattern
+
+    def take(self, terms: Iterable[tuple[bytes, Kind]]) -> None:
+        """Add what another learner has learned."""
+        for value, kind in terms:
+            self._dictionary.learn(kind, value)
 
     # --- what may be learned
 
@@ -261,19 +270,29 @@ class MemberLearner:
         self._kept = b"\n"
         self._whole = b""
 
-    def feed(self, data: bytes) -> None:
-        """Take more of the text."""
+    def resume(self, context: bytes) -> None:
+        """Go on in the midst of a text, behind *context*."""
+        self._kept = context[-OVERLAP:]
+
+    def know(self, data: bytes) -> None:
+        """Take the beginning of a text that is known by its name."""
         if self._known and len(self._whole) < BLOCK:
             self._whole += data
+
+    def feed(self, data: bytes) -> None:
+        """Take more of the text."""
         self._kept += data
         if len(self._kept) >= BLOCK:
             self._learner.learn(self._kept)
-            self._kept = self._kept[-_OVERLAP:]
+            self._kept = self._kept[-OVERLAP:]
 
     def finish(self) -> None:
         """Take what is left."""
         if len(self._kept) > 1:
             self._learner.learn(self._kept)
+
+    def conclude(self) -> None:
+        """Take what the text's name says of it."""
         for kind, value in _told_by_name(self._known, self._whole):
             if kind == "host":
                 self._learner.take_host(value)

@@ -3,22 +3,69 @@
 from __future__ import annotations
 
 import codecs
-from typing import TYPE_CHECKING, BinaryIO
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from scrubber.crew import Crew
 from scrubber.detector import Detector
+from scrubber.dictionary import Dictionary
 from scrubber.leaf import WIDE
-from scrubber.learner import Learner
+from scrubber.learner import Learner, MemberLearner
 from scrubber.obstacle import ObstacleError
 from scrubber.pseudonym import Pseudonymizer
 from scrubber.rules import RuleSet
+from scrubber.segments import Cutter
 from scrubber.sniff import HEAD, Kind, sniff
 from scrubber.stream import CHUNK, HashedSource, Stream
 from scrubber.walk import CONTAINERS, Out, Walk, memory_scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from scrubber.crew import Tell
     from scrubber.model import Options, Source
+
+
+class Lesson(NamedTuple):
+    """A segment of one text, as long as those that are scrubbed, with what stands before it."""
+
+    name: str
+    context: bytes
+    pieces: list[bytes]
+    final: bool
+
+
+def _lessons(name: str, pieces: Iterator[bytes], member: MemberLearner) -> Iterator[Lesson]:
+    cutter = Cutter(pieces)
+    while (cut := cutter.cut(0)) is not None:
+        for piece in cut.segment.pieces:
+            member.know(piece)
+        yield Lesson(name, cut.context, cut.segment.pieces, cut.segment.final)
+    if cutter.failure is not None:
+        raise cutter.failure
+
+
+def teach(learner: Learner, lesson: Lesson) -> None:
+    """Let *learner* learn from one segment, as if it had seen nothing before."""
+    learner.forget()
+    member = MemberLearner(learner, lesson.name)
+    if lesson.context:
+        member.resume(lesson.context)
+    for piece in lesson.pieces:
+        member.feed(piece)
+    member.finish()
+
+
+def _student() -> Callable[[Lesson, Tell], None]:
+    """Give what learns in a process of a crew, and tells what it has learned."""
+
+    def learn(lesson: Lesson, tell: Tell) -> None:
+        dictionary = Dictionary()
+        teach(Learner(dictionary), lesson)
+        tell(list(dictionary.terms()))
+
+    return learn
 
 
 class LearningWalk(Walk):
@@ -64,9 +111,15 @@ class LearningWalk(Walk):
 
     def _learn(self, stream: Stream, name: str, narrow: Callable[[bytes], bytes]) -> None:
         member = self._learner.member(name)
-        while data := stream.read(CHUNK):
-            member.feed(narrow(data))
-        member.finish()
+        lessons = _lessons(name, map(narrow, iter(partial(stream.read_exactly, CHUNK), b"")), member)
+        first = next(lessons, None)
+        if first is not None and self.crew is not None and not first.final:
+            for terms in self.crew.in_order(chain((first,), lessons)):
+                self._learner.take(terms)
+        elif first is not None:
+            for lesson in chain((first,), lessons):
+                teach(self._learner, lesson)
+        member.conclude()
 
 
 def learn_source(
@@ -78,8 +131,9 @@ def learn_source(
     options: Options,
     scratch: Callable[[], BinaryIO] = memory_scratch,
     progress: Callable[[int], None] | None = None,
+    jobs: int = 1,
 ) -> None:
-    """Read all of *source* and add what it tells to the dictionary of *pseudonyms*.
+    """Read all of *source*, in *jobs* processes, and add what it tells to the dictionary of *pseudonyms*.
 
     Raises:
         ScrubberError: the source or the scratch space failed.
@@ -87,10 +141,15 @@ def learn_source(
     learner = Learner(pseudonyms.dictionary)
     nothing = Detector(RuleSet(rules=(), version=rules.version), Pseudonymizer(bytes(16)))  # it scrubs nothing
     walk = LearningWalk(learner, nothing, options, source.size, scratch)
+    if jobs > 1:
+        walk.crew = Crew(jobs, _student)
     try:
         walk.upload(HashedSource(source, progress), _drop, name)
     except ObstacleError:
         return  # what ends the walk ends the second one too, which says why
+    finally:
+        if walk.crew is not None:
+            walk.crew.close()
 
 
 def _drop(_data: bytes) -> None:

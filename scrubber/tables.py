@@ -15,12 +15,14 @@ from scrubber.gate import Strength, is_secret, strength
 from scrubber.pseudonym import TAG
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Hashable, Iterator
 
     from scrubber.pseudonym import Pseudonymizer
 
 Span = tuple[int, int, bytes, bytes, str]
 """Start, end, value, replacement, and the id of its rule."""
+Heading = tuple[str, bytes, tuple[bytes, ...]]
+"""How an open table is written, what stands between its cells, and its columns' names."""
 
 _HEAD = 64 << 10
 _MOST = 400
@@ -55,6 +57,7 @@ class Columns:
 
     def __init__(self, names: list[bytes]) -> None:
         """Classify *names*."""
+        self.names = tuple(names)
         plain = [name.strip().strip(b"`\"[]'").strip() for name in names]
         self.count = len(plain)
         personal = [_column(name) for name in plain]
@@ -119,6 +122,23 @@ class TableReader:
         self._mode = ""
         self._columns = Columns([])
         self._separator = b","
+
+    @property
+    def heading(self) -> Heading | None:
+        """The table that is open."""
+        return (self._mode, self._separator, self._columns.names) if self._mode else None
+
+    def resume(self, at: int, heading: Heading | None) -> None:
+        """Go on at a row's beginning, the text's byte *at*, within the table of *heading* where there is one."""
+        self._begun = True
+        self._at = at
+        if heading is not None:
+            self._mode, self._separator = heading[:2]
+            self._columns = Columns(list(heading[2]))
+
+    def handover(self) -> Hashable:
+        """Give all that the next row's fate depends on."""
+        return self._begun, self._at, self.heading, tuple(self._later)
 
     def read(self, buf: bytes, base: int, limit: int) -> list[Span]:
         """Give what must go from the rows that begin before *limit*; the text's byte *base* is the first of *buf*."""

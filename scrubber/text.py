@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from hashlib import blake2b
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,17 @@ from scrubber.candidate import Noted, apart_from
 from scrubber.keyblock import KeyWalker, sample
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from scrubber.candidate import Candidate
     from scrubber.detector import Detector
+    from scrubber.tables import Heading
 
 BLOCK = 1 << 20
 HISTORY = 16 << 10
 AHEAD = 32 << 10
+LINE = 8 << 10
+"""What is decided ends with a line where one ends so near: then seldom anything is cut there."""
 LONG = 1000
 
 _RUN = re.compile(rb"[^\s\"'<>,;\x00-\x1f\x7f]*")
@@ -65,11 +71,36 @@ class TextScrubber:
         """Give the rest."""
         return self._process(final=True)
 
+    def resume(self, context: bytes, at: int, columns: Heading | None) -> None:
+        """Go on at byte *at* of a text that ends with *context* there, as if nothing lay across the cut.
+
+        Only `handover` of the one who came this far says whether nothing does. *columns* are those of a table that may
+        be open. Findings are told by their place behind the cut.
+        """
+        decided = _line_start(context, len(context) - AHEAD)
+        keep = max(0, decided - HISTORY)
+        self._kept = context[keep:]
+        self._done = decided - keep
+        self._base = at - len(self._kept)
+        self._tables.resume(self._base + self._done, columns)
+
+    def handover(self) -> Hashable:
+        """Give all that the next byte's fate depends on, but for the text; and count places anew from here."""
+        self._out = 0
+        key = (self._key.logged, self._key.missing, self._key_rank) if self._key.inside else None
+        read = (self._base, self._done, self._waiting_size, blake2b(self._kept).digest())
+        return read, self._swallowing, key, self._tables.handover()
+
+    @property
+    def heading(self) -> Heading | None:
+        """The columns of the table that is open."""
+        return self._tables.heading
+
     def _process(self, *, final: bool) -> bytes:
         buf = b"".join((self._kept, *self._waiting))
         self._waiting.clear()
         self._waiting_size = 0
-        limit = len(buf) if final else max(self._done, len(buf) - AHEAD)
+        limit = len(buf) if final else max(self._done, _line_start(buf, len(buf) - AHEAD))
         pieces: list[bytes] = []
         pos = self._swallow(buf, self._done, limit)
         candidates, runs = self._detector.find(buf, self._depth)
@@ -206,3 +237,8 @@ class TextScrubber:
         kept = cuts + apart_from(others, [(cut[0], -cut[2]) for cut in cuts])
         kept.sort(key=itemgetter(0, 1, 2))
         return kept
+
+
+def _line_start(buf: bytes, at: int) -> int:
+    """Give *at*, or where the line begins that it stands in, where that is near."""
+    return buf.rfind(b"\n", max(0, at - LINE), at) + 1 or at if at > 0 else 0

@@ -36,7 +36,9 @@ from scrubber.watch import Watch
 
 if TYPE_CHECKING:
     from scrubber.candidate import Noted
+    from scrubber.crew import Crew
     from scrubber.detector import Detector
+    from scrubber.tally import Tally
 
 Out = Callable[[bytes], object]
 
@@ -96,6 +98,8 @@ class Walk:
         self.second_look = SecondLook(detector.rules, detector.pseudonyms, self._still_there)
         self.second_look.expect_none_of(options.known)
         self.watch.add(self.second_look)
+        self.crew: Crew | None = None
+        """Processes that help with what is long."""
         self.still_there = 0
         self.members = 0
         self.scanned = 0
@@ -113,7 +117,7 @@ class Walk:
         def note(noted: list[Noted]) -> None:
             self.counts.update([rule.rule.id for rule, _, _, _ in noted])
             self.second_look.learn(noted)
-            room = max(0, MAX_FINDINGS - len(self.findings))
+            room = self.room
             self.omitted += max(0, len(noted) - room)
             for rule, offset, length, value in noted[:room]:
                 fingerprint = self.detector.pseudonyms.fingerprint(rule.kind, value)
@@ -122,6 +126,27 @@ class Walk:
                 )
 
         return note
+
+    def adder_for(self, member: str) -> Callable[[Tally, int], None]:
+        """Give what writes down tallies of *member*, made elsewhere, of output that begins at an offset."""
+        rules = {rule.rule.id: rule for rule in self.detector.ranked}
+
+        def add(tally: Tally, base: int) -> None:
+            self.counts.update(tally.counts)
+            self.second_look.learn([(rules[rule], 0, 0, value) for rule, value in tally.secrets])
+            taken = tally.places[: self.room]
+            self.omitted += tally.counts.total() - len(taken)
+            self.findings += [
+                Finding(rule=rule, member=member, offset=base + offset, length=length, fingerprint=fingerprint)
+                for rule, offset, length, fingerprint in taken
+            ]
+
+        return add
+
+    @property
+    def room(self) -> int:
+        """Findings that there is room for."""
+        return max(0, MAX_FINDINGS - len(self.findings))
 
     def _still_there(self, member: str, rule: str) -> None:
         """Hold back what the second look at the output found something in."""

@@ -63,7 +63,10 @@ OwnTerms = Annotated[
     ),
 ]
 Jobs = Annotated[
-    int | None, typer.Option("--jobs", min=1, help="Processes for a folder. Default: one for each processor core.")
+    int | None,
+    typer.Option(
+        "--jobs", min=1, help="Processes for a folder or for long texts. Default: one for each processor core."
+    ),
 ]
 
 
@@ -109,9 +112,10 @@ def scrub(  # noqa: PLR0917 - the command's options
         options=_options(profile, terms, archive_password_file),
         explain=explain,
         places=report is not None or not folder,
+        jobs=jobs or len(os.sched_getaffinity(0)),
     )
     if folder:
-        _scrub_folder(task, key_file, report, jobs=jobs or len(os.sched_getaffinity(0)))
+        _scrub_folder(task, key_file, report)
     else:
         _scrub_file(task, key_file, report)
 
@@ -188,7 +192,7 @@ def _scrub_file(task: Task, key_file: Path | None, report: Path | None) -> None:
         raise typer.Exit(QUARANTINED)
 
 
-def _scrub_folder(task: Task, key_file: Path | None, report: Path | None, *, jobs: int) -> None:
+def _scrub_folder(task: Task, key_file: Path | None, report: Path | None) -> None:
     from dataclasses import replace  # noqa: PLC0415  keeps `mft --help` quick
 
     from mft.cli.scrubfile import is_dash  # noqa: PLC0415
@@ -200,7 +204,7 @@ def _scrub_folder(task: Task, key_file: Path | None, report: Path | None, *, job
     except FolderError as error:
         raise typer.BadParameter(str(error)) from error
     task = replace(task, key=load_key(key_file))
-    result = scrub_folder(task.source, task.target, task, jobs=jobs)
+    result = scrub_folder(task.source, task.target, task)
     if report is not None:
         write_report(report, {name: each.report for name, each in result.results.items()}, folder=result)
     for each in result.results.values():

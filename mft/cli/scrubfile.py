@@ -53,6 +53,8 @@ class Task:
     explain: bool = False
     places: bool = True
     """Whether the report should keep each place, not counts alone."""
+    jobs: int = 1
+    """Processes for this one file, where it is long."""
 
     def __repr__(self) -> str:
         """Show nothing of the key."""
@@ -112,6 +114,7 @@ def scrub_file(task: Task, progress: Callable[[int], None] | None = None) -> Res
                     explain=explain if task.explain else None,
                     learning=learning,
                     left=left,
+                    jobs=task.jobs,
                 )
                 _let_through(report)
         except UnscannableError as error:
@@ -139,7 +142,7 @@ def learn_file(task: Task) -> bytes:
 
     pseudonyms = Pseudonymizer(task.key)
     with contextlib.suppress(OSError, ScrubberError, MemoryError), _source(task.source) as source:
-        learn(source, pseudonyms=pseudonyms, name=task.name, options=task.options, scratch=_scratch)
+        learn(source, pseudonyms=pseudonyms, name=task.name, options=task.options, scratch=_scratch, jobs=task.jobs)
     return pseudonyms.dictionary.to_bytes()
 
 

@@ -25,10 +25,12 @@ from mft.cli.progress import ProgressBar
 from mft.cli.scrubfile import Result, Task, learn_file, scrub_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 LIST = "quarantine.json"
 _MADE_BY = "mft scrub"
+_LARGE = 16 << 20
+"""Bytes of a file that is larger than its share from which several processes scrub it, before the others' turn."""
 _TOLD_EVERY = 0.2
 """Seconds between two looks at how far the files have come."""
 
@@ -152,8 +154,8 @@ def check_places(source: Path, target: Path) -> None:
         raise FolderError(f"{target} is not empty and was not made by mft scrub; give the name of a new directory")
 
 
-def scrub_folder(source: Path, target: Path, task: Task, *, jobs: int) -> FolderResult:
-    """Scrub every file of *source* as *task* says, into *target*.
+def scrub_folder(source: Path, target: Path, task: Task) -> FolderResult:
+    """Scrub every file of *source* as *task* says, into *target*, in as many processes as it says.
 
     Raises:
         FolderError: it must not go there.
@@ -166,8 +168,16 @@ def scrub_folder(source: Path, target: Path, task: Task, *, jobs: int) -> Folder
     with _staged(target) as stage:
         for name in listing.directories:
             (stage / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        jobs = task.jobs
+        share = max(_LARGE, sum(listing.files.values()) // jobs)
         tasks = {
-            name: replace(task, source=source / name, target=stage / name, name=name)
+            name: replace(
+                task,
+                source=source / name,
+                target=stage / name,
+                name=name,
+                jobs=jobs if listing.files[name] > share else 1,
+            )
             for name in sorted(listing.files, key=lambda each: (-listing.files[each], each))
         }
         dictionary = _learn_all(tasks, jobs=jobs)
@@ -183,21 +193,23 @@ def _learn_all(tasks: dict[str, Task], *, jobs: int) -> bytes:
     from scrubber.dictionary import Dictionary  # noqa: PLC0415  keeps `mft --help` quick
 
     dictionary = Dictionary()
-    ordered = [tasks[name] for name in sorted(tasks)]
+    ordered = sorted(tasks)
+    learned: dict[str, bytes] = {}
     if jobs == 1 or len(tasks) < 2:
-        for task in ordered:
-            dictionary.merge(Dictionary.from_bytes(learn_file(task)))
-        return dictionary.to_bytes()
-    context = multiprocessing.get_context("fork")
-    counter = context.Value("Q", 0)
-    with (
-        ProcessPoolExecutor(
-            min(jobs, len(tasks)), mp_context=context, initializer=_begin_worker, initargs=(counter,)
-        ) as pool,
-        contextlib.suppress(BrokenProcessPool),  # the file that did it is held back by the pass that scrubs
-    ):
-        for learned in pool.map(learn_file, ordered, chunksize=8):
-            dictionary.merge(Dictionary.from_bytes(learned))
+        learned = {name: learn_file(tasks[name]) for name in ordered}
+    else:
+        context = multiprocessing.get_context("fork")
+        counter = context.Value("Q", 0)
+        large = [name for name in ordered if tasks[name].jobs > 1]
+        for names, size in (*(([name], 1) for name in large), ([n for n in ordered if n not in large], jobs)):
+            with (
+                ProcessPoolExecutor(size, mp_context=context, initializer=_begin_worker, initargs=(counter,)) as pool,
+                contextlib.suppress(BrokenProcessPool),  # the file that did it is held back by the pass that scrubs
+            ):
+                made = pool.map(learn_file, [tasks[name] for name in names], chunksize=8)
+                learned.update(zip(names, made, strict=False))
+    for name in ordered:
+        dictionary.merge(Dictionary.from_bytes(learned.get(name, b"")))
     return dictionary.to_bytes()
 
 
@@ -246,8 +258,11 @@ _PROGRESS: Any = None
 
 
 def _begin_worker(counter: Any) -> None:  # noqa: ANN401 - a multiprocessing.Value
+    from scrubber.crew import die_with_parent  # noqa: PLC0415  keeps `mft --help` quick
+
     global _PROGRESS  # noqa: PLW0603 - one for each worker process
     _PROGRESS = counter
+    die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
 
 
@@ -269,25 +284,40 @@ def _in_processes(tasks: dict[str, Task], jobs: int, bar: ProgressBar, take: Any
     prepare()  # compiled once here, and inherited
     context = multiprocessing.get_context("fork")
     counter = context.Value("Q", 0)
+    large = [name for name, task in tasks.items() if task.jobs > 1]
+    rounds = [{name: tasks[name]} for name in large]
+    rounds.append({name: task for name, task in tasks.items() if task.jobs == 1})
     lost: list[str] = []
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_worker, initargs=(counter,)) as pool:
-        futures = {pool.submit(_work, task): name for name, task in tasks.items()}
-        try:
-            left = set(futures)
-            while left:
-                done, left = wait(left, timeout=_TOLD_EVERY, return_when=FIRST_COMPLETED)
-                for future in done:
-                    outcome = _outcome(future)
-                    if outcome is None:
-                        lost.append(futures[future])
-                    else:
-                        take(futures[future], outcome)
-                bar.show(counter.value, f"{len(futures) - len(left):,} of {len(futures):,} files")
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    for some in filter(None, rounds):
+        size = min(jobs, len(some))
+        with ProcessPoolExecutor(size, mp_context=context, initializer=_begin_worker, initargs=(counter,)) as pool:
+            futures = {pool.submit(_work, task): name for name, task in some.items()}
+            try:
+                _follow(futures, bar, counter, lost, take)
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
     for name in lost:
         take(name, _alone(tasks[name], context, counter))
+
+
+def _follow(
+    futures: dict[Future[Result | LeftOut], str],
+    bar: ProgressBar,
+    counter: Any,  # noqa: ANN401 - a multiprocessing.Value
+    lost: list[str],
+    take: Callable[[str, Result | LeftOut], None],
+) -> None:
+    left = set(futures)
+    while left:
+        done, left = wait(left, timeout=_TOLD_EVERY, return_when=FIRST_COMPLETED)
+        for future in done:
+            outcome = _outcome(future)
+            if outcome is None:
+                lost.append(futures[future])
+            else:
+                take(futures[future], outcome)
+        bar.show(counter.value, f"{len(futures) - len(left):,} of {len(futures):,} files")
 
 
 def _outcome(future: Future[Result | LeftOut]) -> Result | LeftOut | None:
