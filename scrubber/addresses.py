@@ -38,6 +38,8 @@ _COORDINATES = re.compile(
     rb"(?:CEF:[01]|LEEF:[0-9.]{1,4})\|[^|\n]{0,60}\|[^|\n]{0,60}\|\Z|"
     rb"[a-z][\w\-]*\.[\w.\-]+:[\w.\-]+(?::[a-z][\w\-]*)?:\Z|/[a-z][\w.\-]*:\Z|[A-Za-z\]][=~>^!]=\Z|[\"'][\^~]\Z"
 )
+_BEFORE_COORDINATES = frozenset((b"|", b":", b"=", b"^", b"~"))
+_COORDINATE_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.:/"
 _PRODUCT_BEFORE = re.compile(rb"\b(?:" + _PRODUCT_WORDS + rb")" + _THEN, re.IGNORECASE)
 _WORD_ENDS = tuple(word.encode() for word in load_words("before_versions"))
 _BEFORE_VERSIONS = (*_WORD_ENDS, b" to", b" from", b"value")
@@ -48,6 +50,8 @@ _ENDS_OPEN = b"+~_-.ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _TAILS = frozenset(
     made for word in _WORD_ENDS for made in (word[-2:], word[-2:].upper(), word[-2:].title(), word[-2:].swapcase())
 )
+_TAILS_OF_KEYS = _TAILS | {made for word in (b"to", b"om", b"ue") for made in (word, word.upper(), word.title())}
+_BEFORE_EQUALS = _AFTER_WORDS + b"~!^]"
 _VERSION_AFTER = re.compile(
     rb"[+~_](?=[0-9A-Za-z])|-(?!" + _OCTET + rb"\.)[0-9A-Za-z]|[A-Za-z]|"
     rb"\.(?:el|fc|rpm|deb|tar|tgz|zip|jar|dll|so|x86|noarch|amd64|exe|msi|gz)"
@@ -94,7 +98,25 @@ def _stands_alone(buf: bytes, start: int, end: int) -> bool:
     before = buf[start - 1]
     if before in _BEFORE_CLOSED:
         return True
-    return before in _BEFORE_WORD and buf[start - 2] not in _AFTER_WORDS and buf[start - 3 : start - 1] not in _TAILS
+    if before in _BEFORE_WORD and buf[start - 2] not in _AFTER_WORDS:
+        return buf[start - 3 : start - 1] not in _TAILS
+    key_end = start - _gap_behind_key(buf, start, before)
+    return (
+        4 < key_end < start
+        and buf[key_end - 1] not in _BEFORE_EQUALS
+        and buf[key_end - 2 : key_end] not in _TAILS_OF_KEYS
+        and buf[end - 4 : end] != b".0.0"
+    )
+
+
+def _gap_behind_key(buf: bytes, start: int, before: int) -> int:
+    """Give how many bytes stand between a key and the address at *start*, of the usual signs; 0 where others do."""
+    if before == 0x3D:
+        return 1
+    if before == 0x22:
+        gap = buf[start - 4 : start]
+        return 4 if gap == b'": "' else 3 if gap[1:] == b'":"' else 0
+    return 2 if before == 0x20 and buf[start - 2] == 0x3A else 0
 
 
 def _is_address(buf: bytes, start: int, end: int, *, private: bool) -> bool:  # noqa: PLR0911 - a table of refusals
@@ -111,7 +133,7 @@ def _is_address(buf: bytes, start: int, end: int, *, private: bool) -> bool:  # 
     context = buf[max(0, start - 48) : start]
     if _is_version(context, before, private=private):
         return False
-    if before in {b"|", b":", b"=", b"^", b"~"} and _COORDINATES.search(buf, max(0, start - 130), start):
+    if before in _BEFORE_COORDINATES and _in_coordinates(buf, start, before):
         return False
     if not private and buf[end - 4 : end] == b".0.0" and buf[end : end + 1] != b"/" and buf[end : end + 5] != b" 255.":
         return False
@@ -120,6 +142,14 @@ def _is_address(buf: bytes, start: int, end: int, *, private: bool) -> bool:  # 
     if before == b"/" and _PATH_BEFORE.search(context):  # Chrome/120.0.6099.109, yet node/10.2.3.4:9042
         return buf[end : end + 1] == b":" and buf[end + 1 : end + 2].isdigit()
     return not (before.isalnum() or (before == b"-" and context[-2:-1].isalpha()))
+
+
+def _in_coordinates(buf: bytes, start: int, before: bytes) -> bool:
+    window = buf[max(0, start - 130) : start]
+    if before == b"|":
+        return b"EF:" in window and _COORDINATES.search(window) is not None
+    near = len(window.rstrip(_COORDINATE_CHARS)) if before == b":" else -3  # what ends with a colon has no blank in it
+    return _COORDINATES.search(window[near:]) is not None
 
 
 def _has_port(buf: bytes, start: int, end: int, *, private: bool) -> bool:
@@ -131,11 +161,9 @@ def _has_port(buf: bytes, start: int, end: int, *, private: bool) -> bool:
 
 
 def _is_version(context: bytes, before: bytes, *, private: bool) -> bool:
-    word = context.rstrip(_AFTER_WORDS).lower()
-    if (
-        not word.endswith(_WORD_ENDS)
-        and not word.endswith((b" to", b" from", b"value"))
-        and before not in {b"v", b"V", b"_", b">"}
+    word = context.rstrip(_AFTER_WORDS)
+    if before not in {b"v", b"V", b"_", b">"} and (
+        word[-2:].lower() not in _TAILS_OF_KEYS or not word.lower().endswith(_BEFORE_VERSIONS)
     ):
         return False
     return bool(_VERSION_BEFORE.search(context) or (not private and _PRODUCT_BEFORE.search(context)))

@@ -25,13 +25,25 @@ class Value(NamedTuple):
     wrap: bytes
 
 
-class _Key(NamedTuple):
+_BLANK = re.compile(rb"\s")
+_OPENINGS = frozenset((b'"', b"'", b"`", b"\\", b"&", b"%"))
+"""How `dialects.OPEN` begins."""
+_BELOW = frozenset((b"{", b" ", b"\t", b"\r", b"\n", b""))
+"""How what is read one level down begins: `dialects.INNER`, `INDENTED`, `ITEMS`."""
+_WITHIN_LINES = frozenset(b"&,:.([{<=@$%~^!`)]}\\")
+"""What no beginning of a line that `dialects.LINE_START` knows ends with."""
+
+
+class _Key:
     """A key's name, where it ends, how far it is believed, and up to 256 bytes before it."""
 
-    name: bytes
-    end: int
-    believed: Strength
-    before: bytes
+    __slots__ = ("before", "believed", "end", "name")
+
+    def __init__(self, name: bytes, end: int, believed: Strength, before: bytes) -> None:
+        self.name = name
+        self.end = end
+        self.believed = believed
+        self.before = before
 
     @property
     def is_word(self) -> bool:
@@ -42,62 +54,81 @@ class _Key(NamedTuple):
 
     @property
     def at_line_start(self) -> bool:
-        line = self.before.rpartition(b"\n")[2]
+        before = self.before
+        line = before[before.rfind(b"\n") + 1 :]
+        if not line:
+            return True
+        if line[-1] in _WITHIN_LINES:
+            return False
         return dialects.LINE_START.match(line) is not None and (
-            len(self.before) < dialects.LINE_BACK or b"\n" in self.before
+            len(before) < dialects.LINE_BACK or len(line) < len(before)
         )
 
 
-def values(buf: bytes, hit: int) -> Iterator[Value]:
-    """Give the secret values that belong to the key whose name was seen at *hit*."""
-    if (
-        buf[hit - 1 : hit] == b" "
-        and dialects.RUNNING_TEXT.match(buf, hit)
-        and buf[max(0, hit - 4) : hit].lower() not in dialects.SETTERS
-    ):
-        return
-    seg = buf[max(0, hit - dialects.KEY_BACK) : hit]
-    key_start = hit - (len(seg) - len(seg.rstrip(dialects.KEY_CHARS)))
-    right = dialects.KEY_RIGHT.match(buf, hit)
-    if right is None:
-        return
-    name = buf[key_start : right.end()]
-    believed = strength(name)
-    if believed is Strength.NONE:
-        return
-    key = _Key(name, right.end(), believed, buf[max(0, key_start - dialects.LINE_BACK) : key_start])
-    separator = dialects.SEPARATOR.match(buf, key.end)
-    if separator is not None and (separator["close"] is None or dialects.NAMED.search(key.before[-48:]) is None):
-        yield from _after_separator(buf, separator, key)
-    else:
-        yield from _without_separator(buf, key)
+class ValueReader:
+    """Reads one buffer after the other. A key's name seen again, by another of its words, is not read again."""
+
+    __slots__ = ("_buf", "_end", "_hit", "_start")
+
+    def __init__(self) -> None:
+        """Begin with no buffer."""
+        self._buf = b""
+        self._hit = self._start = self._end = -1
+
+    def values(self, buf: bytes, hit: int) -> list[Value]:
+        """Give the secret values that belong to the key whose name was seen at *hit*."""
+        if (
+            hit
+            and buf[hit - 1] == 0x20
+            and dialects.RUNNING_TEXT.match(buf, hit)
+            and buf[max(0, hit - 4) : hit].lower() not in dialects.SETTERS
+        ):
+            return []
+        right = dialects.KEY_RIGHT.match(buf, hit)
+        if right is None:
+            return []
+        end = right.end()
+        seg = buf[max(0, hit - dialects.KEY_BACK) : hit]
+        start = hit - len(seg) + len(seg.rstrip(dialects.KEY_CHARS))
+        if start == self._start and end == self._end and hit > self._hit and buf is self._buf:
+            return []
+        self._buf, self._start, self._end, self._hit = buf, start, end, hit
+        name = buf[start:end]
+        believed = strength(name)
+        if believed is Strength.NONE:
+            return []
+        key = _Key(name, end, believed, buf[max(0, start - dialects.LINE_BACK) : start])
+        separator = dialects.SEPARATOR.match(buf, end)
+        if separator is not None and (separator["close"] is None or dialects.NAMED.search(key.before[-48:]) is None):
+            return _after_separator(buf, separator, key)
+        return list(_without_separator(buf, key))
 
 
-def _after_separator(buf: bytes, separator: re.Match[bytes], key: _Key) -> Iterator[Value]:
+def _after_separator(  # noqa: PLR0911 - a table of what a value may begin with
+    buf: bytes, separator: re.Match[bytes], key: _Key
+) -> list[Value]:
     start = separator.end()
     if separator["op"] == b":" and dialects.RESOURCE.search(key.before):
-        return
-    opening = dialects.OPEN.match(buf, start)
-    span = _quoted(buf, opening) if opening is not None else None
-    if opening is not None:
-        if span is not None and is_secret(buf[span[0] : span[1]], key.believed, quoted=True, prose=False):
-            yield Value(*span, b"")
-        if span is not None:
-            return
-        start = opening.end()
+        return []
     first = buf[start : start + 1]
-    nested = _nested(buf, start, key)
+    if first in _OPENINGS and (opening := dialects.OPEN.match(buf, start)) is not None:
+        span = _quoted(buf, opening)
+        if span is not None:
+            good = is_secret(buf[span[0] : span[1]], key.believed, quoted=True, prose=False)
+            return [Value(*span, b"")] if good else []
+        start = opening.end()
+        first = buf[start : start + 1]
+    nested = _nested(buf, start, key) if first in _BELOW else None
     if nested is not None:
-        yield from nested
-    elif first == b"[" and separator["close"]:
-        yield from _listed(buf, start, key)
-    elif first in {b"{", b"["} and not buf[start + 1 : start + 2].isalnum():
-        return
-    elif first in {b"|", b">"} and (block := dialects.BLOCK.match(buf, start)):
-        if is_secret(block["value"], key.believed, quoted=True, prose=False):
-            yield Value(*block.span("value"), b"")
-    else:
-        yield from _unquoted(buf, start, separator, key)
+        return nested
+    if first == b"[" and separator["close"]:
+        return list(_listed(buf, start, key))
+    if first in {b"{", b"["} and not buf[start + 1 : start + 2].isalnum():
+        return []
+    if first in {b"|", b">"} and (block := dialects.BLOCK.match(buf, start)):
+        good = is_secret(block["value"], key.believed, quoted=True, prose=False)
+        return [Value(*block.span("value"), b"")] if good else []
+    return _unquoted(buf, start, separator, key)
 
 
 def _nested(buf: bytes, start: int, key: _Key) -> list[Value] | None:
@@ -137,16 +168,19 @@ def _quoted(buf: bytes, opening: re.Match[bytes]) -> tuple[int, int] | None:
     return (opening.end(), end) if end >= 0 and not 0 <= line < end else None
 
 
-def _unquoted(buf: bytes, start: int, separator: re.Match[bytes], key: _Key) -> Iterator[Value]:
+def _unquoted(buf: bytes, start: int, separator: re.Match[bytes], key: _Key) -> list[Value]:
     op, close = separator["op"], separator["close"]
     if op in {b"==", b"==="}:  # compared with what is no literal
-        return
+        return []
     spaced = separator.end() > separator.end("op")
     at_start = key.at_line_start
     if at_start and close is None and op in {b"=", b":", b":=", b"?="}:
         rest = dialects.REST.match(buf, start)
-        whole = dialects.COMMENT.sub(b"", rest[0]).rstrip() if rest else b""
-        one_word = not re.search(rb"\s", whole)
+        whole = rest[0] if rest else b""
+        if b"#" in whole or b";" in whole or b"//" in whole:
+            whole = dialects.COMMENT.sub(b"", whole)
+        whole = whole.rstrip()
+        one_word = _BLANK.search(whole) is None
         if _is_whole_line(whole, key, tight=op != b"=" or not spaced, one_word=one_word):
             quoted = (
                 one_word
@@ -154,23 +188,24 @@ def _unquoted(buf: bytes, start: int, separator: re.Match[bytes], key: _Key) -> 
                 and not dialects.CODE_LIKE.search(whole)
                 and not whole.isdigit()
             )
-            if is_secret(whole, key.believed, quoted=quoted, prose=False):
-                yield Value(start, start + len(whole), b"")
-            return
+            good = is_secret(whole, key.believed, quoted=quoted, prose=False)
+            return [Value(start, start + len(whole), b"")] if good else []
     inline = dialects.INLINE.match(buf, start)
     if inline is None:
-        return
+        return []
     inner = _inner(buf, inline, key)
     if inner is not None:
-        if is_secret(buf[inner.start : inner.end], key.believed, quoted=True, prose=False):
-            yield inner
-        return
-    value = inline[0].rstrip(b".:!") if op.startswith(b":") and spaced else inline[0]
-    goes_on = buf[inline.end() : inline.end() + 1] == b" " and not dialects.MORE_PAIRS.match(buf, inline.end())
-    prose = op == b":" and spaced and not close and (goes_on or (not at_start and key.is_word))
+        good = is_secret(buf[inner.start : inner.end], key.believed, quoted=True, prose=False)
+        return [inner] if good else []
+    value = inline[0].rstrip(b".:!") if spaced and op.startswith(b":") else inline[0]
+    prose = False
+    if op == b":" and spaced and not close:
+        goes_on = buf[inline.end() : inline.end() + 1] == b" " and not dialects.MORE_PAIRS.match(buf, inline.end())
+        prose = goes_on or (not at_start and key.is_word)
     if is_secret(value, key.believed, quoted=False, prose=prose):
         wrap = b'"' if close is not None and close.endswith(b'"') and op == b":" else b""
-        yield Value(start, start + len(value), wrap)
+        return [Value(start, start + len(value), wrap)]
+    return []
 
 
 def _inner(buf: bytes, inline: re.Match[bytes], key: _Key) -> Value | None:

@@ -140,7 +140,7 @@ def ssn(text: bytes) -> bool:
 def entropy(text: bytes) -> float:
     """Give Shannon's entropy of *text* in bits a byte."""
     size = len(text)
-    return -sum(n / size * log2(n / size) for n in (text.count(c) for c in set(text)))
+    return -sum([n / size * log2(n / size) for n in map(text.count, set(text))])
 
 
 CHECKS: dict[str, Callable[[bytes], bool]] = {

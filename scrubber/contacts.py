@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from scrubber.finder import Finder, Found, remembered
+from scrubber.finder import CACHED, Finder, Found, remembered
 from scrubber.pseudonym import EMAIL_PSEUDONYM, Pseudonymizer
 from scrubber.words import load_words
 
@@ -16,6 +16,8 @@ _DOMAIN = re.compile(
     rb"(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
+_DOMAIN_RUN = re.compile(rb"(?:@|%40)[A-Za-z0-9.\-_]{4,640}")
+"""All that `_DOMAIN` can match, and what it looks at behind."""
 _TLD = re.compile(rb"\.(?:[a-z]{2,}|xn--[a-z0-9-]+)\Z")
 _NOT_TLD = frozenset(word.encode() for word in load_words("file_suffixes"))
 _PROTOCOL_NAMES = (b"openssh.com", b"libssh.org", b"lysator.liu.se", b"ssh.com", b"putty.projects.tartarus.org")
@@ -38,6 +40,7 @@ _COUNTRY = re.compile(
     rb"1|7|20|27|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|2[1-69][0-9]|3[578][0-9]|42[0-9]|5[09][0-9]|67[0-9]|"
     rb"68[0-9]|69[0-2]|80[08]|85[0-9]|87[0-9]|88[0-8]|96[0-8]|97[0-79]|99[2-8]"
 )
+_NOT_DIGITS = bytes(c for c in range(256) if not 0x30 <= c < 0x3A)
 _WITHIN = frozenset((b"_", b".", b"-", b"+"))
 
 
@@ -47,16 +50,16 @@ def find_email(pseudonyms: Pseudonymizer) -> Finder:
     hosts = remembered(_host)
 
     def find(buf: bytes, start: int, _end: int) -> Found | None:
-        domain = _DOMAIN.match(buf, start)
-        if domain is None:
+        run = _DOMAIN_RUN.match(buf, start)
+        if run is None:
             return None
-        host = hosts(domain[1])
+        host = hosts(run[0])
         if not host:
             return None
         begin = _local_start(buf, start)
         if begin >= start:
             return None
-        end = domain.start(1) + len(host)
+        end = start + (1 if buf[start] == 0x40 else 3) + len(host)
         text = buf[begin:end]
         if text.startswith(b"git@") and buf[end : end + 1] in {b":", b"/"}:
             return None  # a repository's address
@@ -67,9 +70,15 @@ def find_email(pseudonyms: Pseudonymizer) -> Finder:
     return find
 
 
-def _host(domain: bytes) -> bytes:
-    """Give the host in *domain*, b"" where it is none: `kunde.de.txt` is a host and a suffix, `2x.png` is a file."""
-    domain = domain.lower()
+def _host(run: bytes) -> bytes:
+    """Give the host at the beginning of *run*, behind its sign, b"" where there is none.
+
+    In `@kunde.de.txt` it is a host and a suffix, in `@2x.png` a file.
+    """
+    match = _DOMAIN.match(run)
+    if match is None:
+        return b""
+    domain = match[1].lower()
     while domain.rpartition(b".")[2] in _NOT_TLD:
         domain = domain.rpartition(b".")[0]
     return domain if _TLD.search(domain) and not domain.endswith(_PROTOCOL_NAMES) else b""
@@ -77,12 +86,13 @@ def _host(domain: bytes) -> bytes:
 
 def _local_start(buf: bytes, at: int) -> int:
     """Give where the local part before *at* begins, *at* where there is none."""
-    window = buf[max(0, at - 128) : at]
+    window = buf[max(0, at - 66) : at]
     plain = window[len(window.rstrip(_LOCAL_CHARS)) :]
     if 0 < len(plain) <= 64 and plain[0] in _LOCAL_FIRST and len(plain) < len(window):
         before = window[-len(plain) - 1]
         if before < 0x80 and before != 0x27 and buf[at] == 0x40 and b"%" not in plain:
             return at - len(plain)
+    window = buf[max(0, at - 128) : at]
     local = _LOCAL.search(window)
     if local is None:
         return at
@@ -96,37 +106,51 @@ def _local_start(buf: bytes, at: int) -> int:
 
 def find_phone(pseudonyms: Pseudonymizer) -> Finder:
     """Build the finder of telephone numbers: international, North American, and any after a key that says so."""
+    made: dict[bytes, tuple[bytes, bytes]] = {}
+
+    def bare(buf: bytes, start: int) -> Found | None:
+        match = _PHONE.match(buf, start) or _PHONE_US.match(buf, start)
+        if match is None:
+            return None
+        text = match[0]
+        known = made.get(text)
+        if known is None:
+            if len(made) >= CACHED:
+                made.clear()
+            known = made[text] = _bare(pseudonyms, text)
+        return (start, match.end(), *known) if known[0] else None
 
     def find(buf: bytes, start: int, _end: int) -> Found | None:
         before = buf[start - 1 : start]
         keyed = None if before.isalpha() or before == b"." else _PHONE_KEYED.match(buf, start)
         if keyed is not None:
             text = keyed["value"]
-            digits = re.sub(rb"\D", b"", text)
+            digits = _digits(text)
             if 7 <= len(digits) <= 15 and len(set(digits)) > 2 and not _is_pseudonym(text, digits):
                 country = _COUNTRY.match(digits) if text[:1] == b"+" else None
                 begin, end = keyed.span("value")
                 return begin, end, digits, pseudonyms.phone(text, country.end() if country else 0)
         elif not before.isalnum() and before not in _WITHIN:
-            return _bare(pseudonyms, buf, start)
+            return bare(buf, start)
         return None
 
     return find
 
 
-def _bare(pseudonyms: Pseudonymizer, buf: bytes, start: int) -> Found | None:
-    match = _PHONE.match(buf, start)
-    if match is not None:
-        digits = re.sub(rb"\D", b"", match["digits"])
-        country = _COUNTRY.match(digits)
-        least = 8 if len(digits) != len(match["digits"]) else 10  # a sum such as +12345678 is no number to call
-        if country and least <= len(digits) <= 15 and not digits[country.end() :].startswith(b"00"):
-            return start, match.end(), digits, pseudonyms.phone(match[0], country.end())
-        return None
-    match = _PHONE_US.match(buf, start)
-    if match is not None:
-        return start, match.end(), re.sub(rb"\D", b"", match[0]), pseudonyms.phone(match[0], 0)
-    return None
+def _bare(pseudonyms: Pseudonymizer, text: bytes) -> tuple[bytes, bytes]:
+    """Give the digits and the pseudonym of what stands without a key; nothing where it is no number to call."""
+    digits = _digits(text)
+    if text[:1] != b"+":
+        return digits, pseudonyms.phone(text, 0)
+    country = _COUNTRY.match(digits)
+    least = 8 if len(digits) + 1 != len(text) else 10  # a sum such as +12345678 is no number to call
+    if country and least <= len(digits) <= 15 and not digits[country.end() :].startswith(b"00"):
+        return digits, pseudonyms.phone(text, country.end())
+    return b"", b""
+
+
+def _digits(text: bytes) -> bytes:
+    return text.translate(None, _NOT_DIGITS)
 
 
 def _is_pseudonym(text: bytes, digits: bytes) -> bool:

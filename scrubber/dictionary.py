@@ -57,6 +57,11 @@ class Dictionary:
         """Say whether *value* was learned, whatever its letters' case."""
         return value.lower() in self._terms
 
+    @property
+    def settling(self) -> bool:
+        """Say whether the later of two values that would share a pseudonym gets another."""
+        return self._settling
+
     def learn(self, kind: Kind, value: bytes) -> bool:
         """Add *value*, unless it is known already as anything or the dictionary is full; say whether it was added."""
         key = value.lower()

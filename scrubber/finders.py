@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from scrubber.accounts import find_card, find_iban
 from scrubber.addresses import find_ipv4, find_ipv6, find_mac
-from scrubber.assignment import values
+from scrubber.assignment import ValueReader
 from scrubber.contacts import find_email, find_phone
+from scrubber.finder import remembered
 from scrubber.gate import Strength, is_secret
 from scrubber.persons import find_mailbox, find_person, find_vcard
 from scrubber.pseudonym import TAG, Pseudonymizer
@@ -35,12 +36,14 @@ _PLAIN = re.compile(
 
 def find_assignment(pseudonyms: Pseudonymizer) -> Finder:
     """Build the finder of secrets named by their key."""
+    values = ValueReader().values
+    image = remembered(lambda text: pseudonyms.tag("password", text))
 
     def find(buf: bytes, start: int, _end: int) -> list[Found] | None:
-        found = []
-        for value in values(buf, start):
-            text = buf[value.start : value.end]
-            found.append((value.start, value.end, text, value.wrap + pseudonyms.tag("password", text) + value.wrap))
+        found: list[Found] = []
+        for begin, end, wrap in values(buf, start):
+            text = buf[begin:end]
+            found.append((begin, end, text, wrap + image(text) + wrap if wrap else image(text)))
         return found or None
 
     return find

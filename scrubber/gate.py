@@ -114,9 +114,23 @@ _HEX = re.compile(rb"(?:0x)?[0-9a-fA-F]+")
 _NUMBER = re.compile(rb"[+-]?[0-9]+(?:\.[0-9]+)?[a-z%]{0,2}")
 
 
-@lru_cache(maxsize=16384)
-def strength(name: bytes) -> Strength:  # noqa: PLR0911 - a table of refusals
+def strength(name: bytes) -> Strength:
     """Say how far the key *name* is to be believed."""
+    known = _STRENGTHS.get(name)
+    if known is None:
+        if len(_STRENGTHS) >= _REMEMBERED:
+            _STRENGTHS.clear()
+        known = _STRENGTHS[name] = _strength(_LONG_NUMBER.sub(b"000", name))  # no word of any list has such a number
+    return known
+
+
+_REMEMBERED = 16_384
+_STRENGTHS: dict[bytes, Strength] = {}
+_LONG_NUMBER = re.compile(rb"[0-9]{3,}")
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _strength(name: bytes) -> Strength:  # noqa: PLR0911 - a table of refusals
     text = _OPTION.sub("", name.decode("utf-8", "replace")).strip("-. ")
     words = [word.lower() for word in _WORDS.findall(text)]
     while len(words) > 1 and (
@@ -174,25 +188,42 @@ def is_secret(value: bytes, believed: Strength, *, quoted: bool, prose: bool) ->
     value = value.strip()
     if _is_refused(value, quoted=quoted):
         return False
-    mixed = re.search(rb"[0-9]", value) is not None and re.search(rb"[A-Za-z]", value) is not None
     if believed is Strength.STRONG:
         if prose:
             digits = value.isdigit() and len(value) >= 5
-            return mixed or digits or re.search(rb"[!@#$%^&*+=~]", value) is not None or len(value) >= 16
-        return quoted or not (_NUMBER.fullmatch(value) and len(value) < 4)
+            return _is_mixed(value) or digits or _SIGN.search(value) is not None or len(value) >= 16
+        return quoted or len(value) >= 4 or _NUMBER.fullmatch(value) is None
     if believed is Strength.MEDIUM:
         if _NUMBER.fullmatch(value):
             return len(value) >= (4 if quoted else 6)
-        return not prose or mixed
+        return not prose or _is_mixed(value)
     if believed is Strength.CODE:
-        return re.fullmatch(rb"[0-9]{3,8}|[0-9]{3} [0-9]{3}|[A-Z2-7]{16,64}=*", value) is not None
-    return _looks_random(value, mixed=mixed)
+        return _CODE_VALUE.fullmatch(value) is not None
+    return _looks_random(value)
 
 
-def _is_refused(value: bytes, *, quoted: bool) -> bool:
+_DIGIT, _LETTER, _CAPITAL = re.compile(rb"[0-9]"), re.compile(rb"[A-Za-z]"), re.compile(rb"[A-Z]")
+_SIGN = re.compile(rb"[!@#$%^&*+=~]")
+_CODE_VALUE = re.compile(rb"[0-9]{3,8}|[0-9]{3} [0-9]{3}|[A-Z2-7]{16,64}=*")
+_MASKS = (
+    *(b"redacted", b"masked", b"hidden", b"filtered", b"secret", b"protected", b"removed", b"omitted", b"scrubbed"),
+    *(b"sanitized", b"notset", b"notshown", b"sensitive", b"null", b"none", b"empty", b"unset"),
+)
+"""How `_PLACEHOLDER` lets a value of letters and digits alone begin."""
+
+
+def _is_mixed(value: bytes) -> bool:
+    return _DIGIT.search(value) is not None and _LETTER.search(value) is not None
+
+
+def _is_refused(value: bytes, *, quoted: bool) -> bool:  # noqa: PLR0911 - a table of refusals
     """Say whether *value* is a setting, a placeholder, code or a place, whatever its key is called."""
     lower = value.lower()
-    if not value or len(set(value)) == 1 or not value.strip(b"*xX.-_#?\xe2\x80\xa2") or TAG.search(value):
+    if not value or value.count(value[:1]) == len(value) or not value.strip(b"*xX.-_#?\xe2\x80\xa2"):
+        return True
+    if value.isalnum():  # nothing else below is letters and digits alone
+        return lower in _SETTINGS or lower.startswith(_MASKS)
+    if b"[" in value and TAG.search(value):
         return True
     if lower.rstrip(b".,;:!)") in _SETTINGS or _PLACEHOLDER.fullmatch(value):
         return True
@@ -205,11 +236,12 @@ def _is_refused(value: bytes, *, quoted: bool) -> bool:
     )
 
 
-def _looks_random(value: bytes, *, mixed: bool) -> bool:
+def _looks_random(value: bytes) -> bool:
     if b" " in value or len(value) < 8 or _UUID.fullmatch(value) or _NUMBER.fullmatch(value):
         return False
+    mixed = _is_mixed(value)
     if _HEX.fullmatch(value):
         return len(value) >= 16 and mixed
     return (mixed and entropy(value) >= 2.8) or (
-        len(value) >= 16 and entropy(value) >= 3.5 and re.search(rb"[A-Z]", value) is not None
+        len(value) >= 16 and entropy(value) >= 3.5 and _CAPITAL.search(value) is not None
     )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _WORD = frozenset((*b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", *range(0x80, 0x100)))
 """What a word goes on with: letters and digits, and whatever is beyond ASCII."""
 _ESCAPE_BEFORE = re.compile(rb"(?:\\[nrtbfv]|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|%[0-9A-Fa-f]{2}|#[0-7]{3})\Z")
-_LABELS_BEFORE = re.compile(rb"(?:[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,62})?\.)+\Z")
+_LABEL_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 _ESCAPED_LETTER = re.compile(rb"\\[nrtbfv]\Z")
 
 
@@ -123,16 +123,30 @@ def _in_pseudonym(buf: bytes, start: int, end: int) -> bool:
 
 def _whole_host(buf: bytes, start: int, end: int) -> tuple[int, int]:
     """Give the span of the whole name below a learned domain, (-1, -1) where that is a pseudonym already."""
-    seg = buf[max(0, start - 200) : start]
-    labels = _LABELS_BEFORE.search(seg)
-    if labels is not None:
-        begin = start - len(seg) + labels.start()
-        if _ESCAPED_LETTER.search(buf[max(0, begin - 1) : begin + 1]):
+    if start and buf[start - 1] == 0x2E:
+        begin = _labels_start(buf, start)
+        if begin < start and _ESCAPED_LETTER.search(buf[max(0, begin - 1) : begin + 1]):
             begin += 1
         start = begin
     if DOMAIN_PSEUDONYM.fullmatch(buf, start, end):
         return -1, -1
     return start, end
+
+
+def _labels_start(buf: bytes, start: int) -> int:
+    """Give where the labels before *start* begin, each with its dot: from the last one backwards."""
+    end, least = start, max(0, start - 200)
+    while end > least and buf[end - 1] == 0x2E:
+        dot = buf.rfind(b".", least, end - 1)
+        label = buf[max(dot + 1, least) : end - 1]
+        name = label[len(label.rstrip(_LABEL_CHARS)) :][-63:].lstrip(b"-")
+        if not name:
+            break
+        end -= len(name) + 1
+        if len(name) < len(label):
+            break
+        end = max(dot + 1, least)
+    return end
 
 
 @lru_cache(maxsize=4)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,11 @@ _PRIVATE_10 = 250 << 24
 _PRIVATE_172 = 251 << 24
 _PRIVATE_192 = 252 << 24
 _ATTEMPTS = 512
+_CACHED = 16_384
+"""Networks, and nodes of their tree, that are remembered: some 4 MB of each."""
+_OUTER_NODES = ~sum(1 << node for depth in range(8) for node in {1 << depth, (2 << depth) - 1})
+"""All nodes of an octet's tree but those on the way to 0 and to 255."""
+_OCTETS = tuple(b"%d" % octet for octet in range(256))
 
 
 class NetworkImages:
@@ -28,8 +32,9 @@ class NetworkImages:
         """Take the key's digest and the case's dictionary."""
         self._digest = digest
         self._dictionary = dictionary
-        self._flips = lru_cache(maxsize=65536)(self._make_flips)
-        self._keep_prefix = lru_cache(maxsize=65536)(self._permute)
+        self._flips = lru_cache(maxsize=_CACHED)(self._make_flips)
+        self._keep_prefix = lru_cache(maxsize=_CACHED)(self._permute)
+        self._nets: dict[bytes, tuple[bytes, int]] = {}
 
     def ipv4(self, text: bytes) -> bytes:
         """Map an IPv4 address into 240.0.0.0/4, keeping prefixes; private blocks into parts of their own.
@@ -38,9 +43,19 @@ class NetworkImages:
         address has only 27 bits to go to: its first two octets shrink to 11, and where two networks then share an
         image, the dictionary settles which gets another.
         """
-        a, b, c, d = (int(part) for part in text.split(b"."))
-        value = a << 24 | b << 16 | c << 8 | d
-        net, high = -1, 0
+        net, _, last = text.rpartition(b".")
+        known = self._nets.get(net)
+        if known is None:
+            if len(self._nets) >= _CACHED:
+                self._nets.clear()
+            known = self._nets[net] = self._make_net(net)
+        return known[0] + _OCTETS[permuted(known[1], int(last))]
+
+    def _make_net(self, text: bytes) -> tuple[bytes, int]:
+        """Give what stands for a /24, with the dot behind it, and the flips of its last octet."""
+        first, second, third = text.split(b".")
+        a, b, c = int(first), int(second), int(third)
+        high = -1
         if a == 10:
             high = _PRIVATE_10 | self._keep_prefix("10", b, 8) << 16
         elif a == 172 and 16 <= b < 32:
@@ -51,12 +66,10 @@ class NetworkImages:
             high = _PRIVATE_172 | (64 + self._keep_prefix("100", b & 63, 6)) << 16
         elif a == 169 and b == 254:
             high = _PRIVATE_192 | 254 << 16
-        else:
-            net = self._public_net(a, b, c)
-        if net < 0:
-            net = high >> 8 | self._keep_prefix(f"v4:{value >> 16}", c, 8)
-        last = self._keep_ends(f"v4:{value >> 8}", d)
-        return b"%d.%d.%d.%d" % (net >> 16, net >> 8 & 255, net & 255, last)
+        inner = -1 if high < 0 else high >> 8 | permuted(self._flips(f"v4:{a << 8 | b}"), c)
+        net = self._public_net(a, b, c) if inner < 0 else inner
+        image = b"%d.%d.%d." % (net >> 16, net >> 8 & 255, net & 255)
+        return image, self._make_flips(f"v4:{a << 16 | b << 8 | c}") & _OUTER_NODES
 
     def _public_net(self, a: int, b: int, c: int) -> int:
         """Give the 24 bits that stand for the public network a.b.c.0/24; a second one that wants them gets others."""
@@ -107,10 +120,14 @@ class NetworkImages:
 
     def mac(self, text: bytes) -> bytes:
         """Map a MAC address to a locally administered one in 02:f0:…, in the same notation and case."""
-        digits = re.sub(rb"[^0-9A-Fa-f]", b"", text).lower()
-        image = iter(MAC_PSEUDONYM + self._digest("mac", digits)[:4].hex())
-        made = "".join(next(image) if chr(c).isalnum() else chr(c) for c in text)
-        return (made.upper() if text.upper() == text and text.lower() != text else made).encode()
+        digits = text.translate(None, b":-.").lower()
+        image = MAC_PSEUDONYM + self._digest("mac", digits)[:4].hex()
+        mark = chr(text[2])
+        if len(text) == 17:
+            made = mark.join((image[:2], image[2:4], image[4:6], image[6:8], image[8:10], image[10:]))
+        else:
+            made = ".".join((image[:4], image[4:8], image[8:])) if b"." in text else image
+        return (made.upper() if text.isupper() else made).encode()
 
     def _make_flips(self, context: str) -> int:
         """Give one keyed bit for each of the 255 inner nodes of an octet's binary tree."""
@@ -128,12 +145,19 @@ class NetworkImages:
             image = image << 1 | (value >> (bits - 1 - depth) ^ flips >> node) & 1
         return image
 
-    def _keep_ends(self, context: str, value: int) -> int:
-        """Permute an octet like `_permute`, with 0 and 255 (and so 1 and 254) as fixed points."""
-        flips = self._flips(context)
-        image = 0
-        for depth in range(8):
-            prefix = value >> (8 - depth)
-            flip = 0 if prefix in (0, (1 << depth) - 1) else flips >> (1 << depth | prefix)
-            image = image << 1 | (value >> (7 - depth) ^ flip) & 1
-        return image
+
+def permuted(flips: int, value: int) -> int:
+    """Permute an octet by the bits of *flips*, one for each inner node of its tree, the root's the second lowest.
+
+    Two octets share as many leading bits after as before. A node is the bits above it, behind a one.
+    """
+    return value ^ (
+        (flips & 2) << 6
+        | (flips >> (2 | value >> 7) & 1) << 6
+        | (flips >> (4 | value >> 6) & 1) << 5
+        | (flips >> (8 | value >> 5) & 1) << 4
+        | (flips >> (16 | value >> 4) & 1) << 3
+        | (flips >> (32 | value >> 3) & 1) << 2
+        | (flips >> (64 | value >> 2) & 1) << 1
+        | flips >> (128 | value >> 1) & 1
+    )

@@ -104,31 +104,44 @@ _BEYOND = 1024
 
 
 def _pattern_finder(rule: CompiledRule, pattern: re.Pattern[bytes], pseudonyms: Pseudonymizer) -> Finder:
-    check = CHECKS[rule.check] if rule.check else None
     group: str | int = "value" if "value" in pattern.groupindex else 0
-    back = rule.back
-    image = remembered(_image(rule, pseudonyms))
+    back, match_at, search = rule.back, pattern.match, pattern.finditer
+    image = remembered(_checked_image(rule, pseudonyms))
 
     def find(buf: bytes, start: int, _end: int) -> Found | None:
         if back:
-            matches = pattern.finditer(buf, max(0, start - back), start + _BEYOND)
+            matches = search(buf, max(0, start - back), start + _BEYOND)
             match = next((match for match in matches if match.end() > start), None)  # not one before the anchor
         else:
-            match = pattern.match(buf, start, start + REACH)
+            match = match_at(buf, start, start + REACH)
         if match is None:
             return None
         text = match[group]
-        if not text or (check is not None and not check(text)) or text.count(text[:1]) == len(text):
-            return None
-        if b"[" in text and TAG.search(text):
+        made = image(text)
+        if not made:
             return None
         begin, end = match.span(group)
-        made = image(text)
-        if b"\n" in text:  # the count of lines never changes
-            made += b"".join(_LINE_END.findall(text))
         return begin, end, text, made
 
     return find
+
+
+def _checked_image(rule: CompiledRule, pseudonyms: Pseudonymizer) -> Callable[[bytes], bytes]:
+    """Give what makes the pseudonym of a matched text, nothing where it is none of the rule's."""
+    check = CHECKS[rule.check] if rule.check else None
+    image = _image(rule, pseudonyms)
+
+    def make(text: bytes) -> bytes:
+        if not text or (check is not None and not check(text)) or text.count(text[:1]) == len(text):
+            return b""
+        if b"[" in text and TAG.search(text):
+            return b""
+        made = image(text)
+        if b"\n" in text:  # the count of lines never changes
+            made += b"".join(_LINE_END.findall(text))
+        return made
+
+    return make
 
 
 def _learned(name: str, kind: str, description: str, priority: int, *, category: Category = "personal") -> CompiledRule:

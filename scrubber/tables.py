@@ -23,6 +23,9 @@ Span = tuple[int, int, bytes, bytes, str]
 """Start, end, value, replacement, and the id of its rule."""
 Heading = tuple[str, bytes, tuple[bytes, ...]]
 """How an open table is written, what stands between its cells, and its columns' names."""
+_Known = tuple[int, bytes, bytes, str] | tuple[()]
+"""What is to go of a cell, where it begins in it; nothing for a cell that stays."""
+_REMEMBERED = 8192
 
 _HEAD = 64 << 10
 _MOST = 400
@@ -47,7 +50,13 @@ def _cell(separator: bytes) -> re.Pattern[bytes]:
     )
 
 
-_CELL = {separator: _cell(separator) for separator in (b",", b";", b"\t", b"|")}
+_SEPARATORS = (b",", b";", b"\t", b"|")
+_CELL = {separator: _cell(separator) for separator in _SEPARATORS}
+_AWKWARD = {
+    separator: re.compile(rb"[\"]|\r(?!\n)|(?:(?<=" + re.escape(separator) + rb")|(?<=\n)|\A)'")
+    for separator in _SEPARATORS
+}
+"""What makes a row more than what stands between separators: a quote that means something, a lone carriage return."""
 _VALUE = re.compile(rb"\s*(?:N?'((?:[^'\\]|''|\\.){0,8000})'|([^',()]{0,200}))\s*([,)])", re.DOTALL)
 _NEXT_TUPLE = re.compile(rb"\s*,?\s*\(")
 
@@ -64,13 +73,16 @@ class Columns:
         # A full name's column is believed where another tells of people too.
         several = sum(1 for field in personal if field is not None) >= 2 or any(_beside(name) for name in plain)
         self.fields = [field if field is None or not field.proven or several else None for field in personal]
+        self.known: list[dict[bytes, _Known]] = [{} for _ in plain]
+        """For each column, what was made of its cells."""
         self.secrets = [
             field is None and strength(name) >= Strength.MEDIUM for field, name in zip(personal, plain, strict=True)
         ]
+        self.matters = [field is not None or secret for field, secret in zip(self.fields, self.secrets, strict=True)]
 
     def __bool__(self) -> bool:
         """Say whether any of them matters."""
-        return any(field is not None for field in self.fields) or any(self.secrets)
+        return any(self.matters)
 
 
 def _column(name: bytes) -> Field | None:
@@ -195,28 +207,61 @@ class TableReader:
         return limit
 
     def _rows(self, buf: bytes, pos: int, limit: int, spans: list[Span]) -> int:
+        separator, known, matters = self._separator, self._columns.known, self._columns.matters
+        count, awkward = self._columns.count, _AWKWARD[separator]
+        while pos < limit:
+            end = buf.find(b"\n", pos)
+            if end < 0 or awkward.search(buf, pos, end + 1) is not None:
+                pos = self._awkward_row(buf, pos, spans)
+                continue
+            cells = buf[pos : end - 1 if pos < end and buf[end - 1] == 0x0D else end].split(separator)
+            if len(cells) <= count + 2:
+                at = pos
+                for column, cell in enumerate(cells):
+                    if column < count and matters[column] and cell:
+                        found = known[column].get(cell)
+                        if found is None:
+                            found = self._remember(cell, column)
+                        if found:
+                            lead, text, new, rule = found
+                            spans.append((at + lead, at + lead + len(text), text, new, rule))
+                    at += len(cell) + 1
+            pos = end + 1
+        return pos
+
+    def _remember(self, cell: bytes, column: int) -> _Known:
+        """Give what goes of a cell, relative to its beginning, and remember it: a table says the same thing often."""
+        known = self._columns.known[column]
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        spans = list(self._cell(cell, 0, len(cell), column))
+        made: _Known = ()
+        if spans:
+            begin, _, text, new, rule = spans[0]
+            made = begin, text, new, rule
+        known[cell] = made
+        return made
+
+    def _awkward_row(self, buf: bytes, pos: int, spans: list[Span]) -> int:
+        """Read a row with quotes, which may go over several lines, cell by cell; give where the next one begins."""
         cell = _CELL[self._separator]
         last = self._columns.count - 1
-        while pos < limit:
-            row: list[Span] = []
-            column, at = 0, pos
-            while True:
-                match = cell.match(buf, at)
-                if match is None:
-                    at = buf.find(b"\n", at) + 1 or len(buf)
-                    break
-                if column <= last and match.end() > match.start():
-                    group = match.lastindex and next((n for n in (1, 2, 3) if match[n] is not None), 3)
-                    row += self._cell(buf, *match.span(group or 3), column)
-                at = match.end()
-                column += 1
-                if match[4] != self._separator:
-                    break
-            if at <= pos:
-                at = pos + 1
-            spans += row if column <= last + 3 else []
-            pos = at
-        return pos
+        row: list[Span] = []
+        column, at = 0, pos
+        while True:
+            match = cell.match(buf, at)
+            if match is None:
+                at = buf.find(b"\n", at) + 1 or len(buf)
+                break
+            if column <= last and match.end() > match.start():
+                group = match.lastindex and next((n for n in (1, 2, 3) if match[n] is not None), 3)
+                row += self._cell(buf, *match.span(group or 3), column)
+            at = match.end()
+            column += 1
+            if match[4] != self._separator:
+                break
+        spans += row if column <= last + 3 else []
+        return max(at, pos + 1)
 
     def _copied(self, buf: bytes, pos: int, limit: int, spans: list[Span]) -> int:
         while pos < limit:

@@ -123,14 +123,15 @@ class TextScrubber:
 
     def _write(self, buf: bytes, pos: int, limit: int, candidates: list[Candidate], pieces: list[bytes]) -> int:
         """Replace the candidates that begin before *limit*, the first of any that overlap; give how far that came."""
-        append, same_length, ranked = pieces.append, self._same_length, self._detector.ranked
-        noted: list[Noted] = []
+        same_length, ranked = self._same_length, self._detector.ranked
+        append, noted = pieces.append, list[Noted]()
+        note = noted.append
         shift = self._out - pos  # from a place in the buffer to its place in the output
         for start, rank, negative_end, value, new in candidates:
-            if start >= limit:
-                break
             if start < pos:
                 continue
+            if start >= limit:
+                break
             end = -negative_end
             if isinstance(value, list):
                 noted += [(rule, start + shift, len(new), text) for rule, _, _, text in value]
@@ -140,8 +141,9 @@ class TextScrubber:
                 if same_length:
                     new = b"x" * (end - start)  # noqa: PLW2901 - the one place that knows
                 if value:
-                    noted.append((ranked[rank], start + shift, len(new), value))
-            append(buf[pos:start])
+                    note((ranked[rank], start + shift, len(new), value))
+            if start > pos:
+                append(buf[pos:start])
             append(new)
             shift += len(new) - end + start
             pos = end

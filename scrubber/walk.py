@@ -119,11 +119,11 @@ class Walk:
             self.second_look.learn(noted)
             room = self.room
             self.omitted += max(0, len(noted) - room)
-            for rule, offset, length, value in noted[:room]:
-                fingerprint = self.detector.pseudonyms.fingerprint(rule.kind, value)
-                self.findings.append(
-                    Finding(rule=rule.rule.id, member=member, offset=offset, length=length, fingerprint=fingerprint)
-                )
+            if room > 0:
+                fingerprint, append = self.detector.pseudonyms.fingerprint, self.findings.append
+                for rule, offset, length, value in noted[:room]:
+                    known = fingerprint(rule.kind, value)
+                    append(Finding(rule=rule.rule.id, member=member, offset=offset, length=length, fingerprint=known))
 
         return note
 
@@ -314,7 +314,7 @@ class Walk:
             return name
         if not name or name.lower() in words("system_users") or WORD_PSEUDONYM.fullmatch(name) or name.isdigit():
             return name
-        return b"user-" + self.detector.pseudonyms.short("user", name.lower(), 8)
+        return b"user-" + self.detector.pseudonyms.short("user", name.lower())
 
 
 def memory_scratch() -> BinaryIO:

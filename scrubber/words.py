@@ -15,6 +15,7 @@ def _lists() -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=128)
 def load_words(name: str) -> frozenset[str]:
     """Give the words of one list in the files words*.yaml.
 
