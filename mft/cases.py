@@ -410,14 +410,14 @@ class Cases:
     def _find(self, number: str) -> CaseTree | None:
         with self._database.read() as connection:
             row = connection.execute(select(CASES).where(CASES.c.number == number)).first()
-        return None if row is None else _tree(row)
+        return None if row is None else case_tree(row)
 
     def _make(self, entered: EnteredCase) -> CaseTree:
         case, now = entered.case, time.time()
         with self._database.write() as connection:
             row = connection.execute(select(CASES).where(CASES.c.number == case.number)).first()
             if row is not None:
-                return _tree(row)
+                return case_tree(row)
             made = connection.execute(
                 insert(CASES).values(
                     number=case.number,
@@ -444,7 +444,7 @@ class Cases:
                 why=entered.residency.reason or None,
             )
             row = connection.execute(select(CASES).where(CASES.c.id == case_id)).one()
-            return _tree(row)
+            return case_tree(row)
 
     @staticmethod
     def _root(connection: Connection, case_id: int, now: float) -> int:
@@ -553,7 +553,8 @@ def _facts(case: Case, home: str | None, *, readable: bool = False) -> policy.Ca
     )
 
 
-def _tree(row: Row[tuple[object, ...]]) -> CaseTree:
+def case_tree(row: Row[tuple[object, ...]]) -> CaseTree:
+    """Return what the catalog's *row* keeps of a case."""
     return CaseTree(
         id=row.id,
         number=row.number,

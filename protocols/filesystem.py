@@ -141,6 +141,18 @@ class Immediate(Protocol):
 
 
 @runtime_checkable
+class TakesPassword(Protocol):
+    """Optional: a write handle whose file may be an archive under a password."""
+
+    def give_password(self, password: str) -> None:
+        """Take the password of the archive that is being sent, before `commit`.
+
+        Raises:
+            RejectedError: it is none.
+        """
+
+
+@runtime_checkable
 class ImmediateRead(Protocol):
     """Optional: a read handle that can tell whether bytes are at hand."""
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 from sqlalchemy import select, tuple_
 
 from mft.api.document import Document, Id32, Moment, Nothing, Number, Page, PageQuery, Parameters, moment
-from mft.api.fault import ApiError, forbidden, not_found
+from mft.api.fault import ApiError, conflict, forbidden, not_found
 from mft.api.route import Answer, Call, Route
 from mft.catalog.model import CASES, NODES, UNFILED, UPLOADS
 from mft.catalog.states import PARTIAL, UploadState
 from mft.permissions import Permission
 from mft.policy import Part
 from mft.standing import state_word, told_of
+from mft.upload.passwords import LONGEST
+from protocols.errors import RejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,6 +92,15 @@ class Deposit(Document):
     kept_until: Annotated[Moment | None, Field(description="Of one without a case: when it is destroyed.")]
 
 
+class GivenPassword(Document):
+    """The password of an archive."""
+
+    password: Annotated[
+        str,
+        Field(min_length=1, max_length=LONGEST, description="Tried once and forgotten; never shown again.", repr=False),
+    ]
+
+
 class DepositRoutes:
     """Serves them."""
 
@@ -120,6 +132,21 @@ class DepositRoutes:
             path_model=DepositPath,
             answer_model=Deposit,
             tagged=True,
+        )
+
+        yield Route(
+            method="POST",
+            path="/deposits/{id}/password",
+            name="giveDepositPassword",
+            tag="deposits",
+            summary="Give the password of an archive that you sent; one that is held back is looked into again",
+            handle=self.give_password,
+            permission=Permission.TRANSFER,
+            path_model=DepositPath,
+            body_model=GivenPassword,
+            answer_model=Deposit,
+            status=HTTPStatus.ACCEPTED,
+            errors=(HTTPStatus.CONFLICT,),
         )
 
     def list(self, call: Call[Nothing, DepositQuery, Nothing]) -> Answer:
@@ -155,6 +182,24 @@ class DepositRoutes:
             raise not_found("deposit")
         etag = f"{row.id}-{row.state}-{row.epoch}-{round(row.updated_at * 1000)}"
         return Answer(document=_deposit(row, call.caller), etag=etag)
+
+    def give_password(self, call: Call[DepositPath, Nothing, GivenPassword]) -> Answer:
+        """Keep a password, sealed, until it is tried."""
+        row = self._own(call.path.id, call.caller)
+        if not row.number.startswith("~"):
+            self._rooms.enter(call.caller, row.number)
+        try:
+            self._rooms.uploads.passwords.give(row.id, [call.body.password], login=call.caller.login)
+        except RejectedError as error:
+            raise conflict(str(error)) from error
+        return Answer(document=_deposit(self._own(row.id, call.caller), call.caller))
+
+    def _own(self, upload_id: str, caller: Caller) -> Row[Any]:
+        with self._rooms.database.read() as connection:
+            row = connection.execute(_rows().where(UPLOADS.c.id == upload_id)).first()
+        if row is None or row.login != caller.login:
+            raise not_found("deposit")
+        return row
 
     def _may_see(self, row: Row[Any], caller: Caller) -> bool:
         if row.login == caller.login:

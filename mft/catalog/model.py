@@ -235,6 +235,24 @@ class StoredBody(Table, table=True):
     created_at: float
 
 
+class ArchivePassword(Table, table=True):
+    """A password that a sender gave for an archive, sealed, until a scrub child has tried it."""
+
+    __tablename__ = "archive_password"
+    __table_args__ = (Index("ix_archive_password_place", "parent_id", "name", "login"),)
+
+    id: str = Field(primary_key=True)
+    upload_id: str | None = Field(default=None, foreign_key="upload.id", index=True)
+    """None: it waits for a file of that name."""
+    case_id: int = Field(foreign_key="case_record.id")
+    parent_id: int = Field(foreign_key="node.id")
+    name: str
+    login: str
+    envelope: str = Field(sa_column=Column(Text, nullable=False))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    created_at: float
+
+
 class Replica(Table, table=True):
     """One region's copy of an object, or the wish for it."""
 
@@ -591,6 +609,7 @@ UPLOADS = _table(Upload)
 OWN_VERSIONS = _table(OwnVersion)
 UNFILED = _table(UnfiledDeposit)
 BODIES = _table(StoredBody)
+ARCHIVE_PASSWORDS = _table(ArchivePassword)
 REPLICAS = _table(Replica)
 RECEIPTS = _table(ReceiptRecord)
 EVENTS = _table(AuditEvent)

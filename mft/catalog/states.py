@@ -37,7 +37,7 @@ WAYS: Mapping[UploadState, frozenset[UploadState]] = {
     _S.INTERRUPTED: frozenset({_S.RECEIVING, _S.EXPIRED}),
     _S.LANDED: frozenset({_S.SCRUBBING, _S.QUARANTINED, _S.EXPIRED}),
     _S.SCRUBBING: frozenset({_S.STORED, _S.QUARANTINED, _S.REJECTED, _S.LANDED}),
-    _S.QUARANTINED: frozenset({_S.STORED, _S.DESTROYED}),
+    _S.QUARANTINED: frozenset({_S.STORED, _S.DESTROYED, _S.LANDED}),
     _S.STORED: frozenset({_S.DESTROYED}),
     _S.REJECTED: frozenset(),
     _S.EXPIRED: frozenset(),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, select
 
 from mft.audit import customer_chain
-from mft.cases import CaseTree, case_key
+from mft.cases import CaseTree, case_key, case_tree
 from mft.catalog.model import CASES, NODES
 
 if TYPE_CHECKING:
@@ -24,16 +24,7 @@ def moment(seconds: float) -> str:
 def tree_in(connection: Connection, case_id: int) -> CaseTree:
     """Return what the catalog keeps of a case."""
     row = connection.execute(select(CASES).where(CASES.c.id == case_id)).one()
-    return CaseTree(
-        id=row.id,
-        number=row.number,
-        customer=row.customer,
-        scope=row.scope,
-        upload_root=row.upload_root,
-        download_root=row.download_root,
-        kind=row.kind,
-        classification=row.classification,
-    )
+    return case_tree(row)
 
 
 def chain_of(connection: Connection, case_id: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import logging
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from mft.catalog.errors import CatalogBusyError
-from mft.catalog.model import BODIES, UPLOADS
+from mft.catalog.model import ARCHIVE_PASSWORDS, BODIES, UPLOADS
 from mft.catalog.states import UploadState, move_upload
 from mft.intake.naming import safe_names
 from mft.intake.records import CaseBook, chain_of, moment
@@ -25,7 +26,7 @@ from mft.scrubbing.nursery import ChildFailedError, NurseryError
 from mft.scrubbing.sealednames import NamesUnreadableError, open_names
 from storage.body import BodyInfo
 from storage.errors import KeyUnavailableError, OutOfSpaceError, StoreUnavailableError, TamperedError
-from storage.keys.envelope import Region
+from storage.keys.envelope import Envelope, Region
 from storage.slot import Manifest, seal_manifest
 from storage.store import ObjectKey, new_object_key
 
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from mft.scrubbing.nursery import Child, Nursery
     from mft.treatment import Treatment
     from mft.upload.landed import LandedFiles
-    from storage.keys.envelope import Envelope
     from storage.keys.service import KeyService
     from storage.landing import LandingZone
 
@@ -183,6 +183,7 @@ class Scrubbing:
         data_key, envelope = self._keys.new_key(Region(row.region), tree.key_scope, scope_key, object_key)
         treatment = self._treatment(tree)
         book = self._books.open(tree, row.region, treatment.scope)
+        passwords = self._passwords_of(row)
         errand = Errand(
             names=self._book.path_of(row),
             profile=treatment.profile,
@@ -190,6 +191,7 @@ class Scrubbing:
             allow=treatment.terms.allow,
             pseudonym_key=book.key,
             dictionary=book.names,
+            passwords=tuple(passwords.values()),
             cage=self._settings.cage,
             limits=dict(self._settings.limits),
             scratch=str(self._settings.scratch[row.region]),
@@ -211,7 +213,21 @@ class Scrubbing:
         with contextlib.closing(child):
             result = self._store(row, errand, tree, child, envelope=envelope)
         self._note_taught(object_key, book, child.names if errand.teaches else b"")
-        return result
+        return result | {"tried": list(passwords)}
+
+    def _passwords_of(self, row: Row[Any]) -> dict[str, tuple[str, str]]:
+        """Return what the sender gave to open it: by id its key and itself sealed, as an errand has them."""
+        with self._database.read() as connection:
+            kept = connection.execute(
+                select(ARCHIVE_PASSWORDS)
+                .where(ARCHIVE_PASSWORDS.c.upload_id == row.id)
+                .order_by(ARCHIVE_PASSWORDS.c.created_at.desc())
+            ).all()
+        given = {}
+        for each in kept:
+            key = self._keys.open_key(Envelope.from_dict(json.loads(each.envelope)))
+            given[str(each.id)] = (base64.b64encode(key).decode(), base64.b64encode(each.sealed).decode())
+        return given
 
     def _note_taught(self, object_key: ObjectKey, book: PseudonymBook, taught: bytes) -> None:
         """Lay beside the object what its upload taught, to be kept once the object is published.
@@ -306,7 +322,7 @@ class Scrubbing:
                 connection.execute(update(BODIES).where(BODIES.c.key == object_key).values(**facts))
             else:
                 discard_body(connection, object_key)
-        return {"outcome": outcome.value, "reason": reason, "object": object_key}
+        return {"outcome": outcome.value, "reason": reason, "object": object_key, "tried": result["tried"]}
 
     def _give_back(self, row: Row[Any], reason: str) -> None:
         """A child failed: count it, and let the loop try again or give up."""

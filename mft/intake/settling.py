@@ -18,6 +18,7 @@ from mft.intake.pseudonyms import ContradictedError, OvertakenError
 from mft.intake.records import moment, tree_in
 from mft.intake.scrubbing import AGAIN, NOTHING_TO_DO, RELEASED, discard_body
 from mft.policy import Outcome
+from mft.upload.passwords import forget_passwords, has_passwords
 from storage.store import ObjectKey
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Settling:
                 lesson = self._books.lesson(object_key)
                 with self._database.write() as connection:
                     row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).one()
+                    forget_passwords(connection, told.get("tried", ()))
                     self._publish(connection, row, outcome, object_key, told=told)
                     self._books.keep(connection, object_key, lesson)
             except OvertakenError:
@@ -92,6 +94,8 @@ class Settling:
         log.info("intake.pseudonyms_contradicted", extra={"upload": upload_id})
         with self._database.write() as connection:
             row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).one()
+            if row.state != UploadState.SCRUBBING:
+                raise StateError("it was settled by somebody else")
             move_upload(connection, upload_id, UploadState.LANDED, attempts=row.attempts - 1)
             discard_body(connection, object_key)
 
@@ -183,6 +187,10 @@ class Settling:
 
     def _withhold(self, connection: Connection, row: Row[Any], outcome: Outcome, told: Mapping[str, Any]) -> None:
         reason: str | None = told["reason"]
+        forget_passwords(connection, told.get("tried", ()))
+        if outcome is Outcome.QUARANTINE and has_passwords(connection, row.id):
+            move_upload(connection, row.id, UploadState.LANDED, attempts=0)  # one came while it was looked into
+            return
         state = UploadState.QUARANTINED if outcome is Outcome.QUARANTINE else UploadState.REJECTED
         move_upload(connection, row.id, state, reason=reason, finished_at=time.time())
         tree = tree_in(connection, row.case_id)

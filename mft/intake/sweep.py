@@ -22,6 +22,7 @@ from mft.intake.records import chain_of
 from mft.policy import Residency
 from mft.revocation import prune
 from mft.unfiled import expire_unfiled
+from mft.upload.passwords import expire_passwords
 from storage.errors import LandingError, LandingNotFoundError, StorageError
 from storage.store import ObjectKey
 
@@ -78,6 +79,7 @@ class Sweep:
         self.hand_out_heads()
         with self._database.write() as connection:
             prune(connection, time.time() - REVOCATION_SECONDS)
+            expire_passwords(connection)
 
     def hand_out_heads(self) -> None:
         """Append the signed heads of the audit's chains to their file, as often as the settings say."""

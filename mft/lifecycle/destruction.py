@@ -21,6 +21,7 @@ from sqlalchemy import Row, delete, insert, or_, select, update
 
 from mft.audit import customer_chain
 from mft.catalog.model import (
+    ARCHIVE_PASSWORDS,
     BODIES,
     CASE_KEYS,
     CASES,
@@ -352,6 +353,12 @@ def _shred(connection: Connection, case: Row[Any], now: float) -> None:
     connection.execute(update(CASE_KEYS).where(CASE_KEYS.c.case_id == case.id).values(wrapped=None, destroyed_at=now))
     connection.execute(update(UPLOADS).where(UPLOADS.c.case_id == case.id).values(landing_envelope=""))
     connection.execute(update(BODIES).where(BODIES.c.case_id == case.id).values(book_id=None, taught=None))
+    uploads = select(UPLOADS.c.id).where(UPLOADS.c.case_id == case.id)
+    connection.execute(
+        delete(ARCHIVE_PASSWORDS).where(
+            or_(ARCHIVE_PASSWORDS.c.case_id == case.id, ARCHIVE_PASSWORDS.c.upload_id.in_(uploads))
+        )
+    )
     connection.execute(delete(PSEUDONYM_BOOKS).where(_books_of(connection, case)))
 
 

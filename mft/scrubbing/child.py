@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from mft.scrubbing.answer import write_answer
 from mft.scrubbing.cage import Cage
 from mft.scrubbing.sealednames import SEALED_LIMIT, open_names, seal_names
+from mft.scrubbing.sealedpassword import open_password
 from scrubber.engine import learn, scrub, scrub_names
 from scrubber.model import Limits, Options
 from scrubber.profile import find_profile
@@ -73,6 +74,8 @@ class Errand:
     """Not even look: it is released from quarantine."""
     again: bool = False
     """A first run left secrets where nothing told them: find them once more, then replace them everywhere."""
+    passwords: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """What the sender gave to open archives: for each its key and itself, sealed, in base64."""
     relay: dict[str, Any] = field(default_factory=dict)
     """Nothing of the above: the file is only shown to another scanner, and this says how (see `relay`)."""
 
@@ -98,6 +101,7 @@ class Errand:
         plain["cage"] = Cage(**plain["cage"])
         for name in ("names", "deny", "allow"):
             plain[name] = tuple(plain[name])
+        plain["passwords"] = tuple((key, sealed) for key, sealed in plain["passwords"])
         return cls(**plain)
 
 
@@ -118,7 +122,8 @@ def run_errand(errand: Errand, descriptors: Sequence[int]) -> None:
     except MemoryError:
         result, grown = {"error": "memory"}, b""
     except Exception as error:  # noqa: BLE001 - the border of the process; never the error's text, which may hold content
-        result, grown = {"error": type(error).__name__}, b""
+        matcher = type(error).__module__ == "hyperscan"
+        result, grown = {"error": "memory" if matcher else type(error).__name__}, b""
     with os.fdopen(result_fd, "wb") as pipe:
         pipe.write(write_answer(result, grown if len(grown) <= SEALED_LIMIT else b""))
 
@@ -131,6 +136,13 @@ def _options(errand: Errand) -> Options:
     return Options(
         profile=find_profile(errand.profile),
         limits=Limits(**errand.limits),
+        passwords=tuple(
+            dict.fromkeys(
+                each
+                for key, sealed in errand.passwords
+                for each in open_password(base64.b64decode(sealed), base64.b64decode(key))
+            )
+        ),
         terms=Terms(deny=errand.deny, allow=errand.allow),
     )
 

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from mft.box import ZONE
 from mft.catalog.model import NODES, OWN_VERSIONS, RECEIPTS, UNFILED, UPLOADS
 from mft.catalog.states import StateError, UploadState, move_upload
+from mft.upload.passwords import bind_waiting, hand_on
 from mft.upload.place import find_node, make_node
 from mft.upload.record import chain_of, number_of
 from protocols.filesystem import Receipt
@@ -101,6 +102,7 @@ class Arrivals:
             reserved=0,
             finished_at=time.time(),
         )
+        hand_on(connection, row.id, first)
         chain = chain_of(connection, row.case_id)
         self._trail.append(connection, chain, "upload.repeated", upload=row.id, login=row.login, first=first)
         found = connection.execute(
@@ -139,6 +141,7 @@ class Arrivals:
             landed_at=now,
             reason=None,
         )
+        bind_waiting(connection, row)
         own = upsert(OWN_VERSIONS).values(node_id=node_id, login=row.login, upload_id=row.id)
         connection.execute(own.on_conflict_do_update(index_elements=["node_id", "login"], set_={"upload_id": row.id}))
         chain = chain_of(connection, row.case_id)

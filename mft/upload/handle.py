@@ -90,6 +90,12 @@ class UploadHandle:
         with translated():
             self._writer.sync()
 
+    def give_password(self, password: str) -> None:
+        """Keep the password of the archive that is sent; see `protocols.filesystem.TakesPassword`."""
+        self._check_open()
+        with translated():
+            self._uploads.give_password(self.id, password)
+
     def commit(self, *, length: int | None = None, modified: float | None = None) -> Receipt:
         """Declare the transfer whole; see `protocols.filesystem.WriteHandle.commit`."""
         with self._lock:

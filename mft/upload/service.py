@@ -22,6 +22,8 @@ from mft.upload.arrival import Arrivals
 from mft.upload.beginning import Beginnings
 from mft.upload.deposit import Deposit, UploadSettings
 from mft.upload.handle import UploadHandle
+from mft.upload.note import note_of
+from mft.upload.passwords import ArchivePasswords
 from mft.upload.record import chain_of
 from mft.upload.resumption import Resumptions
 from mft.upload.room import check_space, quota_used, raise_reservation, reserve_quota
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from mft.cases import CaseTree
     from mft.catalog.database import Database
     from mft.upload.room import MemoryBudget
+    from protocols.filesystem import WriteHandle
     from storage.keys.service import KeyService
     from storage.landing import LandingWriter, LandingZone
 
@@ -77,6 +80,7 @@ class Uploads:
         self._landed = landed
         self._beginnings = Beginnings(database=database, trail=trail, keys=keys, settings=settings)
         self._resumptions = Resumptions(database=database, trail=trail, settings=settings)
+        self.passwords = ArchivePasswords(database=database, trail=trail, keys=keys, wake=landed)
         self._arrivals = Arrivals(database=database, trail=trail, sign=sign, settings=settings)
         self._open: dict[str, UploadHandle] = {}
         self._metered: set[str] = set()
@@ -85,8 +89,8 @@ class Uploads:
 
     # -- opening ---------------------------------------------------------------------------------------------------
 
-    def open(self, deposit: Deposit, mode: WriteMode, *, length: int | None) -> UploadHandle:
-        """Begin an upload, or go on with this login's interrupted one.
+    def open(self, deposit: Deposit, mode: WriteMode, *, length: int | None) -> WriteHandle:
+        """Begin an upload, or go on with this login's interrupted one; or take the password of one (NAME.password).
 
         Raises:
             AlreadyExistsError: CREATE, and the name is taken.
@@ -96,6 +100,9 @@ class Uploads:
         """
         if deposit.name.startswith(LITTER) or deposit.name.lower() in LITTER_NAMES:
             raise RejectedError("files that desktops leave behind are not taken")
+        note = note_of(deposit, self.passwords)
+        if note is not None:
+            return note
         limit = self._settings.upload_size
         if length is not None and limit is not None and length > limit:
             raise QuotaExceededError(f"an upload may have {limit} bytes; this one has {length}")
@@ -203,6 +210,12 @@ class Uploads:
     def wake(self) -> None:
         """Tell intake that there may be something to do."""
         self._landed()
+
+    def give_password(self, upload_id: str, password: str) -> None:
+        """Keep the password of an upload that is under way here."""
+        with self._database.read() as connection:
+            login = connection.execute(select(UPLOADS.c.login).where(UPLOADS.c.id == upload_id)).scalar_one()
+        self.passwords.give(upload_id, [password], login=login)
 
     def space(self, tree: CaseTree, region: str) -> SpaceReport:
         """Say how much room there is for more uploads to a case: its quota's, or the landing zone's."""

@@ -27,6 +27,7 @@ from protocols.http.multipart import (
     parse_boundary,
 )
 from protocols.http.status import ProblemError, TransferCutError, proceed
+from protocols.http.upload import give_password
 
 if TYPE_CHECKING:
     from protocols.aio import Crossing
@@ -41,6 +42,8 @@ MAX_FIELD = 64 * 1024
 """Bytes of fields that are no files, all together."""
 CASE_FIELD = "case"
 """The field that names the case, where the address does not; it comes before the files."""
+PASSWORD_FIELD = "password"  # noqa: S105 - the name of a field
+"""The field with the password of the archives in the form, wherever it stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +121,7 @@ class _Form:
         self._field: bytearray | None = None
         self._field_name = ""
         self._field_bytes = 0
+        self._password: str | None = None
 
     async def take(self, event: FormEvent) -> None:
         """Take the next event of the form."""
@@ -178,20 +182,20 @@ class _Form:
 
     def _end_field(self) -> None:
         value, self._field = bytes(self._field or b"").strip(), None
+        if self._field_name == PASSWORD_FIELD and value:
+            self._password = _text(value, PASSWORD_FIELD)
         if self._field_name != CASE_FIELD or not value:
             return
         if self._files:
             raise ProblemError(HTTPStatus.BAD_REQUEST, "the field 'case' comes before the files")
         if self._folder != self._place.folder:
             raise ProblemError(HTTPStatus.BAD_REQUEST, "the form has two fields 'case'")
-        try:
-            self._folder = self._place.cases.child(value.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            raise ProblemError(HTTPStatus.BAD_REQUEST, "the field 'case' is not UTF-8") from error
+        self._folder = self._place.cases.child(_text(value, CASE_FIELD))
 
     def _land(self) -> list[Receipt]:
         for file in self._files:
             file.tail.flush(file.handle)
+            give_password(file.handle, self._password)
         return [file.handle.commit(length=file.received) for file in self._files]
 
     def _abort(self, reason: str) -> None:
@@ -203,6 +207,13 @@ class _Form:
             except Exception:  # noqa: BLE001 -- every upload must be given up, whatever happens to one
                 _log.exception("http.tail_failed")
             file.handle.abort(reason)
+
+
+def _text(value: bytes, field: str) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, f"the field '{field}' is not UTF-8") from None
 
 
 def _refuse_foreign_page(request: web.Request) -> None:

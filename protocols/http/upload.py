@@ -10,14 +10,15 @@ import email.utils
 import json
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from aiohttp import hdrs, web
 
 from protocols.errors import FileSystemError, NotFoundError
-from protocols.filesystem import Immediate, WriteMode
+from protocols.filesystem import Immediate, TakesPassword, WriteMode
 from protocols.http.body import Tail, announced_length, next_piece
 from protocols.http.conditions import (
     ContentRange,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 UPLOAD_OFFSET = "Upload-Offset"
+ARCHIVE_PASSWORD = "Archive-Password"  # noqa: S105 - the name of a header
 _OC_MTIME = "X-OC-Mtime"
 _LATEST = 253_402_300_800.0
 """POSIX seconds of the year 10000, which no calendar of ours can show."""
@@ -60,6 +62,8 @@ class Order:
     """Whether the file is whole after this body."""
     modified: float | None
     """The client's own time stamp, POSIX seconds."""
+    password: str | None = field(default=None, repr=False)
+    """Of the archive that the body is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +164,30 @@ def parse_order(request: web.Request, target: Target, settings: HttpSettings) ->
         whole=whole,
         final=part is None or part.final,
         modified=_modified(headers),
+        password=_password(headers),
     )
+
+
+def _password(headers: CIMultiDictProxy[str]) -> str | None:
+    """Return the password of an archive: percent-encoded UTF-8 (RFC 3986, section 2.1); a header has ASCII alone."""
+    text = headers.get(ARCHIVE_PASSWORD)
+    if text is None:
+        return None
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST, f"{ARCHIVE_PASSWORD} is a password in UTF-8, percent-encoded beyond ASCII"
+        ) from None
+
+
+def give_password(handle: WriteHandle, password: str | None) -> None:
+    """Give the password of an archive to its upload, before that is committed."""
+    if password is None:
+        return
+    if not isinstance(handle, TakesPassword):
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "a password is not taken with this file")
+    handle.give_password(password)
 
 
 def _mode(headers: CIMultiDictProxy[str], part: ContentRange | None) -> WriteMode:
@@ -208,6 +235,7 @@ def _open(filesystem: WritableFileSystem, order: Order, headers: CIMultiDictProx
 def _land(filesystem: WritableFileSystem, handle: WriteHandle, tail: Tail, order: Order) -> Landed:
     """Write the last piece and commit, in one crossing."""
     tail.flush(handle)
+    give_password(handle, order.password)
     whole = order.whole if order.whole is not None else tail.offset
     receipt = handle.commit(length=whole, modified=order.modified)
     try:

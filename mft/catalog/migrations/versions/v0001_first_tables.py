@@ -384,6 +384,26 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_stored_body_upload_id"), ["upload_id"], unique=False)
 
     op.create_table(
+        "archive_password",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("upload_id", sa.String(), nullable=True),
+        sa.Column("case_id", sa.Integer(), nullable=False),
+        sa.Column("parent_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("login", sa.String(), nullable=False),
+        sa.Column("envelope", sa.Text(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(["case_id"], ["case_record.id"], name=op.f("fk_archive_password_case_id")),
+        sa.ForeignKeyConstraint(["parent_id"], ["node.id"], name=op.f("fk_archive_password_parent_id")),
+        sa.ForeignKeyConstraint(["upload_id"], ["upload.id"], name=op.f("fk_archive_password_upload_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_archive_password")),
+    )
+    with op.batch_alter_table("archive_password", schema=None) as batch_op:
+        batch_op.create_index("ix_archive_password_place", ["parent_id", "name", "login"], unique=False)
+        batch_op.create_index(batch_op.f("ix_archive_password_upload_id"), ["upload_id"], unique=False)
+
+    op.create_table(
         "replica",
         sa.Column("object_key", sa.String(), nullable=False),
         sa.Column("region", sa.String(), nullable=False),
@@ -507,6 +527,11 @@ def downgrade() -> None:
         batch_op.drop_index("ix_replica_state")
 
     op.drop_table("replica")
+    with op.batch_alter_table("archive_password", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_archive_password_upload_id"))
+        batch_op.drop_index("ix_archive_password_place")
+
+    op.drop_table("archive_password")
     with op.batch_alter_table("stored_body", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_stored_body_upload_id"))
         batch_op.drop_index(batch_op.f("ix_stored_body_case_id"))
