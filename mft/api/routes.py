@@ -14,6 +14,7 @@ from mft.api.preflight import PreflightRoutes
 from mft.api.quarantine import QuarantineRoutes
 from mft.api.receipts import ReceiptRoutes
 from mft.api.replicas import ReplicaRoutes
+from mft.api.reversekey import ReverseKeyRoutes
 from mft.api.tokens import TokenRoutes
 from mft.api.unfiled import UnfiledRoutes
 from mft.api.webhooks import WebhookRoutes
@@ -43,6 +44,7 @@ def every_route(rooms: ApiRooms) -> Iterator[Route[Any, Any, Any]]:
         FileRoutes(rooms),
         DepositRoutes(rooms),
         ReceiptRoutes(rooms),
+        ReverseKeyRoutes(rooms),
         PreflightRoutes(rooms),
         TokenRoutes(rooms),
         UnfiledRoutes(rooms),

@@ -83,6 +83,17 @@ class PseudonymBook(Table, table=True):
     created_at: float
 
 
+class Recipient(Table, table=True):
+    """A customer's public key, to which what its pseudonyms stand for is sealed; see `mft.recipients`."""
+
+    __tablename__ = "recipient"
+
+    customer: str = Field(primary_key=True)
+    public_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    registered_by: str
+    registered_at: float
+
+
 class LandingKey(Table, table=True):
     """The landing key of a region and day, wrapped by the region's key; destroyed after that day's last upload."""
 
@@ -232,6 +243,8 @@ class StoredBody(Table, table=True):
     """The pseudonyms that it was written with, as long as `taught` waits to be kept there."""
     taught: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
     """Sealed: the names known once it was written, if its upload taught any; None once they are kept."""
+    reverse_map: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+    """What its pseudonyms stand for, sealed to the customer; None where that is not wanted."""
     created_at: float
 
 
@@ -603,6 +616,7 @@ def _table(model: type[Table]) -> CoreTable:
 CASES = _table(CaseRecord)
 CASE_KEYS = _table(CaseKey)
 PSEUDONYM_BOOKS = _table(PseudonymBook)
+RECIPIENTS = _table(Recipient)
 LANDING_KEYS = _table(LandingKey)
 NODES = _table(Node)
 UPLOADS = _table(Upload)

@@ -28,6 +28,7 @@ _COMMANDS = {
     "lookup": "lookup",
     "quarantine": "quarantine",
     "receipt": "receipt",
+    "reverse": "reverse",
     "role": "role",
     "scrub": "scrub",
     "serve": "serve",

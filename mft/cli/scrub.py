@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,8 @@ import typer
 from mft.cli.scrubkey import KEY_BYTES, load_key
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from mft.cli.scrubfile import Task
     from scrubber.model import Options
 
@@ -62,6 +65,20 @@ OwnTerms = Annotated[
         help="Own words: a line each that always goes, after ! one that always stays; or YAML with deny and allow.",
     ),
 ]
+ReversePath = Annotated[
+    Path | None,
+    typer.Option(
+        "--reverse-map",
+        metavar="FILE",
+        help="Write what pseudonyms stand for (personal data, no secrets), sealed to --reverse-key; in one process.",
+    ),
+]
+ReverseKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--reverse-key", metavar="FILE", help="The public key for --reverse-map: `mft reverse new` makes one."
+    ),
+]
 Jobs = Annotated[
     int | None,
     typer.Option(
@@ -86,6 +103,8 @@ def scrub(  # noqa: PLR0917 - the command's options
     terms: OwnTerms = None,
     archive_password_file: Passwords = None,
     jobs: Jobs = None,
+    reverse_map: ReversePath = None,
+    reverse_key: ReverseKey = None,
 ) -> None:
     """Replace secrets and personal data in a file or a folder by pseudonyms.
 
@@ -114,10 +133,17 @@ def scrub(  # noqa: PLR0917 - the command's options
         places=report is not None or not folder,
         jobs=jobs or len(os.sched_getaffinity(0)),
     )
-    if folder:
-        _scrub_folder(task, key_file, report)
+    if reverse_map is not None or reverse_key is not None:
+        from mft.cli.reversal import recording  # noqa: PLC0415
+
+        context: AbstractContextManager[Task] = recording(task, reverse_map, reverse_key)
     else:
-        _scrub_file(task, key_file, report)
+        context = nullcontext(task)
+    with context as ready:
+        if folder:
+            _scrub_folder(ready, key_file, report)
+        else:
+            _scrub_file(ready, key_file, report)
 
 
 def _options(profile: str, terms: Path | None, password_file: Path | None) -> Options:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from scrubber.excerpt import Excerpt
     from scrubber.model import Finding, Options, ScrubReport, Source
+    from scrubber.reversal import ReverseMap
 
 PIECE = 2**20
 _SCRATCH_MEMORY = 64 * 2**20
@@ -50,6 +51,8 @@ class Task:
     """What all files of the folder have learned."""
     learning: bool = True
     """Whether to read the file for its users, hosts and domains first; not where *dictionary* has them."""
+    reverse: ReverseMap | None = field(default=None, repr=False)
+    """What takes down which value each pseudonym stands for; for one process."""
     explain: bool = False
     places: bool = True
     """Whether the report should keep each place, not counts alone."""
@@ -97,6 +100,10 @@ def scrub_file(task: Task, progress: Callable[[int], None] | None = None) -> Res
         values.add(value)
 
     pseudonyms = Pseudonymizer(task.key, Dictionary.from_bytes(task.dictionary))
+    if task.reverse is not None:
+        from scrubber.reversal import RecordingPseudonymizer  # noqa: PLC0415
+
+        pseudonyms = RecordingPseudonymizer(task.key, pseudonyms.dictionary, task.reverse)
 
     def run(source: Source, options: Options, left: list[tuple[bytes, str]], *, learning: bool) -> ScrubReport:
         explained.clear()

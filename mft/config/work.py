@@ -109,6 +109,8 @@ class ScrubConfig:
     """A file of own words that always go, or always stay; null: none."""
     pseudonym_scope: ScopeName = "case"
     """Where one value has one pseudonym: in a case, or in all cases of a customer in a region."""
+    reverse_map: bool = False
+    """Whether what pseudonyms stand for is kept, sealed to the customer that has registered a key for it."""
     rules: tuple[ScrubRuleConfig, ...] = ()
     external: tuple[ExternalConfig, ...] = ()
     """Other scanners, asked in this order; the one place where plaintext leaves the server."""

@@ -20,6 +20,7 @@ from mft.catalog.states import UploadState, move_upload
 from mft.intake.naming import safe_names
 from mft.intake.records import CaseBook, chain_of, moment
 from mft.policy import Outcome, Residency, judge_inbound, judge_outbound
+from mft.recipients import find_recipient
 from mft.scrubbing.answer import AnswerError, check_scrubbed
 from mft.scrubbing.child import Errand
 from mft.scrubbing.nursery import ChildFailedError, NurseryError
@@ -192,6 +193,7 @@ class Scrubbing:
             pseudonym_key=book.key,
             dictionary=book.names,
             passwords=tuple(passwords.values()),
+            recipient=self._recipient(tree),
             cage=self._settings.cage,
             limits=dict(self._settings.limits),
             scratch=str(self._settings.scratch[row.region]),
@@ -212,7 +214,8 @@ class Scrubbing:
             os.close(landing_fd)
         with contextlib.closing(child):
             result = self._store(row, errand, tree, child, envelope=envelope)
-        self._note_taught(object_key, book, child.names if errand.teaches else b"")
+        if errand.teaches:
+            self._note_taught(object_key, book, child)
         return result | {"tried": list(passwords)}
 
     def _passwords_of(self, row: Row[Any]) -> dict[str, tuple[str, str]]:
@@ -229,19 +232,29 @@ class Scrubbing:
             given[str(each.id)] = (base64.b64encode(key).decode(), base64.b64encode(each.sealed).decode())
         return given
 
-    def _note_taught(self, object_key: ObjectKey, book: PseudonymBook, taught: bytes) -> None:
-        """Lay beside the object what its upload taught, to be kept once the object is published.
+    def _recipient(self, tree: CaseTree) -> bytes:
+        """Return the key of whom the case's pseudonyms may be told, empty where there is none."""
+        if not self._settings.reverse_map:
+            return b""
+        with self._database.read() as connection:
+            found = find_recipient(connection, tree.customer)
+        return b"" if found is None else found.public
+
+    def _note_taught(self, object_key: ObjectKey, book: PseudonymBook, child: Child) -> None:
+        """Lay beside the object what its upload taught, to be kept once it is published, and its reverse map.
 
         Raises:
             ChildFailedError: it is none of that case's.
         """
-        if not taught:
+        if not child.names and not child.reverse_map:
             return
         try:
-            open_names(taught, book.key)
+            open_names(child.names, book.key)
         except NamesUnreadableError as error:
             raise ChildFailedError("the scrubber gave back names that cannot be read") from error
-        noted = update(BODIES).where(BODIES.c.key == object_key).values(taught=taught, book_id=book.id)
+        facts = {"taught": child.names or None, "book_id": book.id if child.names else None}
+        noted = update(BODIES).where(BODIES.c.key == object_key)
+        noted = noted.values(**facts, reverse_map=child.reverse_map or None)
         with self._database.write() as connection:
             connection.execute(noted)
 
@@ -340,7 +353,7 @@ class Scrubbing:
 
 def discard_body(connection: Connection, object_key: ObjectKey) -> None:
     """Give up an object that was not published, with what its upload taught; the sweep deletes its bytes."""
-    gone = {"state": "discarded", "taught": None, "book_id": None}
+    gone = {"state": "discarded", "taught": None, "book_id": None, "reverse_map": None}
     connection.execute(update(BODIES).where(BODIES.c.key == object_key).values(**gone))
 
 

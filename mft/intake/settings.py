@@ -45,6 +45,8 @@ class IntakeSettings:
     limits: Mapping[str, int]
     rules: ScrubRules
     treatments: Treatments
+    reverse_map: bool
+    """Whether what pseudonyms stand for is sealed to customers that have registered a key."""
     scanners: tuple[Scanner, ...]
     """Other scanners, asked in this order."""
     outbound_refuse: tuple[str, ...]

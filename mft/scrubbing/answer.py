@@ -1,4 +1,4 @@
-"""What a child gives back over its result pipe: a document, and the case's dictionary if it has grown.
+"""What a child gives back over its result pipe: a document, the case's dictionary if it has grown, a reverse map.
 
 A child reads hostile files, so nothing that it says is believed unseen: an answer has a size, a form, and no more in it
 than was asked for.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mft.scrubbing.sealednames import SEALED_LIMIT
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 DOCUMENT_LIMIT = 8 * 2**20
 """Bytes of the document."""
-ANSWER_LIMIT = 4 + DOCUMENT_LIMIT + SEALED_LIMIT
+REVERSE_LIMIT = 32 * 2**20
+"""Bytes of a reverse map, sealed."""
+ANSWER_LIMIT = 8 + DOCUMENT_LIMIT + SEALED_LIMIT + REVERSE_LIMIT
 LISTED = 1000
 """Findings, obstacles and members not looked into that are told one by one; the counts are of all."""
 _LISTS = ("findings", "obstacles", "unseen")
@@ -28,15 +31,26 @@ class AnswerError(Exception):
     """A child's answer is not one: too large, cut off, or of another form. Never says what was in it."""
 
 
-def write_answer(document: dict[str, Any], names: bytes = b"") -> bytes:
-    """Put an answer into bytes: the document's length (four bytes, big-endian), the document, sealed *names*.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The parts of an answer."""
+
+    document: dict[str, Any]
+    names: bytes = b""
+    """The case's dictionary, sealed; empty: it has not grown."""
+    reverse_map: bytes = b""
+    """What pseudonyms stand for, sealed to the customer; empty: that was not wanted."""
+
+
+def write_answer(document: dict[str, Any], names: bytes = b"", reverse_map: bytes = b"") -> bytes:
+    """Put an answer into bytes: the lengths of document and *names* (four bytes each, big-endian), then the three.
 
     A report that is too long for an answer keeps the beginning of its lists.
     """
     listed = LISTED
     while len(text := json.dumps(_shortened(document, listed)).encode()) > DOCUMENT_LIMIT and listed:
         listed //= 2
-    return len(text).to_bytes(4, "big") + text + names
+    return len(text).to_bytes(4, "big") + len(names).to_bytes(4, "big") + text + names + reverse_map
 
 
 def _shortened(document: dict[str, Any], listed: int) -> dict[str, Any]:
@@ -46,22 +60,25 @@ def _shortened(document: dict[str, Any], listed: int) -> dict[str, Any]:
     return {**document, "report": {**report, **{name: report[name][:listed] for name in _LISTS if name in report}}}
 
 
-def read_answer(answer: bytes) -> tuple[dict[str, Any], bytes]:
+def read_answer(answer: bytes) -> Answer:
     """Undo `write_answer`.
 
     Raises:
         AnswerError: it is none.
     """
-    end = 4 + int.from_bytes(answer[:4], "big")
-    if not 4 < end <= len(answer) <= ANSWER_LIMIT or end > 4 + DOCUMENT_LIMIT:
+    length, names = int.from_bytes(answer[:4], "big"), int.from_bytes(answer[4:8], "big")
+    end = 8 + length
+    last = end + names
+    too_long = length > DOCUMENT_LIMIT or names > SEALED_LIMIT or len(answer) - last > REVERSE_LIMIT
+    if too_long or not length or last > len(answer):
         raise AnswerError("the answer is too long or cut off")
     try:
-        document = json.loads(answer[4:end])
+        document = json.loads(answer[8:end])
     except (ValueError, RecursionError) as error:
         raise AnswerError("the answer is no document") from error
     if not isinstance(document, dict):
         raise AnswerError("the answer is no document")
-    return document, answer[end:]
+    return Answer(document=document, names=answer[end:last], reverse_map=answer[last:])
 
 
 def check_scrubbed(document: dict[str, Any], names: Sequence[str]) -> None:

@@ -25,10 +25,12 @@ from scrubber.engine import learn, scrub, scrub_names
 from scrubber.model import Limits, Options
 from scrubber.profile import find_profile
 from scrubber.pseudonym import Pseudonymizer
+from scrubber.reversal import SEALED_FOR, RecordingPseudonymizer, ReverseMap
 from scrubber.rules import known_rules
 from scrubber.terms import Terms
 from storage.body import BodyWriter
 from storage.landing import LandingReader
+from storage.recipient import seal_to
 from storage.scratch import SealedScratch
 from storage.store import ObjectKey
 
@@ -42,7 +44,7 @@ SCRATCH_MEMORY = 16 * 2**20
 """Scratch kept in memory before it is sealed into a temporary file, for each archive member that is being re-packed."""
 
 
-_BYTES = ("pseudonym_key", "dictionary", "landing_key", "data_key")
+_BYTES = ("pseudonym_key", "dictionary", "landing_key", "data_key", "recipient")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,8 @@ class Errand:
     """Not even look: it is released from quarantine."""
     again: bool = False
     """A first run left secrets where nothing told them: find them once more, then replace them everywhere."""
+    recipient: bytes = b""
+    """The customer's public key to which what pseudonyms stand for is sealed; empty: nobody's."""
     passwords: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """What the sender gave to open archives: for each its key and itself, sealed, in base64."""
     relay: dict[str, Any] = field(default_factory=dict)
@@ -108,24 +112,30 @@ class Errand:
 def run_errand(errand: Errand, descriptors: Sequence[int]) -> None:
     """Do an errand and write its answer to the result pipe, the last of *descriptors*."""
     result_fd = descriptors[-1]
-    grown = b""
+    grown = reverse_map = b""
     try:
         names = open_names(errand.dictionary, errand.pseudonym_key)
         known = names.extent
-        pseudonyms = Pseudonymizer(errand.pseudonym_key, names)
+        reverse = ReverseMap() if errand.recipient and errand.teaches else None
+        if reverse is None:
+            pseudonyms = Pseudonymizer(errand.pseudonym_key, names)
+        else:
+            pseudonyms = RecordingPseudonymizer(errand.pseudonym_key, names, reverse)
         if errand.landing_id:
             result = _scrub_file(errand, pseudonyms, descriptors[0], descriptors[1])
         else:
             result = _named(errand, scrub_names(errand.names, pseudonyms, _options(errand)))
         if errand.teaches and names.extent > known:
             grown = seal_names(names, errand.pseudonym_key)
+        if reverse is not None:
+            reverse_map = seal_to(errand.recipient, reverse.to_bytes(), context=SEALED_FOR)
     except MemoryError:
-        result, grown = {"error": "memory"}, b""
+        result, grown, reverse_map = {"error": "memory"}, b"", b""
     except Exception as error:  # noqa: BLE001 - the border of the process; never the error's text, which may hold content
         matcher = type(error).__module__ == "hyperscan"
-        result, grown = {"error": "memory" if matcher else type(error).__name__}, b""
+        result, grown, reverse_map = {"error": "memory" if matcher else type(error).__name__}, b"", b""
     with os.fdopen(result_fd, "wb") as pipe:
-        pipe.write(write_answer(result, grown if len(grown) <= SEALED_LIMIT else b""))
+        pipe.write(write_answer(result, grown if len(grown) <= SEALED_LIMIT else b"", reverse_map))
 
 
 def _named(errand: Errand, shown: Sequence[str]) -> dict[str, Any]:

@@ -138,6 +138,8 @@ class Child:
         self._deadline = deadline
         self.names = b""
         """After `result`: the case's dictionary, sealed, if the child added to it."""
+        self.reverse_map = b""
+        """After `result`: what pseudonyms stand for, sealed to the customer."""
 
     def ciphertext(self) -> Any:  # noqa: ANN401 - an iterator that is handed to a store
         """Yield the sealed body as the child writes it."""
@@ -160,9 +162,10 @@ class Child:
         if not answer:
             raise ChildFailedError("the scrubber crashed or went over its limits on this file")
         try:
-            result, self.names = read_answer(bytes(answer))
+            read = read_answer(bytes(answer))
         except AnswerError as error:
             raise ChildFailedError(f"the scrubber failed on this file: {error}") from error
+        result, self.names, self.reverse_map = read.document, read.names, read.reverse_map
         if result.get("error") == "memory":
             raise ChildFailedError("the scrubber needed more memory than it may have for this file")
         if "error" in result:

@@ -64,6 +64,7 @@ def intake_settings(config: Config, host: str) -> IntakeSettings:
             secret=Outcome(scrub.on.secret), personal=Outcome(scrub.on.personal), obstacle=Outcome(scrub.on.obstacle)
         ),
         treatments=scrub_treatments(scrub),
+        reverse_map=scrub.reverse_map,
         scanners=tuple(
             Scanner(
                 name=each.name,

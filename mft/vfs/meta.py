@@ -1,8 +1,8 @@
 """`.meta`: what the sender and the engineers may know of each file, as documents beside the files.
 
 `NAME.status.json` says where an upload stands, `NAME.receipt.json` is its latest signed receipt, `NAME.report.json`
-says what was removed from it, `NAME.report.sarif` the same as SARIF. `scrubbed/`
-holds the files themselves as engineers see them.
+says what was removed from it, `NAME.report.sarif` the same as SARIF, `NAME.reverse` holds, sealed to the customer, what
+its pseudonyms stand for. `scrubbed/` holds the files themselves as engineers see them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from mft.catalog.model import RECEIPTS, UPLOADS
+from mft.catalog.model import BODIES, RECEIPTS, UPLOADS
 from mft.standing import find_ended, state_word, status_in, status_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ SCRUBBED = "scrubbed"
 STATUS, RECEIPT, REPORT = ".status.json", ".receipt.json", ".report.json"
 SARIF = ".report.sarif"
 """The report in the format that code scanners share. It can be read, and is made then; no listing has it."""
-SUFFIXES = (STATUS, RECEIPT, REPORT)
+REVERSE = ".reverse"
+"""What pseudonyms stand for, sealed to the customer; only its logins see it."""
+SUFFIXES = (STATUS, RECEIPT, REPORT, REVERSE)
 
 
 def _render(document: object) -> bytes:
@@ -57,10 +59,11 @@ def document_of(database: Database, leaf: Leaf, suffix: str, *, sender: bool) ->
             return None
         if suffix == STATUS:
             return _render(status_in(connection, row, name=leaf.name, sender=sender and leaf.own))
-        if suffix == REPORT:
-            return None if row.report is None else _render(json.loads(row.report))
-        if suffix == SARIF:
-            return None if row.report is None else _render(_sarif(json.loads(row.report)))
+        if suffix == REVERSE:
+            return _reverse_map(connection, row.object_key) if sender else None
+        if suffix in {REPORT, SARIF}:
+            report = None if row.report is None else json.loads(row.report)
+            return None if report is None else _render(report if suffix == REPORT else _sarif(report))
         return _receipt(connection, row.id) if sender and leaf.own else None
 
 
@@ -81,6 +84,13 @@ def ended_status(database: Database, place: Place, name: str) -> bytes | None:
     with database.read() as connection:
         row = find_ended(connection, case_id=place.case_id, parent_id=place.node_id, name=name, login=place.login)
         return None if row is None else _render(status_in(connection, row, name=name, sender=True))
+
+
+def _reverse_map(connection: Connection, object_key: str | None) -> bytes | None:
+    if object_key is None:
+        return None
+    kept = connection.execute(select(BODIES.c.reverse_map).where(BODIES.c.key == object_key)).scalar()
+    return None if kept is None else bytes(kept)
 
 
 def _receipt(connection: Connection, upload_id: str) -> bytes | None:

@@ -207,6 +207,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("case_id", "region", name=op.f("pk_case_key")),
     )
     op.create_table(
+        "recipient",
+        sa.Column("customer", sa.String(), nullable=False),
+        sa.Column("public_key", sa.LargeBinary(), nullable=False),
+        sa.Column("registered_by", sa.String(), nullable=False),
+        sa.Column("registered_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("customer", name=op.f("pk_recipient")),
+    )
+    op.create_table(
         "pseudonym_book",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("case_id", sa.Integer(), nullable=True),
@@ -373,6 +381,7 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(), nullable=True),
         sa.Column("book_id", sa.Integer(), nullable=True),
         sa.Column("taught", sa.LargeBinary(), nullable=True),
+        sa.Column("reverse_map", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(["book_id"], ["pseudonym_book.id"], name=op.f("fk_stored_body_book_id")),
         sa.ForeignKeyConstraint(["case_id"], ["case_record.id"], name=op.f("fk_stored_body_case_id")),
@@ -566,6 +575,7 @@ def downgrade() -> None:
 
     op.drop_table("node")
     op.drop_table("pseudonym_book")
+    op.drop_table("recipient")
     op.drop_table("case_key")
     op.drop_table("account_key")
     op.drop_table("account_grant")
