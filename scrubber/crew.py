@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from scrubber.errors import CrewError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     Tell = Callable[[Any], None]
     Work = Callable[[Any, Tell], None]
@@ -77,14 +77,25 @@ class Crew:
             heard.append((hand, message))
         return heard
 
-    def in_order(self, messages: Iterator[Any]) -> Iterator[Any]:
+    def in_order(self, messages: Iterator[Any]) -> Generator[Any]:
         """Give each of *messages* to whoever is free, and the one answer to each in the messages' order.
 
-        No more than twice `size` messages are under way. Exhaust it: what is not taken would be heard by the next.
+        No more than twice `size` messages are under way. Close it, where it is not exhausted, before anything else.
         """
+        asked: dict[int, int] = {}
+        try:
+            yield from self._in_order(messages, asked)
+        except (CrewError, MemoryError):
+            asked.clear()
+            raise
+        finally:
+            while asked:
+                for heard, _ in self.listen():
+                    del asked[heard]
+
+    def _in_order(self, messages: Iterator[Any], asked: dict[int, int]) -> Iterator[Any]:
         free = list(range(self.size))
         answers: dict[int, Any] = {}
-        asked: dict[int, int] = {}
         number = given = 0
         for message in messages:
             hand = free.pop()

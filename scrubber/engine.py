@@ -9,19 +9,21 @@ from scrubber.crew import Crew
 from scrubber.detector import Detector
 from scrubber.excerpt import ExcerptReader
 from scrubber.learning import learn_source
+from scrubber.members import Parcel, serve_members
 from scrubber.model import ENGINE_VERSION, Options, ScrubReport, Source
 from scrubber.obstacle import ObstacleError
 from scrubber.profile import PROFILES
 from scrubber.pseudonym import Pseudonymizer
 from scrubber.rules import load_rules
 from scrubber.secondlook import SecondLook
-from scrubber.segments import SegmentScrubber
+from scrubber.segments import Begin, GoOn, SegmentScrubber
 from scrubber.stream import HashedSource
 from scrubber.walk import Walk, memory_scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from scrubber.crew import Tell, Work
     from scrubber.excerpt import Excerpt
     from scrubber.rules import RuleSet
 
@@ -125,7 +127,8 @@ def scrub(
     if explain is not None:
         walk.watch.add(ExcerptReader(walk.findings, explain))
     if jobs > 1:
-        walk.crew = Crew(jobs, lambda: SegmentScrubber(walk))
+        walk.crew = Crew(jobs, lambda: _hand(walk))
+        walk.gives_away = explain is None  # it reads members while they are scrubbed
     try:
         walk.upload(reading, writing.write, label)
     except ObstacleError as error:
@@ -154,6 +157,19 @@ def scrub(
         profile=options.profile.name,
         key=pseudonyms.key_id,
     )
+
+
+def _hand(walk: Walk) -> Work:
+    """Give what a process of the crew does: segments of texts, members of archives."""
+    segments, members = SegmentScrubber(walk), serve_members(walk)
+
+    def work(message: Begin | GoOn | list[Parcel], tell: Tell) -> None:
+        if isinstance(message, list):
+            members(message, tell)
+        else:
+            segments(message, tell)
+
+    return work
 
 
 def learn(

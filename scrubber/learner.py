@@ -127,6 +127,10 @@ class Learner:
         self.learn(b"\n" + name.encode("utf-8", "surrogateescape") + b"\n")
         return MemberLearner(self, name)
 
+    def begin(self, dictionary: Dictionary) -> None:
+        """Add to *dictionary* from here on."""
+        self._dictionary = dictionary
+
     def forget(self) -> None:
         """Forget which lines were seen: from here on the outcome does not depend on what came before."""
         self._seen.clear()

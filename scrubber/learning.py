@@ -12,6 +12,7 @@ from scrubber.detector import Detector
 from scrubber.dictionary import Dictionary
 from scrubber.leaf import WIDE
 from scrubber.learner import Learner, MemberLearner
+from scrubber.members import Parcel, serve_members
 from scrubber.obstacle import ObstacleError
 from scrubber.pseudonym import Pseudonymizer
 from scrubber.rules import RuleSet
@@ -23,7 +24,8 @@ from scrubber.walk import CONTAINERS, Out, Walk, memory_scratch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from scrubber.crew import Tell
+    from scrubber.crew import Tell, Work
+    from scrubber.dictionary import Kind as Learned
     from scrubber.model import Options, Source
 
 
@@ -57,12 +59,17 @@ def teach(learner: Learner, lesson: Lesson) -> None:
     member.finish()
 
 
-def _student() -> Callable[[Lesson, Tell], None]:
+def _student(walk: LearningWalk, learner: Learner) -> Work:
     """Give what learns in a process of a crew, and tells what it has learned."""
+    members = serve_members(walk)
 
-    def learn(lesson: Lesson, tell: Tell) -> None:
+    def learn(message: Lesson | list[Parcel], tell: Tell) -> None:
+        if isinstance(message, list):
+            members(message, tell)
+            return
         dictionary = Dictionary()
-        teach(Learner(dictionary), lesson)
+        learner.begin(dictionary)
+        teach(learner, message)
         tell(list(dictionary.terms()))
 
     return learn
@@ -77,6 +84,24 @@ class LearningWalk(Walk):
         """Learn into *learner*'s dictionary."""
         super().__init__(detector, options, size, scratch)
         self._learner = learner
+        self._dictionary = Dictionary()
+
+    def _anew(self) -> LearningWalk:
+        walk = LearningWalk(self._learner, self.detector, self.options, self._size, self._scratch)
+        self._learner.begin(walk._dictionary)
+        return walk
+
+    def terms(self) -> list[tuple[bytes, Learned]]:
+        """Give what a walk that is apart has learned."""
+        return list(self._dictionary.terms())
+
+    def take_terms(self, terms: list[tuple[bytes, Learned]]) -> None:
+        """Learn what another walk has learned."""
+        self._learner.take(terms)
+
+    def foresee_name(self, name: bytes) -> bytes:
+        """Leave a name as it is."""
+        return name
 
     def block(self, member: str, reason: str, advice: str = "") -> None:
         """Pass over what cannot be looked into."""
@@ -87,6 +112,7 @@ class LearningWalk(Walk):
 
     def scrub_bytes(self, data: bytes, member: str) -> bytes:  # noqa: ARG002 - Walk's signature
         """Learn from a short text."""
+        self._learner.forget()
         self._learner.learn(b"\n" + data + b"\n")
         return data
 
@@ -110,6 +136,7 @@ class LearningWalk(Walk):
             stream.drain()
 
     def _learn(self, stream: Stream, name: str, narrow: Callable[[bytes], bytes]) -> None:
+        self._learner.forget()
         member = self._learner.member(name)
         lessons = _lessons(name, map(narrow, iter(partial(stream.read_exactly, CHUNK), b"")), member)
         first = next(lessons, None)
@@ -142,7 +169,8 @@ def learn_source(
     nothing = Detector(RuleSet(rules=(), version=rules.version), Pseudonymizer(bytes(16)))  # it scrubs nothing
     walk = LearningWalk(learner, nothing, options, source.size, scratch)
     if jobs > 1:
-        walk.crew = Crew(jobs, _student)
+        walk.crew = Crew(jobs, lambda: _student(walk, learner))
+        walk.gives_away = True
     try:
         walk.upload(HashedSource(source, progress), _drop, name)
     except ObstacleError:

@@ -54,6 +54,7 @@ class Begin(NamedTuple):
     name: str
     cut: Cut
     heading: Heading | None
+    block: int
 
 
 class GoOn(NamedTuple):
@@ -95,8 +96,7 @@ class SegmentScrubber:
         """Do a segment; tell how it begins, then what came of it."""
         if isinstance(message, Begin):
             segment, at, context = message.cut
-            block = min(BLOCK, len(segment.pieces[0]))
-            self._lane = TextLane(self._walk.detector, self._tallier.note, message.name, block=block)
+            self._lane = TextLane(self._walk.detector, self._tallier.note, message.name, block=message.block)
             if at:
                 self._lane.resume(context, at, message.heading)
         else:
@@ -187,6 +187,7 @@ class SegmentedText:
         self._busy: set[int] = set()
         self._holding: dict[int, int] = {}  # the segment that a process has done last and may have to go on from
         self._heading: Heading | None = None
+        self._block = BLOCK
         self._given = 0  # segments whose output was given on
         self._state: Hashable | None = None  # at the end of those
         self._size = 0  # of their output
@@ -261,7 +262,8 @@ class SegmentedText:
                 tables = self._walk.detector.new_tables()
                 tables.read(cut.segment.pieces[0][:_HEAD], 0, 1)
                 self._heading = tables.heading
-            self._send(hand, Begin(self._name, cut, self._heading))
+                self._block = min(BLOCK, len(cut.segment.pieces[0]))
+            self._send(hand, Begin(self._name, cut, self._heading, self._block))
 
     def _send(self, hand: int, message: Begin | GoOn) -> None:
         segment = message.cut.segment if isinstance(message, Begin) else message.segment

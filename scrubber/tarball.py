@@ -7,18 +7,20 @@ were. A member's new size stands before its data: the data waits in scratch spac
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scrubber.closed import WHOLE
+from scrubber.members import SMALL, Convoy, Effects, Parcel, put
 from scrubber.naming import Links, inside
 from scrubber.obstacle import ObstacleError
 from scrubber.sniff import is_tar_header
+from scrubber.stream import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from scrubber.stream import Stream
     from scrubber.walk import Walk
 
 _BLOCK = 512
@@ -40,9 +42,39 @@ class _Extended:
         found = [value for name, value in self.pax if name == key]
         return found[-1] if found else None
 
+    def add(self, kind: bytes, header: bytes, data: bytes, path: str) -> None:
+        if kind == b"L":
+            self.name = data.rstrip(b"\0")
+        elif kind == b"K":
+            self.link = data.rstrip(b"\0")
+        else:
+            self.pax = _parse_pax(data, path)
+            self.pax_header = header
+
     @property
     def sparse(self) -> bool:
         return any(name.startswith(b"GNU.sparse.") for name, _ in self.pax)
+
+
+@dataclass(slots=True)
+class _Item:
+    """A block of zeros, a global pax header, or a member (`extended`)."""
+
+    header: bytes
+    records: list[tuple[bytes, bytes]] = field(default_factory=list)
+    extended: _Extended | None = None
+    size: int = 0
+    trailer: bytes = b""
+    part: Stream = field(default_factory=lambda: Stream(lambda _n: b""))
+
+    @property
+    def name(self) -> bytes:
+        extended = self.extended or _Extended()
+        return extended.name or extended.get(b"path") or _header_name(self.header)
+
+    @property
+    def is_sparse(self) -> bool:
+        return self.header[156:157] == b"S" or (self.extended is not None and self.extended.sparse)
 
 
 def walk_tar(walk: Walk, stream: Stream, out: Callable[[bytes], object], path: str, depth: int) -> None:
@@ -51,12 +83,24 @@ def walk_tar(walk: Walk, stream: Stream, out: Callable[[bytes], object], path: s
     Raises:
         ObstacleError: damaged, cut off, or a fatal obstacle within.
     """
-    extended = _Extended()
     links = Links()
+    items = _items(stream, path)
+    if walk.crew is None or not walk.gives_away:
+        for item in items:
+            _handle(walk, out, item, links, path=path, depth=depth)
+        return
+    with closing(Convoy(walk.crew, items, lambda item: _parcel(walk, item, path, depth)).run()) as done:
+        for item, parcel, effects in done:
+            _handle(walk, out, item, links, path=path, depth=depth, done=(parcel, effects))
+
+
+def _items(stream: Stream, path: str) -> Iterator[_Item]:
+    """Give what the archive holds, one after the other; a member's data must be read before the next is asked for."""
+    extended = _Extended()
     while True:
         header = stream.read_exactly(_BLOCK)
         if not header.strip(b"\0"):
-            out(header)
+            yield _Item(header)
             if not header:
                 return
             continue  # archives are appended to one another, zeros in between (tar --ignore-zeros)
@@ -64,11 +108,54 @@ def walk_tar(walk: Walk, stream: Stream, out: Callable[[bytes], object], path: s
             reason = "the tar archive is damaged" if len(header) == _BLOCK else "the tar archive is cut off"
             raise ObstacleError(path, reason, advice=WHOLE)
         kind = header[156:157]
-        if kind in _EXTENDED:
-            _extend(walk, stream, out, header, extended, path=path)
+        if kind == b"g":
+            yield _Item(header, records=_parse_pax(_payload(stream, path, header), path))
             continue
-        _member(walk, stream, out, header, extended, links=links, path=path, depth=depth)
+        if kind in _EXTENDED:
+            extended.add(kind, header, _payload(stream, path, header), path)
+            continue
+        size = 0 if kind in _WITHOUT_DATA else _decimal(extended.get(b"size")) or _number(header[124:136])
+        trailer = _sparse_map(stream, header) if kind == b"S" else b""
+        part = stream.part(size)
+        yield _Item(header, extended=extended, size=size, trailer=trailer, part=part)
+        padding = _padded(size) - size
+        if size and (part.read(1) or len(stream.read_exactly(padding)) < padding):
+            raise ObstacleError(path, "the tar archive is cut off", advice=WHOLE)
         extended = _Extended()
+
+
+def _parcel(walk: Walk, item: _Item, path: str, depth: int) -> Parcel | None:
+    """Give a small member away; None where it is too large."""
+    if item.size > SMALL:
+        return None
+    if item.extended is None or not item.size:
+        return Parcel("", b"", 0, 0)
+    pieces: list[bytes] = []
+    try:
+        while piece := item.part.read():
+            pieces.append(piece)
+    except ObstacleError as error:
+        item.part = _until(pieces, error)
+        return None
+    label = _label(path, walk.foresee_name(inside(item.name)))
+    return Parcel(label, b"".join(pieces), depth + 1, walk.room, same_length=item.is_sparse)
+
+
+def _until(pieces: list[bytes], error: ObstacleError) -> Stream:
+    """Give a stream of what could be read, that then raises *error* for good."""
+    left = iter(pieces)
+
+    def read(_n: int) -> bytes:
+        piece = next(left, b"")
+        if not piece:
+            raise error
+        return piece
+
+    return Stream(read)
+
+
+def _label(path: str, new_name: bytes) -> str:
+    return f"{path}!/{new_name.decode('utf-8', 'replace').lstrip('/')}"
 
 
 def _number(text: bytes) -> int:
@@ -88,57 +175,44 @@ def _payload(stream: Stream, path: str, header: bytes) -> bytes:
     return data[:size]
 
 
-def _extend(
-    walk: Walk, stream: Stream, out: Callable[[bytes], object], header: bytes, extended: _Extended, *, path: str
-) -> None:
-    data = _payload(stream, path, header)
-    kind = header[156:157]
-    if kind == b"L":
-        extended.name = data.rstrip(b"\0")
-    elif kind == b"K":
-        extended.link = data.rstrip(b"\0")
-    elif kind == b"x":
-        extended.pax = _parse_pax(data, path)
-        extended.pax_header = header
-    else:
-        records = [(key, walk.scrub_bytes(value, path)) for key, value in _parse_pax(data, path)]
-        _write_extended(out, header, _format_pax(records))
-
-
-def _member(
+def _handle(
     walk: Walk,
-    stream: Stream,
     out: Callable[[bytes], object],
-    header: bytes,
-    extended: _Extended,
-    *,
+    item: _Item,
     links: Links,
+    *,
     path: str,
     depth: int,
+    done: tuple[Parcel | None, Effects | None] = (None, None),
 ) -> None:
-    name = extended.name or extended.get(b"path") or _header_name(header)
+    """Write one item, scrubbed; *done* is what came of a member that was given away."""
+    extended, header = item.extended, item.header
+    if extended is None:
+        if header.strip(b"\0"):
+            _write_extended(
+                out, header, _format_pax([(key, walk.scrub_bytes(value, path)) for key, value in item.records])
+            )
+        else:
+            out(header)
+        return
+    name = item.name
     link = extended.link or extended.get(b"linkpath") or header[157:257].split(b"\0")[0]
     kind = header[156:157]
     new_name = walk.scrub_name(inside(name), path)
-    label = f"{path}!/{new_name.decode('utf-8', 'replace').lstrip('/')}"
+    label = _label(path, new_name)
     if links.cover(inside(name)):
         walk.block(label, "a member stands behind a link of its own archive", WHOLE)
     if kind == b"2":
         links.add(inside(name))
     elif kind in (b"3", b"4"):
         header = _as_file(header)  # a device node is kept as an empty file, harmless to unpack
-    size = _decimal(extended.get(b"size")) or _number(header[124:136])
-    if kind in _WITHOUT_DATA:
-        size = 0
-    trailer = _sparse_map(stream, header) if kind == b"S" else b""
     scratch = walk.new_scratch(label)
     try:
-        part = stream.part(size)
-        if size:
-            walk.member(part, scratch.write, label, depth + 1, same_length=kind == b"S" or extended.sparse)
-            padding = _padded(size) - size
-            if part.read(1) or len(stream.read_exactly(padding)) < padding:
-                raise ObstacleError(path, "the tar archive is cut off", advice=WHOLE)
+        parcel, effects = done
+        if parcel is not None and parcel.data:
+            put(walk, parcel, effects, scratch.write)
+        elif item.size:
+            walk.member(item.part, scratch.write, label, depth + 1, same_length=item.is_sparse)
         else:
             walk.members += 1
         if walk.obstacles:
@@ -151,9 +225,9 @@ def _member(
             path=path,
             names=(name, new_name),
             link=link,
-            size=scratch.size if size else None,
+            size=scratch.size if item.size else None,
         )
-        out(trailer)
+        out(item.trailer)
         scratch.copy_to(out)
         out(b"\0" * (_padded(scratch.size) - scratch.size))
     finally:

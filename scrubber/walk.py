@@ -32,12 +32,13 @@ from scrubber.secondlook import SecondLook
 from scrubber.sniff import HEAD, Kind, sniff
 from scrubber.stream import HashedSource, ScratchSource, Stream
 from scrubber.text import Note, TextScrubber
-from scrubber.watch import Watch
+from scrubber.watch import Watch, Watcher
 
 if TYPE_CHECKING:
     from scrubber.candidate import Noted
     from scrubber.crew import Crew
     from scrubber.detector import Detector
+    from scrubber.dictionary import Kind as Learned
     from scrubber.tally import Tally
 
 Out = Callable[[bytes], object]
@@ -86,6 +87,7 @@ class Walk:
 
     def __init__(self, detector: Detector, options: Options, size: int, scratch: Callable[[], BinaryIO]) -> None:
         self.detector = detector
+        self.options = options
         self.profile = options.profile
         self.limits = options.limits
         self.passwords = options.passwords
@@ -100,11 +102,16 @@ class Walk:
         self.watch.add(self.second_look)
         self.crew: Crew | None = None
         """Processes that help with what is long."""
+        self.gives_away = False
+        """Whether they scrub members of archives too."""
+        self._most = MAX_FINDINGS
+        self._told: Callable[[list[Noted]], object] = self.second_look.learn
+        self._foreseen: dict[bytes, tuple[bytes, list[Noted]]] = {}
         self.still_there = 0
         self.members = 0
         self.scanned = 0
-        self._expanded = 0
-        self._thin = 0  # bytes that came out of next to nothing
+        self.expanded = 0
+        self.thin = 0  # bytes that came out of next to nothing
         self._size = size
         self._scratch = scratch
         self._scratch_used = 0
@@ -116,7 +123,7 @@ class Walk:
 
         def note(noted: list[Noted]) -> None:
             self.counts.update([rule.rule.id for rule, _, _, _ in noted])
-            self.second_look.learn(noted)
+            self._told(noted)
             room = self.room
             self.omitted += max(0, len(noted) - room)
             if room > 0:
@@ -146,7 +153,37 @@ class Walk:
     @property
     def room(self) -> int:
         """Findings that there is room for."""
-        return max(0, MAX_FINDINGS - len(self.findings))
+        return max(0, self._most - len(self.findings))
+
+    def apart(self, watcher: Watcher, told: Callable[[list[Noted]], object], room: int) -> Walk:
+        """Give a walk like this that has seen nothing, for one member: *watcher* sees its output.
+
+        *told* is given what is replaced; there is *room* for findings.
+        """
+        walk = self._anew()
+        walk.watch = Watch()
+        walk.watch.add(watcher)
+        walk._told = told  # noqa: SLF001 - one of ours
+        walk._most = room  # noqa: SLF001 - one of ours
+        return walk
+
+    def _anew(self) -> Walk:
+        return Walk(self.detector, self.options, self._size, self._scratch)
+
+    def allows(self, members: int, expanded: int, thin: int) -> bool:
+        """Say whether so much more would stay within the limits of the whole upload."""
+        return (
+            self.members + members <= self.limits.members
+            and self.expanded + expanded <= self.limits.expanded_for(self._size)
+            and self.thin + thin <= _THIN * self.limits.ratio_floor
+        )
+
+    def terms(self) -> list[tuple[bytes, Learned]]:
+        """Give what was learned, where that is what the walk is for."""
+        return []
+
+    def take_terms(self, terms: list[tuple[bytes, Learned]]) -> None:
+        """Add what another walk has learned."""
 
     def _still_there(self, member: str, rule: str) -> None:
         """Hold back what the second look at the output found something in."""
@@ -179,9 +216,9 @@ class Walk:
         Raises:
             ObstacleError: fatal; it expands too far.
         """
-        self._expanded += made
+        self.expanded += made
         limits = self.limits
-        if self._expanded > limits.expanded_for(self._size):
+        if self.expanded > limits.expanded_for(self._size):
             raise ObstacleError(
                 member,
                 "it expands to more than the server will unpack",
@@ -189,10 +226,10 @@ class Walk:
                 advice="send it in several archives, or without the largest files",
             )
         if produced > limits.max_ratio * max(consumed, 1):
-            self._thin += made
+            self.thin += made
         else:
             produced = 0
-        if produced > limits.ratio_floor or self._thin > _THIN * limits.ratio_floor:
+        if produced > limits.ratio_floor or self.thin > _THIN * limits.ratio_floor:
             raise ObstacleError(
                 member,
                 f"it expands more than {limits.max_ratio} times, as a decompression bomb does",
@@ -302,11 +339,28 @@ class Walk:
 
     def scrub_name(self, name: bytes, member: str) -> bytes:
         """Scrub a path: each part by itself, so that no rule reaches over a slash."""
+        new, noted = self._foreseen.pop(name) if name in self._foreseen else self._scrub_name(name)
+        if noted:
+            self.note_for(member)(noted)
+        return new
+
+    def foresee_name(self, name: bytes) -> bytes:
+        """Scrub a path whose turn has not come: nothing is written down until `scrub_name` is asked for it."""
+        self._foreseen[name] = self._scrub_name(name)
+        return self._foreseen[name][0]
+
+    def _scrub_name(self, name: bytes) -> tuple[bytes, list[Noted]]:
+        noted: list[Noted] = []
         if not self.detector.lexicon and not re.search(
             rb"[@:=\[]|[0-9]{1,3}\.[0-9]|[A-Za-z0-9_\-]{20}|[0-9]{4}|%40", name
         ):
-            return name
-        return b"/".join(self.scrub_bytes(part, member).replace(b"/", b"_") for part in name.split(b"/"))
+            return name, noted
+
+        def scrub(part: bytes) -> bytes:
+            scrubber = TextScrubber(self.detector, noted.extend)
+            return (scrubber.feed(part) + scrubber.finish()).replace(b"/", b"_")
+
+        return b"/".join(map(scrub, name.split(b"/"))), noted
 
     def owner(self, name: bytes, number: int) -> bytes:  # noqa: ARG002 - a learning walk looks at it
         """Give the pseudonym of a member's owner; system accounts keep their names."""

@@ -13,11 +13,13 @@ import stat
 import struct
 import zipfile
 import zlib
+from contextlib import closing
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from scrubber.closed import OPEN_ARCHIVE, WHOLE
 from scrubber.coding import crc32, make_decoder
 from scrubber.compressed import expand
+from scrubber.members import SMALL, Convoy, Effects, Parcel, put
 from scrubber.naming import Links, inside
 from scrubber.obstacle import ObstacleError
 from scrubber.stream import CHUNK, SourceFile, Stream
@@ -25,7 +27,7 @@ from scrubber.zipcrypt import aes_field, open_aes, open_traditional
 from scrubber.zipwriter import LZMA, METHODS, STORED, Entry, ZipWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from scrubber.model import Source
     from scrubber.walk import Walk
@@ -75,8 +77,8 @@ def walk_zip(walk: Walk, source: Source, out: Callable[[bytes], object], path: s
         _check_layout(infos, path)
         new = ZipWriter(out)
         links = Links()
-        for info in infos:
-            _member(walk, source, new, info, links=links, path=path, depth=depth)
+        for info, parcel, effects in _in_order(walk, source, infos, path=path, depth=depth):
+            _member(walk, source, new, info, links=links, path=path, depth=depth, done=(parcel, effects))
         new.finish(walk.scrub_bytes(comment, path))
     except ObstacleError:
         raise
@@ -84,6 +86,47 @@ def walk_zip(walk: Walk, source: Source, out: Callable[[bytes], object], path: s
         raise ObstacleError(
             path, "the zip archive is damaged or uses a compression that cannot be read", advice=WHOLE
         ) from error
+
+
+def _in_order(
+    walk: Walk, source: Source, infos: list[zipfile.ZipInfo], *, path: str, depth: int
+) -> Iterator[tuple[zipfile.ZipInfo, Parcel | None, Effects | None]]:
+    """Give the members, the small ones with what came of them where other processes help."""
+    if walk.crew is None or not walk.gives_away:
+        yield from ((info, None, None) for info in infos)
+        return
+
+    def parcel(info: zipfile.ZipInfo) -> Parcel | None:
+        return _parcel(walk, source, info, path=path, depth=depth)
+
+    with closing(Convoy(walk.crew, iter(infos), parcel).run()) as done:
+        yield from done
+
+
+def _parcel(walk: Walk, source: Source, info: zipfile.ZipInfo, *, path: str, depth: int) -> Parcel | None:
+    """Give a small member away; None where it is too large, or cannot be read: that is told in its turn."""
+    name = inside(_name(info)[0])
+    if name.endswith(b"/") or _is_link(info):
+        return Parcel("", b"", 0, 0)
+    if info.file_size > SMALL:
+        return None
+    label = _label(path, walk.foresee_name(name))
+    before = walk.expanded, walk.thin
+    try:
+        content = _verified(_content(walk, source, info, _place(source, info), label), info, label)
+        data = Stream(content).read_exactly(SMALL + 1)
+    except (ObstacleError, *_BROKEN):
+        walk.expanded, walk.thin = before
+        return None
+    return Parcel(label, data, depth + 1, walk.room)
+
+
+def _is_link(info: zipfile.ZipInfo) -> bool:
+    return stat.S_ISLNK(info.external_attr >> 16) and info.create_system == 3
+
+
+def _label(path: str, scrubbed: bytes) -> str:
+    return f"{path}!/{scrubbed.decode('utf-8', 'replace').lstrip('/')}"
 
 
 def _check_end(walk: Walk, source: Source, path: str) -> None:
@@ -126,12 +169,20 @@ def _check_layout(infos: list[zipfile.ZipInfo], path: str) -> None:
 
 
 def _member(
-    walk: Walk, source: Source, new: ZipWriter, info: zipfile.ZipInfo, *, links: Links, path: str, depth: int
+    walk: Walk,
+    source: Source,
+    new: ZipWriter,
+    info: zipfile.ZipInfo,
+    *,
+    links: Links,
+    path: str,
+    depth: int,
+    done: tuple[Parcel | None, Effects | None],
 ) -> None:
     name, utf8 = _name(info)
     name = inside(name)
     scrubbed = walk.scrub_name(name, path)
-    label = f"{path}!/{scrubbed.decode('utf-8', 'replace').lstrip('/')}"
+    label = _label(path, scrubbed)
     if links.cover(name):
         walk.block(label, "a member stands behind a link of its own archive", WHOLE)
         return
@@ -142,17 +193,11 @@ def _member(
             walk.members += 1
             new.add(entry, lambda _put: None, None if walk.obstacles else walk.new_scratch(label))
             return
-        data = Stream(_verified(_content(walk, source, info, place, label), info, label))
-        link = stat.S_ISLNK(info.external_attr >> 16) and info.create_system == 3
+        link = _is_link(info)
+        fill = _filler(walk, source, info, place, label, links=links, path=path, depth=depth, done=done)
         scratch = walk.new_scratch(label) if link or info.file_size <= _SMALL or entry.method == STORED else None
         try:
-            if link:
-                links.add(name)
-                target = data.read_exactly(_LONGEST_LINK)
-                walk.members += 1
-                new.add(entry, lambda put: put(walk.scrub_name(target, path)), scratch)
-            else:
-                new.add(entry, lambda put: walk.member(data, put, label, depth + 1), scratch)
+            new.add(entry, fill, scratch)
         finally:
             if scratch is not None:
                 scratch.close()
@@ -160,6 +205,31 @@ def _member(
         if error.fatal:
             raise
         walk.block(error.member, error.reason, error.advice)
+
+
+def _filler(
+    walk: Walk,
+    source: Source,
+    info: zipfile.ZipInfo,
+    place: _Place,
+    label: str,
+    *,
+    links: Links,
+    path: str,
+    depth: int,
+    done: tuple[Parcel | None, Effects | None],
+) -> Callable[[Callable[[bytes], object]], object]:
+    """Give what writes a member's content, scrubbed."""
+    parcel, effects = done
+    if parcel is not None and parcel.data:
+        return lambda write: put(walk, parcel, effects, write)
+    data = Stream(_verified(_content(walk, source, info, place, label), info, label))
+    if not _is_link(info):
+        return lambda write: walk.member(data, write, label, depth + 1)
+    links.add(inside(_name(info)[0]))
+    target = data.read_exactly(_LONGEST_LINK)
+    walk.members += 1
+    return lambda write: write(walk.scrub_name(target, path))
 
 
 def _name(info: zipfile.ZipInfo) -> tuple[bytes, bool]:

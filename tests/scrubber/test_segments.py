@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import gzip
+import io
 import os
 import random
 import signal
+import tarfile
+import zipfile
 from zlib import compress
 
 import pytest
@@ -19,7 +22,7 @@ from scrubber.detector import Detector
 from scrubber.engine import scrub
 from scrubber.errors import CrewError
 from scrubber.lane import CONTEXT
-from scrubber.model import Options
+from scrubber.model import Limits, Options
 from scrubber.obstacle import ObstacleError
 from scrubber.pseudonym import Pseudonymizer
 from scrubber.rules import load_rules
@@ -233,3 +236,107 @@ def test_answers_come_in_the_order_of_the_questions():
     crew = Crew(3, lambda: lambda message, tell: tell(message * 2))
     assert list(crew.in_order(range(50))) == [2 * n for n in range(50)]
     crew.close()
+
+
+def _bundle() -> list[tuple[str, bytes]]:
+    """Give members of every kind: small, empty, long, packed, broken, nested, named after somebody."""
+    chance = random.Random(5)
+    log = b"".join(
+        b"2026-11-22 12:%02d:%02d host sshd[7]: Accepted password for xberg%d from 10.2.3.%d port 22 ssh2\n"
+        % (n // 60 % 60, n % 60, n % 40, n % 250)
+        for n in range(1000)
+    )
+    inner = io.BytesIO()
+    with tarfile.open(fileobj=inner, mode="w:gz") as archive:
+        info = tarfile.TarInfo("deep/anna.berg@kunde-nord.de.txt")
+        info.size = 5000
+        archive.addfile(info, io.BytesIO(log[:5000]))
+    made = [("etc/hosts", b"10.1.2.3 dbsrv01.kunde-nord.de dbsrv01\n"), ("empty", b"")]
+    for n in range(40):
+        at = chance.randrange(len(log) - 9_000)
+        made.append((f"var/log/xberg{n}@kunde-nord.de.log", log[at : at + chance.randrange(9_000)] + b"dbsrv01\n"))
+        if n % 9 == 4:
+            made += [(f"packed{n}.gz", gzip.compress(log)), (f"nested{n}.tgz", inner.getvalue())]
+    made.append(("large.log", log[:20_000] + b"".join(b"%x %s" % (n * 7919, FILLER) for n in range(55_000))))
+    made.append(("last.log", b"password=geheim123-rot on dbsrv01\n"))
+    return made
+
+
+def _tarred(members: list[tuple[str, bytes]]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz", compresslevel=1) as archive:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size, info.uid, info.uname = len(data), 1001, "xberg7"
+            archive.addfile(info, io.BytesIO(data))
+        link = tarfile.TarInfo("link")
+        link.type, link.linkname = tarfile.SYMTYPE, "var/log/dbsrv01"
+        archive.addfile(link)
+    return out.getvalue()
+
+
+def _zipped(members: list[tuple[str, bytes]]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, data in members:
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+class _Bytes:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def read(self, offset: int, n: int) -> bytes:
+        return self._data[offset : offset + n]
+
+
+@pytest.fixture(scope="module")
+def archives() -> dict[str, tuple[bytes, Options]]:
+    """Give archives whole, damaged, with what is held back in them, and beyond their limits."""
+    members = _bundle()
+    tar, packed = _tarred(members), bytearray(_zipped(members))
+    locked = [*members[:20], ("store.pgp", b"-----BEGIN PGP MESSAGE-----\n\n" + b"hQEMA" * 200 + b"\n"), *members[20:]]
+    bomb = [*members[:9], ("bomb.gz", gzip.compress(bytes(40 << 20))), *members[9:]]
+    whole = (tar, Options())
+    damaged = bytearray(packed)
+    damaged[len(damaged) // 3] ^= 0xFF
+    return {
+        "tar": whole,
+        "zip": (bytes(packed), Options()),
+        "cut tar": (tar[: len(tar) // 2], Options()),
+        "damaged zip": (bytes(damaged), Options()),
+        "something held back": (_zipped(locked), Options()),
+        "bomb": (_tarred(bomb), Options()),
+        "bomb in a zip": (_zipped(bomb), Options()),
+        "too many members": (tar, Options(limits=Limits(members=30))),
+    }
+
+
+NAMES = (
+    "tar",
+    "zip",
+    "cut tar",
+    "damaged zip",
+    "something held back",
+    "bomb",
+    "bomb in a zip",
+    "too many members",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_archives_are_the_same_from_several_processes(archives, name):
+    """Order, bytes, report, what is held back and which limit is passed do not depend on how many do it."""
+    data, options = archives[name]
+    reports, outputs = [], []
+    for jobs in (1, 2):
+        out: list[bytes] = []
+        reports.append(
+            scrub(_Bytes(data), out.append, pseudonyms=Pseudonymizer(KEY), name="x", options=options, jobs=jobs)
+        )
+        outputs.append(b"".join(out))
+    assert reports[0] == reports[1]
+    assert outputs[0] == outputs[1]
+    assert reports[0].scannable == (name in {"tar", "zip"})
