@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scrubber.reversal import ReverseMap
 
 PIECE = 2**20
-_SCRATCH_MEMORY = 64 * 2**20
+_SCRATCH_MEMORY = 8 * 2**20
 """Bytes of temporary data kept in memory; beyond it they lie sealed in a file without a name."""
 _EXPLAINED = 10_000
 """Most places explained of one file."""
