@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 _OCTET = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(rb"(?:" + _OCTET + rb"\.){3}" + _OCTET + rb"(?![0-9])")
-_NO_HOST = (b"0.", b"127.", b"169.254.169.254", *(b"%d." % first for first in range(224, 256)))
+_NO_HOST = frozenset((b"0", b"127", *(b"%d" % first for first in range(224, 256))))
+"""The first number of what is no host's address: this network, loopback, groups, and the space of our pseudonyms."""
+_METADATA = b"169.254.169.254"
+"""The address at which the clouds tell a machine about itself."""
 _PRIVATE = (b"10.", b"192.168.", b"169.254.", *(b"172.%d." % second for second in range(16, 32)))
 
 # A word before four numbers that makes them a version: these always, those only where the address is not a private one.
@@ -88,7 +91,9 @@ def find_ipv4(pseudonyms: Pseudonymizer) -> Finder:
 
 
 def _is_host(text: bytes) -> bool:
-    return _IPV4.fullmatch(text) is not None and not text.startswith(_NO_HOST)
+    if _IPV4.fullmatch(text) is None or text[: text.find(b".")] in _NO_HOST:
+        return False
+    return not text.startswith(_METADATA)
 
 
 def _stands_alone(buf: bytes, start: int, end: int) -> bool:

@@ -116,10 +116,7 @@ class Detector:
                 begin, end, value, replacement = hit
                 append((begin, rank, -end, value, replacement))
         if self.lexicon:
-            learned = self._learned
-            found += [
-                (begin, learned[name], -end, value, new) for name, begin, end, value, new in self.lexicon.find(buf)
-            ]
+            found += self.lexicon.find(buf, self._learned)
         if self._allowed is not None:
             allowed, ranked = self._allowed, self.ranked
             found = [

@@ -16,8 +16,9 @@ from scrubber.finder import remembered
 from scrubber.pseudonym import DOMAIN_PSEUDONYM, WORD_PSEUDONYM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from scrubber.candidate import Candidate
     from scrubber.pseudonym import Pseudonymizer
     from scrubber.terms import Terms
 
@@ -26,10 +27,6 @@ _WORD = frozenset((*b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 _ESCAPE_BEFORE = re.compile(rb"(?:\\[nrtbfv]|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|%[0-9A-Fa-f]{2}|#[0-7]{3})\Z")
 _LABEL_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 _ESCAPED_LETTER = re.compile(rb"\\[nrtbfv]\Z")
-
-
-Hit = tuple[str, int, int, bytes, bytes]
-"""One learned name in a buffer: the id of its rule, start, end, value, replacement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +50,30 @@ class Lexicon:
         """Say whether there is anything to look for."""
         return bool(self._literals)
 
-    def find(self, buf: bytes) -> list[Hit]:
-        """Give the whole words of the dictionary in *buf*, in no order; some may overlap."""
-        found: list[Hit] = []
-        literals, word, size = self._literals, _WORD, len(buf)
+    def find(self, buf: bytes, ranks: Mapping[str, int]) -> list[Candidate]:
+        """Give the whole words of the dictionary in *buf*, in no order; some may overlap. *ranks* has each rule's."""
+        found: list[Candidate] = []
+        append, word, size = found.append, _WORD, len(buf)
+        literals = [
+            (len(literal.text), ranks[literal.rule], literal.image, literal.below, literal.text)
+            for literal in self._literals
+        ]
         for event in self._scan(buf):
             end = event >> 20
             if end < size and buf[end] in word:
                 continue
-            literal = literals[event & 0xFFFFF]
-            start = end - len(literal.text)
+            length, rank, image, below, value = literals[event & 0xFFFFF]
+            start = end - length
             if start and buf[start - 1] in word and not _after_escape(buf, start):
                 continue
             if end < size and buf[end] == 0x2D and _in_pseudonym(buf, start, end):
                 continue
-            if literal.below:
+            if below:
                 start, end = _whole_host(buf, start, end)
                 if start < 0:
                     continue
-            text = buf[start:end]
-            found.append((literal.rule, start, end, text.lower(), literal.image(text)))
+                value = buf[start:end].lower()
+            append((start, rank, -end, value, image(buf[start:end])))
         return found
 
 
@@ -128,7 +129,7 @@ def _whole_host(buf: bytes, start: int, end: int) -> tuple[int, int]:
         if begin < start and _ESCAPED_LETTER.search(buf[max(0, begin - 1) : begin + 1]):
             begin += 1
         start = begin
-    if DOMAIN_PSEUDONYM.fullmatch(buf, start, end):
+    if buf[end - 8 : end].lower() == b".example" and DOMAIN_PSEUDONYM.fullmatch(buf, start, end):
         return -1, -1
     return start, end
 

@@ -8,6 +8,7 @@ longer than that is followed by state: a private key by `KeyWalker`, a long valu
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Callable
 from hashlib import blake2b
@@ -97,6 +98,16 @@ class TextScrubber:
         return self._tables.heading
 
     def _process(self, *, final: bool) -> bytes:
+        collecting = gc.isenabled()
+        if collecting:  # tens of thousands of tuples live until the block is written: no circle is worth looking for
+            gc.disable()
+        try:
+            return self._scrub(final=final)
+        finally:
+            if collecting:
+                gc.enable()
+
+    def _scrub(self, *, final: bool) -> bytes:
         buf = b"".join((self._kept, *self._waiting))
         self._waiting.clear()
         self._waiting_size = 0
@@ -108,7 +119,7 @@ class TextScrubber:
             limit = self._decode(buf, pos, limit, runs, candidates, final=final)
         cells = self._detector.in_tables(self._tables, buf, self._base, limit)
         if cells:
-            candidates = sorted([*candidates, *cells], key=lambda candidate: candidate[:3])
+            candidates = sorted([*candidates, *cells], key=itemgetter(0, 1, 2))
         candidates, keys_end = self._with_keys(buf, pos, limit, candidates, final=final)
         pos = self._write(buf, pos, limit, candidates, pieces)
         stop = max(pos, limit, keys_end)
