@@ -1,4 +1,4 @@
-"""How fast the scrubber reads, in one process: sparse and dense logs, plain and packed."""
+"""How fast the scrubber reads, in one process: sparse logs, plain and packed, and dense texts of many kinds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import tarfile
 import time
 from typing import TYPE_CHECKING
 
-from bench.text import dense_log, sparse_log
+from bench.dense import dense_kinds
+from bench.text import sparse_log
 from scrubber.engine import prepare, scrub
 from scrubber.pseudonym import Pseudonymizer
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from scrubber.model import ScrubReport
 
 MEMBERS = 16
+DENSE = 8 << 20
+"""Bytes of each dense text, at most: they take a second a megabyte."""
 
 
 class Memory:
@@ -35,13 +38,14 @@ class Memory:
 
 
 def measure_scrubbing(size: int) -> list[dict[str, object]]:
-    """Scrub logs of *size* bytes; return a line for each kind."""
+    """Scrub logs of *size* bytes, and dense texts; return a line for each kind."""
     prepare()
-    sparse, dense = sparse_log(size), dense_log(size)
+    sparse, least = sparse_log(size), min(size, DENSE)
+    _measure("what is compiled when first needed", "system.log", sparse[: 1 << 16], 1 << 16)
     kinds = [
         ("sparse log", "system.log", sparse, size),
-        ("dense log", "system.log", dense, size),
         ("tar.gz of sparse logs", "bundle.tar.gz", _bundle(sparse), size),
+        *((title, "text.log", data, len(data)) for title, data in dense_kinds(least).items()),
     ]
     return [_measure(*kind) for kind in kinds]
 

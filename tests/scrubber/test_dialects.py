@@ -9,6 +9,7 @@ import pytest
 
 from scrubber.detector import Detector
 from scrubber.gate import Strength, strength
+from scrubber.pseudonym import Pseudonymizer
 from scrubber.rules import load_rules
 from scrubber.text import TextScrubber
 
@@ -139,3 +140,21 @@ def test_innocent_lines_stay(run):
 def test_key_is_believed_by_its_words(name: str, believed: Strength):
     """How far a key is believed hangs on the words in its name and on their order."""
     assert strength(name.encode()) is believed
+
+
+def test_a_key_of_two_words_is_read_once_and_again_in_the_same_buffer():
+    """A key that two anchors see is one finding, each time that its buffer is looked at."""
+    detector = Detector(load_rules(), Pseudonymizer(bytes(32)))
+    buf = b"app_secret_token_password=geheim123\n"
+    first = [candidate for candidate in detector.find(buf)[0] if candidate[3] == b"geheim123"]
+    again = [candidate for candidate in detector.find(buf)[0] if candidate[3] == b"geheim123"]
+    assert first
+    assert first == again
+
+
+@pytest.mark.parametrize("number", ["1", "12", "123", "20261122"])
+def test_numbers_within_a_key_do_not_matter(number):
+    """A key with a number in it is believed as one with another number."""
+    assert strength(f"DB_{number}_PASSWORD".encode()) is Strength.STRONG
+    assert strength(f"password_{number}_policy".encode()) is Strength.NONE
+    assert strength(f"primary_{number}_key".encode()) is strength(b"primary_7_key")

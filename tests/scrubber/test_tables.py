@@ -47,6 +47,35 @@ def test_columns_are_remembered_from_block_to_block():
     assert out == run(table, len(table), 1 << 20)
 
 
+ROWS = (
+    b"1,Solveig,Berg,kept",
+    b"2, Solveig ,Berg ,kept",
+    b"3,,Berg,kept",
+    b"4,Solveig,Berg,kept,beyond,its columns",
+    b"5,Solveig,Berg,kept,far,beyond,its,columns",
+    b"6,O'Neill,Berg,it's kept",
+    b"7,'Solveig','Berg',kept",
+    b"8,Solveig,Berg\rkept",
+    b"9,Solveig",
+    b"",
+    b",",
+)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=repr)
+@pytest.mark.parametrize("row", ROWS, ids=repr)
+def test_a_plain_row_is_read_as_one_among_quotes_is(row, end):
+    """Rows without quotes are split, rows with them read cell by cell: they say the same, the second time too."""
+    reader = DETECTOR.new_tables()
+    reader.resume(0, ("csv", b",", (b"id", b"first_name", b"last_name", b"note")))
+    text = row + end + row + end
+    spans = reader.read(text, 0, len(text))
+    by_cells: list = []
+    for at in (0, len(row + end)):
+        reader._awkward_row(text, at, by_cells)
+    assert spans == sorted(by_cells)
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("filler", [b"\n", b" \n", b"\r\n", b"#\n", b"\t", b'"', b","], ids=repr)
 def test_lines_without_a_header_cost_little(filler):
