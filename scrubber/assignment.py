@@ -28,6 +28,8 @@ class Value(NamedTuple):
 _BLANK = re.compile(rb"\s")
 _OPENINGS = frozenset((b'"', b"'", b"`", b"\\", b"&", b"%"))
 """How `dialects.OPEN` begins."""
+_PREFIXES = frozenset((b"N", b"b", b"r", b"u", b"U", b"R", b"f", b"@", b"<"))
+"""How `dialects.MARKED` begins."""
 _BELOW = frozenset((b"{", b" ", b"\t", b"\r", b"\n", b""))
 """How what is read one level down begins: `dialects.INNER`, `INDENTED`, `ITEMS`."""
 _WITHIN_LINES = frozenset(b"&,:.([{<=@$%~^!`)]}\\")
@@ -111,7 +113,14 @@ def _after_separator(  # noqa: PLR0911 - a table of what a value may begin with
     if separator["op"] == b":" and dialects.RESOURCE.search(key.before):
         return []
     first = buf[start : start + 1]
-    if first in _OPENINGS and (opening := dialects.OPEN.match(buf, start)) is not None:
+    opening = (
+        dialects.OPEN.match(buf, start)
+        if first in _OPENINGS
+        else dialects.MARKED.match(buf, start)
+        if first in _PREFIXES
+        else None
+    )
+    if opening is not None:
         span = _quoted(buf, opening)
         if span is not None:
             good = is_secret(buf[span[0] : span[1]], key.believed, quoted=True, prose=False)
@@ -158,7 +167,7 @@ def _listed(buf: bytes, start: int, key: _Key) -> Iterator[Value]:
 
 def _quoted(buf: bytes, opening: re.Match[bytes]) -> tuple[int, int] | None:
     """Give the span between *opening* and the same quote again, on the same line."""
-    mark = opening[0]
+    mark = opening["mark"]
     plain = dialects.QUOTED.get(mark)
     if plain is not None:
         match = plain.match(buf, opening.end())
@@ -210,9 +219,10 @@ def _unquoted(buf: bytes, start: int, separator: re.Match[bytes], key: _Key) -> 
 
 def _inner(buf: bytes, inline: re.Match[bytes], key: _Key) -> Value | None:
     """Give a value within braces, as ODBC quotes it, or before other options: username=bob,password=X,_netdev."""
-    start, end = inline.span()
-    if inline[0][:1] == b"{" and buf[end : end + 1] == b"}":
-        return Value(start + 1, end, b"")
+    start = inline.start()
+    if inline[0][:1] == b"{":
+        braced = dialects.BRACED.match(buf, start)
+        return Value(*braced.span("value"), b"") if braced else None
     others = dialects.OPTION_AFTER.search(inline[0]) if key.before[-1:] == b"," else None
     return Value(start, start + others.start(), b"") if others is not None else None
 
@@ -265,6 +275,8 @@ def _beside(buf: bytes, key: _Key) -> Iterator[Value]:
     last = key.before[-1:]
     if last == b"<" or (last == b":" and re.search(rb"<\w{1,20}:\Z", key.before[-22:])):
         found = dialects.ELEMENT.match(buf, key.end)
+    elif last == b"{":
+        found = dialects.TUPLE.match(buf, key.end)
     elif last in {b'"', b"'"} and dialects.VARIABLE.search(key.before[-24:]):
         found = dialects.DEFAULT.match(buf, key.end)
     elif last in {b'"', b"'"} and dialects.CALLED.search(key.before[-48:]):

@@ -27,7 +27,9 @@ QUOTED = {
     b"'": re.compile(rb"(?:[^'\\\n]|\\.|''){0,2048}(?=')"),
     b"`": re.compile(rb"[^`\n]{0,2048}(?=`)"),
 }
-OPEN = re.compile(QUOTE)
+OPEN = re.compile(rb"(?P<mark>" + QUOTE + rb")")
+MARKED = re.compile(rb"(?:[NbruUBRf@]|<<|@\$?)(?P<mark>[\"'])")
+"""A literal with what says its kind before it: SQL's N'…', Python's b'…', C#'s @"…", Erlang's <<"…">>."""
 _ENDS = rb"\s|$|[\"'\\<)}\],;]|"
 INLINE = re.compile(
     rb"(?:[^\s\"'`<>,;&|)}\]\\]|\\(?![\"'nrt])|"
@@ -99,11 +101,18 @@ INDENTED = re.compile(
 ITEMS = re.compile(rb"[ \t]*(?:\r?\n[ \t]*-[ \t]+[^\s:]{1,512}[ \t]*(?=\r?\n|\Z)){1,200}")
 ITEM_OF_BLOCK = re.compile(rb"-[ \t]+[\"']?(?P<value>[^\s\"':]{1,512})")
 CALLED = re.compile(
-    rb"(?:define|put|putString|set\w*|setProperty|add\w*|option|config|param\w*|header)"
+    rb"(?:define|put|putString|set\w*|setProperty|add\w*|option|config|param\w*|header|\bgetenv|\benv|\benviron\.get|fetch|"
+    rb"getOrDefault)"
     rb"\([ \t]{0,8}[\"']\Z",
     re.IGNORECASE,
 )
 SECOND = re.compile(rb"[\"'][ \t]{0,40},[ \t]{0,40}(?P<q>[\"'])(?P<value>(?:[^\"'\\\n]|\\.){1,4096})(?P=q)")
+TUPLE = re.compile(
+    rb"[ \t]{0,8},[ \t]{0,8}(?:<<)?(?P<q>[\"'])(?P<value>(?:[^\"'\\\n]|\\.){1,1024})(?P=q)(?:>>)?[ \t]{0,8}\}"
+)
+"""Erlang: {default_pass, <<"X">>}."""
+BRACED = re.compile(rb"\{(?P<value>(?:[^{}\r\n]|\}\}){1,1024})\}(?!\})")
+"""ODBC: PWD={X}, with any } of the value doubled."""
 SPACE_QUOTED = re.compile(rb"[ \t]{1,8}(?P<q>[\"'])(?P<value>(?:[^\"'\\\n]|\\.){1,1024})(?P=q)")
 PROSE = re.compile(
     rb"[\"']?[ \t]{1,4}(?:for [\w.@\\-]{1,64}(?: is|:)|"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from scrubber.logins import is_login
 from scrubber.pseudonym import WORD_PSEUDONYM
 from scrubber.words import load_words
 
@@ -94,6 +95,14 @@ def field_of(name: bytes) -> Field | None:
             return None  # file_name, dn_cn: the words before make it something else
         return found
     return None
+
+
+def column_of(name: bytes) -> Field | None:
+    """Say what a table's column called *name* holds: what a field of that name does, or logins."""
+    found = field_of(name.replace(b" ", b"_"))
+    if found is None and re.sub(rb"[ _\-]", b"", name).decode("utf-8", "replace").lower() in load_words("keys_login"):
+        return Field(kind="login")
+    return found
 
 
 def is_kind(field: Field, value: bytes) -> bool:
@@ -186,6 +195,7 @@ _CHECKS: dict[str, Callable[[bytes, bool], bool]] = {
     "geo": lambda value, _: _GEO.fullmatch(value) is not None,
     "account": _is_number,
     "phone": _is_phone,
+    "login": lambda value, _: is_login(value.rpartition(b"\\")[2].lower()),
 }
 
 
@@ -198,6 +208,10 @@ def images(pseudonyms: Pseudonymizer) -> dict[str, Callable[[bytes], bytes]]:
             return pseudonyms.national("national", text) if len(plain) >= 8 else pseudonyms.word(kind, text)
 
         return make
+
+    def login(text: bytes) -> bytes:
+        realm, mark, user = text.rpartition(b"\\")
+        return (pseudonyms.word("host", realm) if realm else b"") + mark + pseudonyms.word("user", user)
 
     return {
         "name": pseudonyms.person,
@@ -213,4 +227,5 @@ def images(pseudonyms: Pseudonymizer) -> dict[str, Callable[[bytes], bytes]]:
         "geo": lambda text: pseudonyms.word("geo", text),
         "account": number("account"),
         "phone": lambda text: pseudonyms.phone(text, 2 if text[:1] == b"+" else 0),
+        "login": login,
     }

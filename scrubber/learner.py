@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from scrubber.anchors import INDEX_MASK, START_SHIFT, Anchor, build_scanner
 from scrubber.errors import RuleError
 from scrubber.hostnames import is_fqdn, is_public_domain, split_host, words
-from scrubber.pseudonym import DOMAIN_PSEUDONYM, WORD_PSEUDONYM
+from scrubber.logins import is_login, is_odd, is_ordinary
+from scrubber.pseudonym import DOMAIN_PSEUDONYM
 from scrubber.rulefiles import load_files
 
 if TYPE_CHECKING:
@@ -28,16 +29,8 @@ _REACH = 4096
 _QUICK = 40
 _SEEN = 100_000
 
-_USER = re.compile(rb"[A-Za-z_][A-Za-z0-9._\-]{2,63}")
 _HOST = re.compile(rb"[A-Za-z0-9](?:[A-Za-z0-9\-_]{1,62}[A-Za-z0-9])")
-_DEVICE = re.compile(
-    rb"(?:tty|pts|eth|eno|ens|enp|wlan|sd|hd|vd|xvd|nvme|dm-|md|lo|br|virbr|veth|cali|docker|cpu|node|core|loop|usb|pci|"
-    rb"worker|thread|task|job|pool|queue|pid|uid|gid|id|v)-?[0-9][0-9a-z\-]*",
-    re.IGNORECASE,
-)
-_HEX = re.compile(rb"(?:0x)?[0-9a-f]{6,}|[0-9\-_.]+|[0-9a-f\-]{36}", re.IGNORECASE)
 _PERSON_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['\u2019.-](?=[^\W\d_]))*\.?")
-_ENDINGS = (b"s", b"es", b"d", b"ed", b"ing", b"er", b"ers", b"ly", b"al", b"able")
 _HOSTS_LINE = re.compile(rb"^[ \t]*(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f:]{2,39})[ \t]+([^#\r\n]+)", re.MULTILINE)
 _ONE_NAME = re.compile(rb"\s*([A-Za-z0-9][A-Za-z0-9.\-_]{1,252})\s*\Z")
 _KNOWN_FILES: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -112,6 +105,8 @@ class Learner:
         self._takers: dict[str, Callable[[bytes], object]] = {
             "user": self.take_user,
             "users": self._take_users,
+            "login": self.take_user,
+            "account": self.take_user,
             "host": self.take_host,
             "domain": self.take_domain,
             "domains": self._take_domains,
@@ -187,15 +182,8 @@ class Learner:
         if name.endswith(b"$"):
             self.take_host(name[:-1])
             return
-        if _USER.fullmatch(name) is None or _odd(name) or name in words("system_users"):
-            return
-        if _is_ordinary(name) or name.rpartition(b".")[2] in words("file_suffixes") or b".." in name:
-            return
-        if name.split(b".")[0] in words("objects") and b"." in name:
-            return
-        if name.startswith((b"systemd-", b"dwm-", b"umfd-", b"system:", b"_")):
-            return
-        self._dictionary.learn("user", name)
+        if is_login(name):
+            self._dictionary.learn("user", name)
 
     def take_host(self, value: bytes) -> None:
         """Learn a host's name and, of a full one, its domain."""
@@ -210,7 +198,7 @@ class Learner:
         self._take_label(name)
 
     def _take_label(self, name: bytes) -> None:
-        if _HOST.fullmatch(name) is None or _odd(name) or name in words("no_hosts") or _is_ordinary(name):
+        if _HOST.fullmatch(name) is None or is_odd(name) or name in words("no_hosts") or is_ordinary(name):
             return
         if name in words("system_users") or name in words("service_labels"):
             return
@@ -238,7 +226,9 @@ class Learner:
         name = value.lower()
         if b"." in name:
             self.take_domain(name)
-        elif _HOST.fullmatch(name) and not _odd(name) and name not in words("no_realms") and not self._is_common(name):
+        elif (
+            _HOST.fullmatch(name) and not is_odd(name) and name not in words("no_realms") and not self._is_common(name)
+        ):
             self._dictionary.learn("realm", name)
 
     def _take_components(self, value: bytes) -> None:
@@ -261,7 +251,7 @@ class Learner:
         self._dictionary.learn("person", text.encode())
 
     def _is_common(self, name: bytes) -> bool:
-        return _is_ordinary(name) or name in words("system_users") or name in words("no_hosts")
+        return is_ordinary(name) or name in words("system_users") or name in words("no_hosts")
 
 
 class MemberLearner:
@@ -322,17 +312,6 @@ def _told_by_name(known: str, text: bytes) -> Iterator[tuple[str, bytes]]:
         for line in _HOSTS_LINE.finditer(text):
             for name in line[1].split():
                 yield "host", name
-
-
-def _is_ordinary(name: bytes) -> bool:
-    """Say whether *name* is an ordinary word, or one with an ending."""
-    known = words("ordinary")
-    return name in known or any(name.endswith(end) and name[: -len(end)] in known for end in _ENDINGS)
-
-
-def _odd(name: bytes) -> bool:
-    """Say whether *name* is a number, a digest, a device or a pseudonym."""
-    return bool(_HEX.fullmatch(name) or _DEVICE.fullmatch(name) or WORD_PSEUDONYM.fullmatch(name) or len(set(name)) < 2)
 
 
 def _mark(buf: bytes, start: int) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from scrubber.fields import Field, field_of, images, is_kind
+from scrubber.fields import column_of, images, is_kind
 from scrubber.finder import remembered
 from scrubber.gate import Strength, is_secret, strength
 from scrubber.pseudonym import TAG
@@ -69,7 +69,7 @@ class Columns:
         self.names = tuple(names)
         plain = [name.strip().strip(b"`\"[]'").strip() for name in names]
         self.count = len(plain)
-        personal = [_column(name) for name in plain]
+        personal = [column_of(name) for name in plain]
         # A full name's column is believed where another tells of people too.
         several = sum(1 for field in personal if field is not None) >= 2 or any(_beside(name) for name in plain)
         self.fields = [field if field is None or not field.proven or several else None for field in personal]
@@ -83,10 +83,6 @@ class Columns:
     def __bool__(self) -> bool:
         """Say whether any of them matters."""
         return any(self.matters)
-
-
-def _column(name: bytes) -> Field | None:
-    return field_of(name.replace(b" ", b"_"))
 
 
 def _beside(name: bytes) -> bool:
