@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 BLOCK = 1 << 20
 OVERLAP = 8 << 10
 _REACH = 4096
-_QUICK = 40
+_QUICK = 64
+"""Bytes from an anchor on by which a text is known again: they hold the name."""
 _SEEN = 100_000
 
 _HOST = re.compile(rb"[A-Za-z0-9](?:[A-Za-z0-9\-_]{1,62}[A-Za-z0-9])")
@@ -142,7 +143,7 @@ class Learner:
                 lines[origin.id] = origin
                 continue
             start = event >> START_SHIFT
-            mark = _mark(buf, start) if origin.quick else b""
+            mark = buf[start : start + _QUICK] if origin.quick else b""
             if mark in seen:
                 continue
             match = self._compiled(origin).match(buf, start, start + _REACH)
@@ -312,9 +313,3 @@ def _told_by_name(known: str, text: bytes) -> Iterator[tuple[str, bytes]]:
         for line in _HOSTS_LINE.finditer(text):
             for name in line[1].split():
                 yield "host", name
-
-
-def _mark(buf: bytes, start: int) -> bytes:
-    """Give what follows an anchor's fixed part up to the next blank: enough to know a text again."""
-    at = buf.find(b" ", start + 8, start + _QUICK)
-    return buf[start : at if at > 0 else start + _QUICK]
