@@ -73,7 +73,7 @@ class Recipients:
             RecipientError: it is none.
         """
         try:
-            public = read_public_key(text.encode())
+            public = read_public_key(text.encode("utf-8", "replace"))
         except UnknownFormatError as error:
             raise RecipientError(str(error)) from error
         made = Recipient(public=public, registered_by=by, registered_at=time.time())

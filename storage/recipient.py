@@ -41,8 +41,7 @@ def read_public_key(text: bytes) -> bytes:
     """
     try:
         if b"-----BEGIN" not in text:
-            raw = base64.b64decode(text.strip(), validate=True)
-            return X25519PublicKey.from_public_bytes(raw).public_bytes_raw()
+            return _usable(X25519PublicKey.from_public_bytes(base64.b64decode(text.strip(), validate=True)))
         if b"PRIVATE KEY" in text:
             raise UnknownFormatError("this is a private key: keep it to yourself, and give its public key")
         key = load_pem_public_key(text.strip())
@@ -50,6 +49,15 @@ def read_public_key(text: bytes) -> bytes:
         raise UnknownFormatError("this is no public key: an X25519 key in PEM is wanted") from error
     if not isinstance(key, X25519PublicKey):
         raise UnknownFormatError("this public key is of another kind: an X25519 key in PEM is wanted")
+    return _usable(key)
+
+
+def _usable(key: X25519PublicKey) -> bytes:
+    """Return the bytes of *key*, unless it is one of the few points that share no secret (RFC 7748, section 6.1)."""
+    try:
+        X25519PrivateKey.generate().exchange(key)
+    except ValueError as error:
+        raise UnknownFormatError("this X25519 key is no key of anybody: make one with mft reverse new") from error
     return key.public_bytes_raw()
 
 

@@ -60,6 +60,7 @@ class ReverseKeyRoutes:
             handle=self.get,
             permission=Permission.TOKENS_READ,
             answer_model=ReverseKey,
+            errors=(HTTPStatus.NOT_FOUND,),
         )
         yield Route(
             method="PUT",
@@ -81,6 +82,7 @@ class ReverseKeyRoutes:
             handle=self.remove,
             permission=Permission.TOKENS_WRITE,
             status=HTTPStatus.NO_CONTENT,
+            errors=(HTTPStatus.NOT_FOUND,),
         )
 
     def get(self, call: Call[Nothing, Nothing, Nothing]) -> Answer:

@@ -1,4 +1,4 @@
-"""The upload page: case number, token and a file, in any browser. Nothing of it is stored, there or here."""
+"""The upload page: case number, token, file and archive password, in any browser. Nothing of it is stored, anywhere."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ form.addEventListener('submit', event => {
   const request = new XMLHttpRequest();
   request.open('PUT', '/cases/' + encodeURIComponent(number) + '/' + encodeURIComponent(file.name));
   request.setRequestHeader('Authorization', 'Basic ' + btoa(String.fromCharCode(...word)));
+  const password = form.elements.password.value;
+  if (password) request.setRequestHeader('Archive-Password', encodeURIComponent(password));
   request.upload.onprogress = step => { bar.hidden = false; bar.max = step.total; bar.value = step.loaded; };
   request.onload = () => {
     button.disabled = false;
@@ -51,6 +53,8 @@ _PAGE = """<!doctype html>
 <label for="number">Case number</label><input id="number" name="number" required>
 <label for="token">Token</label><input id="token" name="token" type="password" required>
 <label for="file">File</label><input id="file" name="file" type="file" required>
+<label for="password">Password of the archive, if it has one</label>
+<input id="password" name="password" type="password">
 <button>Upload</button>
 </form>
 <progress hidden></progress><pre id="said" role="status" aria-live="polite"></pre>

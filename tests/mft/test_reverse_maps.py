@@ -86,7 +86,9 @@ def test_key_that_was_removed_gets_no_more_maps(house):
     assert ("a.log.reverse" in names, "b.log.reverse" in names) == (True, False)
 
 
-@pytest.mark.parametrize("text", ["", "no key", "AAAA", PRIVATE.decode(), "-----BEGIN PUBLIC KEY-----\nMA==\n"])
+@pytest.mark.parametrize(
+    "text", ["", "no key", "AAAA", PRIVATE.decode(), "-----BEGIN PUBLIC KEY-----\nMA==\n", "A" * 43 + "=", "\ud800"]
+)
 def test_what_is_no_public_key_is_refused(house, text):
     """The reason says what is wanted, and warns whoever shows a private key."""
     with pytest.raises(RecipientError, match=r"X25519|private key"):
