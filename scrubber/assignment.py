@@ -86,7 +86,7 @@ class ValueReader:
             and buf[max(0, hit - 4) : hit].lower() not in dialects.SETTERS
         ):
             return []
-        right = dialects.KEY_RIGHT.match(buf, hit)
+        right = dialects.KEY_RIGHT_PLAIN.match(buf, hit) or dialects.KEY_RIGHT.match(buf, hit)
         if right is None:
             return []
         end = right.end()
@@ -199,7 +199,7 @@ def _unquoted(buf: bytes, start: int, separator: re.Match[bytes], key: _Key) -> 
             )
             good = is_secret(whole, key.believed, quoted=quoted, prose=False)
             return [Value(start, start + len(whole), b"")] if good else []
-    inline = dialects.INLINE.match(buf, start)
+    inline = dialects.INLINE_PLAIN.match(buf, start) or dialects.INLINE.match(buf, start)
     if inline is None:
         return []
     inner = _inner(buf, inline, key)
