@@ -25,6 +25,8 @@ class Value(NamedTuple):
     wrap: bytes
 
 
+_FLOW, _FLOW_ENDS = frozenset((b"{", b",")), frozenset((b",", b"}"))
+"""What stands around an entry of a mapping in one line, as YAML writes it: {name: bob, password: X}."""
 _BLANK = re.compile(rb"\s")
 _OPENINGS = frozenset((b'"', b"'", b"`", b"\\", b"&", b"%"))
 """How `dialects.OPEN` begins."""
@@ -210,7 +212,8 @@ def _unquoted(buf: bytes, start: int, separator: re.Match[bytes], key: _Key) -> 
     prose = False
     if op == b":" and spaced and not close:
         goes_on = buf[inline.end() : inline.end() + 1] == b" " and not dialects.MORE_PAIRS.match(buf, inline.end())
-        prose = goes_on or (not at_start and key.is_word)
+        in_flow = buf[inline.end() : inline.end() + 1] in _FLOW_ENDS and key.before.rstrip(b" ")[-1:] in _FLOW
+        prose = goes_on or (not at_start and key.is_word and not in_flow)
     if is_secret(value, key.believed, quoted=False, prose=prose):
         wrap = b'"' if close is not None and close.endswith(b'"') and op == b":" else b""
         return [Value(start, start + len(value), wrap)]

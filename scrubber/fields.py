@@ -47,6 +47,7 @@ _DATE = re.compile(
     rb"[0-9]{1,2}[-/. ]{1,2}[A-Za-z]{3,9}\.?[-/. ,]{1,2}[0-9]{2,4}|[A-Za-z]{3,9}\.? [0-9]{1,2},? [0-9]{4}"
 )
 _NUMBER = re.compile(rb"(?=(?:[^0-9]*[0-9]){2})[0-9A-Za-z](?:[0-9A-Za-z]|[ .\-/](?=[0-9A-Za-z])){3,34}")
+_PASSPORT = re.compile(rb"(?=[A-Z]*[0-9])(?!.*(.)\1{5})[A-Z0-9]{7,9}")
 _SERIAL = re.compile(rb"(?=[^0-9]*[0-9])[0-9A-Za-z](?:[0-9A-Za-z]|[ .\-/](?=[0-9A-Za-z])){3,60}")
 _GEO = re.compile(rb"-?[0-9]{1,3}\.[0-9]{2,12}(?:[,; ]{1,2}-?[0-9]{1,3}\.[0-9]{2,12})?")
 _PHONE = re.compile(rb"[(+]?[0-9][0-9 ()./\-]{4,22}[0-9]")
@@ -188,7 +189,7 @@ _CHECKS: dict[str, Callable[[bytes, bool], bool]] = {
     "zip": lambda value, _: _ZIP.fullmatch(value) is not None,
     "birth": _is_date,
     "national": _is_number,
-    "passport": _is_number,
+    "passport": lambda value, proven: _PASSPORT.fullmatch(value) is not None or _is_number(value, proven),
     "licence": _is_number,
     "plate": lambda value, _: _PLATE.fullmatch(value) is not None,
     "device": _is_serial,

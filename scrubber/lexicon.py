@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from scrubber.finder import remembered
+from scrubber.hostnames import is_fqdn, is_public_domain
 from scrubber.pseudonym import DOMAIN_PSEUDONYM, WORD_PSEUDONYM
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ _WORD = frozenset((*b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 """What a word goes on with: letters and digits, and whatever is beyond ASCII."""
 _ESCAPE_BEFORE = re.compile(rb"(?:\\[nrtbfv]|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|%[0-9A-Fa-f]{2}|#[0-7]{3})\Z")
 _LABEL_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+_LABELS_AFTER = re.compile(rb"(?:\.[A-Za-z0-9_][A-Za-z0-9_\-]{0,62}){1,10}")
+_REVERSED = frozenset((b"com", b"org", b"net", b"io", b"eu", b"dev", b"app", b"java", b"javax", b"lib"))
+"""How names of packages begin."""
 _ESCAPED_LETTER = re.compile(rb"\\[nrtbfv]\Z")
 
 
@@ -36,14 +40,17 @@ class _Literal:
     image: Callable[[bytes], bytes]
     below: bool
     """Whether names below it belong to it."""
+    label: str = ""
+    """Which one label of a host's full name it is, if it is one: nothing of the name stays where it stands in one."""
 
 
 class Lexicon:
     """The literals under one key, compiled. One for each thread."""
 
-    def __init__(self, literals: Sequence[_Literal]) -> None:
-        """Compile; see `build_lexicon`."""
+    def __init__(self, literals: Sequence[_Literal], full: Callable[[bytes], bytes] = bytes) -> None:
+        """Compile; see `build_lexicon`. *full* makes the pseudonym of a host's full name."""
         self._literals = list(literals)
+        self._full = full
         self._scan = _scanner([literal.text for literal in literals])
 
     def __bool__(self) -> bool:
@@ -55,14 +62,14 @@ class Lexicon:
         found: list[Candidate] = []
         append, word, size = found.append, _WORD, len(buf)
         literals = [
-            (len(literal.text), ranks[literal.rule], literal.image, literal.below, literal.text)
+            (len(literal.text), ranks[literal.rule], literal.image, literal.below, literal.label, literal.text)
             for literal in self._literals
         ]
         for event in self._scan(buf):
             end = event >> 20
             if end < size and buf[end] in word:
                 continue
-            length, rank, image, below, value = literals[event & 0xFFFFF]
+            length, rank, image, below, label, value = literals[event & 0xFFFFF]
             start = end - length
             if start and buf[start - 1] in word and not _after_escape(buf, start):
                 continue
@@ -73,6 +80,12 @@ class Lexicon:
                 if start < 0:
                     continue
                 value = buf[start:end].lower()
+            elif label and ((end < size and buf[end] == 0x2E) or (start and buf[start - 1] == 0x2E)):
+                name = _full_name(buf, start, end, realm=label == "realm")
+                if name is not None:
+                    value = buf[slice(*name)]
+                    append((name[0], ranks["identity.domain"], -name[1], value.lower(), self._full(value)))
+                    continue
             append((start, rank, -end, value, image(buf[start:end])))
         return found
 
@@ -98,13 +111,19 @@ def build_lexicon(
     }
     deny = remembered(lambda text: pseudonyms.word("term", text))
     allowed = {term.encode().lower() for term in terms.allow}
+    learned = [(value, kind) for value, kind in pseudonyms.dictionary.terms() if value not in allowed]
     literals = [
-        _Literal(value, f"identity.{kind}", images[kind], kind == "domain")
-        for value, kind in pseudonyms.dictionary.terms()
-        if value not in allowed
+        _Literal(value, f"identity.{kind}", images[kind], kind == "domain", kind if kind in {"host", "realm"} else "")
+        for value, kind in learned
+    ]
+    distinguished = remembered(lambda text: _distinguished(text, images["domain"]))
+    literals += [
+        _Literal(b"dc=" + value.replace(b".", b",dc="), "identity.domain", distinguished, False)
+        for value, kind in learned
+        if kind == "domain"
     ]
     literals += [_Literal(term.encode().lower(), "terms.deny", deny, False) for term in terms.deny]
-    return Lexicon([*literals, *secrets])
+    return Lexicon([*literals, *secrets], images["domain"])
 
 
 def _always(image: bytes) -> Callable[[bytes], bytes]:
@@ -132,6 +151,30 @@ def _whole_host(buf: bytes, start: int, end: int) -> tuple[int, int]:
     if buf[end - 8 : end].lower() == b".example" and DOMAIN_PSEUDONYM.fullmatch(buf, start, end):
         return -1, -1
     return start, end
+
+
+def _full_name(buf: bytes, start: int, end: int, *, realm: bool) -> tuple[int, int] | None:
+    """Give the span of the host's full name in which a label stands, if it is one and nobody's public name.
+
+    A *realm* is what somebody registered: one label follows it. Names of packages and files stay as they are.
+    """
+    begin = _labels_start(buf, start) if start and buf[start - 1] == 0x2E else start
+    rest = _LABELS_AFTER.match(buf, end)
+    stop = rest.end() if rest else end
+    name = buf[begin:stop].lower()
+    if DOMAIN_PSEUDONYM.search(name) or not is_fqdn(name) or is_public_domain(name):
+        return None
+    labels, after = name.split(b"."), buf.count(b".", end, stop)
+    if labels[0] in _REVERSED or (after != 1 if realm else len(labels) < 3):
+        return None
+    return begin, stop
+
+
+def _distinguished(text: bytes, image: Callable[[bytes], bytes]) -> bytes:
+    """Give a domain's pseudonym as it is written in a distinguished name (RFC 2247), its attributes as they were."""
+    parts = [part.partition(b"=") for part in text.split(b",")]
+    made = image(b".".join(label for _, _, label in parts))
+    return b",".join(parts[0][0] + b"=" + label for label in made.split(b"."))
 
 
 def _labels_start(buf: bytes, start: int) -> int:

@@ -1,11 +1,17 @@
-"""Learned names: where a host's labels begin."""
+"""Learned names: where a host's labels begin, and in what else they stand."""
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scrubber.detector import Detector
+from scrubber.dictionary import Dictionary
 from scrubber.lexicon import _labels_start
+from scrubber.pseudonym import Pseudonymizer
+from scrubber.rules import load_rules
+from scrubber.text import TextScrubber
 
 _LABELS = re.compile(rb"(?:[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,62})?\.)+\Z")
 
@@ -18,3 +24,42 @@ def test_labels_begin_where_an_expression_says(text, more):
     match = _LABELS.search(window)
     expected = len(buf) - len(window) + match.start() if match else len(buf)
     assert _labels_start(buf, len(buf)) == expected
+
+
+def scrubbed(kind, name, text):
+    """Scrub *text* where *name* was learned; give it, and what the same key makes of whole names."""
+    dictionary = Dictionary()
+    dictionary.learn(kind, name)
+    pseudonyms = Pseudonymizer(b"k" * 32, dictionary)
+    scrubber = TextScrubber(Detector(load_rules(), pseudonyms), lambda _: None)
+    return scrubber.feed(text) + scrubber.finish(), pseudonyms
+
+
+@pytest.mark.parametrize(("kind", "name"), [("host", b"zeus7"), ("realm", b"kundenord"), ("domain", b"kundenord.de")])
+@pytest.mark.parametrize("full", [b"zeus7.lager.kundenord.de", b"ZEUS7.KUNDENORD.DE"])
+def test_of_a_full_name_nothing_stays(kind, name, full):
+    """Whichever part of it was learned, a host's full name gets the one pseudonym that it has everywhere."""
+    made, pseudonyms = scrubbed(kind, name, b"ping " + full + b", twice: " + full + b".\n")
+    image = pseudonyms.host(full)
+    assert made == b"ping " + image + b", twice: " + image + b".\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "text"),
+    [
+        ("realm", b"kundenord", b"at com.kundenord.app.Main.run(Main.java:7)"),
+        ("host", b"zeus7", b"zeus7.log"),
+        ("host", b"zeus7", b"tail zeus7.2026.log.gz"),
+    ],
+)
+def test_a_package_or_a_file_keeps_the_rest_of_its_name(kind, name, text):
+    """Only the learned label goes where it stands in what is no host's name."""
+    made, pseudonyms = scrubbed(kind, name, text)
+    assert made == text.replace(name, pseudonyms.word("host", name))
+
+
+def test_domain_goes_from_distinguished_names():
+    """A domain's components agree with its name, and the attributes stay as they were written (RFC 2247)."""
+    made, pseudonyms = scrubbed("domain", b"kundenord.de", b'suffix "dc=lager,dc=kundenord,dc=de" DC=kundenord,DC=de\n')
+    first, second = pseudonyms.host(b"kundenord.de").split(b".")
+    assert made == b'suffix "dc=lager,dc=%s,dc=%s" DC=%s,DC=%s\n' % (first, second, first, second)
