@@ -11,7 +11,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, insert, or_, select, update
+from sqlalchemy import and_, delete, exists, insert, or_, select, update
 
 from mft.audit import customer_chain
 from mft.box import case_or_none
@@ -231,11 +231,11 @@ def has_passwords(connection: Connection, upload_id: str) -> bool:
 
 def expire_passwords(connection: Connection) -> None:
     """Forget passwords whose archive did not come in time, or has come to its end."""
-    over = select(UPLOADS.c.id).where(UPLOADS.c.state.in_(_OVER))
+    over = exists().where(UPLOADS.c.id == ARCHIVE_PASSWORDS.c.upload_id, UPLOADS.c.state.in_(_OVER))
     late = and_(
         ARCHIVE_PASSWORDS.c.upload_id.is_(None), ARCHIVE_PASSWORDS.c.created_at < time.time() - PATIENCE_SECONDS
     )
-    connection.execute(delete(ARCHIVE_PASSWORDS).where(or_(late, ARCHIVE_PASSWORDS.c.upload_id.in_(over))))
+    connection.execute(delete(ARCHIVE_PASSWORDS).where(or_(late, over)))
 
 
 def _waits_at(*, case_id: object, parent_id: object, name: object, login: object) -> ColumnElement[bool]:

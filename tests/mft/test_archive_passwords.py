@@ -165,6 +165,18 @@ def test_password_without_an_archive_is_forgotten_after_a_day(house):
     assert kept(house) == []
 
 
+def test_password_of_an_upload_that_has_ended_is_forgotten(house):
+    """Whatever way it ended: the next sweep leaves nothing of it, and the one of an upload under way stays."""
+    handle = house.client("ann").begin(f"{IN}/bundle.zip")
+    handle.give_password(PASSPHRASE)
+    house.intake._sweep.run()
+    assert len(kept(house)) == 1
+    handle.abort("the connection was lost")
+    assert house.states() == ["expired"]
+    house.intake._sweep.run()
+    assert kept(house) == []
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
