@@ -7,33 +7,18 @@ does it anchor by anchor with the same outcome, slower. Anchors are written in w
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scrubber import vectorscan
 from scrubber.alternatives import write_out
+from scrubber.anchor import INDEX_BITS, LENGTH_MASK, START_SHIFT
+from scrubber.shapes import ShapeScanner, is_installed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Anchor:
-    """A short expression; `caseless` for ASCII letters alone."""
-
-    pattern: bytes
-    caseless: bool = False
-    once: bool = False
-    """Whether it is enough to know of one place in a block, any one."""
-
-
-INDEX_BITS = 12
-LENGTH_BITS = 14
-START_SHIFT = INDEX_BITS + LENGTH_BITS
-INDEX_MASK = (1 << INDEX_BITS) - 1
-LENGTH_MASK = (1 << LENGTH_BITS) - 1
-"""An event is one number: an anchor's start, its length, its index. Tuples would cost more."""
+    from scrubber.anchor import Anchor
 
 
 class AnchorScanner(Protocol):
@@ -63,13 +48,13 @@ class ReScanner:
 
 
 @lru_cache(maxsize=8)
-def _compile(anchors: tuple[Anchor, ...]) -> tuple[Any, Any]:
+def _compile(anchors: tuple[tuple[int, Anchor], ...]) -> tuple[Any, Any]:
     """Compile once in a process; forks inherit it. Give the module and the database."""
     hyperscan = vectorscan.load_module()
     som: int = hyperscan.HS_FLAG_SOM_LEFTMOST
     once: int = hyperscan.HS_FLAG_SINGLEMATCH
     caseless: int = hyperscan.HS_FLAG_CASELESS
-    written = [(index, each, a) for index, a in enumerate(anchors) for each in write_out(a.pattern)]
+    written = [(index, each, a) for index, a in anchors for each in write_out(a.pattern)]
     database = vectorscan.compile_rules(
         [each for _, each, _ in written],
         [index for index, _, _ in written],
@@ -81,7 +66,8 @@ def _compile(anchors: tuple[Anchor, ...]) -> tuple[Any, Any]:
 class HyperscanScanner:
     """Scan with Vectorscan, start of match reported. One for each thread: it owns its scratch space."""
 
-    def __init__(self, anchors: Sequence[Anchor]) -> None:
+    def __init__(self, anchors: Sequence[tuple[int, Anchor]]) -> None:
+        """Scan for *anchors*, each with the number that its events bear."""
         hyperscan, self._database = _compile(tuple(anchors))
         self._scratch = hyperscan.Scratch(self._database)
 
@@ -98,11 +84,28 @@ class HyperscanScanner:
         return events
 
 
+class JoinedScanner:
+    """Two scanners, each for some of the anchors."""
+
+    def __init__(self, first: AnchorScanner, second: AnchorScanner) -> None:
+        self._first = first
+        self._second = second
+
+    def scan(self, block: bytes) -> list[int]:
+        """Give the events of both."""
+        return self._first.scan(block) + self._second.scan(block)
+
+
 def build_scanner(anchors: Sequence[Anchor], *, accelerated: bool = True) -> AnchorScanner:
     """Build the fastest scanner that is installed."""
-    if accelerated:
-        try:
-            return HyperscanScanner(anchors)
-        except ImportError:
-            pass
-    return ReScanner(anchors)
+    if not accelerated:
+        return ReScanner(anchors)
+    numbered = list(enumerate(anchors))
+    shapes = [(index, anchor) for index, anchor in numbered if anchor.shape]
+    try:
+        if shapes and is_installed():
+            others = [(index, anchor) for index, anchor in numbered if not anchor.shape]
+            return JoinedScanner(HyperscanScanner(others), ShapeScanner(shapes))
+        return HyperscanScanner(numbered)
+    except ImportError:
+        return ReScanner(anchors)

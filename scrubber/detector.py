@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scrubber import encoded, escapes
-from scrubber.anchors import INDEX_BITS, INDEX_MASK, LENGTH_MASK, START_SHIFT, Anchor, build_scanner
+from scrubber.anchor import INDEX_BITS, INDEX_MASK, LENGTH_MASK, START_SHIFT, Anchor
+from scrubber.anchors import build_scanner
 from scrubber.candidate import DEPTH, Candidate, apart_from
 from scrubber.lexicon import Lexicon, build_lexicon
 from scrubber.pseudonym import TAG, Pseudonymizer
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _NO_TERMS = Terms()
 _ENCODED_TAGS = frozenset((b"W2", b"W3", b"5b", b"5B"))
 """How a bracket and a small letter begin in base64 and in hexadecimal digits."""
-_TAG = Anchor(pattern=rb":[0-9a-f]{8}\]")
+_TAG = Anchor(pattern=rb":[0-9a-f]{8}\]", shape=True)
 
 
 class Detector:

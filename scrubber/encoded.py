@@ -34,18 +34,24 @@ _PADDING = re.compile(rb"={1,2}|(?:%3[Dd]){1,2}|(?:\\u003[Dd]){1,2}")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _TO_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _PRINTABLE = bytes((9, 10, 13, *range(32, 127)))
+_CONTROLS = bytes((*range(32), 127))
 _SAMPLE = 96
 
 
-@lru_cache(maxsize=1)
-def _compile() -> tuple[Any, Any]:
-    """Compile once in a process. Give the module and the database.
+_MANY = 32
+"""Runs after which the rest of a block is searched for all of them at once."""
 
-    It stands alone: among other expressions this one loses what makes it fast, and costs more than all of them.
+
+@lru_cache(maxsize=1)
+def _compile() -> tuple[Any, Any, Any]:
+    """Compile once in a process. Give the module, what finds the first run five times as fast, and what finds all.
+
+    They stand alone: among other expressions they lose what makes them fast, and cost more than all of them.
     """
     hyperscan = vectorscan.load_module()
-    database = vectorscan.compile_rules([b"[A-Za-z0-9+/_\\-]{%d}" % SHORTEST], [0], [hyperscan.HS_FLAG_SINGLEMATCH])
-    return hyperscan, database
+    run = b"[A-Za-z0-9+/_\\-]{%d}" % SHORTEST
+    first = vectorscan.compile_rules([run], [0], [hyperscan.HS_FLAG_SINGLEMATCH])
+    return hyperscan, first, vectorscan.compile_rules([b"(?:^|[^A-Za-z0-9+/_\\-])" + run], [0], [0])
 
 
 class RunFinder:
@@ -53,21 +59,24 @@ class RunFinder:
 
     def __init__(self, *, accelerated: bool = True) -> None:
         """Use Vectorscan where it is *accelerated* and installed."""
-        self._database: Any = None
+        self._first: Any = None
         if accelerated:
             try:
-                self._hyperscan, self._database = _compile()
+                self._hyperscan, self._first, self._all = _compile()
             except ImportError:
                 return
-            self._scratch = self._hyperscan.Scratch(self._database)
+            self._scratch = self._hyperscan.Scratch(self._first)
+            self._scratch_all = self._hyperscan.Scratch(self._all)
 
     def starts(self, buf: bytes) -> list[int]:
         """Give where each run begins, in order."""
-        if self._database is None:
+        if self._first is None:
             return [match.start() for match in _LONG_RUN.finditer(buf)]
         starts: list[int] = []
         at = 0
         while 0 <= at < len(buf):
+            if len(starts) == _MANY:
+                return starts + self._rest(buf, at)
             end = self._first_end(memoryview(buf)[at:] if at else buf)
             if end < 0:
                 break
@@ -85,10 +94,22 @@ class RunFinder:
             return True
 
         try:
-            self._database.scan(part, match_event_handler=on_match, scratch=self._scratch)
+            self._first.scan(part, match_event_handler=on_match, scratch=self._scratch)
         except self._hyperscan.ScanTerminated:
             return ends[0]
         return -1
+
+    def _rest(self, buf: bytes, at: int) -> list[int]:
+        """Give where runs begin from *at* on, which is in none."""
+        starts: list[int] = []
+        append = starts.append
+        shift = at - SHORTEST
+
+        def on_match(_index: int, _start: int, end: int, _flags: int, _context: object) -> None:
+            append(end + shift)
+
+        self._all.scan(memoryview(buf)[at:], match_event_handler=on_match, scratch=self._scratch_all)
+        return starts
 
 
 class Run(NamedTuple):
@@ -150,7 +171,7 @@ def is_text(data: bytes) -> bool:
         return True
     if is_wide(data):
         return True
-    if any(c < 0x20 or c == 0x7F for c in strange) or len(strange) * 2 > len(data):
+    if len(strange) * 2 > len(data) or len(strange.translate(None, _CONTROLS)) < len(strange):
         return False
     try:
         data.decode("utf-8")
@@ -161,7 +182,7 @@ def is_text(data: bytes) -> bool:
 
 def is_wide(data: bytes) -> bool:
     """Say whether *data* is UTF-16LE of characters below U+0100, as PowerShell encodes its commands."""
-    return len(data) >= 8 and not any(data[1::2]) and not data[::2].translate(None, _PRINTABLE)
+    return len(data) >= 8 and not data[1] and not data[1::2].strip(b"\0") and not data[::2].translate(None, _PRINTABLE)
 
 
 def decode_short(text: bytes) -> bytes:

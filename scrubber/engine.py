@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from scrubber.crew import Crew
 from scrubber.detector import Detector
 from scrubber.excerpt import ExcerptReader
+from scrubber.learner import Learner
 from scrubber.learning import learn_source
 from scrubber.members import Parcel, serve_members
 from scrubber.model import ENGINE_VERSION, Options, ScrubReport, Source
@@ -15,7 +16,7 @@ from scrubber.obstacle import ObstacleError
 from scrubber.profile import PROFILES
 from scrubber.pseudonym import Pseudonymizer
 from scrubber.rules import load_rules
-from scrubber.secondlook import SecondLook
+from scrubber.secondlook import SecondLook, sure_rules
 from scrubber.segments import Begin, GoOn, SegmentScrubber
 from scrubber.stream import HashedSource
 from scrubber.walk import Walk, memory_scratch
@@ -49,10 +50,12 @@ class _Sink:
 def prepare() -> None:
     """Load and compile the rules, so that processes forked afterwards need not (a third of a second each)."""
     pseudonyms = Pseudonymizer(bytes(32))
+    Learner(pseudonyms.dictionary)
     for profile in PROFILES.values():
         rules = load_rules().of(profile.categories)
         Detector(rules, pseudonyms)
         SecondLook(rules, pseudonyms, lambda _member, _rule: None)
+        Detector(sure_rules(rules), pseudonyms)
 
 
 def scrub_name(name: str, pseudonyms: Pseudonymizer, options: Options = _DEFAULT) -> str:

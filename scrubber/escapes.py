@@ -14,7 +14,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scrubber.anchors import Anchor
+from scrubber.anchor import Anchor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from scrubber.anchors import INDEX_MASK, START_SHIFT, Anchor, build_scanner
+from scrubber.anchor import INDEX_MASK, START_SHIFT, Anchor
+from scrubber.anchors import build_scanner
 from scrubber.errors import RuleError
 from scrubber.hostnames import is_fqdn, is_public_domain, split_host, words
 from scrubber.logins import is_login, is_odd, is_ordinary

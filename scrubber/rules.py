@@ -1,6 +1,7 @@
 """Load rules as data: what to look for, where it begins, what confirms it, and examples either way.
 
-A rule has `anchors` (short expressions for the one scan), and either a `pattern` that must match where an anchor began
+A rule has `anchors` (short expressions with a literal in them, for the one scan), `shapes` (expressions without one,
+for the other; see `shapes.py`), or both, and either a `pattern` that must match where an anchor began
 (group `value` is what goes, else all of it) with an optional `check`, or the name of a `finder`.
 """
 
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from scrubber.anchors import Anchor
+from scrubber.anchor import Anchor
 from scrubber.checks import CHECKS
 from scrubber.errors import RuleError
 from scrubber.finder import REACH, Found, remembered
@@ -35,6 +36,7 @@ _FIELDS = frozenset(
         "kind",
         "description",
         "anchors",
+        "shapes",
         "caseless",
         "back",
         "pattern",
@@ -81,10 +83,16 @@ class CompiledRule:
         if not self.expression:
             raise RuleError(f"rule {self.rule.id} has neither a pattern nor a finder")
         try:
-            pattern = re.compile(self.expression, self.flags)
+            pattern = _compiled(self.expression, self.flags)
         except re.error as error:
             raise RuleError(f"rule {self.rule.id}: {error}") from error
         return _pattern_finder(self, pattern, pseudonyms)
+
+
+@lru_cache(maxsize=1024)
+def _compiled(expression: bytes, flags: int) -> re.Pattern[bytes]:
+    """Compile once in a process; the cache of `re` is too small for all."""
+    return re.compile(expression, flags)
 
 
 REPLACEMENTS = ("tag", "national", "ssn", "sid", "date", "word", "host")
@@ -226,8 +234,8 @@ def parse_rule(data: dict[str, Any]) -> CompiledRule:
         raise RuleError(f"rule {name}: unknown fields {sorted(unknown)}")
     if data.get("category") not in ("secret", "personal"):
         raise RuleError(f"rule {name}: category is secret or personal")
-    if not data.get("anchors") or not (data.get("pattern") or data.get("finder")):
-        raise RuleError(f"rule {name}: needs anchors, and a pattern or a finder")
+    if not (data.get("anchors") or data.get("shapes")) or not (data.get("pattern") or data.get("finder")):
+        raise RuleError(f"rule {name}: needs anchors or shapes, and a pattern or a finder")
     if data.get("check", "card") not in CHECKS or data.get("finder", "card") not in FINDERS:
         raise RuleError(f"rule {name}: no such check or finder")
     if data.get("replace", "tag") not in REPLACEMENTS:
@@ -242,7 +250,11 @@ def parse_rule(data: dict[str, Any]) -> CompiledRule:
             counter_examples=tuple(data.get("counter_examples", ())),
         ),
         kind=data.get("kind", name.replace(".", ":")),
-        anchors=tuple(Anchor(pattern=text.encode(), caseless=caseless) for text in data["anchors"]),
+        anchors=tuple(
+            Anchor(pattern=text.encode(), caseless=caseless, shape=shape)
+            for shape, field in ((False, "anchors"), (True, "shapes"))
+            for text in data.get(field, ())
+        ),
         priority=int(data.get("priority", 50)),
         expression=data.get("pattern", "").encode(),
         flags=re.IGNORECASE if caseless else 0,

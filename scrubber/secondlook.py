@@ -59,6 +59,7 @@ class SecondLook:
         self._sure = sure_rules(rules)
         self._pseudonyms = pseudonyms
         self._suspicious = build_alarm(self._sure)
+        self._detector: Detector | None = None
         self._tell = tell
         self._told: set[tuple[str, str]] = set()
         self.left: dict[bytes, str] = {}
@@ -133,10 +134,11 @@ class SecondLook:
         """Ask the sure rules; what touches a cut is decided in the piece before or after, which has it whole."""
         first = _CUT if len(piece.tail) == HISTORY else 0
         last = len(text) if piece.final else len(text) - _CUT
-        detector = Detector(self._sure, self._pseudonyms)  # rarely needed, so it is made then
-        for start, rank, negative_end, _, _ in detector.find(text)[0]:
+        if self._detector is None:  # rarely needed, so it is made then
+            self._detector = Detector(self._sure, self._pseudonyms)
+        for start, rank, negative_end, _, _ in self._detector.find(text)[0]:
             if first <= start and -negative_end <= last:
-                self._hit(piece.member, detector.ranked[rank].rule.id)
+                self._hit(piece.member, self._detector.ranked[rank].rule.id)
 
     def _hit(self, member: str, rule: str) -> None:
         if (member, rule) not in self._told:

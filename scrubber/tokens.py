@@ -1,8 +1,9 @@
 """Read the table of issuers' tokens, one row a format, and write out what its short forms stand for.
 
-A row has `id`, `what`, `anchor` (one or several), `expression`, `check`, `example`; where needed `back`, `priority`,
-`kept` (counter-examples). In expressions and examples a class of characters has a short form, such as `%a{36}`; in an
-expression `%<` and `%>` are the borders of a token. An example's classes are filled at random by who runs it.
+A row has `id`, `what`, `anchor` (one or several) or `shape`, `expression`, `check`, `example`; where needed `back`,
+`priority`, `kept` (counter-examples). In expressions and examples a class of characters has a short form, such as
+`%a{36}`; in an expression `%<` and `%>` are the borders of a token. An example's classes are filled at random by who
+runs it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _BORDERS = {
     ">": "(?![A-Za-z0-9])",
 }
 _SHORT = re.compile("%([" + "".join(CLASSES) + "<>])")
-_FIELDS = frozenset(("id", "what", "anchor", "expression", "check", "back", "priority", "example", "kept"))
+_FIELDS = frozenset(("id", "what", "anchor", "shape", "expression", "check", "back", "priority", "example", "kept"))
 
 
 def expand(expression: str) -> str:
@@ -49,7 +50,7 @@ def expand_row(row: dict[str, Any]) -> dict[str, Any]:
     unknown = row.keys() - _FIELDS
     if unknown:
         raise KeyError(f"{row['id']}: unknown {sorted(unknown)}")
-    anchors = row["anchor"]
+    anchors = row.get("anchor", [])
     what = row["what"]
     return {
         "id": f"token.{row['id']}",
@@ -57,6 +58,7 @@ def expand_row(row: dict[str, Any]) -> dict[str, Any]:
         "kind": f"token:{row['id']}",
         "description": f"{'An' if what[:1] in 'AEIO' else 'A'} {what}.",
         "anchors": [anchors] if isinstance(anchors, str) else anchors,
+        "shapes": [row["shape"]] if "shape" in row else [],
         "pattern": expand(row["expression"]),
         "check": row["check"],
         "back": row.get("back", 0),
