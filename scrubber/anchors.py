@@ -7,7 +7,7 @@ does it anchor by anchor with the same outcome, slower. Anchors are written in w
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scrubber import vectorscan
@@ -47,14 +47,33 @@ class ReScanner:
         ]
 
 
-@lru_cache(maxsize=8)
-def _compile(anchors: tuple[tuple[int, Anchor], ...]) -> tuple[Any, Any]:
+class AnchorSet:
+    """Anchors in a fixed order, whose places are their numbers. Known by itself: what is compiled of it is kept."""
+
+    def __init__(self, anchors: Sequence[Anchor]) -> None:
+        self.anchors = tuple(anchors)
+
+    @cached_property
+    def shapes(self) -> tuple[tuple[int, Anchor], ...]:
+        """Give those that RE2 looks for, with their numbers; none where it is not installed."""
+        found = tuple((index, anchor) for index, anchor in enumerate(self.anchors) if anchor.shape)
+        return found if is_installed() else ()
+
+    @cached_property
+    def others(self) -> tuple[tuple[int, Anchor], ...]:
+        """Give those that Vectorscan looks for, with their numbers."""
+        apart = {index for index, _ in self.shapes}
+        return tuple((index, anchor) for index, anchor in enumerate(self.anchors) if index not in apart)
+
+
+@lru_cache(maxsize=16)
+def _compile(anchors: AnchorSet) -> tuple[Any, Any]:
     """Compile once in a process; forks inherit it. Give the module and the database."""
     hyperscan = vectorscan.load_module()
     som: int = hyperscan.HS_FLAG_SOM_LEFTMOST
     once: int = hyperscan.HS_FLAG_SINGLEMATCH
     caseless: int = hyperscan.HS_FLAG_CASELESS
-    written = [(index, each, a) for index, a in anchors for each in write_out(a.pattern)]
+    written = [(index, each, a) for index, a in anchors.others for each in write_out(a.pattern)]
     database = vectorscan.compile_rules(
         [each for _, each, _ in written],
         [index for index, _, _ in written],
@@ -66,9 +85,9 @@ def _compile(anchors: tuple[tuple[int, Anchor], ...]) -> tuple[Any, Any]:
 class HyperscanScanner:
     """Scan with Vectorscan, start of match reported. One for each thread: it owns its scratch space."""
 
-    def __init__(self, anchors: Sequence[tuple[int, Anchor]]) -> None:
-        """Scan for *anchors*, each with the number that its events bear."""
-        hyperscan, self._database = _compile(tuple(anchors))
+    def __init__(self, anchors: AnchorSet) -> None:
+        """Scan for those of *anchors* that have a literal, and for all where RE2 is not installed."""
+        hyperscan, self._database = _compile(anchors)
         self._scratch = hyperscan.Scratch(self._database)
 
     def scan(self, block: bytes) -> list[int]:
@@ -96,16 +115,12 @@ class JoinedScanner:
         return self._first.scan(block) + self._second.scan(block)
 
 
-def build_scanner(anchors: Sequence[Anchor], *, accelerated: bool = True) -> AnchorScanner:
+def build_scanner(anchors: AnchorSet, *, accelerated: bool = True) -> AnchorScanner:
     """Build the fastest scanner that is installed."""
-    if not accelerated:
-        return ReScanner(anchors)
-    numbered = list(enumerate(anchors))
-    shapes = [(index, anchor) for index, anchor in numbered if anchor.shape]
-    try:
-        if shapes and is_installed():
-            others = [(index, anchor) for index, anchor in numbered if not anchor.shape]
-            return JoinedScanner(HyperscanScanner(others), ShapeScanner(shapes))
-        return HyperscanScanner(numbered)
-    except ImportError:
-        return ReScanner(anchors)
+    if accelerated:
+        try:
+            fast = HyperscanScanner(anchors)
+            return JoinedScanner(fast, ShapeScanner(anchors.shapes)) if anchors.shapes else fast
+        except ImportError:
+            pass
+    return ReScanner(anchors.anchors)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from scrubber import encoded, escapes
 from scrubber.anchor import INDEX_BITS, INDEX_MASK, LENGTH_MASK, START_SHIFT, Anchor
-from scrubber.anchors import build_scanner
+from scrubber.anchors import AnchorSet, build_scanner
 from scrubber.candidate import DEPTH, Candidate, apart_from
 from scrubber.lexicon import Lexicon, build_lexicon
 from scrubber.pseudonym import TAG, Pseudonymizer
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scrubber.candidate import Noted
-    from scrubber.finder import Finder, Found
+    from scrubber.finder import Finder
     from scrubber.rules import CompiledRule, RuleSet
 
 _NO_TERMS = Terms()
@@ -41,34 +42,22 @@ class Detector:
     ) -> None:
         self.pseudonyms = pseudonyms
         self.rules = rules
-        categories = {rule.rule.category for rule in rules.rules}
-        personal = "personal" in categories
-        learned = [rule for rule in LEARNED_RULES if rule.rule.category in categories]
-        if known:
-            learned.append(KNOWN_RULE)
-        self.ranked: list[CompiledRule] = sorted(
-            [*rules.rules, *learned], key=lambda rule: (-rule.priority, rule.rule.id)
-        )
+        layout = _layout(rules, with_known=bool(known))
+        personal = layout.personal
+        self.ranked: list[CompiledRule] = layout.ranked
         self.lexicon: Lexicon | None = None
         if personal or known:
             self.lexicon = build_lexicon(pseudonyms, terms, known, personal=personal)
         self._cells = CellImages(pseudonyms)
-        self._learned = {rule.rule.id: rank for rank, rule in enumerate(self.ranked) if not rule.anchors}
-        self._known = frozenset(self._learned.values())
+        self._learned = layout.learned
+        self._known = layout.known
         self._allowed = Allowed(terms) if terms.allow else None
-        handlers: list[tuple[int, Finder]] = []
-        anchors: list[Anchor] = []
-        for rank, rule in enumerate(self.ranked):
-            if not rule.anchors:
-                continue
-            handlers += [(rank, _when_met(rule, rank, handlers, len(handlers), pseudonyms))] * len(rule.anchors)
-            anchors += rule.anchors
+        self._owners = layout.owners
+        self._handlers: list[tuple[int, Finder] | None] = [None] * len(layout.owners)
         self._seen: list[list[int]] = []
-        for group in ((_TAG,), *(notation.anchors for notation in escapes.NOTATIONS)):
-            anchors += group
-            handlers += [(0, self._remember_end())] * len(group)
-        self._handlers = handlers
-        self._scanner = build_scanner(anchors, accelerated=accelerated)
+        for group in _NOTICED:
+            self._handlers += [(0, self._remember_end())] * len(group)
+        self._scanner = build_scanner(layout.anchors, accelerated=accelerated)
         self._runs = encoded.RunFinder(accelerated=accelerated)
 
     def new_tables(self) -> TableReader:
@@ -97,6 +86,14 @@ class Detector:
 
         return see
 
+    def _build(self, index: int) -> tuple[int, Finder]:
+        """Build the finder of a rule of which an anchor is met for the first time; most of a small file's never are."""
+        rank, first = self._owners[index]
+        rule = self.ranked[rank]
+        handler = (rank, rule.build(self.pseudonyms))
+        self._handlers[first : first + len(rule.anchors)] = [handler] * len(rule.anchors)
+        return handler
+
     def find(self, buf: bytes, depth: int = 0) -> tuple[list[Candidate], list[int]]:
         """Give the candidates in *buf*, sorted, and where runs begin that may be text encoded as a whole.
 
@@ -106,7 +103,7 @@ class Detector:
         append = found.append
         handlers = self._handlers
         for event in self._scanner.scan(buf):
-            rank, finder = handlers[event & INDEX_MASK]
+            rank, finder = handlers[event & INDEX_MASK] or self._build(event & INDEX_MASK)
             start = event >> START_SHIFT
             hit = finder(buf, start, start + (event >> INDEX_BITS & LENGTH_MASK))
             if hit is None:
@@ -161,14 +158,42 @@ def _tags(buf: bytes, ends: list[int]) -> list[tuple[int, int]]:
     return spans
 
 
-def _when_met(
-    rule: CompiledRule, rank: int, handlers: list[tuple[int, Finder]], at: int, pseudonyms: Pseudonymizer
-) -> Finder:
-    """Give a finder that is built when an anchor of *rule* is first met: most of a small file's rules never are."""
+_NOTICED = ((_TAG,), *(notation.anchors for notation in escapes.NOTATIONS))
+"""Anchors of which only the places are remembered."""
 
-    def find(buf: bytes, start: int, end: int) -> Found | list[Found] | None:
-        finder = rule.build(pseudonyms)
-        handlers[at : at + len(rule.anchors)] = [(rank, finder)] * len(rule.anchors)
-        return finder(buf, start, end)
 
-    return find
+class _Layout(NamedTuple):
+    """What all detectors of the same rules share."""
+
+    ranked: list[CompiledRule]
+    personal: bool
+    learned: dict[str, int]
+    """The ranks, by id, of rules without anchors."""
+    known: frozenset[int]
+    owners: list[tuple[int, int]]
+    """For each anchor the rank of its rule, and the number of that rule's first."""
+    anchors: AnchorSet
+
+
+@lru_cache(maxsize=8)
+def _layout(rules: RuleSet, *, with_known: bool) -> _Layout:
+    categories = {rule.rule.category for rule in rules.rules}
+    learned = [rule for rule in LEARNED_RULES if rule.rule.category in categories]
+    if with_known:
+        learned.append(KNOWN_RULE)
+    ranked = sorted([*rules.rules, *learned], key=lambda rule: (-rule.priority, rule.rule.id))
+    ranks = {rule.rule.id: rank for rank, rule in enumerate(ranked) if not rule.anchors}
+    owners: list[tuple[int, int]] = []
+    anchors: list[Anchor] = []
+    for rank, rule in enumerate(ranked):
+        owners += [(rank, len(anchors))] * len(rule.anchors)
+        anchors += rule.anchors
+    noticed = [anchor for group in _NOTICED for anchor in group]
+    return _Layout(
+        ranked=ranked,
+        personal="personal" in categories,
+        learned=ranks,
+        known=frozenset(ranks.values()),
+        owners=owners,
+        anchors=AnchorSet([*anchors, *noticed]),
+    )

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from scrubber.anchor import INDEX_MASK, START_SHIFT, Anchor
-from scrubber.anchors import build_scanner
+from scrubber.anchors import AnchorSet, build_scanner
 from scrubber.errors import RuleError
 from scrubber.hostnames import is_fqdn, is_public_domain, split_host, words
 from scrubber.logins import is_login, is_odd, is_ordinary
@@ -58,11 +58,6 @@ class Origin:
     examples: tuple[str, ...]
     counter_examples: tuple[str, ...]
 
-    @property
-    def pattern(self) -> re.Pattern[bytes]:
-        """Compile the expression; most of them never are."""
-        return re.compile(self.expression, self.flags)
-
 
 @lru_cache(maxsize=1)
 def load_origins() -> tuple[Origin, ...]:
@@ -93,17 +88,28 @@ def load_origins() -> tuple[Origin, ...]:
     return tuple(made)
 
 
+@lru_cache(maxsize=1)
+def _anchors() -> tuple[list[Origin], AnchorSet]:
+    """Give all anchors, and the place that each belongs to."""
+    owners = [(origin, anchor) for origin in load_origins() for anchor in origin.anchors]
+    return [origin for origin, _ in owners], AnchorSet([anchor for _, anchor in owners])
+
+
+@lru_cache(maxsize=256)
+def _compiled(expression: bytes, flags: int) -> re.Pattern[bytes]:
+    """Compile once in a process, when it is first needed; most never are."""
+    return re.compile(expression, flags)
+
+
 class Learner:
     """Reads texts and adds what they tell to a dictionary. One for each thread."""
 
     def __init__(self, dictionary: Dictionary, *, accelerated: bool = True) -> None:
         """Add to *dictionary*."""
         self._dictionary = dictionary
-        owners = [(origin, anchor) for origin in load_origins() for anchor in origin.anchors]
-        self._origins = [origin for origin, _ in owners]
-        self._scanner = build_scanner([anchor for _, anchor in owners], accelerated=accelerated)
+        self._origins, anchors = _anchors()
+        self._scanner = build_scanner(anchors, accelerated=accelerated)
         self._seen: set[bytes] = set()
-        self._patterns: dict[str, re.Pattern[bytes]] = {}
         self._takers: dict[str, Callable[[bytes], object]] = {
             "user": self.take_user,
             "users": self._take_users,
@@ -147,7 +153,7 @@ class Learner:
             mark = buf[start : start + _QUICK] if origin.quick else b""
             if mark in seen:
                 continue
-            match = self._compiled(origin).match(buf, start, start + _REACH)
+            match = _compiled(origin.expression, origin.flags).match(buf, start, start + _REACH)
             if match is None:
                 continue
             if mark:
@@ -160,16 +166,10 @@ class Learner:
 
     def _learn_lines(self, buf: bytes, origin: Origin) -> None:
         """Take each value once that the lines of *buf* tell."""
-        pattern = self._compiled(origin)
+        pattern = _compiled(origin.expression, origin.flags)
         (kind,) = pattern.groupindex
         for value in set(pattern.findall(buf)):
             self._takers[kind](value)
-
-    def _compiled(self, origin: Origin) -> re.Pattern[bytes]:
-        pattern = self._patterns.get(origin.id)
-        if pattern is None:
-            pattern = self._patterns[origin.id] = origin.pattern
-        return pattern
 
     def take(self, terms: Iterable[tuple[bytes, Kind]]) -> None:
         """Add what another learner has learned."""

@@ -197,8 +197,14 @@ class RuleSet:
 
     def of(self, categories: AbstractSet[Category]) -> RuleSet:
         """Give the rules of *categories* alone, under the same version."""
-        kept = tuple(rule for rule in self.rules if rule.rule.category in categories)
-        return self if len(kept) == len(self.rules) else RuleSet(rules=kept, version=self.version)
+        return _of(self, frozenset(categories))
+
+
+@lru_cache(maxsize=16)
+def _of(rules: RuleSet, categories: frozenset[Category]) -> RuleSet:
+    """Choose once in a process."""
+    kept = tuple(rule for rule in rules.rules if rule.rule.category in categories)
+    return rules if len(kept) == len(rules.rules) else RuleSet(rules=kept, version=rules.version)
 
 
 @lru_cache(maxsize=1)

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from scrubber import vectorscan
+from scrubber.alternatives import write_out
 from scrubber.detector import Detector
 from scrubber.rules import KNOWN_RULE, RuleSet
 from scrubber.text import HISTORY
@@ -154,7 +155,9 @@ def sure_rules(rules: RuleSet) -> RuleSet:
 
 def is_sure(rule: CompiledRule) -> bool:
     """Say whether *rule*'s matches are recognisable by themselves, and cheap to look for."""
-    return rule.rule.id.startswith(SURE) and all(_LITERAL.match(anchor.pattern) for anchor in rule.anchors)
+    return rule.rule.id.startswith(SURE) and all(
+        not anchor.shape and _LITERAL.match(anchor.pattern) for anchor in rule.anchors
+    )
 
 
 def is_distinctive(value: bytes) -> bool:
@@ -213,10 +216,11 @@ def build_alarm(rules: RuleSet) -> Callable[[bytes], bool]:
         return lambda _text: False
     single: int = hyperscan.HS_FLAG_SINGLEMATCH
     caseless: int = hyperscan.HS_FLAG_CASELESS
+    written = [(number, each, anchor) for number, anchor in enumerate(anchors) for each in write_out(anchor.pattern)]
     database = vectorscan.compile_rules(
-        [anchor.pattern for anchor in anchors],
-        list(range(len(anchors))),
-        [single | caseless if anchor.caseless else single for anchor in anchors],
+        [each for _, each, _ in written],
+        [number for number, _, _ in written],
+        [single | caseless if anchor.caseless else single for _, _, anchor in written],
     )
 
     def alarm(text: bytes) -> bool:

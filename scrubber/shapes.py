@@ -18,8 +18,6 @@ from scrubber.alternatives import first_bytes
 from scrubber.anchor import INDEX_BITS, START_SHIFT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from scrubber.anchor import Anchor
 
 _MEMORY = 16 << 20
@@ -54,9 +52,9 @@ def _compile(anchors: tuple[tuple[int, Anchor], ...]) -> tuple[Any, list[list[tu
 class ShapeScanner:
     """Scan with RE2."""
 
-    def __init__(self, anchors: Sequence[tuple[int, Anchor]]) -> None:
+    def __init__(self, anchors: tuple[tuple[int, Anchor], ...]) -> None:
         """Scan for *anchors*, each with the number that its events bear."""
-        self._search, self._beginning_with = _compile(tuple(anchors))
+        self._search, self._beginning_with = _compile(anchors)
 
     def scan(self, block: bytes) -> list[int]:
         """Give the events."""

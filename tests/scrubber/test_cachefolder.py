@@ -9,7 +9,7 @@ import pytest
 
 from scrubber import cachefolder
 from scrubber.anchor import Anchor
-from scrubber.anchors import HyperscanScanner, _compile
+from scrubber.anchors import AnchorSet, HyperscanScanner, _compile
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_kept_database_finds_the_same(folder):
     wanted = None
     for turn in range(3):
         _compile.cache_clear()
-        events = sorted(HyperscanScanner(list(enumerate(anchors))).scan(block))
+        events = sorted(HyperscanScanner(AnchorSet(anchors)).scan(block))
         wanted = wanted or events
         assert events == wanted
         (kept,) = folder.iterdir()
