@@ -22,7 +22,7 @@ SHORTEST = 40
 WIDEST = 128
 """Characters in a line of a run that goes over several: 76 in MIME (RFC 2045), 64 in PEM (RFC 7468)."""
 LONGEST = 4 << 20
-"""Bytes of a run that are decoded at once. A longer one is cut where its text has a line break."""
+"""Bytes of a run that are decoded at once; a longer one is scrubbed as it comes (`LongRun`)."""
 
 _LONG_RUN = re.compile(rb"[A-Za-z0-9+/_\-]{%d,}" % SHORTEST)
 _ALL_RUN = re.compile(rb"[A-Za-z0-9+/_\-]*")
@@ -30,12 +30,12 @@ _RUN = re.compile(rb"[A-Za-z0-9+/]+|[A-Za-z0-9_\-]+")
 _LINE = re.compile(rb"(\r?\n[ \t]*|\\r\\n|\\n)([A-Za-z0-9+/]+)(?![A-Za-z0-9+/_\-.])")
 _HEX = re.compile(rb"(?:[0-9a-f]{2}){20,}|(?:[0-9A-F]{2}){20,}")
 _HEX_LINE = re.compile(rb"(?:[0-9A-Fa-f]{2})+")
-_PADDING = re.compile(rb"={1,2}|(?:%3[Dd]){1,2}|(?:\\u003[Dd]){1,2}")
+PADDING = re.compile(rb"={1,2}|(?:%3[Dd]){1,2}|(?:\\u003[Dd]){1,2}")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _TO_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _PRINTABLE = bytes((9, 10, 13, *range(32, 127)))
 _CONTROLS = bytes((*range(32), 127))
-_SAMPLE = 96
+SAMPLE = 96
 
 
 _MANY = 32
@@ -124,6 +124,11 @@ class Run(NamedTuple):
     open: bool
     """Whether it reaches the end of the buffer, and may go on."""
 
+    @property
+    def is_long(self) -> bool:
+        """Whether it goes on beyond what is decoded at once."""
+        return self.end - self.start >= LONGEST - WIDEST - 8
+
 
 def find_run(buf: bytes, start: int) -> Run | None:
     """Give the run that begins at *start*, None where it does not begin as text."""
@@ -154,12 +159,21 @@ def _goes_on(line: re.Match[bytes], width: int, line_break: bytes, *, hexadecima
         return _HEX_LINE.fullmatch(text) is not None
     if len(text) == width or line.string[line.end() : line.end() + 1] == b"=":
         return True
-    return len(text) % 4 != 1 and not _from_base64(text).translate(None, _PRINTABLE + b"\0")
+    return _says_text(text)
+
+
+def ends_run(text: bytes, after: bytes) -> bool:
+    """Say whether *text*, with *after* behind it, is the last line of a run in lines."""
+    return after == b"=" or _says_text(text)
+
+
+def _says_text(text: bytes) -> bool:
+    return len(text) % 4 != 1 and not from_base64(text).translate(None, _PRINTABLE + b"\0")
 
 
 def _begins_as_text(run: bytes) -> bool:
     """Say whether the first bytes of *run* decode to text, as base64 or as hexadecimal digits."""
-    return is_text(_from_base64(run[:40])) or (_HEX.match(run) is not None and is_text(_from_hex(run[:80])))
+    return is_text(from_base64(run[:40])) or (_HEX.match(run) is not None and is_text(from_hex(run[:80])))
 
 
 def is_text(data: bytes) -> bool:
@@ -188,15 +202,16 @@ def is_wide(data: bytes) -> bool:
 def decode_short(text: bytes) -> bytes:
     """Decode a value in base64 or hexadecimal digits; nothing where it is none."""
     if _HEX_LINE.fullmatch(text):
-        return _from_hex(text)
-    return _from_base64(text.rstrip(b"="))
+        return from_hex(text)
+    return from_base64(text.rstrip(b"="))
 
 
-def _from_hex(text: bytes) -> bytes:
+def from_hex(text: bytes) -> bytes:
+    """Decode what is whole of *text*."""
     return bytes.fromhex(text[: len(text) // 2 * 2].decode("ascii"))
 
 
-def _from_base64(text: bytes) -> bytes:
+def from_base64(text: bytes) -> bytes:
     """Decode what is whole of *text*, in either alphabet; nothing where it is none."""
     plain = text.translate(_URL_SAFE)
     if len(plain) % 4 == 1:
@@ -209,18 +224,17 @@ def _from_base64(text: bytes) -> bytes:
 
 def rewrite(buf: bytes, run: Run, scrub: Callable[[bytes], bytes]) -> tuple[int, bytes] | None:
     """Scrub what *run* encodes; give where the run ends, padding and all, and its new form, or None for no change."""
-    padding = _PADDING.match(buf, run.end)
+    padding = PADDING.match(buf, run.end)
     end = padding.end() if padding is not None else run.end
-    hexadecimal = _HEX.match(run.body)
-    if hexadecimal is not None and hexadecimal.end() == len(run.body) and is_text(_from_hex(run.body[:_SAMPLE])):
-        text = _from_hex(run.body)
+    if is_hexadecimal(run.body):
+        text = from_hex(run.body)
         new = _scrub_text(text, scrub)
         if new == text:
             return None
         made = new.hex().encode()
         return run.end, made.upper() if run.body.upper() == run.body else made
-    text = _from_base64(run.body)
-    if not text or not is_text(text[: len(text) // 2 * 2][:_SAMPLE]):
+    text = from_base64(run.body)
+    if not text or not is_text(text[: len(text) // 2 * 2][:SAMPLE]):
         return None
     new = _scrub_text(text, scrub)
     if new == text:
@@ -229,14 +243,19 @@ def rewrite(buf: bytes, run: Run, scrub: Callable[[bytes], bytes]) -> tuple[int,
     if b"-" in run.body or b"_" in run.body:
         made = made.translate(_TO_URL_SAFE)
     plain = made.rstrip(b"=")
-    mark = padding[0] if padding is not None else b""
-    one = b"=" if mark[:1] == b"=" else mark[:3] if mark[:1] == b"%" else mark[:6]
-    return end, _wrap(plain, run) + (one or _unpadded(run)) * (len(made) - len(plain))
+    return end, _wrap(plain, run) + padding_like(padding, len(run.body)) * (len(made) - len(plain))
 
 
-def _unpadded(run: Run) -> bytes:
-    """Give the padding for a run that had none: none where it left it out, else the usual one."""
-    return b"" if len(run.body) % 4 else b"="
+def is_hexadecimal(body: bytes) -> bool:
+    """Say whether *body* is hexadecimal digits of a text."""
+    digits = _HEX.match(body)
+    return digits is not None and digits.end() == len(body) and is_text(from_hex(body[:SAMPLE]))
+
+
+def padding_like(padding: re.Match[bytes] | None, length: int) -> bytes:
+    """Give one character of padding, as a run of *length* characters had it; nothing where it left it out."""
+    mark = padding[0] if padding is not None else b"" if length % 4 else b"="
+    return b"=" if mark[:1] == b"=" else mark[:3] if mark[:1] == b"%" else mark[:6]
 
 
 def _wrap(text: bytes, run: Run) -> bytes:
@@ -246,7 +265,7 @@ def _wrap(text: bytes, run: Run) -> bytes:
 
 
 def _scrub_text(text: bytes, scrub: Callable[[bytes], bytes]) -> bytes:
-    if not is_wide(text[:_SAMPLE]):
+    if not is_wide(text[:SAMPLE]):
         return scrub(text)
     plain = text.decode("utf-16-le", "surrogatepass").encode("utf-8", "surrogatepass")
     new = scrub(plain)

@@ -144,6 +144,10 @@ class TableReader:
             self._mode, self._separator = heading[:2]
             self._columns = Columns(list(heading[2]))
 
+    def skip(self, to: int) -> None:
+        """Pass over what is no table's: the text's bytes before *to*."""
+        self._at = max(self._at, to)
+
     def handover(self) -> Hashable:
         """Give all that the next row's fate depends on."""
         return self._begun, self._at, self.heading, tuple(self._later)

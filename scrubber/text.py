@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from scrubber import encoded
 from scrubber.candidate import Noted, apart_from
 from scrubber.keyblock import KeyWalker, sample
+from scrubber.longrun import LongRun
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -56,6 +57,9 @@ class TextScrubber:
         self._key = KeyWalker()
         self._key_rank = -1
         self._swallowing = False
+        self._long: LongRun | None = None
+        self._long_at = 0  # where it begins in the buffer
+        self._long_noted: list[Noted] = []
         self._kept = b""
         self._done = 0  # bytes of _kept that are history
         self._waiting: list[bytes] = []
@@ -88,6 +92,8 @@ class TextScrubber:
     def handover(self) -> Hashable:
         """Give all that the next byte's fate depends on, but for the text; and count places anew from here."""
         self._out = 0
+        if self._long is not None:
+            return object()  # nobody else can go on within it
         key = (self._key.logged, self._key.missing, self._key_rank) if self._key.inside else None
         read = (self._base, self._done, self._waiting_size, blake2b(self._kept).digest())
         return read, self._swallowing, key, self._tables.handover()
@@ -111,6 +117,8 @@ class TextScrubber:
         buf = b"".join((self._kept, *self._waiting))
         self._waiting.clear()
         self._waiting_size = 0
+        if self._long is not None:
+            return self._follow(self._long, buf, self._done, final=final)
         limit = len(buf) if final else max(self._done, _line_start(buf, len(buf) - AHEAD))
         pieces: list[bytes] = []
         pos = self._swallow(buf, self._done, limit)
@@ -126,11 +134,36 @@ class TextScrubber:
         if pos < stop:
             pieces.append(buf[pos:stop])
             self._out += stop - pos
-        keep = max(0, stop - HISTORY)
+        begun = self._begun_long()
+        if begun is not None and stop == self._long_at:
+            return b"".join(pieces) + self._follow(begun, buf, stop, final=final)
+        self._long = None  # something longer covers its beginning
+        self._keep(buf, stop)
+        return b"".join(pieces)
+
+    def _begun_long(self) -> LongRun | None:
+        return self._long
+
+    def _keep(self, buf: bytes, done: int) -> None:
+        """Remember what comes after *done*, and before it what is looked back at."""
+        keep = max(0, done - HISTORY)
         self._kept = buf[keep:]
         self._base += keep
-        self._done = stop - keep
-        return b"".join(pieces)
+        self._done = done - keep
+
+    def _follow(self, long: LongRun, buf: bytes, pos: int, *, final: bool) -> bytes:
+        """Go on with a long run at *pos*, and behind its end with what follows."""
+        end, made = long.take(buf, pos, final=final)
+        if self._long_noted:
+            self._note([(rule, self._out, len(made), value) for rule, _, _, value in self._long_noted])
+            self._long_noted.clear()
+        self._out += len(made)
+        self._keep(buf, end)
+        self._tables.skip(self._base + self._done)
+        if not long.ended:
+            return made
+        self._long = None
+        return made + self._process(final=final)
 
     def _write(self, buf: bytes, pos: int, limit: int, candidates: list[Candidate], pieces: list[bytes]) -> int:
         """Replace the candidates that begin before *limit*, the first of any that overlap; give how far that came."""
@@ -194,6 +227,10 @@ class TextScrubber:
             if run.open and not final and run.end - start < encoded.LONGEST:
                 limit = start
                 break
+            if run.is_long:
+                self._long = LongRun(run, self._new_inner(self._long_noted))
+                self._long_at = limit = start
+                break
             inner: list[Noted] = []
             made = encoded.rewrite(buf, run, self._inner(inner))
             pos = run.end
@@ -210,12 +247,15 @@ class TextScrubber:
 
     def _inner(self, noted: list[Noted]) -> Callable[[bytes], bytes]:
         def scrub(text: bytes) -> bytes:
-            scrubber = TextScrubber(
-                self._detector, noted.extend, same_length=self._same_length, block=self._block, depth=self._depth + 1
-            )
+            scrubber = self._new_inner(noted)
             return scrubber.feed(text) + scrubber.finish()
 
         return scrub
+
+    def _new_inner(self, noted: list[Noted]) -> TextScrubber:
+        return TextScrubber(
+            self._detector, noted.extend, same_length=self._same_length, block=self._block, depth=self._depth + 1
+        )
 
     def _with_keys(
         self, buf: bytes, pos: int, limit: int, candidates: list[Candidate], *, final: bool
