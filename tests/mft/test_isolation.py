@@ -94,6 +94,12 @@ def test_child_opens_no_file_of_others(tmp_path):
     assert beside.read_bytes() == b"names and titles"
 
 
+def test_child_makes_no_process_where_there_is_no_filter(tmp_path, monkeypatch):
+    """Without seccomp the limit of a user's processes stands in."""
+    monkeypatch.setattr(isolation.seccomp, "restrict", lambda: False)
+    assert from_within(tmp_path, lambda: resource.getrlimit(resource.RLIMIT_NPROC)) == [[0, 0]]
+
+
 @needs_kernel
 def test_child_still_works(tmp_path):
     """Scratch files, modules that load late, threads and its own limits are there; dumps are not."""
