@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import tarfile
+import time
 import zipfile
 from zlib import compress
 
@@ -340,3 +341,22 @@ def test_archives_are_the_same_from_several_processes(archives, name):
     assert reports[0] == reports[1]
     assert outputs[0] == outputs[1]
     assert reports[0].scannable == (name in {"tar", "zip"})
+
+
+def test_processes_die_with_their_parent():
+    """Who scrubs may be killed in the midst of it: nobody goes on with its text."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:  # the one who scrubs: its processes hold the pipe's other end until they are dead
+        os.close(reader)
+        crew = Crew(2, lambda: lambda _message, tell: (tell("at work"), time.sleep(600)))
+        crew.tell(0, "begin")
+        crew.listen()
+        os.write(writer, b"!")
+        time.sleep(600)
+    os.close(writer)
+    with os.fdopen(reader, "rb", buffering=0) as pipe:
+        assert pipe.read(1) == b"!"
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        assert pipe.read(1) == b""
