@@ -269,7 +269,10 @@ class SegmentedText:
         segment = message.cut.segment if isinstance(message, Begin) else message.segment
         self._holding.pop(hand, None)
         self._busy.add(hand)
-        self._runs[segment.number] = _Run(hand)
+        before = self._runs.get(segment.number - 1) if isinstance(message, GoOn) else None
+        # Who goes on begins as it ended, also within what nobody else can go on from and no state is equal to.
+        begun = before.done.state if before is not None and before.done is not None else None
+        self._runs[segment.number] = _Run(hand, begun)
         self._crew.tell(hand, message)
 
     def _hear(self, hand: int, message: Begun | Done) -> None:
@@ -280,7 +283,7 @@ class SegmentedText:
         if run is None or run.hand != hand:
             return  # another does it again
         if isinstance(message, Begun):
-            run.begun = message.state
+            run.begun = message.state if run.begun is None else run.begun
             self._check(number)
         else:
             run.done = message

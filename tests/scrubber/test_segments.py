@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scrubber import lane, segments
+from scrubber import encoded, lane, segments
 from scrubber.crew import Crew
 from scrubber.detector import Detector
 from scrubber.engine import scrub
@@ -360,3 +360,12 @@ def test_processes_die_with_their_parent():
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         assert pipe.read(1) == b""
+
+
+def test_what_nobody_else_can_go_on_within_ends(monkeypatch):
+    """A run of base64 over several segments is done by one process after the other's end, once."""
+    monkeypatch.setattr(encoded, "LONGEST", 64 << 10)
+    data = (
+        PARTS["filler"] + base64.b64encode(b"from 10.20.30.40 password=geheim123\n" * 12_000) + b"\n" + PARTS["filler"]
+    )
+    assert together(data, COUNT, 2) == alone(data)
