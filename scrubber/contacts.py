@@ -126,10 +126,8 @@ def find_phone(pseudonyms: Pseudonymizer) -> Finder:
         if keyed is not None:
             text = keyed["value"]
             digits = _digits(text)
-            if 7 <= len(digits) <= 15 and len(set(digits)) > 2 and not _is_pseudonym(text, digits):
-                country = _COUNTRY.match(digits) if text[:1] == b"+" else None
-                begin, end = keyed.span("value")
-                return begin, end, digits, pseudonyms.phone(text, country.end() if country else 0)
+            if 7 <= len(digits) <= 15 and len(set(digits)) > 2 and not is_phone_pseudonym(text):
+                return *keyed.span("value"), digits, pseudonyms.phone(text, country_digits(text))
         elif not before.isalnum() and before not in _WITHIN:
             return bare(buf, start)
         return None
@@ -153,8 +151,13 @@ def _digits(text: bytes) -> bytes:
     return text.translate(None, _NOT_DIGITS)
 
 
-def _is_pseudonym(text: bytes, digits: bytes) -> bool:
-    if text[:1] != b"+":
-        return digits.startswith(b"000")
-    country = _COUNTRY.match(digits)
-    return country is not None and digits[country.end() :].startswith(b"00")
+def country_digits(text: bytes) -> int:
+    """Count the digits of the country's code (E.164) that a telephone number begins with; 0 where there is none."""
+    country = _COUNTRY.match(_digits(text)) if text[:1] == b"+" else None
+    return country.end() if country else 0
+
+
+def is_phone_pseudonym(text: bytes) -> bool:
+    """Say whether *text* is of the form that `Pseudonymizer.phone` gives."""
+    country = country_digits(text)
+    return _digits(text)[country:].startswith(b"00" if country else b"000")

@@ -34,6 +34,7 @@ _SHARE = 10
 _BATCH = 2000
 _ROWIDS = ("rowid", "_rowid_", "oid")
 _WAL_VERSION = slice(18, 20)
+_CHANGES, _COOKIE, _VALID_FOR = slice(24, 28), slice(40, 44), slice(92, 96)
 
 
 def walk_database(walk: Walk, source: Source, out: Callable[[bytes], object], path: str, depth: int) -> None:
@@ -77,7 +78,7 @@ def _stream(source: Source) -> Stream:
 def _rewritten(walk: Walk, source: Source, path: str, depth: int) -> bytes | None:
     """Give the scrubbed database, None where SQLite cannot read this one."""
     data = bytearray(_stream(source).read_exactly(source.size))
-    versions = bytes(data[_WAL_VERSION])
+    versions, changes, cookie = bytes(data[_WAL_VERSION]), bytes(data[_CHANGES]), bytes(data[_COOKIE])
     data[_WAL_VERSION] = b"\1\1"  # in memory there is no write-ahead log
     connection = sqlite3.connect(":memory:", isolation_level=None)
     try:
@@ -89,7 +90,8 @@ def _rewritten(walk: Walk, source: Source, path: str, depth: int) -> bytes | Non
         return None
     finally:
         connection.close()
-    made[_WAL_VERSION] = versions
+    made[_WAL_VERSION], made[_COOKIE] = versions, cookie
+    made[_CHANGES] = made[_VALID_FOR] = changes  # how often it was written tells nothing, and would never come to rest
     return bytes(made)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from scrubber.contacts import country_digits, is_phone_pseudonym
 from scrubber.logins import is_login
 from scrubber.pseudonym import WORD_PSEUDONYM
 from scrubber.words import load_words
@@ -175,7 +176,7 @@ def _is_phone(value: bytes, _proven: bool) -> bool:  # noqa: FBT001 - one of a t
     digits = re.sub(rb"\D", b"", value)
     if not 6 <= len(digits) <= 15 or _PHONE.fullmatch(value) is None or len(set(digits)) < 3:
         return False
-    return not digits.startswith(b"000") and not (value[:1] == b"+" and b"00" in digits[1:5])
+    return not is_phone_pseudonym(value)
 
 
 def _made(plain: bytes) -> bool:
@@ -227,6 +228,6 @@ def images(pseudonyms: Pseudonymizer) -> dict[str, Callable[[bytes], bytes]]:
         "device": number("serial"),
         "geo": lambda text: pseudonyms.word("geo", text),
         "account": number("account"),
-        "phone": lambda text: pseudonyms.phone(text, 2 if text[:1] == b"+" else 0),
+        "phone": lambda text: pseudonyms.phone(text, country_digits(text)),
         "login": login,
     }

@@ -16,11 +16,13 @@ TABLES = {
     "semicolon": b"Nr;Vorname;Nachname;Telefon;Bemerkung\r\n7;Solveig;Berg;05093/620521;kept\r\n",
     "insert": b"INSERT INTO `c` (`id`, `first_name`, `tax_id`) VALUES "
     b"(1,'Solveig',38420601790),\n(2,'Berg',NULL);\nkept\n",
+    "phones": b"id,phone,note\n1,+1 900-555-8641,kept\n2,+1 (600) 208-8468,kept\n"
+    b"3,+1 800 200-9468,kept\n4,+352 62 11 2345,kept\n",
     "logins": b"id,username,note\n1,sberg,kept\n2,NORD\\sberg,kept\n3,root,kept\n",
     "copy": b"COPY public.users (id, full_name, street) FROM stdin;\n"
     b"1\tSolveig Berg\tDluga 92\n2\t\\N\t\\N\n\\.\nkept\n",
 }
-GONE = (b"Solveig", b"Berg", b"Dluga", b"1986", b"620521", b"38420601790", b"sberg")
+GONE = (b"Solveig", b"Berg", b"Dluga", b"1986", b"620521", b"38420601790", b"sberg", b"8641", b"8468", b"9468", b"2345")
 
 
 def run(data: bytes, cut: int, block: int) -> bytes:
