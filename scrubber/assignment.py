@@ -30,6 +30,8 @@ _FLOW, _FLOW_ENDS = frozenset((b"{", b",")), frozenset((b",", b"}"))
 _BLANK = re.compile(rb"\s")
 _OPENINGS = frozenset((b'"', b"'", b"`", b"\\", b"&", b"%"))
 """How `dialects.OPEN` begins."""
+_REFERENCES = frozenset((b"$", b"#", b"@", b"%"))
+"""How `dialects.REFERENCE` begins."""
 _PREFIXES = frozenset((b"N", b"b", b"r", b"u", b"U", b"R", b"f", b"@", b"<"))
 """How `dialects.MARKED` begins."""
 _BELOW = frozenset((b"{", b" ", b"\t", b"\r", b"\n", b""))
@@ -115,6 +117,11 @@ def _after_separator(  # noqa: PLR0911 - a table of what a value may begin with
     if separator["op"] == b":" and dialects.RESOURCE.search(key.before):
         return []
     first = buf[start : start + 1]
+    if key.before[-2:] == b"${":  # a shell's ${NAME:?message} and ${NAME:-default}
+        if first in b"?+":
+            return []
+        start += first == b"-"
+        first = buf[start : start + 1]
     opening = (
         dialects.OPEN.match(buf, start)
         if first in _OPENINGS
@@ -125,10 +132,14 @@ def _after_separator(  # noqa: PLR0911 - a table of what a value may begin with
     if opening is not None:
         span = _quoted(buf, opening)
         if span is not None:
+            if first == b"`" and dialects.COMMAND.fullmatch(buf, *span):
+                return []
             good = is_secret(buf[span[0] : span[1]], key.believed, quoted=True, prose=False)
             return [Value(*span, b"")] if good else []
         start = opening.end()
         first = buf[start : start + 1]
+    elif first in _REFERENCES and dialects.REFERENCE.match(buf, start):
+        return []
     nested = _nested(buf, start, key) if first in _BELOW else None
     if nested is not None:
         return nested

@@ -41,6 +41,17 @@ INLINE = re.compile(
 )
 INLINE_PLAIN = re.compile(rb"[^\s\"'`<>,;&|)}\]\\]{1,1024}(?=[\s\"'`<>])")
 """What `INLINE` matches, for values whose end is beyond doubt: in a third of the time."""
+REFERENCE = re.compile(
+    rb"(?:[$#@%]\{[^{}\n]{0,200}(?:\{[^{}\n]{0,200}\}[^{}\n]{0,200})?\}|"
+    rb"\$\([^()\n]{0,200}(?:\([^()\n]{0,200}\)[^()\n]{0,200})?\)|\$[0-9@*#?!])(?=[\s\"'`,;&|)}\]<>@:/]|\Z)"
+)
+"""What stands for a value that is somewhere else: ${NAME}, ${NAME:-default}, $(command), #{name}, $1."""
+COMMAND = re.compile(
+    rb"(?:sudo |/(?:usr/)?bin/)?(?:cat|echo|printf|grep|awk|sed|cut|head|tail|tr|jq|yq|aws|gcloud|az|vault|pass|op|"
+    rb"kubectl|oc|openssl|base64|curl|security|gpg|sops|hostname|date|uuidgen|secret-tool|pwgen|python[0-9.]{0,4}|"
+    rb"perl|ruby|node)[ \t]+[^`]*"
+)
+"""A shell's command whose output is the value, within backticks."""
 BARE_ARGUMENT = re.compile(rb"[^\s\"'`|;&<>]{1,4096}")
 REST = re.compile(rb"[^\r\n]{1,4096}")
 LINE_START = re.compile(
