@@ -117,29 +117,20 @@ def _after_separator(  # noqa: PLR0911 - a table of what a value may begin with
     if separator["op"] == b":" and dialects.RESOURCE.search(key.before):
         return []
     first = buf[start : start + 1]
-    if key.before[-2:] == b"${":  # a shell's ${NAME:?message} and ${NAME:-default}
-        if first in b"?+":
+    if key.before[-2:] == b"${" and first in {b"-", b"?", b"+"}:  # a shell's ${NAME:-default}, ${NAME:?message}
+        if first != b"-":
             return []
-        start += first == b"-"
+        start += 1
         first = buf[start : start + 1]
-    opening = (
-        dialects.OPEN.match(buf, start)
-        if first in _OPENINGS
-        else dialects.MARKED.match(buf, start)
-        if first in _PREFIXES
-        else None
-    )
+    if first in _REFERENCES and dialects.REFERENCE.match(buf, start):
+        return []
+    opening = _opening(buf, start, first)
     if opening is not None:
         span = _quoted(buf, opening)
         if span is not None:
-            if first == b"`" and dialects.COMMAND.fullmatch(buf, *span):
-                return []
-            good = is_secret(buf[span[0] : span[1]], key.believed, quoted=True, prose=False)
-            return [Value(*span, b"")] if good else []
+            return _literal(buf, span, key, first)
         start = opening.end()
         first = buf[start : start + 1]
-    elif first in _REFERENCES and dialects.REFERENCE.match(buf, start):
-        return []
     nested = _nested(buf, start, key) if first in _BELOW else None
     if nested is not None:
         return nested
@@ -151,6 +142,20 @@ def _after_separator(  # noqa: PLR0911 - a table of what a value may begin with
         good = is_secret(block["value"], key.believed, quoted=True, prose=False)
         return [Value(*block.span("value"), b"")] if good else []
     return _unquoted(buf, start, separator, key)
+
+
+def _opening(buf: bytes, start: int, first: bytes) -> re.Match[bytes] | None:
+    if first in _OPENINGS:
+        return dialects.OPEN.match(buf, start)
+    return dialects.MARKED.match(buf, start) if first in _PREFIXES else None
+
+
+def _literal(buf: bytes, span: tuple[int, int], key: _Key, first: bytes) -> list[Value]:
+    """Judge what stands between quotes; between a shell's backticks a command may stand."""
+    if first == b"`" and dialects.COMMAND.fullmatch(buf, *span):
+        return []
+    good = is_secret(buf[span[0] : span[1]], key.believed, quoted=True, prose=False)
+    return [Value(*span, b"")] if good else []
 
 
 def _nested(buf: bytes, start: int, key: _Key) -> list[Value] | None:

@@ -30,7 +30,7 @@ _PHONE_US = re.compile(
     rb"(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[-. ])[2-9][0-9]{2}[-. ][0-9]{4}(?![0-9A-Za-z\-:]|\.[0-9])"
 )
 _PHONE_KEYED = re.compile(
-    rb"(?:phone|mobile|telephone|telefono?|t(?:e|\xc3\xa9)l(?:e|\xc3\xa9)phone|handy|cell|fax|tel|msisdn|whatsapp|sms)"
+    rb"(?:phone|mobile|telephone|telefono?|t(?:e|\xc3\xa9)l(?:e|\xc3\xa9)phone|handy|gsm|mobiel|portable|cell|fax|tel|msisdn|whatsapp|sms)"
     rb"(?:[ _\-]?(?:number|nummer|num|no|nr|1|2))?\.?\\{0,3}[\"']?(?:[ \t]{0,8}[:=>][ \t]{0,8}|[ \t])(?:\\{0,3}[\"'])?"
     rb"(?P<value>[(+]?[0-9][0-9 ()./\-]{5,22}[0-9])(?![0-9A-Za-z])",
     re.IGNORECASE,

@@ -11,6 +11,7 @@ from scrubber.assignment import ValueReader
 from scrubber.contacts import find_email, find_phone
 from scrubber.finder import remembered
 from scrubber.gate import Strength, is_secret
+from scrubber.nationals import find_national
 from scrubber.persons import find_mailbox, find_person, find_vcard
 from scrubber.pseudonym import TAG, Pseudonymizer
 
@@ -80,6 +81,7 @@ FINDERS: dict[str, Callable[[Pseudonymizer], Finder]] = {
     "ipv6": find_ipv6,
     "mac": find_mac,
     "mailbox": find_mailbox,
+    "national": find_national,
     "person": find_person,
     "vcard": find_vcard,
     "phone": find_phone,

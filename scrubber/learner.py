@@ -115,6 +115,7 @@ class Learner:
             "users": self._take_users,
             "login": self.take_user,
             "account": self.take_user,
+            "member": self.take_user,
             "host": self.take_host,
             "domain": self.take_domain,
             "domains": self._take_domains,

@@ -32,6 +32,7 @@ def test_kept_is_fetched(folder):
 def test_nothing_is_kept_without_a_folder(tmp_path, monkeypatch):
     """Without a folder nothing is written anywhere, and nothing is found."""
     monkeypatch.chdir(tmp_path)
+    cachefolder.keep_in(None)
     cachefolder.keep("a", b"data")
     assert cachefolder.fetch("a") is None
     assert list(tmp_path.iterdir()) == []
