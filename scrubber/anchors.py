@@ -16,7 +16,7 @@ from scrubber.anchor import INDEX_BITS, LENGTH_MASK, START_SHIFT
 from scrubber.shapes import ShapeScanner, is_installed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from scrubber.anchor import Anchor
 
@@ -32,10 +32,10 @@ class AnchorScanner(Protocol):
 class ReScanner:
     """Scan with the standard library."""
 
-    def __init__(self, anchors: Sequence[Anchor]) -> None:
+    def __init__(self, anchors: Iterable[tuple[int, Anchor]]) -> None:
+        """Scan for *anchors*, each with the number that its events bear."""
         self._compiled = [
-            (index, re.compile(b"(?=(" + a.pattern + b"))", re.IGNORECASE if a.caseless else 0))
-            for index, a in enumerate(anchors)
+            (index, re.compile(b"(?=(" + a.pattern + b"))", re.IGNORECASE if a.caseless else 0)) for index, a in anchors
         ]
 
     def scan(self, block: bytes) -> list[int]:
@@ -55,15 +55,13 @@ class AnchorSet:
 
     @cached_property
     def shapes(self) -> tuple[tuple[int, Anchor], ...]:
-        """Give those that RE2 looks for, with their numbers; none where it is not installed."""
-        found = tuple((index, anchor) for index, anchor in enumerate(self.anchors) if anchor.shape)
-        return found if is_installed() else ()
+        """Give those that RE2 looks for, with their numbers."""
+        return tuple((index, anchor) for index, anchor in enumerate(self.anchors) if anchor.shape)
 
     @cached_property
     def others(self) -> tuple[tuple[int, Anchor], ...]:
         """Give those that Vectorscan looks for, with their numbers."""
-        apart = {index for index, _ in self.shapes}
-        return tuple((index, anchor) for index, anchor in enumerate(self.anchors) if index not in apart)
+        return tuple((index, anchor) for index, anchor in enumerate(self.anchors) if not anchor.shape)
 
 
 @lru_cache(maxsize=16)
@@ -86,7 +84,7 @@ class HyperscanScanner:
     """Scan with Vectorscan, start of match reported. One for each thread: it owns its scratch space."""
 
     def __init__(self, anchors: AnchorSet) -> None:
-        """Scan for those of *anchors* that have a literal, and for all where RE2 is not installed."""
+        """Scan for those of *anchors* that have a literal."""
         hyperscan, self._database = _compile(anchors)
         self._scratch = hyperscan.Scratch(self._database)
 
@@ -120,7 +118,9 @@ def build_scanner(anchors: AnchorSet, *, accelerated: bool = True) -> AnchorScan
     if accelerated:
         try:
             fast = HyperscanScanner(anchors)
-            return JoinedScanner(fast, ShapeScanner(anchors.shapes)) if anchors.shapes else fast
         except ImportError:
-            pass
-    return ReScanner(anchors.anchors)
+            return ReScanner(enumerate(anchors.anchors))
+        if not anchors.shapes:
+            return fast
+        return JoinedScanner(fast, (ShapeScanner if is_installed() else ReScanner)(anchors.shapes))
+    return ReScanner(enumerate(anchors.anchors))

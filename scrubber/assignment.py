@@ -116,14 +116,10 @@ def _after_separator(  # noqa: PLR0911 - a table of what a value may begin with
     start = separator.end()
     if separator["op"] == b":" and dialects.RESOURCE.search(key.before):
         return []
+    reference = _reference(buf, start, key)
+    if reference is not None:
+        return reference
     first = buf[start : start + 1]
-    if key.before[-2:] == b"${" and first in {b"-", b"?", b"+"}:  # a shell's ${NAME:-default}, ${NAME:?message}
-        if first != b"-":
-            return []
-        start += 1
-        first = buf[start : start + 1]
-    if first in _REFERENCES and dialects.REFERENCE.match(buf, start):
-        return []
     opening = _opening(buf, start, first)
     if opening is not None:
         span = _quoted(buf, opening)
@@ -142,6 +138,20 @@ def _after_separator(  # noqa: PLR0911 - a table of what a value may begin with
         good = is_secret(block["value"], key.believed, quoted=True, prose=False)
         return [Value(*block.span("value"), b"")] if good else []
     return _unquoted(buf, start, separator, key)
+
+
+def _reference(buf: bytes, start: int, key: _Key) -> list[Value] | None:
+    """Give what stands in for a value that is elsewhere, nothing where nothing does, None where that is no reference."""
+    first = buf[start : start + 1]
+    if key.before[-2:] == b"${" and first in {b"-", b"?", b"+"}:  # in a shell's ${NAME:-default}, ${NAME:?message}
+        default = dialects.DEFAULT_VALUE.match(buf, start + 1) if first == b"-" else None
+    elif first in _REFERENCES and dialects.REFERENCE.match(buf, start):
+        opening = dialects.DEFAULTED.match(buf, start)
+        default = dialects.DEFAULT_VALUE.match(buf, opening.end()) if opening else None
+    else:
+        return None
+    good = default is not None and is_secret(default[0], key.believed, quoted=True, prose=False)
+    return [Value(*default.span(), b"")] if default is not None and good else []
 
 
 def _opening(buf: bytes, start: int, first: bytes) -> re.Match[bytes] | None:

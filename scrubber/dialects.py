@@ -46,6 +46,12 @@ REFERENCE = re.compile(
     rb"\$\([^()\n]{0,200}(?:\([^()\n]{0,200}\)[^()\n]{0,200})?\)|\$[0-9@*#?!])(?=[\s\"'`,;&|)}\]<>@:/]|\Z)"
 )
 """What stands for a value that is somewhere else: ${NAME}, ${NAME:-default}, $(command), #{name}, $1."""
+DEFAULTED = re.compile(
+    rb"\$\{(?!(?:env|sys\w*|file|vault\w*|ssm|secret\w*|aws\w*|gcp\w*|azure\w*|bundle|const|jndi|java|ctx|map|sd|base64\w*|"
+    rb"script|url\w*|xml|properties):)[\w.\-]{1,64}:[\-=]?(?=[^}\s$:?+\-=])"
+)
+"""A reference with what stands in for it: a shell's ${NAME:-default}, Spring's ${name:default}; no lookup by scheme."""
+DEFAULT_VALUE = re.compile(rb"[^{}\s\"'$]{1,512}(?=\})")
 COMMAND = re.compile(
     rb"(?:sudo |/(?:usr/)?bin/)?(?:cat|echo|printf|grep|awk|sed|cut|head|tail|tr|jq|yq|aws|gcloud|az|vault|pass|op|"
     rb"kubectl|oc|openssl|base64|curl|security|gpg|sops|hostname|date|uuidgen|secret-tool|pwgen|python[0-9.]{0,4}|"
