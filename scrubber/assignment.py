@@ -141,7 +141,7 @@ def _after_separator(  # noqa: PLR0911 - a table of what a value may begin with
 
 
 def _reference(buf: bytes, start: int, key: _Key) -> list[Value] | None:
-    """Give what stands in for a value that is elsewhere, nothing where nothing does, None where that is no reference."""
+    """Give what stands in for a value that is elsewhere, nothing where nothing does; None for no reference."""
     first = buf[start : start + 1]
     if key.before[-2:] == b"${" and first in {b"-", b"?", b"+"}:  # in a shell's ${NAME:-default}, ${NAME:?message}
         default = dialects.DEFAULT_VALUE.match(buf, start + 1) if first == b"-" else None
