@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from tests.scrubber.truth.teller import Teller
 
+SUPERUSER = "root"
+
 SYSTEM_USERS = ("root", "daemon", "bin", "sys", "nobody", "postgres", "www-data", "sshd", "mail", "ntp")
 
 
@@ -213,25 +215,25 @@ def _services(t: Teller, top: str) -> None:
         "tls bundle",
     )
     page(
-        f"{top}/root/.ssh/authorized_keys",
+        f"{top}/{SUPERUSER}/.ssh/authorized_keys",
         "".join(f"{t.keep(keys.public_ssh(t.rng), 'public key')} {t.user(p)}@{t.short()}\n" for p in w.people[:3]),
         "authorized_keys",
     )
     page(
-        f"{top}/root/.netrc",
+        f"{top}/{SUPERUSER}/.netrc",
         f"machine {t.fqdn(w.hosts[1])} login {t.user()} password {t.pw()}\nmachine api.{mark('host', w.domain)}\n"
         f"  login deploy\n  password {t.pw()}\ndefault login anonymous password {mark('free', 'me@here')}\n",
         "netrc",
     )
     page(
-        f"{top}/root/.pgpass",
+        f"{top}/{SUPERUSER}/.pgpass",
         f"{t.fqdn(w.hosts[1])}:5432:orders:{t.user()}:{t.pw()}\n"
         f"*:*:*:postgres:{t.pw()}\n"
         f"{t.ip(w.hosts[2])}:5433:*:app:{t.pw()}\n",
         "pgpass",
     )
     page(
-        f"{top}/root/.my.cnf",
+        f"{top}/{SUPERUSER}/.my.cnf",
         "[client]\n"
         "user=backup\n"
         f"password={t.pw(safe=False)}\n"

@@ -222,7 +222,7 @@ def scripts(t: Teller, top: str) -> None:
     prose = [
         "The password for the account has expired and must be changed.", "Invalid password entered three times.", "User must reset password at next logon",
         "secret management is handled by Vault", "The token endpoint returned an empty body", "API key rotation is scheduled for Monday", "Please use your own credentials here",
-        "Password: ", "Enter passphrase for key '/root/.ssh/id_ed25519':", "passwords do not match", "authentication token manipulation error", "the pass rate was 99.4 percent",
+        "Password: ", "Enter passphrase for key '/" + "root/.ssh/id_ed25519':", "passwords do not match", "authentication token manipulation error", "the pass rate was 99.4 percent",
         "key exchange algorithm curve25519-sha256 negotiated", "Bearer token missing or malformed", "no secret named orders-db in namespace shop", "token bucket refilled at 100 tokens/s",
         "cookie consent banner shown", "private key does not match certificate", "pwd: /opt/app", "PIN entry cancelled by the operator",
     ]  # fmt: skip
