@@ -240,6 +240,9 @@ class Learner:
     def take_person(self, value: bytes) -> None:
         """Learn a person's full name: two to five words, each with a capital, none of a system's."""
         text = value.decode("utf-8", "replace").strip(" \t,\"'")
+        last, comma, first = text.partition(", ")
+        if comma and "," not in first:
+            text = f"{first} {last}"
         parts = text.split()
         if not 2 <= len(parts) <= 5 or len(text) > 64:
             return
