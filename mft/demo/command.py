@@ -25,7 +25,7 @@ from mft.demo.connection import (
 from mft.demo.farewell import say_farewell
 from mft.demo.ground import CONNECTION, DemoError, claim_ground, write_private
 from mft.demo.narration import Narrator
-from mft.demo.ports import choose_ports
+from mft.demo.ports import choose_ports, take_turn
 from mft.demo.scene import Scene
 from mft.demo.servers import Servers
 
@@ -69,9 +69,11 @@ def run_demo(directory: Path, *, once: bool, keep: bool, mft: Callable[[Sequence
     began = time.monotonic()
     kept = keep and (directory / CONNECTION).exists()
     ground = claim_ground(directory, keep=kept)
+    turn = take_turn()
     stage = _set_stage(ground, mft, kept=kept)
     try:
         _open(stage, kept=kept)
+        turn.close()
         scene = Scene(ground=ground, cast=stage.cast, clients=stage.clients, servers=stage.servers, narrator=narrator)
         narrator.head(
             f"mft demo · three regions ({', '.join(REGIONS)}), a case system, real sftp and curl "
@@ -90,6 +92,7 @@ def run_demo(directory: Path, *, once: bool, keep: bool, mft: Callable[[Sequence
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must leave nothing running
         stage.servers.stop()
+        turn.close()
     return 1 if narrator.failures else 0
 
 

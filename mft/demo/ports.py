@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import socket
+import tempfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,6 +34,20 @@ WISHED = Ports(
     operations=9464,
     case_system=8090,
 )
+
+
+def take_turn() -> BinaryIO:
+    """Wait until no other demo of this user is between choosing its ports and listening on them.
+
+    Close what comes back once the ports are in use. Where the lock cannot be made, nobody is waited for.
+    """
+    path = Path(tempfile.gettempdir()) / f"mft-demo-{os.getuid()}.lock"
+    try:
+        turn = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "wb")
+    except OSError:
+        return Path(os.devnull).open("wb")
+    fcntl.flock(turn, fcntl.LOCK_EX)
+    return turn
 
 
 def choose_ports(wished: Ports = WISHED) -> Ports:
