@@ -14,6 +14,7 @@ import json
 import os
 from collections import Counter
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -175,28 +176,11 @@ def _scrub_file(errand: Errand, pseudonyms: Pseudonymizer, landing_fd: int, ciph
         if errand.as_it_is:
             return named | _copied(source, body)
         sink = (lambda _piece: None) if errand.outbound else body.write
+        run = partial(scrub, source, pseudonyms=pseudonyms, name=shown, scratch=scratch, learning=False)
         if errand.again:
-            scrub(
-                source,
-                lambda _: None,
-                pseudonyms=pseudonyms,
-                name=shown,
-                options=options,
-                scratch=scratch,
-                learning=False,
-                left=left,
-            )
+            run(lambda _: None, options=options, left=left)
             options, left = replace(options, known=tuple(left)), []
-        report: ScrubReport = scrub(
-            source,
-            sink,
-            pseudonyms=pseudonyms,
-            name=shown,
-            options=options,
-            scratch=scratch,
-            learning=False,
-            left=left,
-        )
+        report: ScrubReport = run(sink, options=options, left=left)
         if errand.outbound:
             for offset in range(0, source.size, PIECE):
                 body.write(source.read(offset, PIECE))
