@@ -1,4 +1,4 @@
-"""How many requests one login may make of one worker: a bucket that refills evenly.
+"""How many requests one login may make of an installation: a bucket that refills evenly, whichever worker answers.
 
 Said in every answer, so that a polite client never runs dry (draft-ietf-httpapi-ratelimit-headers-10), and with the
 older `RateLimit-*` triple that many clients read.
@@ -6,8 +6,8 @@ older `RateLimit-*` triple that many clients read.
 
 from __future__ import annotations
 
+import logging
 import math
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MOST_BUCKETS = 10_000
+    from mft.api.allowances import Allowances
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,38 +31,32 @@ class Turn:
     """Seconds until the bucket is full again; for a refusal until one more request is granted."""
 
 
-@dataclass(slots=True)
-class _Bucket:
-    level: float
-    at: float
-
-
 class Pace:
     """A bucket for each login."""
 
-    def __init__(self, *, requests: int, window: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Grant *requests* in *window* seconds, all at once or spread."""
+    def __init__(
+        self, allowances: Allowances, *, requests: int, window: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Grant *requests* in *window* seconds, all at once or spread; count them in *allowances*.
+
+        *clock* must be one for all processes that share the table.
+        """
+        self._allowances = allowances
         self._most = requests
         self._window = window
         self._clock = clock
-        self._lock = threading.Lock()
-        self._buckets: dict[str, _Bucket] = {}
+        self._said_crowded = False
 
     def take(self, login: str) -> Turn:
         """Take one request of *login* out of its bucket."""
-        now = self._clock()
-        with self._lock:
-            bucket = self._buckets.get(login)
-            if bucket is None:
-                self._drop_full(now)
-                bucket = self._buckets[login] = _Bucket(level=float(self._most), at=now)
-            bucket.level = min(self._most, bucket.level + (now - bucket.at) * self._most / self._window)
-            bucket.at = now
-            if bucket.level < 1:
-                return Turn(granted=False, remaining=0, refilled=(1 - bucket.level) * self._window / self._most)
-            bucket.level -= 1
-            missing = self._most - bucket.level
-            return Turn(granted=True, remaining=int(bucket.level), refilled=missing * self._window / self._most)
+        taken = self._allowances.take(login, self._clock(), most=self._most, window=self._window)
+        if taken.crowded is not None:
+            self._note_crowd()
+            return Turn(granted=False, remaining=0, refilled=taken.crowded)
+        if not taken.granted:
+            return Turn(granted=False, remaining=0, refilled=(1 - taken.level) * self._window / self._most)
+        missing = self._most - taken.level
+        return Turn(granted=True, remaining=int(taken.level), refilled=missing * self._window / self._most)
 
     def headers(self, turn: Turn) -> dict[str, str]:
         """Say it in headers."""
@@ -74,7 +70,8 @@ class Pace:
         }
         return told if turn.granted else {**told, "Retry-After": str(seconds)}
 
-    def _drop_full(self, now: float) -> None:
-        """Forget buckets that have long been full: they say no more than a new one."""
-        if len(self._buckets) >= _MOST_BUCKETS:
-            self._buckets = {login: bucket for login, bucket in self._buckets.items() if now - bucket.at < self._window}
+    def _note_crowd(self) -> None:
+        """Say once that more logins call at a time than there are rows: those who find none wait for one."""
+        if not self._said_crowded:
+            self._said_crowded = True
+            log.warning("api.allowances_crowded")

@@ -18,6 +18,7 @@ import shutil
 import socket
 from typing import TYPE_CHECKING
 
+from mft.api.allowances import Allowances
 from mft.keychannel import make_channel
 from mft.log import configure_logging
 from mft.server.directories import make_directories
@@ -51,6 +52,7 @@ class House:
         self._wake = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._keys_ready = os.pipe()
         self._opened = os.pipe()
+        self._allowances = Allowances()
         for end in self._wake:
             end.setblocking(False)
 
@@ -183,6 +185,7 @@ class House:
             key_channel=self._key_channels[slot][1],
             wake=self._wake[1],
             metrics=self._metrics,
+            allowances=self._allowances,
             is_open=functools.partial(_was_told, self._opened, 0.0),
         )
         run_worker(self._config, self._load_credentials, gear)

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 
     from casemap.identifier import CaseNumber
     from casemap.model import Principal
+    from mft.api.allowances import Allowances
     from mft.api.caller import Caller
     from mft.config.entrances import ListenerConfig
     from mft.config.model import Config
@@ -87,6 +88,8 @@ class WorkerGear:
     wake: socket.socket
     """One byte on it tells intake that something landed."""
     metrics: Path
+    allowances: Allowances
+    """What callers of the API have left, for all workers."""
     is_open: Callable[[], bool]
     """Says whether the house has announced where it listens."""
 
@@ -270,7 +273,7 @@ class Worker:
         router = Router(
             crossing=self.crossing,
             find=self._caller,
-            pace=Pace(requests=config.api.requests, window=config.api.window),
+            pace=Pace(self._gear.allowances, requests=config.api.requests, window=config.api.window),
             replays=Replays(database=parts.database, key=key, keep=config.api.replay),
             title=config.installation,
         )

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import signal
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from casemap.model import Role
+from mft.api.allowances import WAYS, Allowances
 from mft.api.cursor import Cursors
 from mft.api.document import Document, Nothing, PageQuery
 from mft.api.fault import ApiError
@@ -26,6 +29,9 @@ from mft.entrances import Entrance, Entrances
 from mft.invitation import invite
 from mft.permissions import CASE_TOKEN, ROLES, Permission, permissions_of
 from tests.mft.gatehouse import Clock, Gatehouse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 KEY = bytes(range(32))
 KEY_TEXT = "a-random-text"
@@ -52,10 +58,17 @@ def test_made_up_cursor_is_not_known(text):
     assert caught.value.status is HTTPStatus.NOT_FOUND
 
 
-def test_pace_refuses_what_goes_over_and_refills():
+@pytest.fixture
+def allowances() -> Iterator[Allowances]:
+    table = Allowances(sets=1)
+    yield table
+    table.close()
+
+
+def test_pace_refuses_what_goes_over_and_refills(allowances):
     """A login gets as many requests as it may, then none until time has passed; another is not held up by it."""
     clock = Clock(0.0)
-    pace = Pace(requests=2, window=10.0, clock=clock)
+    pace = Pace(allowances, requests=2, window=10.0, clock=clock)
 
     turns = [pace.take("ann").granted for _ in range(3)]
     assert turns == [True, True, False]
@@ -65,6 +78,74 @@ def test_pace_refuses_what_goes_over_and_refills():
     assert headers["RateLimit-Remaining"] == "0"
     clock.seconds = 5.0
     assert pace.take("ann").granted
+
+
+def in_child(work: Callable[[], object]) -> int:
+    """Do *work* in a forked process; return what came of it: 0 if it was true, or the number of the signal negated."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(0 if work() else 3)
+        finally:
+            os._exit(4)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_allowance_is_one_for_all_processes(allowances):
+    """What one process has taken is gone for the others too, and they say the same of what is left."""
+    pace = Pace(allowances, requests=3, window=1000.0, clock=Clock(0.0))
+
+    assert in_child(lambda: pace.take("ann").remaining == 2) == 0
+    assert in_child(lambda: pace.take("ann").remaining == 1) == 0
+    assert pace.take("ann").remaining == 0
+    assert in_child(lambda: not pace.take("ann").granted) == 0
+    assert pace.headers(pace.take("ann"))["Retry-After"] == "334"
+
+
+def test_process_that_dies_in_the_table_keeps_nobody_out(allowances):
+    """A worker that is killed while it holds a row's lock takes the lock with it, and what others have stays."""
+    pace = Pace(allowances, requests=3, window=1000.0, clock=Clock(0.0))
+    assert pace.take("ann").remaining == 2
+
+    def die() -> None:
+        with allowances._locked(0):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert in_child(die) == -signal.SIGKILL
+    assert in_child(lambda: pace.take("ann").remaining == 1) == 0
+    assert pace.take("ann").remaining == 0
+
+
+def test_caller_without_a_row_waits_and_takes_nobody_elses(allowances):
+    """Where more callers are active than there are rows, the newest waits; whoever has a row keeps what it has."""
+    clock = Clock(0.0)
+    pace = Pace(allowances, requests=2, window=10.0, clock=clock)
+    for number in range(WAYS):
+        assert pace.take(f"login-{number}").remaining == 1
+
+    turn = pace.take("one too many")
+    assert not turn.granted
+    assert pace.headers(turn)["Retry-After"] == "5"
+    assert [pace.take(f"login-{number}").remaining for number in range(WAYS)] == [0] * WAYS
+    clock.seconds = 10.0
+    assert pace.take("one too many").remaining == 1, "all the others have theirs back, so a row can go"
+
+
+@given(
+    steps=st.lists(st.tuples(st.sampled_from("abc"), st.floats(min_value=0, max_value=7, allow_nan=False)), max_size=40)
+)
+def test_nobody_gets_more_than_fills_up(steps):
+    """However requests of several logins come, each is granted no more than the full bucket and what has run in."""
+    table, clock = Allowances(sets=1), Clock(0.0)
+    try:
+        pace = Pace(table, requests=4, window=20.0, clock=clock)
+        granted = dict.fromkeys("abc", 0)
+        for login, seconds in steps:
+            clock.seconds += seconds
+            granted[login] += pace.take(login).granted
+            assert granted[login] <= 4 + clock.seconds * 4 / 20 + 1e-6
+    finally:
+        table.close()
 
 
 @pytest.fixture
