@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from mft.audit import AuditTrail, Folding
     from mft.catalog.database import Database
     from mft.policy import Reader, Residency, ResidencyRules
+    from mft.residency import Account
     from storage.keys.service import KeyService
 
 
@@ -453,17 +454,44 @@ class Cases:
         )
         return int(made.inserted_primary_key[0])  # type: ignore[index]  # SQLAlchemy types it as optional
 
-    def judge(self, reader: Reader, case: Case) -> tuple[EnteredCase | None, policy.Decision]:
-        """Say where *case* lies (None: nowhere) and whether it exists for *reader*, and why. Nothing is recorded."""
+    def judge(
+        self, reader: Reader, case: Case, at: dt.datetime | None = None
+    ) -> tuple[EnteredCase | None, policy.Decision]:
+        """Say where *case* lies (None: nowhere) and whether it exists for *reader*, and why. Nothing is recorded.
+
+        *at* is when it is asked for; None: now.
+        """
         try:
-            entered = self._place(case)
+            entered = self._place(case, at)
         except policy.ResidencyError as error:
             return None, policy.Decision(allowed=False, reason=str(error), hidden=True)
-        return entered, self._decide(reader, entered)
+        return entered, self._decide(reader, entered, at)
 
-    def _place(self, case: Case) -> EnteredCase:
-        home = case.home_region or self.customer(case.customer).home_region
-        return EnteredCase(case=case, residency=self.rules.place(_facts(case, home)))
+    def account(self, number: str, at: dt.datetime) -> tuple[Case, Account]:
+        """Say where a case may lie and be read from at *at*, and which rules were looked at. Nothing is recorded.
+
+        Raises:
+            NotFoundError: there is no such case.
+            UnavailableError: as in `enter`.
+        """
+        try:
+            case = self._lookup.case(number)
+        except CaseNotFoundError:
+            raise NotFoundError(f"there is no case {number}") from None
+        except (LookupUnavailableError, LookupAnswerError) as error:
+            raise UnavailableError("the case system does not answer; try again in a moment") from error
+        return case, self.rules.explain(_facts(case, self._home_of(case)), at)
+
+    def _place(self, case: Case, at: dt.datetime | None = None) -> EnteredCase:
+        facts = _facts(case, self._home_of(case))
+        return EnteredCase(case=case, residency=self.rules.place(facts, at or self._now()))
+
+    def _home_of(self, case: Case) -> str | None:
+        """Return the region that the case system names, for the case or else for its customer."""
+        return case.home_region or self.customer(case.customer).home_region
+
+    def _now(self) -> dt.datetime:
+        return dt.datetime.fromtimestamp(self._clock(), dt.UTC)
 
     def _note_state(self, case: Case) -> None:
         """Have whoever has something of a closed case open ask again, and keep since when it is closed."""
@@ -496,10 +524,10 @@ class Cases:
             noticed = connection.execute(select(CASES.c.closed_at).where(CASES.c.number == case.number)).scalar()
         return noticed is not None and life.is_readable(closed_at=noticed, now=self._clock())
 
-    def _decide(self, reader: Reader, entered: EnteredCase) -> policy.Decision:
+    def _decide(self, reader: Reader, entered: EnteredCase, at: dt.datetime | None = None) -> policy.Decision:
         readable = self._is_readable(entered.case)
         facts = _facts(entered.case, entered.residency.home, readable=readable)
-        return policy.may_enter(reader, facts, entered.residency, dt.datetime.now(dt.UTC))
+        return policy.may_enter(reader, facts, entered.residency, at or dt.datetime.now(dt.UTC))
 
 
 class _Verdicts:

@@ -52,7 +52,7 @@ class Objects:
         """Return the store of a case: its home, its copies, and the order in which they are read."""
         placement = Placement(
             home=Region(residency.home),
-            copies=tuple(Region(region) for region in residency.copies),
+            copies=tuple(Region(region) for region in residency.regions[1:]),
             read_order=tuple(Region(region) for region in read_order or residency.regions),
         )
         return EncryptedStore(self._keys, RegionalStore(self._stores, placement))

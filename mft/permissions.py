@@ -30,6 +30,7 @@ class Permission(enum.StrEnum):
     UNFILED_READ = "unfiled:read"
     UNFILED_ASSIGN = "unfiled:assign"
     REPLICAS_READ = "replicas:read"
+    RESIDENCY_READ = "residency:read"
     AUDIT_READ = "audit:read"
     PREFLIGHT = "preflight"
     WEBHOOKS_READ = "webhooks:read"
@@ -47,6 +48,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
         _P.TOKENS_READ,
         _P.TOKENS_WRITE,
         _P.REPLICAS_READ,
+        _P.RESIDENCY_READ,
         _P.QUARANTINE_READ,
     },
     Role.TRIAGE: frozenset({_P.UNFILED_READ, _P.UNFILED_ASSIGN}),
@@ -61,6 +63,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
             _P.UNFILED_ASSIGN,
             _P.QUARANTINE_READ,
             _P.REPLICAS_READ,
+            _P.RESIDENCY_READ,
             _P.AUDIT_READ,
             _P.PREFLIGHT,
             _P.WEBHOOKS_READ,
@@ -70,7 +73,9 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
         }
     ),
     Role.TRIAGE: frozenset({_P.UNFILED_READ, _P.UNFILED_ASSIGN}),
-    Role.AUDITOR: frozenset({_P.AUDIT_READ, _P.REPLICAS_READ, _P.QUARANTINE_READ, _P.LIFECYCLE_READ}),
+    Role.AUDITOR: frozenset(
+        {_P.AUDIT_READ, _P.REPLICAS_READ, _P.RESIDENCY_READ, _P.QUARANTINE_READ, _P.LIFECYCLE_READ}
+    ),
 }
 """What each role may do; whoever has several may do what any of them may."""
 CASE_TOKEN = frozenset({_P.TRANSFER, _P.DEPOSITS_READ, _P.RECEIPTS_READ, _P.PREFLIGHT})

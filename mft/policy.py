@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import enum
 import fnmatch
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mft.casematch import CaseMatch
+from mft.residency import CaseFacts, Residency, ResidencyError, ResidencyRule, ResidencyRules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from casemap.model import CaseGrant
+
+__all__ = ["CaseFacts", "Residency", "ResidencyError", "ResidencyRule", "ResidencyRules"]
+"""Of `mft.residency`, which evaluates them; everything else here is public by its name."""
 
 
 class Action(enum.Enum):
@@ -89,24 +92,6 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CaseFacts:
-    """What policy needs to know of a case."""
-
-    number: str
-    customer: str
-    open: bool
-    kind: str | None = None
-    classification: str | None = None
-    clearance: int = 0
-    home: str | None = None
-    """The home region that the case system names, for the case or else for its customer."""
-    regions: frozenset[str] | None = None
-    """Where the case system lets its files lie; None: it leaves that to the rules."""
-    readable: bool = False
-    """Closed, and still within the time for which the rules of its life let it be read."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Narrowing:
     """What a session may do less than the person could."""
 
@@ -162,102 +147,6 @@ class Reader:
         return self.grants is None or any(grant.customer == customer for grant in self.grants)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResidencyRule(CaseMatch):
-    """One rule of residency; what is None is not looked at. Names may be globs. The first that fits decides."""
-
-    home: str | None = None
-    copies: tuple[str, ...] | None = None
-    readers: tuple[str, ...] | None = None
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Residency:
-    """Where a case may lie and be read from, and which rule says so."""
-
-    home: str
-    copies: tuple[str, ...]
-    readers: frozenset[str]
-    rule: str
-    reason: str
-
-    @property
-    def regions(self) -> tuple[str, ...]:
-        """Every region that holds it, home first."""
-        return (self.home, *self.copies)
-
-
-class ResidencyError(Exception):
-    """No rule gives the case a home that this installation has; nothing of it may be stored."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResidencyRules:
-    """The rules of an installation, in order, and what holds where none speaks."""
-
-    regions: frozenset[str]
-    home: str
-    copies: tuple[str, ...] = ()
-    readers: tuple[str, ...] | None = None
-    rules: tuple[ResidencyRule, ...] = ()
-    nearest: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """For each region the others, nearest first."""
-
-    @property
-    def look_at_numbers(self) -> bool:
-        """Whether a rule tells cases apart by their numbers."""
-        return any(rule.case is not None for rule in self.rules)
-
-    def place(self, case: CaseFacts) -> Residency:
-        """Say where *case* is at home, where copies go and from which regions it is read.
-
-        The home is the rule's, else the one that the case system names, else the installation's. Default
-        deny: a copy goes where the rule says and nowhere else, and only regions that hold it read it, unless the rule
-        widens it.
-
-        Raises:
-            ResidencyError: the home is no region of this installation, or not one that the case system allows.
-        """
-        number, rule = next(
-            (
-                (index, rule)
-                for index, rule in enumerate(self.rules)
-                if rule.fits(
-                    customer=case.customer, case=case.number, kind=case.kind, classification=case.classification
-                )
-            ),
-            (-1, ResidencyRule()),
-        )
-        named = f"residency.rules[{number}]" if number >= 0 else "residency (no rule fits)"
-        home = rule.home or case.home or self.home
-        if home not in self.regions:
-            raise ResidencyError(
-                f"case {case.number} has its home in {home!r}, which is no region of this installation"
-            )
-        wished = rule.copies if rule.copies is not None else self.copies
-        if case.regions is not None and home not in case.regions:
-            raise ResidencyError(
-                f"case {case.number} may lie in {sorted(case.regions)}, and {named} puts it in {home!r}"
-            )
-        copies = tuple(
-            region for region in wished if region != home and (case.regions is None or region in case.regions)
-        )
-        readers = rule.readers if rule.readers is not None else self.readers
-        return Residency(
-            home=home,
-            copies=copies,
-            readers=frozenset(readers) if readers is not None else frozenset((home, *copies)),
-            rule=named,
-            reason=rule.reason,
-        )
-
-    def read_order(self, residency: Residency, listener: str) -> tuple[str, ...]:
-        """Order the regions that hold a case by their distance from *listener*'s region."""
-        order = (listener, *self.nearest.get(listener, ()), *residency.regions)
-        return tuple(dict.fromkeys(region for region in order if region in residency.regions))
-
-
 def may_enter(reader: Reader, case: CaseFacts, residency: Residency, now: datetime) -> Decision:
     """Say whether *case* exists for *reader* at all: a no is always hidden."""
     clearance = reader.clearance_for(case)
@@ -278,11 +167,11 @@ def may_enter(reader: Reader, case: CaseFacts, residency: Residency, now: dateti
         ),
         (
             reader.listener not in residency.readers,
-            f"{residency.rule}: not from region {reader.listener}",
+            f"{residency.who_reads}: not from region {reader.listener}",
         ),
         (
             reader.regions is not None and not reader.regions & residency.readers,
-            f"{residency.rule}: none of the principal's regions may read it",
+            f"{residency.who_reads}: none of the principal's regions may read it",
         ),
     )
     for refused, why in checks:

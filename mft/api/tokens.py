@@ -325,7 +325,7 @@ class TokenRoutes:
 
     def _invitation(self, case: Case, text: str) -> Invitation:
         residency = self._rooms.cases.placed(case.number).residency
-        regions = tuple(dict.fromkeys([residency.home, *residency.copies, *sorted(residency.readers)]))
+        regions = tuple(dict.fromkeys([*residency.regions, *sorted(residency.readers)]))
         readable = tuple(region for region in regions if region in residency.readers)
         return invite(
             self._rooms.entrances,

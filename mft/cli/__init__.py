@@ -28,6 +28,7 @@ _COMMANDS = {
     "lookup": "lookup",
     "quarantine": "quarantine",
     "receipt": "receipt",
+    "residency": "residency",
     "reverse": "reverse",
     "role": "role",
     "scrub": "scrub",

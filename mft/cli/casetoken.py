@@ -77,7 +77,7 @@ def mint(
         minting = Minting(Tokens(ledger, key=token_key), ttl=loaded.tokens.ttl, ttl_max=loaded.tokens.ttl_max)
         minted = minting.mint(entered.case, wish, by=actor())
         residency = entered.residency
-        order = dict.fromkeys([residency.home, *residency.copies, *sorted(residency.readers)])
+        order = dict.fromkeys([*residency.regions, *sorted(residency.readers)])
         invitation = invite(
             _entrances(loaded),
             case=entered.case.number,

@@ -5,6 +5,7 @@ Each check is pure and names the parts that it reads: it is left out when one of
 
 from __future__ import annotations
 
+import fnmatch
 import ipaddress
 import os
 import re
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 from casemap.grammar import parse_grammar
 from casemap.names import parsed_number, safe_title
 from mft.config.layouts import layout_faults
+from mft.config.places import ResidencyConfig, RuleConfig
 from mft.config.webhooks import EVENT_TYPES, MOST_SECRETS, event_types, is_endpoint_url
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from mft.config.access import LookupConfig
     from mft.config.document import KeyPath
     from mft.config.model import Config
-    from mft.config.places import ResidencyConfig, RuleConfig
     from mft.config.webhooks import EndpointConfig
 
 
@@ -39,6 +40,7 @@ class Finding(NamedTuple):
 
 
 _REGION_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
+_GLOB = re.compile(r"[*?\[]")
 _WILDCARDS = {"0.0.0.0", "::", "", "*"}  # noqa: S104  these are compared, not bound to
 
 
@@ -94,27 +96,82 @@ def _residency(config: Config) -> Iterator[Finding]:
     yield from _placement(config, config.residency, ("residency",))
     for index, rule in enumerate(config.residency.rules):
         path: KeyPath = ("residency", "rules", index)
+        yield from (_timed(rule, path) if rule.match.hours else ())
         yield from _placement(config, rule, path)
         if rule.home is not None and rule.home not in config.regions:
             yield _no_region((*path, "home"), rule.home, config)
-        everything = all(word is None or word == "*" for word in _patterns(rule))
-        if everything and index + 1 < len(config.residency.rules):
+        if _takes_all(rule) and index + 1 < len(config.residency.rules):
             yield Finding((*path, "match"), "something that it does not match: the rules below it are never reached")
+        yield from _reached(config.residency.rules[:index], rule, path)
+    if config.residency.otherwise == "refuse" and all(rule.match.hours for rule in config.residency.rules):
+        expected = "a rule that places cases: without one every case is refused (residency.otherwise)"
+        yield Finding(("residency", "rules"), expected, "none")
+
+
+def _timed(rule: RuleConfig, path: KeyPath) -> Iterator[Finding]:
+    """No clock may decide where files lie: a clock that is wrong would move them."""
+    hours = rule.match.hours
+    for key, value in (("home", rule.home), ("copies", rule.copies), ("on_demand", rule.on_demand)):
+        if value:
+            expected = "no such key in a rule with match.hours, which says who reads and not where files lie"
+            yield Finding((*path, key), expected)
+    if rule.priority is not None:
+        yield Finding((*path, "priority"), "no such key in a rule with match.hours")
+    if rule.readers is None:
+        yield Finding((*path, "readers"), "the regions from which may be read at these hours", "nothing")
+    if hours is not None and hours.start == hours.end:
+        yield Finding((*path, "match", "hours", "end"), "another time than start; a whole day is 00:00 to 24:00")
+    if hours is not None and not hours.days:
+        yield Finding((*path, "match", "hours", "days"), "at least one day")
+
+
+def _reached(above: tuple[RuleConfig, ...], rule: RuleConfig, path: KeyPath) -> Iterator[Finding]:
+    """A rule below one that takes all of its cases is never used; somebody believes that it is."""
+    for index, other in enumerate(above):
+        covered = all(_covers(one, two) for one, two in zip(_patterns(other), _patterns(rule), strict=True))
+        if covered and not _takes_all(other) and other.match.hours in {None, rule.match.hours}:
+            expected = f"cases that residency.rules[{index}] does not match already: this rule is never reached"
+            yield Finding((*path, "match"), expected)
+            return
+
+
+def _takes_all(rule: RuleConfig) -> bool:
+    return rule.match.hours is None and all(word is None or word == "*" for word in _patterns(rule))
 
 
 def _patterns(rule: RuleConfig) -> tuple[str | None, ...]:
     return rule.match.customer, rule.match.case, rule.match.kind, rule.match.classification
 
 
+def _covers(wide: str | None, narrow: str | None) -> bool:
+    """Say whether whatever *narrow* matches is matched by *wide* too; no where that cannot be seen from the two."""
+    if wide is None or wide == narrow:
+        return True
+    if narrow is None:
+        return False  # also "*": it does not match a case without that field
+    if not _GLOB.search(narrow):
+        return fnmatch.fnmatchcase(narrow, wide)
+    begin = wide.removesuffix("*")
+    return wide.endswith("*") and not _GLOB.search(begin) and narrow.startswith(begin)
+
+
 def _placement(config: Config, place: ResidencyConfig | RuleConfig, path: KeyPath) -> Iterator[Finding]:
-    for key in ("copies", "readers", "metadata_regions"):
+    for key in ("copies", "on_demand", "readers", "metadata_regions"):
         for index, region in enumerate(getattr(place, key) or ()):
             if region not in config.regions:
                 yield _no_region((*path, key, index), region, config)
     for index, region in enumerate(place.copies):
         if region == place.home or region in place.copies[:index]:
             yield Finding((*path, "copies", index), "regions other than the home region, each once", repr(region))
-    yield from _metadata(config, place, path)
+    for index, region in enumerate(place.on_demand):
+        if region == place.home or region in (*place.copies, *place.on_demand[:index]):
+            expected = "regions other than home and copies, each once"
+            yield Finding((*path, "on_demand", index), expected, repr(region))
+    if place.readers == ():
+        yield Finding((*path, "readers"), "at least one region: with none nobody could read or write", "none")
+    hours = place.match.hours if isinstance(place, RuleConfig) else None
+    if hours is None:
+        yield from _metadata(config, place, path)
 
 
 def _metadata(config: Config, place: ResidencyConfig | RuleConfig, path: KeyPath) -> Iterator[Finding]:

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from mft.config.units import FreeSpace, PositiveSeconds, Seconds, Secret, Watermark
+from mft.config.units import (
+    DayMinute,
+    FreeSpace,
+    PositiveSeconds,
+    Priority,
+    Seconds,
+    Secret,
+    Watermark,
+    ZoneName,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,17 +72,45 @@ class MatchConfig:
     classification: str | None = None
 
 
+DayName = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoursConfig:
+    """A time of day, by the clock on a wall in its zone."""
+
+    start: DayMinute
+    end: DayMinute
+    """Not with it; before *start* it is the next day's."""
+    zone: ZoneName
+    """An IANA time zone, such as Europe/Berlin."""
+    days: tuple[DayName, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    """Those on which it starts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResidencyMatchConfig(MatchConfig):
+    """Which cases a rule of residency is for, and when."""
+
+    hours: HoursConfig | None = None
+    """Null: always. A rule with hours says who reads, and nothing of where files lie."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleConfig:
     """Where the cases of one kind lie and who may read them; the first rule that matches holds."""
 
-    match: MatchConfig = field(default_factory=MatchConfig)
+    match: ResidencyMatchConfig = field(default_factory=ResidencyMatchConfig)
     home: str | None = None
     """Where uploads land and stay; null: the region that the case system names, else `residency.home`."""
     copies: tuple[str, ...] = ()
     """Where copies go besides."""
+    on_demand: tuple[str, ...] = ()
+    """Where copies go once an engineer who works there has the case."""
+    priority: Priority | None = None
+    """How soon copies are made, 1 (first) to 5; null: as the case system says."""
     readers: tuple[str, ...] | None = None
-    """The regions from which it may be read; null: home and copies."""
+    """The regions from which it may be read; null: every region that may hold it."""
     metadata_regions: tuple[str, ...] | None = None
     """Where names and titles may lie (the catalog); null: the home region only."""
     reason: str = ""
@@ -87,8 +124,12 @@ class ResidencyConfig:
     home: str = ""
     """Empty: the only region there is."""
     copies: tuple[str, ...] = ()
+    on_demand: tuple[str, ...] = ()
+    """Where copies go once an engineer who works there has the case."""
     readers: tuple[str, ...] | None = None
-    """Null: home and copies."""
+    """Null: every region that may hold it."""
+    otherwise: Literal["home", "refuse"] = "home"
+    """What becomes of a case that no rule fits: placed by the keys here, or refused."""
     metadata_regions: tuple[str, ...] | None = None
     """Null: the home region only."""
     rules: tuple[RuleConfig, ...] = ()

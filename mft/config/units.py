@@ -117,6 +117,38 @@ def whole_number(value: object) -> int:
     return int(value)
 
 
+_TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])", re.ASCII)
+
+
+def parse_time_of_day(value: object) -> int:
+    """Return minutes after midnight for `08:30`; `24:00` is the next midnight.
+
+    Raises:
+        ValueError: it is nothing of that kind.
+    """
+    match = _TIME_OF_DAY.fullmatch(value) if isinstance(value, str) else None
+    if match is None or (minutes := int(match[1]) * 60 + int(match[2])) > 24 * 60:
+        raise ValueError("not a time of day")
+    return minutes
+
+
+def parse_zone(value: object) -> str:
+    """Return the name of a time zone that is known here.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    from zoneinfo import ZoneInfo  # noqa: PLC0415  few configurations name one
+
+    if not isinstance(value, str) or not value:
+        raise ValueError("not a text")
+    try:
+        ZoneInfo(value)
+    except (KeyError, OSError) as error:
+        raise ValueError("no such zone") from error
+    return value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
     """How a field's value is read, carried in its type by `Annotated`."""
@@ -163,5 +195,9 @@ Ipv4Prefix = Annotated[int, Unit(expected="a prefix length from 8 to 32", parse=
 Ipv6Prefix = Annotated[
     int, Unit(expected="a prefix length from 16 to 128", parse=whole_number, accepts=_within(16, 128))
 ]
+DayMinute = Annotated[int, Unit(expected='a time of day such as "08:30", up to "24:00"', parse=parse_time_of_day)]
+"""Minutes after midnight."""
+ZoneName = Annotated[str, Unit(expected="an IANA time zone such as Europe/Berlin", parse=parse_zone)]
+Priority = Annotated[int, Unit(expected="a number from 1 to 5", parse=whole_number, accepts=_within(1, 5))]
 Secret = Annotated[str, SecretText()]
 """A text that no message and no `repr` shows."""

@@ -18,8 +18,9 @@ from mft.credentials.hostkeys import host_key_lines
 from mft.entrances import Entrances, listening_at
 from mft.lookups import open_lookup
 from mft.objects import Objects
-from mft.policy import Narrowing, Part, Reader, ResidencyRule, ResidencyRules
+from mft.policy import Narrowing, Part, Reader
 from mft.receipts import sign_receipt
+from mft.residency import Hours, ResidencyRule, ResidencyRules
 from mft.retention import LifeRule, LifeRules
 from mft.server.directories import node_name
 from mft.signers import head_signer
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from casemap.model import Principal
     from mft.config.model import Config
+    from mft.config.places import HoursConfig
     from mft.credentials.load import Credentials
     from protocols.session import Origin
     from storage.keys.service import KeyService
@@ -113,22 +115,33 @@ def residency_rules(config: Config) -> ResidencyRules:
         regions=frozenset(config.regions),
         home=config.residency.home,
         copies=config.residency.copies,
+        on_demand=config.residency.on_demand,
         readers=config.residency.readers,
+        refuses_others=config.residency.otherwise == "refuse",
         rules=tuple(
             ResidencyRule(
                 customer=rule.match.customer,
                 case=rule.match.case,
                 kind=rule.match.kind,
                 classification=rule.match.classification,
+                hours=_hours(rule.match.hours),
                 home=rule.home,
                 copies=rule.copies,
+                on_demand=rule.on_demand,
                 readers=rule.readers,
+                priority=rule.priority,
                 reason=rule.reason,
             )
             for rule in config.residency.rules
         ),
         nearest={name: region.nearest for name, region in config.regions.items()},
     )
+
+
+def _hours(hours: HoursConfig | None) -> Hours | None:
+    if hours is None:
+        return None
+    return Hours(start=hours.start, end=hours.end, zone=hours.zone, days=frozenset(hours.days))
 
 
 def drop_settings(config: Config) -> DropSettings:

@@ -48,6 +48,21 @@ def changed(**parts):
     return {**copy.deepcopy(SMALL), **parts}
 
 
+def when(customer):
+    """Return a rule of residency for the customers of a pattern."""
+    return {"match": {"customer": customer}, "home": "eu"}
+
+
+def timed(*, start="22:00", end="06:00", zone="Europe/Berlin", days=None, readers=("eu",), **more):
+    """Return a rule of residency with hours."""
+    hours = {"start": start, "end": end, "zone": zone, **({} if days is None else {"days": days})}
+    return {
+        "match": {"customer": "a", "hours": hours},
+        **({} if readers is None else {"readers": list(readers)}),
+        **more,
+    }
+
+
 def two_regions(**eu):
     return {"eu": {"keyring": {"passphrase": "a"}, **eu}, "us": {"keyring": {"passphrase": "b"}}}
 
@@ -365,6 +380,19 @@ class TestChecksBetweenKeys:
             (changed(residency={"readers": ["mars"]}), "residency.readers[0]"),
             (changed(residency={"rules": [{"match": {"case": "1"}, "home": "mars"}]}), "residency.rules[0].home"),
             (changed(residency={"rules": [{}, {"match": {"case": "1"}}]}), "residency.rules[0].match"),
+            (changed(residency={"rules": [timed(home="eu")]}), "residency.rules[0].home"),
+            (changed(residency={"rules": [timed(readers=None)]}), "residency.rules[0].readers"),
+            (changed(residency={"rules": [timed(end="22:00")]}), "residency.rules[0].match.hours.end"),
+            (changed(residency={"rules": [timed(days=[])]}), "residency.rules[0].match.hours.days"),
+            (changed(residency={"rules": [timed(zone="Mars/Olympus")]}), "residency.rules[0].match.hours.zone"),
+            (changed(residency={"rules": [timed(start="25:00")]}), "residency.rules[0].match.hours.start"),
+            (changed(residency={"otherwise": "refuse", "rules": [timed()]}), "residency.rules"),
+            (changed(residency={"on_demand": ["mars"]}), "residency.on_demand[0]"),
+            (changed(residency={"on_demand": ["eu"]}), "residency.on_demand[0]"),
+            (changed(residency={"readers": []}), "residency.readers"),
+            (changed(residency={"rules": [{"match": {"case": "1"}, "priority": 6}]}), "residency.rules[0].priority"),
+            (changed(residency={"rules": [when("a-*"), when("a-b*")]}), "residency.rules[1].match"),
+            (changed(residency={"rules": [when("a-*"), when("b-*"), when("a-1")]}), "residency.rules[2].match"),
             (changed(regions=two_regions(nearest=["mars"]), residency={"home": "eu"}), "regions.eu.nearest[0]"),
             (changed(regions=two_regions(nearest=["eu"]), residency={"home": "eu"}), "regions.eu.nearest[0]"),
             (changed(listeners=[{"protocol": "sftp", "port": 1, "region": "mars"}]), "listeners[0].region"),

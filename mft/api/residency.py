@@ -1,0 +1,103 @@
+"""Where a case may lie and from where it is read, with every rule that was looked at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from mft.api.document import Document, Moment, Nothing, Number, Parameters
+from mft.api.fault import not_found
+from mft.api.route import Answer, Call, Route
+from mft.permissions import Permission
+from mft.policy import Part
+from protocols.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mft.api.rooms import ApiRooms
+
+
+class CasePath(Parameters):
+    """Which case."""
+
+    number: Number
+
+
+class ResidencyQuery(Parameters):
+    """When."""
+
+    at: Annotated[Moment | None, Field(description="As it is then, for rules with hours. Default: now.")] = None
+
+
+class Condition(Document):
+    """One condition of a rule, held against the case."""
+
+    name: str
+    wanted: str
+    found: str | None
+    fits: bool
+
+
+class ConsideredRule(Document):
+    """One rule, in the order of the configuration."""
+
+    rule: str
+    reason: str | None
+    fits: bool
+    decides: Annotated[list[str], Field(description="`placement`, `readers`: what rests on it.")]
+    conditions: list[Condition]
+
+
+class ResidencyDocument(Document):
+    """Where a case may lie and from where it is read, and why."""
+
+    case: str
+    customer: str
+    at: Moment
+    home: str | None
+    copies: Annotated[list[str], Field(description="Where copies always go.")]
+    on_demand: Annotated[list[str], Field(description="Where copies go once an engineer there has the case.")]
+    readers: Annotated[list[str], Field(description="Regions whose entrances let it be read and written.")]
+    rule: str | None
+    readers_rule: str | None
+    reason: str | None
+    priority: int | None
+    refused: Annotated[str | None, Field(description="Why nothing of it may be stored; null: it may.")]
+    notes: list[str]
+    rules: list[ConsideredRule]
+
+
+class ResidencyRoutes:
+    """Serves it."""
+
+    def __init__(self, rooms: ApiRooms) -> None:
+        """Ask the cases of *rooms*."""
+        self._rooms = rooms
+
+    def routes(self) -> Iterator[Route[Any, Any, Any]]:
+        """Yield what is served."""
+        yield Route(
+            method="GET",
+            path="/cases/{number}/residency",
+            name="explainResidency",
+            tag="residency",
+            summary="Where a case may lie and be read from: which rule, which regions, why",
+            handle=self.explain,
+            permission=Permission.RESIDENCY_READ,
+            path_model=CasePath,
+            query_model=ResidencyQuery,
+            answer_model=ResidencyDocument,
+        )
+
+    def explain(self, call: Call[CasePath, ResidencyQuery, Nothing]) -> Answer:
+        """Evaluate the rules for a case; nothing is recorded, and nothing changes."""
+        if call.caller.reader.part is not Part.STAFF:
+            self._rooms.enter(call.caller, call.path.number)
+        try:
+            case, account = self._rooms.cases.account(call.path.number, call.query.at or self._rooms.now())
+        except NotFoundError:
+            raise not_found("case") from None
+        found = {**account.to_dict(), "at": account.at, "case": case.number, "customer": case.customer}
+        return Answer(document=ResidencyDocument.model_validate(found))
