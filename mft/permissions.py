@@ -51,7 +51,6 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
         _P.RESIDENCY_READ,
         _P.QUARANTINE_READ,
     },
-    Role.TRIAGE: frozenset({_P.UNFILED_READ, _P.UNFILED_ASSIGN}),
     Role.RELEASER: _SENDER | {_P.QUARANTINE_READ, _P.QUARANTINE_RELEASE},
     Role.OPERATOR: frozenset(
         {
@@ -72,7 +71,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
             _P.LIFECYCLE_WRITE,
         }
     ),
-    Role.TRIAGE: frozenset({_P.UNFILED_READ, _P.UNFILED_ASSIGN}),
+    Role.TRIAGE: frozenset({_P.TRANSFER, _P.UNFILED_READ, _P.UNFILED_ASSIGN}),
     Role.AUDITOR: frozenset(
         {_P.AUDIT_READ, _P.REPLICAS_READ, _P.RESIDENCY_READ, _P.QUARANTINE_READ, _P.LIFECYCLE_READ}
     ),

@@ -121,6 +121,8 @@ class Reader:
     """Of a case's token; None: all that the part may do."""
     grants: frozenset[CaseGrant] | None = None
     """The cases that an engineer is limited to; None: it is not limited."""
+    triage: bool = False
+    """It looks after what names no case."""
 
     @property
     def is_limited_to_numbers(self) -> bool:
@@ -178,6 +180,32 @@ def may_enter(reader: Reader, case: CaseFacts, residency: Residency, now: dateti
         if refused:
             return Decision(allowed=False, reason=why, hidden=True)
     return Decision(allowed=True, reason=residency.rule)
+
+
+def may_sort(reader: Reader, now: datetime) -> Decision:
+    """Say whether *reader* sees what everybody sent without a case, and may assign it: a no is always hidden."""
+    checks: Sequence[tuple[bool, str]] = (
+        (not reader.triage or reader.part is Part.CUSTOMER, "the role does not sort what names no case"),
+        (not reader.active, "the principal is not active"),
+        (reader.expires is not None and reader.expires <= now, "the principal has expired"),
+        (reader.case is not None, "the session is for one case"),
+        (reader.scopes is not None, "the token is not for that"),
+    )
+    why = next((why for refused, why in checks if refused), None)
+    return Decision(allowed=why is None, reason=why or "triage sorts what names no case", hidden=why is not None)
+
+
+def may_read_unsorted(reader: Reader, region: str, *, allowed: bool) -> Decision:
+    """Say whether somebody who sorts may read the bytes of what lies, unscrubbed, in *region*.
+
+    *allowed* is what the installation says (`unfiled.triage_reads`).
+    """
+    if not allowed:
+        why = "what names no case is unscrubbed, and read by its sender alone; assign it to its case, and read it there"
+        return Decision(allowed=False, reason=why)
+    if reader.listener != region or (reader.regions is not None and region not in reader.regions):
+        return Decision(allowed=False, reason=f"it lies unscrubbed in {region}, and is read from nowhere else")
+    return Decision(allowed=True, reason="unfiled.triage_reads")
 
 
 def may_change(action: Action, *, closed: bool) -> Decision:

@@ -24,9 +24,9 @@ from mft.upload.room import reserve_quota
 from protocols.errors import LockedError, NotFoundError, RejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from sqlalchemy import Connection, Row, Select
+    from sqlalchemy import ColumnElement, Connection, Row, Select
 
     from mft.audit import AuditTrail
     from mft.cases import CaseTree, EnteredCase
@@ -113,6 +113,42 @@ class Unfiled:
         with self._database.read() as connection:
             rows = connection.execute(wanted.order_by(UNFILED.c.kept_until, UPLOADS.c.id).limit(limit)).all()
         return tuple(_file(row) for row in rows)
+
+    def customers(self) -> tuple[str, ...]:
+        """Return the ids of the customers of whose files any waits."""
+        return self._distinct(UNFILED.c.customer)
+
+    def senders(self, customer: str) -> tuple[str, ...]:
+        """Return the logins of *customer* of whose files any waits."""
+        return self._distinct(UNFILED.c.login, UNFILED.c.customer == customer)
+
+    def _distinct(self, column: ColumnElement[str], *wanted: ColumnElement[bool]) -> tuple[str, ...]:
+        statement = _waiting().where(*wanted).with_only_columns(column).distinct().order_by(column)
+        with self._database.read() as connection:
+            return tuple(connection.execute(statement).scalars())
+
+    def named(self, customer: str, login: str, name: str | None = None) -> Iterator[UnfiledFile]:
+        """Yield the newest that waits under each name of *login*'s, or under *name* alone, in the order of names."""
+        wanted = _waiting().where(UNFILED.c.customer == customer, UNFILED.c.login == login)
+        if name is not None:
+            wanted = wanted.where(UPLOADS.c.name == name)
+        wanted = wanted.order_by(UPLOADS.c.name, UPLOADS.c.version.desc()).limit(PAGE)
+        last: tuple[str, int] | None = None
+        shown: str | None = None
+        while True:
+            page = wanted
+            if last is not None:
+                older = and_(UPLOADS.c.name == last[0], UPLOADS.c.version < last[1])
+                page = wanted.where(or_(UPLOADS.c.name > last[0], older))
+            with self._database.read() as connection:
+                rows = connection.execute(page).all()
+            for row in rows:
+                if row.name != shown:
+                    shown = row.name
+                    yield _file(row)
+            if len(rows) < PAGE:
+                return
+            last = rows[-1].name, rows[-1].version
 
     def find(self, upload_id: str) -> UnfiledFile:
         """Return one that waits.

@@ -50,3 +50,5 @@ class UnfiledConfig:
     """The directory in which their sender sees them."""
     retention: PositiveSeconds = 30 * 86400.0
     """How long they wait to be assigned to a case; then they are destroyed."""
+    triage_reads: bool = False
+    """Whether the role triage may read their bytes, unscrubbed as they are; without it, their names and facts."""

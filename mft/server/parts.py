@@ -151,6 +151,7 @@ def drop_settings(config: Config) -> DropSettings:
         separators=config.deposit.separators,
         folders=frozenset(tuple(folder.split("/")) for folder in (*ALWAYS, *config.deposit.drop_folders)),
         box=config.unfiled.folder,
+        triage_reads=config.unfiled.triage_reads,
     )
 
 
@@ -174,6 +175,7 @@ def reader_of(principal: Principal, origin: Origin, narrowing: Narrowing = EVERY
         case=narrowing.case,
         scopes=narrowing.scopes,
         grants=principal.grants,
+        triage=Role.TRIAGE in principal.roles,
     )
 
 

@@ -37,6 +37,14 @@ class DropFolderTarget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnsortedTarget:
+    """What triage sees of everybody's boxes, and where in it."""
+
+    parts: tuple[str, ...]
+    """Of what is below the box's directory: a customer's id, a login, a name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DropTarget:
     """A file at the root: what it means depends on its name, and on whether it is being sent or looked for."""
 
@@ -64,11 +72,12 @@ class Drops:
         self._settings = settings
         self._box = box_number(finder.reader.login)
 
-    def target(self, path: VirtualPath) -> Target | DropTarget | DropFolderTarget:
+    def target(self, path: VirtualPath) -> Target | DropTarget | DropFolderTarget | UnsortedTarget:
         """Say what *path* means."""
-        if self._finder.role is not Role.CUSTOMER:
-            return self._finder.resolve(path)
         parts = path.parts
+        if self._finder.role is not Role.CUSTOMER:
+            sorts = parts[:1] == (self._settings.box,) and self._finder.sorts
+            return UnsortedTarget(parts=parts[1:]) if sorts else self._finder.resolve(path)
         inside = self._inside(parts)
         if self._finder.reader.case is not None:
             return self._of_one_case(path, inside)
@@ -117,7 +126,9 @@ class Drops:
 
     def box_row(self) -> Row | None:
         """Return the row of the box in the root, where there is something in it."""
-        if self._finder.role is not Role.CUSTOMER or self._finder.rooms.cases.known_tree(self._box) is None:
+        if self._finder.role is not Role.CUSTOMER:
+            return (self._settings.box, True, 0, self._finder.rooms.since, False) if self._finder.sorts else None
+        if self._finder.rooms.cases.known_tree(self._box) is None:
             return None
         spot = self._finder.spot(ZoneTarget(number=self._box, zone=Zone.UPLOAD, rest=("any",)))
         if next(list_leaves(self._finder.rooms.database, spot.place), None) is None:

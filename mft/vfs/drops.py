@@ -23,4 +23,6 @@ class DropSettings:
     folders: frozenset[tuple[str, ...]] = field(default_factory=frozenset)
     """Paths of the directories that mean the root."""
     box: str = "_unfiled"
-    """The directory in which senders see what is unfiled."""
+    """The directory in which senders see what is unfiled, and triage what all of them sent."""
+    triage_reads: bool = False
+    """Whether triage may read bytes there, too."""

@@ -13,12 +13,13 @@ from mft.faults import translated
 from mft.policy import Action, may
 from mft.upload.service import Deposit
 from mft.vfs import changing
-from mft.vfs.dropping import DropFolderTarget, Drops, DropTarget
+from mft.vfs.dropping import DropFolderTarget, Drops, DropTarget, UnsortedTarget
 from mft.vfs.finding import AREAS, NOTHING, Finder, Rooms, Spot
 from mft.vfs.folders import Folders
 from mft.vfs.metafolder import MetaFolder
 from mft.vfs.opening import Opener
 from mft.vfs.tree import list_leaves, list_rows
+from mft.vfs.unsorted import UnsortedFolder
 from protocols.errors import (
     AlreadyExistsError,
     IsADirectoryPathError,
@@ -53,6 +54,7 @@ class CaseFileSystem:
         self._folders = Folders(self._finder)
         self._opener = Opener(self._finder)
         self._meta = MetaFolder(self._finder, self._opener)
+        self._unsorted = UnsortedFolder(self._finder)
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -62,6 +64,8 @@ class CaseFileSystem:
             match self._found(path):
                 case DropFolderTarget():
                     return
+                case UnsortedTarget(parts=parts):
+                    yield from self._unsorted.entries(parts)
                 case FolderTarget() as target:
                     box = self._drops.box_row() if not path.parts else None
                     yield from self._folders.entries(target, box)
@@ -94,21 +98,25 @@ class CaseFileSystem:
             match self._found(path):
                 case DropFolderTarget():
                     return Entry(name=path.name, is_directory=True, modified=self._finder.rooms.since, writable=True)
+                case UnsortedTarget(parts=parts):
+                    return self._unsorted.stat(parts)
                 case FolderTarget() as target:
                     return self._folders.stat(target, path.name)
                 case CaseRootTarget() as target:
                     entered = self._finder.enter(target, Action.STAT)
                     return Entry(name=path.name, is_directory=True, modified=self._finder.opened(entered.case))
-                case ZoneTarget(rest=()) as target:
-                    entered = self._finder.enter(target, Action.STAT)
-                    return self._zone_entry(entered, target.zone, path.name)
-                case ZoneTarget(zone=Zone.META) as target:
-                    return self._meta.find(target)[0]
                 case ZoneTarget() as target:
-                    spot = self._finder.spot(target, Action.STAT)
-                    return self._entry_in(self._finder.leaf(spot), spot.place)
+                    return self._stat_in_zone(target, path.name)
                 case UnknownTarget():
                     raise NotFoundError(NOTHING)
+
+    def _stat_in_zone(self, target: ZoneTarget, name: str) -> Entry:
+        if not target.rest:
+            return self._zone_entry(self._finder.enter(target, Action.STAT), target.zone, name)
+        if target.zone is Zone.META:
+            return self._meta.find(target)[0]
+        spot = self._finder.spot(target, Action.STAT)
+        return self._entry_in(self._finder.leaf(spot), spot.place)
 
     def open_read(self, path: VirtualPath) -> ReadHandle:
         """Open the file at *path* for reading."""
@@ -119,6 +127,8 @@ class CaseFileSystem:
                 case ZoneTarget(rest=(_, *_)) as target:
                     spot = self._finder.spot(target)
                     return self._opener.open(spot, self._finder.leaf(spot))
+                case UnsortedTarget(parts=parts):
+                    return self._unsorted.open(parts)
                 case UnknownTarget():
                     raise NotFoundError(NOTHING)
                 case _:
@@ -176,6 +186,9 @@ class CaseFileSystem:
     def rename(self, source: VirtualPath, target: VirtualPath, *, replace: bool = False) -> None:
         """Move *source* within its zone of its case."""
         with translated():
+            if isinstance(unsorted := self._drops.target(source), UnsortedTarget):
+                self._unsorted.assign(unsorted.parts, self._finder.resolve(target))
+                return
             old = self._writable_spot(source, Action.RENAME)
             new = self._writable_spot(target, Action.RENAME, self._placed(target)[0])
             if is_box(old.tree.number) and not is_box(new.tree.number):
@@ -228,12 +241,12 @@ class CaseFileSystem:
             self.stat(path)
             return SpaceReport(total=0, free=0)
 
-    def _found(self, path: VirtualPath) -> Target | DropFolderTarget:
+    def _found(self, path: VirtualPath) -> Target | DropFolderTarget | UnsortedTarget:
         """Say what *path* means for whoever looks for something that is there."""
         target = self._drops.target(path)
         return self._drops.find(target) if isinstance(target, DropTarget) else target
 
-    def _placed(self, path: VirtualPath) -> tuple[Target | DropFolderTarget, str]:
+    def _placed(self, path: VirtualPath) -> tuple[Target | DropFolderTarget | UnsortedTarget, str]:
         """Say what *path* means for a file that is to be there, and why it is unfiled if it is."""
         target = self._drops.target(path)
         if not isinstance(target, DropTarget):
@@ -242,13 +255,15 @@ class CaseFileSystem:
         return placed.target, placed.why_unfiled
 
     def _writable_spot(
-        self, path: VirtualPath, action: Action, target: Target | DropFolderTarget | None = None
+        self, path: VirtualPath, action: Action, target: Target | DropFolderTarget | UnsortedTarget | None = None
     ) -> Spot:
         match target or self._found(path):
             case ZoneTarget(rest=(_, *_)) as target:
                 return self._finder.spot(target, action)
             case UnknownTarget():
                 raise NotFoundError(NOTHING)
+            case UnsortedTarget():
+                raise PermissionDeniedError("what names no case is moved into its case's folder, and not changed")
             case DropFolderTarget():
                 raise PermissionDeniedError("it is a directory that means the root; it cannot be changed")
             case _:

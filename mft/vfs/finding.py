@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from casemap.resolver import CaseRootTarget, LayoutSettings, Zone, ZoneTarget, r
 from casemap.template import CUSTOMER_NAME, NUMBER, TITLE
 from mft.audit import customer_chain
 from mft.box import case_or_none
-from mft.policy import Action, Area, Part, Scope, may, may_change
+from mft.policy import Action, Area, Part, Scope, may, may_change, may_sort
 from mft.vfs.drops import DropSettings
 from mft.vfs.tree import Place, find_leaf, walk_place
 from protocols.errors import NotFoundError, PermissionDeniedError
@@ -119,6 +120,11 @@ class Finder:
         self._customer = None if reader.customer is None else CustomerId(reader.customer)
         self._only = None if reader.case is None else parsed_number(reader.case)
         self.role = Role.CUSTOMER if reader.part is Part.CUSTOMER else Role.ENGINEER
+
+    @property
+    def sorts(self) -> bool:
+        """Whether this session sees what everybody sent without a case."""
+        return may_sort(self.reader, dt.datetime.now(dt.UTC)).allowed
 
     def resolve(self, path: VirtualPath) -> Target:
         """Say what *path* means to this session, not whether it is there."""

@@ -10,7 +10,6 @@ from mft.faults import translated
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mft.cases import Lease
     from protocols.filesystem import Entry
 
 
@@ -32,10 +31,21 @@ class ReadableAtOnce(Protocol):
         """Return bytes that are in memory, in memory that the next call uses again; None where it would wait."""
 
 
+class Standing(Protocol):
+    """A right that is asked about again and again while a handle is open (`mft.cases.Lease`)."""
+
+    def check(self) -> None:
+        """Return if it still stands, or raise."""
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether `check` would return at once, without asking anybody."""
+
+
 class SealedFile:
     """The `ReadHandle` on sealed bytes: asks on every turn whether access still stands."""
 
-    def __init__(self, *, entry: Entry, source: Readable, lease: Lease, released: Callable[[], None]) -> None:
+    def __init__(self, *, entry: Entry, source: Readable, lease: Standing, released: Callable[[], None]) -> None:
         """Read from *source*; *released* is called once, when the handle is closed."""
         self._entry = entry
         self._source = source
@@ -74,7 +84,7 @@ class SealedFile:
 class DocumentFile:
     """The `ReadHandle` on a document that was made when it was opened."""
 
-    def __init__(self, *, entry: Entry, content: bytes, lease: Lease) -> None:
+    def __init__(self, *, entry: Entry, content: bytes, lease: Standing) -> None:
         """Read *content*."""
         self._entry = entry
         self._content = content

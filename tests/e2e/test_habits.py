@@ -293,6 +293,20 @@ def test_triage_by_the_api(house):
     assert [event["by"] for event in house.events("unfiled.assigned", upload=upload)] == ["trish"]
 
 
+def test_triage_by_sftp(house):
+    """Who has that role walks through what names no case, and moves a file into the case that it is for."""
+    assert house.curl("bob", "/", "-T", local(house, "sorted.log", "to be sorted"))[0] == 201
+    house.system.put_principal({**house.system.principal("eve"), "login": "tess", "roles": ["triage"]})
+    seen = house.sftp("tess", "ls -1 /_unfiled/acme", "ls -1 /_unfiled/acme/bob", "-get /_unfiled/acme/bob/sorted.log")
+    assert "/_unfiled/acme/bob/sorted.log" in seen.stdout
+    assert "Permission denied" in seen.stderr
+    status, told = house.curl("tess", "/files/_unfiled/acme/bob/.meta/sorted.log.status.json")
+    assert (status, json.loads(told)["why"]) == (200, "its name holds no case's number")
+    moved = house.sftp("tess", "rename /_unfiled/acme/bob/sorted.log /cases/ACME-1/sorted.log")
+    assert moved.returncode == 0, moved.stderr
+    house.until(lambda: "sorted.log" in house.sftp("eve", "ls -1 /ACME-1/to-support").stdout, "the engineers' file")
+
+
 def test_a_cut_drop_goes_on_where_it_stood(house):
     """`HEAD` says from where, and `curl -C` or `sftp`'s `reput` goes on, at the root as in a folder."""
     content = b"0123456789" * 50_000
