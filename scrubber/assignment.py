@@ -314,13 +314,19 @@ def _beside(buf: bytes, key: _Key) -> Iterator[Value]:
         found, quoted = dialects.SET_VALUE.match(buf, key.end), False
     elif key.believed >= Strength.MEDIUM:
         found = dialects.SPACE_QUOTED.match(buf, key.end)
-        if found is not None and key.name.lower() in dialects.OBJECTS and buf[found.end() : found.end() + 1] == b" ":
-            return  # Secret "db" created
+        if found is not None and _is_object(buf, found.end(), key):
+            return
         if found is None:
             found, quoted, prose = dialects.PROSE.match(buf, key.end), False, True
     if found is not None and is_secret(found["value"], key.believed, quoted=quoted, prose=prose):
         start, end = found.span("value")
         yield Value(start, end - (len(found["value"]) - len(found["value"].rstrip())), b"")
+
+
+def _is_object(buf: bytes, end: int, key: _Key) -> bool:
+    """Say whether what ends at *end* is a secret's own name: Secret "db" created, the key 'password' in secret 'db'."""
+    goes_on = buf[end : end + 1] == b" "
+    return key.name.lower() in dialects.OBJECTS and (goes_on or key.before[-4:] == b" in ")
 
 
 def _argument(buf: bytes, key: _Key) -> Iterator[Value]:

@@ -42,6 +42,7 @@ _NAME = re.compile(
     r"[^\W\d_](?:[^\W\d_]|[ '\u2019.,\-/+]|%20|\\u00[0-9a-f]{2}){1,62}(?:[^\W\d_]|\.|\))?", re.IGNORECASE
 )
 _WORD = re.compile(r"[^\W\d_]{2,}")
+_BETWEEN_NAMES = re.compile(r"[ ,+]+|(?:(?<=\bvan)|(?<=\bvon)|(?<=\bder)|(?<=\bden)|(?<=\bde))-(?=\w)")
 _DATE = re.compile(
     rb"(?:1[89]|20)[0-9]{2}[-/.][0-9]{1,2}[-/.][0-9]{1,2}(?:[T ][0-9:.]{5,12}Z?(?:[+\-][0-9:]{4,6})?)?|"
     rb"[0-9]{1,2}[-/. ][0-9]{1,2}[-/. ][0-9]{2,4}|(?:1[89]|20)[0-9]{6}|"
@@ -128,7 +129,7 @@ def _is_name(value: bytes, proven: bool) -> bool:  # noqa: FBT001 - one of a tab
     if not proven:
         return True
     capital = [word for word in words if word[0].isupper() and not word.isupper()]
-    parts = [part for part in re.split(r"[ ,+]+", text) if part]
+    parts = [part for part in _BETWEEN_NAMES.split(text) if part]
     return (
         2 <= len(parts) <= 4
         and len(capital) >= 2

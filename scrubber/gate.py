@@ -37,7 +37,7 @@ _STRONG = re.compile(
     r"clientkeydata|schl.{1,2}sselphrase|api.?schl.{1,2}ssel$|apitoken|sharedaccesskey|presharedkey|"
     r"(?:bind|root|user|admin|db|ldap|key|store|trust|sql|ftp|smtp|mail|ssh)pw$|"
     r"sharedaccesssignature|authpass|privpass|authpwd|privpwd|authcode|wpapsk|"
-    r"snmpcommunity|community(?:string|name)|(?:ro|rw|read|write|trap)community|"
+    r"snmpcommunity|ssws$|community(?:string|name)|(?:ro|rw|read|write|trap)community|"
     r"(?:session|php|jsession|asp|aspnet|web|user)?sess(?:ion)?id$|sessid$|jsessionid|phpsessid|xauthtoken|erlangcookie|"
     r"loggedinkey|unsealkey|recoverycode|backupcode|verificationcode|authtok$|authdata$|serviceaccountkey|"
     r"secure?string|passcodes?$"

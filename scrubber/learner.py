@@ -249,7 +249,7 @@ class Learner:
         if any(_PERSON_WORD.fullmatch(part) is None for part in parts):
             return
         names = [part for part in parts if part.lower().encode() not in words("particles")]
-        if len(names) < 2 or any(not part[0].isupper() for part in names) or all(len(part) < 3 for part in names):
+        if len(names) < 2 or not all(_is_capital(part) for part in names) or all(len(part) < 3 for part in names):
             return
         lower = {part.lower().strip(".").encode() for part in names}
         if lower & (words("no_names") | words("system_users") | words("no_persons")) or lower <= words("ordinary"):
@@ -258,6 +258,13 @@ class Learner:
 
     def _is_common(self, name: bytes) -> bool:
         return is_ordinary(name) or name in words("system_users") or name in words("no_hosts")
+
+
+def _is_capital(name: str) -> bool:
+    """Say whether *name* begins with a capital, behind particles that hyphens tie to it: van-der-Meer."""
+    *before, last = name.split("-")
+    particles = words("particles")
+    return name[0].isupper() or (last[:1].isupper() and all(part.encode() in particles for part in before))
 
 
 class MemberLearner:

@@ -30,6 +30,7 @@ _LABEL_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_
 _LABELS_AFTER = re.compile(rb"(?:\.[A-Za-z0-9_][A-Za-z0-9_\-]{0,62}){1,10}")
 _REVERSED = frozenset((b"com", b"org", b"net", b"io", b"eu", b"dev", b"app", b"java", b"javax", b"lib"))
 """How names of packages begin."""
+_PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}[A-Za-z0-9_]")
 _ESCAPED_LETTER = re.compile(rb"\\[nrtbfv]\Z")
 
 
@@ -190,7 +191,7 @@ def _labels_start(buf: bytes, start: int) -> int:
         if len(name) < len(label):
             break
         end = max(dot + 1, least)
-    return end
+    return end + 2 if end < start and _PERCENT.match(buf, end - 1) else end
 
 
 @lru_cache(maxsize=4)
