@@ -22,6 +22,8 @@
     ├── RegionNotAllowedError        the placement does not name that region
     ├── NoReplicaError               no allowed region that has it answers
     ├── StoreUnavailableError        a store does not answer, or its disk fails
+    │   └── StoreRefusedError            it answers, and will not have us: credentials, rights, no such bucket
+    ├── ObjectLockedError            the store keeps it until a day that it was told (WORM)
     ├── OutOfSpaceError              disk or disk quota is full (ENOSPC, EDQUOT)
     ├── ObjectTooLargeError          more segments than a stream can number
     └── LandingError
@@ -34,12 +36,15 @@
         └── RolledBackError              fewer records or bytes than were committed (also a TamperedError)
 
 A later try may succeed with `NoReplicaError`, `StoreUnavailableError`, `OutOfSpaceError`, `LandingBusyError` and
-`KeyUnavailableError`; with the others only something else can.
+`KeyUnavailableError`, with `ObjectLockedError` once its day has come; with the others only something else can.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    import datetime as dt
 
 
 class StorageError(Exception):
@@ -153,6 +158,19 @@ class NoReplicaError(StorageError):
 
 class StoreUnavailableError(StorageError):
     """A store does not answer, or its disk fails."""
+
+
+class StoreRefusedError(StoreUnavailableError):
+    """The store answers and will not have us: an operator has to mend credentials, rights or the configuration."""
+
+
+class ObjectLockedError(StorageError):
+    """The store was told to keep the object, and does (object lock, WORM)."""
+
+    def __init__(self, message: str, *, until: dt.datetime | None = None) -> None:
+        """Say so, with the moment (UTC) at which it can go; None where that is not known (a legal hold)."""
+        super().__init__(message)
+        self.until = until
 
 
 class OutOfSpaceError(StorageError):

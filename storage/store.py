@@ -62,9 +62,14 @@ def check_name(name: str) -> str:
     Raises:
         ObjectNameError: it is none.
     """
-    if len(name) > MAX_NAME_BYTES or not _NAME.fullmatch(name):
+    if not is_name(name):
         raise ObjectNameError(f"{name!r} cannot be the name of an object")
     return name
+
+
+def is_name(text: str) -> bool:
+    """Say whether *text* can be the name of an object: listings leave out what is not ours."""
+    return len(text) <= MAX_NAME_BYTES and _NAME.fullmatch(text) is not None
 
 
 def check_prefix(prefix: str) -> str:
