@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from scrubber.crew import Crew
 from scrubber.detector import Detector
+from scrubber.dictionary import Dictionary
 from scrubber.excerpt import ExcerptReader
 from scrubber.learner import Learner
-from scrubber.learning import learn_source
+from scrubber.learning import learn_growing, learn_source
 from scrubber.members import Parcel, serve_members
 from scrubber.model import ENGINE_VERSION, Options, ScrubReport, Source
 from scrubber.obstacle import ObstacleError
@@ -203,6 +204,33 @@ def learn(
             progress=progress,
             jobs=jobs,
         )
+
+
+def learn_ahead(
+    read: Callable[[int, int], bytes],
+    *,
+    name: str,
+    options: Options = _DEFAULT,
+    scratch: Callable[[], BinaryIO] = memory_scratch,
+) -> Dictionary:
+    """Learn what `learn` would from an upload that is still coming in; return what it told.
+
+    Merged into a case's dictionary (`Dictionary.merge`) that is what `learn` would have added.
+
+    Args:
+        read: gives up to so many bytes at an offset; waits until there are some; none at the end.
+        name: the upload's, as its sender gave it.
+        options: profile, limits.
+        scratch: as for `scrub`.
+
+    Raises:
+        UnforeseenError: nothing can be said before it is whole.
+        ScrubberError: the source or the scratch space failed.
+    """
+    dictionary = Dictionary()
+    if "personal" in options.profile.categories:
+        learn_growing(read, dictionary=dictionary, rules=_rules(options), name=name, options=options, scratch=scratch)
+    return dictionary
 
 
 def _halves(

@@ -5,6 +5,7 @@
     ├── RuleError      a rule is written wrongly: names the rule and what was expected
     ├── TermsError     a customer's list of terms is written wrongly
     ├── ScratchError   the scratch file given by the application failed or is full
+    ├── UnforeseenError  what is not whole yet cannot be read from front to back, or would pass a limit
     └── SourceError    the source gave fewer bytes than its size, or could not be read
 
 A file that cannot be looked into is none of these: it is an `Obstacle` in the report.
@@ -31,6 +32,10 @@ class TermsError(ScrubberError, ValueError):
 
 class ScratchError(ScrubberError):
     """The scratch space given by the application failed."""
+
+
+class UnforeseenError(ScrubberError):
+    """An upload under way cannot be read ahead: it takes all of it, or what has come would pass a limit."""
 
 
 class SourceError(ScrubberError):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from scrubber.crew import Crew
 from scrubber.detector import Detector
 from scrubber.dictionary import Dictionary
+from scrubber.errors import UnforeseenError
 from scrubber.leaf import WIDE
 from scrubber.learner import Learner, MemberLearner
 from scrubber.members import Parcel, serve_members
@@ -19,7 +20,7 @@ from scrubber.rules import RuleSet
 from scrubber.segments import Cutter
 from scrubber.sniff import HEAD, Kind, sniff
 from scrubber.stream import CHUNK, HashedSource, Stream
-from scrubber.walk import CONTAINERS, Out, Walk, memory_scratch
+from scrubber.walk import CONTAINERS, SEEKING, Out, Walk, memory_scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,8 +167,7 @@ def learn_source(
         ScrubberError: the source or the scratch space failed.
     """
     learner = Learner(pseudonyms.dictionary)
-    nothing = Detector(RuleSet(rules=(), version=rules.version), Pseudonymizer(bytes(16)))  # it scrubs nothing
-    walk = LearningWalk(learner, nothing, options, source.size, scratch)
+    walk = LearningWalk(learner, _nothing(rules), options, source.size, scratch)
     if jobs > 1:
         walk.crew = Crew(jobs, lambda: _student(walk, learner))
         walk.gives_away = True
@@ -178,6 +178,49 @@ def learn_source(
     finally:
         if walk.crew is not None:
             walk.crew.close()
+
+
+def learn_growing(
+    read: Callable[[int, int], bytes],
+    *,
+    dictionary: Dictionary,
+    rules: RuleSet,
+    name: str,
+    options: Options,
+    scratch: Callable[[], BinaryIO] = memory_scratch,
+) -> None:
+    """Learn as `learn_source` does from what is not whole yet, into *dictionary*: in the end it has learned the same.
+
+    *read* gives up to so many bytes at an offset; it waits until there are some, and gives none at the end alone.
+
+    Raises:
+        UnforeseenError: its kind is not read from front to back, or a limit was met, which the whole file's size may
+            still raise: nothing is to be made of what was learned.
+        ScrubberError: the source or the scratch space failed.
+    """
+    offset = 0
+
+    def forward(n: int) -> bytes:
+        nonlocal offset
+        data = read(offset, n)
+        offset += len(data)
+        return data
+
+    stream = Stream(forward)
+    kind, _ = sniff(stream.peek(HEAD))
+    if kind in SEEKING:
+        raise UnforeseenError("its directory stands at its end")
+    walk = LearningWalk(Learner(dictionary), _nothing(rules), options, 0, scratch)
+    try:
+        walk.member(stream, _drop, name, 0)
+        stream.drain()
+    except ObstacleError as error:
+        raise UnforeseenError("it meets a limit before it is whole") from error
+
+
+def _nothing(rules: RuleSet) -> Detector:
+    """Give a detector that scrubs nothing."""
+    return Detector(RuleSet(rules=(), version=rules.version), Pseudonymizer(bytes(16)))
 
 
 def _drop(_data: bytes) -> None:

@@ -70,7 +70,7 @@ _STREAMED: dict[Kind, Callable[[Walk, Stream, Out, str, int], None]] = {
     },
 }
 """Containers that are read from front to back."""
-_SEEKING: dict[Kind, Callable[[Walk, Source, Out, str, int], None]] = {
+SEEKING: dict[Kind, Callable[[Walk, Source, Out, str, int], None]] = {
     Kind.ZIP: zipball.walk_zip,
     Kind.SEVEN_ZIP: sevenzip.walk_seven_zip,
     Kind.SQLITE: database.walk_database,
@@ -258,9 +258,9 @@ class Walk:
         """Scrub the upload itself; a zip at the top needs no scratch space."""
         stream = source.stream()
         kind, _ = sniff(stream.peek(HEAD))
-        if kind in _SEEKING:
+        if kind in SEEKING:
             self.members += 1
-            _SEEKING[kind](self, source, out, name, 0)
+            SEEKING[kind](self, source, out, name, 0)
         else:
             self.member(stream, out, name, 0)
 
@@ -326,7 +326,7 @@ class Walk:
         try:
             while data := stream.read():
                 scratch.write(data)
-            _SEEKING[kind](self, scratch, out, name, depth)
+            SEEKING[kind](self, scratch, out, name, depth)
         finally:
             scratch.close()
 

@@ -32,6 +32,7 @@
         ├── LandingBusyError             another handle is writing it
         ├── LandingClosedError           the handle is closed
         ├── HoleError                    bytes in the middle were never written
+        ├── RewrittenError               what was read of an upload under way has changed since
         ├── AlteredRecordError           a record, where a torn tail cannot explain it (also a TamperedError)
         └── RolledBackError              fewer records or bytes than were committed (also a TamperedError)
 
@@ -203,6 +204,10 @@ class LandingClosedError(LandingError):
 
 class HoleError(LandingError):
     """Bytes in the middle were never written."""
+
+
+class RewrittenError(LandingError):
+    """What was read of an upload under way was written again, or cut off, since."""
 
 
 class AlteredRecordError(LandingError, TamperedError):

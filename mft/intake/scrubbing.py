@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mft.audit import AuditTrail
     from mft.cases import CaseTree
     from mft.catalog.database import Database
+    from mft.intake.ahead import Ahead
     from mft.intake.pseudonyms import PseudonymBook, PseudonymBooks
     from mft.intake.scanning import Scanning
     from mft.intake.settings import IntakeSettings
@@ -83,10 +84,12 @@ class Scrubbing:
         objects: Objects,
         nursery: Nursery,
         scanning: Scanning,
+        ahead: Ahead,
         settings: IntakeSettings,
     ) -> None:
         """Read from *zones* (by region), write to *objects*, once *scanning* has nothing against it."""
         self._scanning = scanning
+        self._ahead = ahead
         self._database = database
         self._trail = trail
         self._keys = keys
@@ -115,12 +118,12 @@ class Scrubbing:
         refused, told = self._scanning.ask(row)
         if refused is not None:
             return {"outcome": Outcome.QUARANTINE.value, "reason": refused, "scanners": told}
-        return self._scrub_one(row) | {"scanners": told}
+        return self._scrub_one(row, self._ahead.take(row)) | {"scanners": told}
 
-    def _scrub_one(self, row: Row[Any], *, again: bool = False) -> dict[str, Any]:
+    def _scrub_one(self, row: Row[Any], learned: bytes, *, again: bool = False) -> dict[str, Any]:
         object_key = self._new_body(row)
         try:
-            result = self._run_child(row, self._book.tree(row.case_id), object_key, again=again)
+            result = self._run_child(row, self._book.tree(row.case_id), object_key, learned, again=again)
         except ChildFailedError as error:
             self._give_back(row, str(error))
             return {"outcome": AGAIN}
@@ -134,8 +137,8 @@ class Scrubbing:
         if result.get("again"):  # secrets that stand elsewhere with nothing to tell them: now they are known
             with self._database.write() as connection:
                 discard_body(connection, object_key)
-            return self._scrub_one(row, again=True)
-        return self._judge(row, object_key, result)
+            return self._scrub_one(row, learned, again=True)
+        return self._judge(row, object_key, result | {"ahead": bool(learned)})
 
     def copy_as_it_is(self, upload_id: str) -> ObjectKey | Undone:
         """Make an object of a quarantined upload, byte for byte: nothing is looked for, nothing removed."""
@@ -178,7 +181,7 @@ class Scrubbing:
             return connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).one()
 
     def _run_child(
-        self, row: Row[Any], tree: CaseTree, object_key: ObjectKey, *, again: bool = False
+        self, row: Row[Any], tree: CaseTree, object_key: ObjectKey, learned: bytes = b"", *, again: bool = False
     ) -> dict[str, Any]:
         scope_key = self._book.scope_key(tree, row.region)
         data_key, envelope = self._keys.new_key(Region(row.region), tree.key_scope, scope_key, object_key)
@@ -192,6 +195,7 @@ class Scrubbing:
             allow=treatment.terms.allow,
             pseudonym_key=book.key,
             dictionary=book.names,
+            learned=_readable(learned, book),
             passwords=tuple(passwords.values()),
             recipient=self._recipient(tree),
             cage=self._settings.cage,
@@ -315,6 +319,7 @@ class Scrubbing:
             **report,
             "findings": report["findings"][:REPORT_FINDINGS],
             "findings_total": sum(report["counts"].values()),
+            "learned_ahead": result.get("ahead", False),
             "profile_rule": treatment.rule,
             "profile_reason": treatment.reason,
         }
@@ -355,6 +360,15 @@ def discard_body(connection: Connection, object_key: ObjectKey) -> None:
     """Give up an object that was not published, with what its upload taught; the sweep deletes its bytes."""
     gone = {"state": "discarded", "taught": None, "book_id": None, "reverse_map": None}
     connection.execute(update(BODIES).where(BODIES.c.key == object_key).values(**gone))
+
+
+def _readable(learned: bytes, book: PseudonymBook) -> bytes:
+    """Give what a child has learned ahead, if it is that book's; the scope may be another one by now."""
+    try:
+        open_names(learned, book.key)
+    except NamesUnreadableError:
+        return b""
+    return learned
 
 
 def _checked(result: dict[str, Any], errand: Errand) -> dict[str, Any]:

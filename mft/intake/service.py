@@ -16,12 +16,14 @@ from sqlalchemy import and_, literal, not_, or_, select
 from mft.box import ZONE
 from mft.catalog.model import NODES, REPLICAS, UPLOADS
 from mft.catalog.states import UploadState
+from mft.standing import PART_SUFFIXES
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Mapping
 
     from mft.catalog.database import Database
+    from mft.intake.ahead import Ahead
     from mft.intake.copying import Copying
     from mft.intake.naming import Naming
     from mft.intake.releasing import Releasing
@@ -43,8 +45,6 @@ ADOPT_SECONDS = 5.0
 STARTED_PER_WORKER = 4
 """Jobs handed to the engine ahead of the workers, for each of them."""
 HISTORY_SECONDS = 24 * 3600.0
-PART_SUFFIXES = (".part", ".filepart")
-"""Endings of files that their client will rename once they are whole; they are scrubbed under their final name."""
 
 
 class Intake:
@@ -54,6 +54,7 @@ class Intake:
         self,
         *,
         database: Database,
+        ahead: Ahead,
         scrubbing: Scrubbing,
         settling: Settling,
         copying: Copying,
@@ -65,6 +66,7 @@ class Intake:
     ) -> None:
         """Work with the parts given; `attach` the job engine before anything else is called."""
         self._database = database
+        self._ahead = ahead
         self._scrubbing = scrubbing
         self._settling = settling
         self._copying = copying
@@ -99,6 +101,7 @@ class Intake:
         while not stopped():
             try:
                 self.start_due()
+                self.look_ahead()
                 if time.monotonic() >= sweep_due:
                     self._sweep.run()
                     self._releasing.expire()
@@ -111,6 +114,7 @@ class Intake:
                 wake.recv(65536)
             if ended in ready:
                 os.read(ended, 65536)
+        self.close()
 
     def start_due(self) -> None:
         """Start a job for everything that waits and has none."""
@@ -121,6 +125,14 @@ class Intake:
         for upload_id in self._releasing.waiting(self._settings.workers):
             self._start("release", upload_id)
         self._naming.show_renamed()
+
+    def look_ahead(self) -> None:
+        """Read on in what is still coming in."""
+        self._ahead.look()
+
+    def close(self) -> None:
+        """End what it reads ahead."""
+        self._ahead.close()
 
     def idle(self) -> bool:
         """Say whether nothing is under way."""

@@ -41,6 +41,8 @@ class IntakeSettings:
     cage: Cage
     wall: float
     workers: int
+    ahead: int | None
+    """Bytes of an upload under way from which on its names are learned while it comes in; None: never."""
     attempts: int
     limits: Mapping[str, int]
     rules: ScrubRules

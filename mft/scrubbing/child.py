@@ -45,7 +45,7 @@ SCRATCH_MEMORY = 16 * 2**20
 """Scratch kept in memory before it is sealed into a temporary file, for each archive member that is being re-packed."""
 
 
-_BYTES = ("pseudonym_key", "dictionary", "landing_key", "data_key", "recipient")
+_BYTES = ("pseudonym_key", "dictionary", "learned", "landing_key", "data_key", "recipient")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +77,10 @@ class Errand:
     """Not even look: it is released from quarantine."""
     again: bool = False
     """A first run left secrets where nothing told them: find them once more, then replace them everywhere."""
+    ahead: bool = False
+    """Only learn the file's names while it still comes in (see `ahead`); what is known of it are landing id and key."""
+    learned: bytes = field(default=b"", repr=False)
+    """What such a child has learned from this file, sealed; empty: nobody has read it yet."""
     recipient: bytes = b""
     """The customer's public key to which what pseudonyms stand for is sealed; empty: nobody's."""
     passwords: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -169,7 +173,9 @@ def _scrub_file(errand: Errand, pseudonyms: Pseudonymizer, landing_fd: int, ciph
     with os.fdopen(cipher_fd, "wb", buffering=0) as pipe:
         body = BodyWriter(lambda piece: _write_all(pipe.fileno(), piece), errand.data_key, ObjectKey(errand.object_key))
         options, left = _options(errand), list[tuple[bytes, str]]()
-        if not errand.as_it_is:
+        if errand.learned:
+            pseudonyms.dictionary.merge(open_names(errand.learned, errand.pseudonym_key))
+        elif not errand.as_it_is:
             learn(source, pseudonyms=pseudonyms, name=errand.names[-1], options=options, scratch=scratch)
         named = _named(errand, scrub_names(errand.names, pseudonyms, options))
         shown = named["shown"][-1]

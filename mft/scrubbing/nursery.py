@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mft.scrubbing.ahead import run_ahead
 from mft.scrubbing.answer import ANSWER_LIMIT, AnswerError, read_answer
 from mft.scrubbing.cache import rules_folder
 from mft.scrubbing.cage import confine, forbid_dumps
@@ -91,7 +92,8 @@ def _fork(descriptors: Sequence[int], channel: socket.socket) -> int:
         else:
             confine(errand.cage)
             shut_in([Path(errand.scratch)])
-        (run_relay if errand.relay else run_errand)(errand, descriptors[1:])
+        run = run_relay if errand.relay else run_ahead if errand.ahead else run_errand
+        run(errand, descriptors[1:])
         status = 0
     except BaseException as error:  # noqa: BLE001 - the border of the process; never the text, which may hold content
         with contextlib.suppress(OSError):
@@ -172,6 +174,17 @@ class Child:
             raise ChildFailedError(f"the scrubber failed on this file ({_word(result['error'])})")
         return result
 
+    @property
+    def has_answered(self) -> bool:
+        """Whether `result` has something to read: an answer, or the child's end."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._result_fd, selectors.EVENT_READ)
+            return bool(selector.select(timeout=0))
+
+    def allow(self, wall: float) -> None:
+        """Wait for it *wall* seconds more from now on."""
+        self._deadline = time.monotonic() + wall
+
     def close(self) -> None:
         """End the child, if it is still at work, and let go of its pipes."""
         for descriptor in (self._cipher_fd, self._result_fd):
@@ -219,6 +232,16 @@ class Nursery:
             NurseryError: the nursery does not answer.
         """
         return self._start(errand, [landing_fd, socket_fd], cipher=(None, None), wall=wall)
+
+    def follow(self, errand: Errand, *, landing_fd: int, ending_fd: int) -> Child:
+        """Start a child that reads an upload while it comes in, until it is told on the pipe *ending_fd* to end.
+
+        Nothing is to be read of it before `Child.allow`.
+
+        Raises:
+            NurseryError: the nursery does not answer.
+        """
+        return self._start(errand, [landing_fd, ending_fd], cipher=(None, None), wall=0.0)
 
     def _start(
         self, errand: Errand, descriptors: Sequence[int | None], *, cipher: tuple[int | None, int | None], wall: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from mft.intake.ahead import Ahead
 from mft.intake.copying import Copying
 from mft.intake.naming import Naming
 from mft.intake.pseudonyms import PseudonymBooks
@@ -53,6 +54,7 @@ def intake_settings(config: Config, host: str) -> IntakeSettings:
         cage=Cage(memory=scrub.memory, cpu=int(scrub.cpu), file_size=scrub.file_size),
         wall=scrub.wall,
         workers=scrub.workers,
+        ahead=scrub.ahead,
         attempts=scrub.attempts,
         limits={
             "depth": scrub.depth,
@@ -127,7 +129,18 @@ def make_intake(parts: Parts, nursery: Nursery) -> Intake:
     settings = intake_settings(parts.config, parts.node)
     book = CaseBook(database=parts.database, keys=parts.keys)
     books = PseudonymBooks(database=parts.database, keys=parts.keys, book=book)
+    ahead = Ahead(
+        database=parts.database,
+        trail=parts.trail,
+        book=book,
+        books=books,
+        zones=parts.zones,
+        landed=parts.landed,
+        nursery=nursery,
+        settings=settings,
+    )
     scrubbing = Scrubbing(
+        ahead=ahead,
         database=parts.database,
         trail=parts.trail,
         keys=parts.keys,
@@ -143,6 +156,7 @@ def make_intake(parts: Parts, nursery: Nursery) -> Intake:
     settling = Settling(database=parts.database, trail=parts.trail, sign=parts.sign, books=books, settings=settings)
     return Intake(
         database=parts.database,
+        ahead=ahead,
         scrubbing=scrubbing,
         settling=settling,
         releasing=Releasing(

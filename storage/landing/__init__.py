@@ -4,8 +4,9 @@ One append-only log an upload. Nothing in it is ever written over: a torn write 
 acknowledged.
 """
 
+from storage.landing.follower import LandingFollower
 from storage.landing.reader import LandingReader
 from storage.landing.writer import LandingWriter
 from storage.landing.zone import LandingZone
 
-__all__ = ["LandingReader", "LandingWriter", "LandingZone"]
+__all__ = ["LandingFollower", "LandingReader", "LandingWriter", "LandingZone"]

@@ -36,7 +36,7 @@ from storage.landing.record import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from storage.descriptor import Descriptor
 
@@ -113,6 +113,25 @@ class RecordLog:
             for number in range(good):
                 self._apply(self._header_at(positions[number], number), positions[number])
         return None
+
+    def take_more(self, records: int | None = None) -> Iterator[RecordHeader]:
+        """Take in what another process has appended, up to *records* in all, and yield each header as it is taken.
+
+        A record counts once all of it is there; what is behind it may be under way.
+
+        Raises:
+            WrongKeyError, UnknownFormatError: it is not this upload's log.
+        """
+        with disk_errors(f"following the landing log {self._id}"):
+            size = self._file.size
+            if self.records == 0 and not self._check_log_header(size):
+                return
+            while records is None or self.records < records:
+                header = self._cipher.parse_header(self._file.pread(HEADER_BYTES, self.tail))
+                if header is None or header.number != self.records or self.tail + header.record_bytes > size:
+                    return
+                self._apply(header, self.tail)
+                yield header
 
     def cut(self) -> int:
         """Cut off what lies behind the last good record, and return how many bytes that were."""
