@@ -37,6 +37,9 @@ BROKEN: tuple[type[Exception], ...] = (
 )
 """What a decoder raises on damaged data, beside MemoryError."""
 
+_EVEN = 256 << 10
+"""Bytes that an encoder is given at a time."""
+
 
 class Encoder(Protocol):
     """One compressed member's encoder."""
@@ -149,6 +152,34 @@ def make_decoder(name: str) -> Any:  # noqa: ANN401 - a decoder in the shape of 
         raise ValueError("the package zstandard is not installed") from error
 
 
+class Even:
+    """An encoder that gives its own the same pieces, however it is given them.
+
+    ISA-L looks for repetitions piece by piece: without this the output would depend on where a text was cut.
+    """
+
+    def __init__(self, inner: Encoder) -> None:
+        self._inner = inner
+        self._waiting = bytearray()
+
+    def compress(self, data: bytes) -> bytes:
+        """Take more, give what is ready."""
+        waiting = self._waiting
+        waiting += data
+        if len(waiting) < _EVEN:
+            return b""
+        whole = len(waiting) - len(waiting) % _EVEN
+        made = b"".join([self._inner.compress(bytes(waiting[at : at + _EVEN])) for at in range(0, whole, _EVEN)])
+        del waiting[:whole]
+        return made
+
+    def flush(self) -> bytes:
+        """Give the rest."""
+        made = self._inner.compress(bytes(self._waiting)) if self._waiting else b""
+        self._waiting.clear()
+        return made + self._inner.flush()
+
+
 def make_encoder(name: str) -> Encoder:
     """Make an encoder of the same format: quick rather than tight."""
     if name == "bzip2":
@@ -160,14 +191,12 @@ def make_encoder(name: str) -> Encoder:
     if name == "deflate":
         return deflater()
     zstandard: Any = importlib.import_module("zstandard")
-    encoder: Encoder = zstandard.ZstdCompressor(level=3, write_checksum=True).compressobj()
-    return encoder
+    return Even(zstandard.ZstdCompressor(level=3, write_checksum=True).compressobj())
 
 
 def deflater() -> Encoder:
     """Make an encoder of raw deflate."""
-    encoder: Encoder = _fast.compressobj(1, zlib.DEFLATED, -15)
-    return encoder
+    return Even(_fast.compressobj(1, zlib.DEFLATED, -15))
 
 
 def crc32(data: bytes, crc: int = 0) -> int:
