@@ -640,7 +640,7 @@ def case_key(
     with connection_of.read() as connection:
         row = connection.execute(select(CASE_KEYS.c.wrapped, CASE_KEYS.c.destroyed_at).where(wanted)).first()
     if row is None:
-        fresh = keys.new_scope(Region(region), tree.key_scope)
+        fresh = keys.new_scope(Region(region), tree.key_scope, owner=tree.customer)
         with connection_of.write() as connection:
             connection.execute(
                 insert_or_nothing(CASE_KEYS)

@@ -21,7 +21,10 @@ from protocols.errors import (
     UnavailableError,
 )
 from storage.errors import (
+    CustomerKeyError,
     HoleError,
+    KeyDestroyedError,
+    KeyProviderError,
     KeyUnavailableError,
     LandingBusyError,
     LandingClosedError,
@@ -46,6 +49,12 @@ TABLE: Mapping[type[Exception], tuple[type[FileSystemError], str]] = {
     LandingClosedError: (LockedError, "another session has taken this upload over"),
     LandingNotFoundError: (NotFoundError, "the upload is gone; send the file again"),
     StateError: (LockedError, "the upload was ended elsewhere; send the file again"),
+    KeyDestroyedError: (NotFoundError, "it was destroyed, and its keys with it"),
+    CustomerKeyError: (
+        UnavailableError,
+        "the customer's own key is switched off or out of reach; nothing of theirs opens without it",
+    ),
+    KeyProviderError: (UnavailableError, "the keys of that region are locked or out of reach; try again later"),
     KeyUnavailableError: (UnavailableError, "keys are not at hand; try again in a moment"),
     NoReplicaError: (UnavailableError, "no copy of it can be read just now; try again in a moment"),
     StoreUnavailableError: (UnavailableError, "the store does not answer; try again in a moment"),

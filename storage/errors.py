@@ -17,6 +17,9 @@
     │   ├── AlteredKeyError              a wrapped key, or one that was bound to something else
     │   └── DifferingCopyError           two regions hold different bytes of one name
     ├── KeyUnavailableError          this process holds no key of that region, or not that one
+    │   ├── KeyProviderError             what holds the key is locked, switched off, or does not answer
+    │   │   └── CustomerKeyError             and it is in a customer's hands
+    │   └── KeyDestroyedError            the key was destroyed, and the ledger says so
     ├── KeyringError                 a keyring file that is missing, in the way, or not a keyring
     │   └── WrongPassphraseError         the passphrase does not open it (or its file was altered)
     ├── RegionNotAllowedError        the placement does not name that region
@@ -139,6 +142,18 @@ class DifferingCopyError(TamperedError):
 
 class KeyUnavailableError(StorageError):
     """This process holds no key of that region, or not that one."""
+
+
+class KeyProviderError(KeyUnavailableError):
+    """What holds the key (a token, a key service, a sealed file) is locked, switched off, or does not answer."""
+
+
+class CustomerKeyError(KeyProviderError):
+    """The customer's own key, without which nothing of theirs opens, is switched off or out of reach."""
+
+
+class KeyDestroyedError(KeyUnavailableError):
+    """The key was destroyed: whatever it wrapped never opens again."""
 
 
 class KeyringError(StorageError):

@@ -62,6 +62,7 @@ def _file_faults(config: Config) -> Iterator[Fault]:
             load_passphrase(region.keyring, name)
         except ConfigError as error:
             yield from error.faults
+    yield from _provider_faults(config)
     try:
         load_lookup_secret(config.lookup)
         table = load_lookup_table(config.lookup)
@@ -84,6 +85,32 @@ def _file_faults(config: Config) -> Iterator[Fault]:
     for key, path in named.items():
         if path is not None:
             yield from _unreadable(key, path)
+
+
+def _provider_faults(config: Config) -> Iterator[Fault]:
+    """Read what opens tokens and key services, without asking one."""
+    from mft.config import ConfigError  # noqa: PLC0415  keeps `mft --help` quick
+    from mft.config.secrets import load_pin, load_secret  # noqa: PLC0415
+
+    places = [
+        (f"regions.{name}.keys", region.keys.pkcs11, region.keys.vault) for name, region in config.regions.items()
+    ]
+    for index, each in enumerate(config.customer_keys):
+        places.append((f"customer_keys[{index}].provider", each.provider.pkcs11, each.provider.vault))
+    for place, token, vault in places:
+        try:
+            if token is not None:
+                load_pin(token, f"{place}.pkcs11")
+            if vault is not None and vault.secret_id_file is not None:
+                load_secret(vault.secret_id_file, f"{place}.vault.secret_id_file")
+            if vault is not None and vault.token_file is not None:
+                load_secret(vault.token_file, f"{place}.vault.token_file")
+        except ConfigError as error:
+            yield from error.faults
+        if token is not None:
+            yield from _unreadable(f"{place}.pkcs11.module", token.module)
+        if vault is not None and vault.ca_file is not None:
+            yield from _unreadable(f"{place}.vault.ca_file", vault.ca_file)
 
 
 def _webhook_faults(config: Config) -> Iterator[Fault]:

@@ -11,6 +11,8 @@ from mft.cli.options import ConfigPath  # noqa: TC001  typer reads it at run tim
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mft.config import Config
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -38,4 +40,25 @@ def serve(config: ConfigPath) -> None:
             typer.echo(f"{listener['protocol']} on {listener['address']} port {listener['port']}, {listener['region']}")
         typer.echo(f"certificate {endpoints['certificate']}, SHA-256 {endpoints['fingerprint']}")
 
-    raise typer.Exit(keep(loaded, announce=announce))
+    passphrases = ask_for_passphrases(loaded)
+    raise typer.Exit(keep(loaded, announce=announce, passphrases=passphrases, reread=lambda: options.load(config)))
+
+
+def ask_for_passphrases(config: Config) -> Mapping[str, str]:
+    """Ask at the terminal for the passphrases that the configuration leaves to a person; without one, for none.
+
+    A keyring that stays locked keeps its region out of reach until `mft keys unlock`.
+    """
+    import sys  # noqa: PLC0415  keeps `mft --help` quick
+
+    wanted = [name for name, region in config.regions.items() if region.keyring.prompt]
+    if not sys.stdin.isatty():
+        return {}
+    return {
+        name: typer.prompt(
+            f"Passphrase of the keyring of {name}",
+            hide_input=True,
+            confirmation_prompt=not config.regions[name].keyring.path.exists(),
+        )
+        for name in wanted
+    }

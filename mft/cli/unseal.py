@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mft.config import Config
     from storage.body import BodyReader
     from storage.errors import TamperedError
+    from storage.keys.service import LocalKeyService
     from storage.local import LocalReader
     from storage.slot import Manifest
 
@@ -217,11 +218,8 @@ def _open(
     settings: Config, find: Find, files: tuple[Path, Path] | None, stack: contextlib.ExitStack
 ) -> tuple[str, BodyReader, Manifest]:
     """Open slot, key, manifest and body, of *files* (body, slot) or of the first region that has the object."""
-    from mft.config import load_passphrase  # noqa: PLC0415  keeps `mft --help` quick
-    from storage.body import BodyReader  # noqa: PLC0415
+    from storage.body import BodyReader  # noqa: PLC0415  keeps `mft --help` quick
     from storage.keys.envelope import Region as RegionName  # noqa: PLC0415
-    from storage.keys.keyring import Keyring  # noqa: PLC0415
-    from storage.keys.service import LocalKeyService  # noqa: PLC0415
     from storage.slot import Slot  # noqa: PLC0415
     from storage.store import body_name, parse_object_key, slot_name  # noqa: PLC0415
 
@@ -236,12 +234,31 @@ def _open(
         sealed = _file(root / body_name(object_key))
     stack.callback(sealed.close)
     parsed = Slot.parse(slot_bytes, object_key=object_key, region=RegionName(region))
-    keyring = settings.regions[region].keyring
-    ring = Keyring.load(keyring.path, load_passphrase(keyring, region))
-    data_key = LocalKeyService({RegionName(region): ring}).open_key(parsed.envelope)
+    data_key = _service(settings, region).open_key(parsed.envelope)
     manifest = parsed.open_manifest(data_key)
     opened = BodyReader(sealed, data_key, object_key, stored_size=manifest.body.stored_size)
     return region, opened, manifest
+
+
+def _service(settings: Config, region: str) -> LocalKeyService:
+    """Open the keys of one region in this process: by its passphrase, its token, or whatever holds them.
+
+    Raises:
+        KeyringError, KeyUnavailableError: they do not open.
+    """
+    from mft.regionkeys import RegionKeys, open_keyring  # noqa: PLC0415  keeps `mft --help` quick
+    from storage.keys.envelope import Region as RegionName  # noqa: PLC0415
+
+    found = settings.regions[region]
+    word = None
+    if found.keyring.prompt and found.keys.type == "keyring":
+        word = typer.prompt(f"Passphrase of the keyring of {region}", hide_input=True, err=True)
+    keys = RegionKeys(settings)
+    if found.keys.type == "keyring":
+        if not found.keyring.path.exists():
+            raise NotStoredError(f"{found.keyring.path} is not there: without it nothing of {region!r} opens")
+        keys.doors[RegionName(region)].put(open_keyring(settings, region, word))
+    return keys.service
 
 
 def _holder(settings: Config, find: Find, slot: str) -> tuple[str, Path]:

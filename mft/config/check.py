@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from mft.config.access import LookupConfig
     from mft.config.document import KeyPath
+    from mft.config.keys import KeysConfig, ProviderConfig, VaultConfig
     from mft.config.model import Config
     from mft.config.webhooks import EndpointConfig
 
@@ -216,9 +217,64 @@ def _directories(config: Config) -> Iterator[Finding]:
 
 def _passphrases(config: Config) -> Iterator[Finding]:
     for name, region in config.regions.items():
-        if (region.keyring.passphrase is None) == (region.keyring.passphrase_file is None):
-            found = "neither" if region.keyring.passphrase is None else "both"
-            yield Finding(("regions", name, "keyring"), "exactly one of passphrase_file and passphrase", found)
+        ways = {
+            "passphrase_file": region.keyring.passphrase_file is not None,
+            "passphrase": region.keyring.passphrase is not None,
+            "prompt": region.keyring.prompt,
+        }
+        given = [way for way, is_given in ways.items() if is_given]
+        place: KeyPath = ("regions", name, "keyring")
+        if region.keys.type != "keyring":
+            if given:
+                yield Finding(place, f"nothing that opens it: regions.{name}.keys.type is {region.keys.type}", given[0])
+        elif len(given) != 1:
+            found = "neither" if not given else "both" if len(given) == 2 else "all"
+            yield Finding(place, "exactly one of passphrase_file, passphrase and prompt", found)
+
+
+def _providers(config: Config) -> Iterator[Finding]:
+    for name, region in config.regions.items():
+        yield from _provider(("regions", name, "keys"), region.keys)
+    names: set[str] = set()
+    for index, each in enumerate(config.customer_keys):
+        place: KeyPath = ("customer_keys", index)
+        yield from _provider((*place, "provider"), each.provider)
+        if not _REGION_NAME.fullmatch(each.name) or each.name in names:
+            expected = "a name of its own, of at most 32 lower-case letters, digits and hyphens"
+            yield Finding((*place, "name"), expected, repr(each.name))
+        names.add(each.name)
+        for at, region_name in enumerate(each.regions):
+            if region_name not in config.regions:
+                yield _no_region((*place, "regions", at), region_name, config)
+
+
+def _provider(place: KeyPath, keys: KeysConfig | ProviderConfig) -> Iterator[Finding]:
+    """Exactly the part that the type names, and that one whole."""
+    wanted = keys.type.replace("-", "_")
+    for part in ("pkcs11", "aws_kms", "vault"):
+        given = getattr(keys, part) is not None
+        if given and part != wanted:
+            yield Finding((*place, part), f"nothing: the type is {keys.type}", "a map")
+        elif not given and part == wanted:
+            yield Finding((*place, part), f"what the type {keys.type} needs", "nothing")
+    if keys.pkcs11 is not None and (keys.pkcs11.pin is None) == (keys.pkcs11.pin_file is None):
+        found = "neither" if keys.pkcs11.pin is None else "both"
+        yield Finding((*place, "pkcs11"), "exactly one of pin_file and pin", found)
+    if keys.vault is not None:
+        yield from _vault((*place, "vault"), keys.vault)
+
+
+def _vault(place: KeyPath, vault: VaultConfig) -> Iterator[Finding]:
+    if not _is_plain_url(vault.url):
+        yield Finding((*place, "url"), "http:// or https:// with a host and without a login, a query or a fragment")
+    if (vault.role_id is None) != (vault.secret_id_file is None):
+        yield Finding(place, "role_id and secret_id_file together, or neither")
+    elif (vault.role_id is None) == (vault.token_file is None):
+        found = "neither" if vault.role_id is None else "both"
+        yield Finding(place, "exactly one of token_file and role_id", found)
+    for key in ("mount", "approle"):
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*", getattr(vault, key), re.ASCII):
+            yield Finding((*place, key), "a path of letters, digits, dots, hyphens and slashes")
 
 
 def _lookup(config: Config) -> Iterator[Finding]:
@@ -397,7 +453,8 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterator[Finding]]], ..
     (("listeners", "operations"), _ports),
     (("residency", "regions", "catalog"), _residency),
     (("regions", "data"), _directories),
-    (("regions",), _passphrases),
+    ((), _passphrases),
+    (("regions", "customer_keys"), _providers),
     (("lookup",), _lookup),
     (("lookup", "revocation"), _revocation),
     (("layout",), _layout),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from mft.config.check import check
 from mft.config.decode import Decoder, describe
-from mft.config.document import MAX_BYTES, Document, parse_document
+from mft.config.document import MAX_BYTES, Document, parse_document, path_text
 from mft.config.errors import ConfigError, Fault
 from mft.config.model import Config
 from mft.config.settle import settle
@@ -67,8 +67,10 @@ def _config(document: Document, *, base: Path, environment: Mapping[str, str]) -
         config = replace(config, data=base / config.data)
     config = settle(config)
     broken = {fault.path.partition(".")[0].partition("[")[0] for fault in decoder.faults}
+    faulty = {fault.path for fault in decoder.faults}
     for path, expected, found in check(config, broken):
-        decoder.fault(path, expected, found=found)
+        if not any(each == path_text(path) or each.startswith(f"{path_text(path)}.") for each in faulty):
+            decoder.fault(path, expected, found=found)
     if decoder.faults:
         raise ConfigError(tuple(sorted(decoder.faults, key=lambda fault: fault.line or 0)))
     return config

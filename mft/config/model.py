@@ -12,6 +12,7 @@ from mft.config.access import AuthConfig, LookupConfig, RevocationConfig
 from mft.config.api import ApiConfig, QuarantineConfig, TokensConfig
 from mft.config.deposits import DepositConfig, UnfiledConfig
 from mft.config.entrances import HttpsConfig, ListenerConfig, OperationsConfig, SftpConfig
+from mft.config.keys import BreakGlassConfig, CustomerKeyConfig
 from mft.config.layouts import LayoutConfig
 from mft.config.lifecycle import LifecycleConfig
 from mft.config.places import CatalogConfig, LandingConfig, RegionConfig, ResidencyConfig
@@ -40,6 +41,9 @@ class Config:
     operations: OperationsConfig = field(default_factory=OperationsConfig)
     regions: Mapping[str, RegionConfig] = field(default_factory=dict)
     """By name (lower-case letters, digits, hyphens); at least one."""
+    customer_keys: tuple[CustomerKeyConfig, ...] = ()
+    """Keys in customers' own hands."""
+    break_glass: BreakGlassConfig = field(default_factory=BreakGlassConfig)
     residency: ResidencyConfig = field(default_factory=ResidencyConfig)
     lookup: LookupConfig = field(default_factory=LookupConfig)
     revocation: RevocationConfig = field(default_factory=RevocationConfig)

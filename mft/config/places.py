@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from mft.config.keys import KeysConfig
 from mft.config.units import (
     DayMinute,
     FreeSpace,
@@ -47,14 +48,18 @@ class KeyringConfig:
     passphrase_file: Path | None = None
     """The file whose first line is the passphrase."""
     passphrase: Secret | None = field(default=None, repr=False)
-    """The passphrase itself, from `${ENV}`; give this or the file."""
+    """The passphrase itself, from `${ENV}`; give this, the file or `prompt`."""
+    prompt: bool = False
+    """Ask for the passphrase at the terminal of `mft serve`, or later by `mft keys unlock`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionConfig:
     """A named location of objects and of keys."""
 
-    keyring: KeyringConfig
+    keyring: KeyringConfig = field(default_factory=KeyringConfig)
+    keys: KeysConfig = field(default_factory=KeysConfig)
+    """What holds the region's keys; by default the keyring."""
     store: StoreConfig = field(default_factory=StoreConfig)
     landing: Path = Path("regions/{region}/landing")
     """The directory in which uploads arrive; a directory of this region alone."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mft.config.access import LookupConfig
+    from mft.config.keys import Pkcs11Config
     from mft.config.places import KeyringConfig
 
 MAX_SECRET_BYTES = 4096
@@ -54,6 +55,17 @@ def load_passphrase(keyring: KeyringConfig, region: str) -> str:
     if keyring.passphrase_file is None:
         return keyring.passphrase or ""
     return load_secret(keyring.passphrase_file, f"regions.{region}.keyring.passphrase_file")
+
+
+def load_pin(token: Pkcs11Config, key: str) -> str:
+    """Return what opens a token; *key* is where the configuration names it.
+
+    Raises:
+        SecretFileError: see `load_secret`.
+    """
+    if token.pin_file is None:
+        return token.pin or ""
+    return load_secret(token.pin_file, f"{key}.pin_file")
 
 
 def load_lookup_secret(lookup: LookupConfig) -> str:

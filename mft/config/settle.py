@@ -36,6 +36,7 @@ def _settle_region(name: str, region: RegionConfig, names: tuple[str, ...]) -> R
         landing=_named(region.landing, name),
         store=replace(region.store, path=_named(region.store.path, name)),
         keyring=replace(region.keyring, path=_named(region.keyring.path, name)),
+        keys=replace(region.keys, ledger=_named(region.keys.ledger, name)),
     )
 
 

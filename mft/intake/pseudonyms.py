@@ -89,7 +89,7 @@ class PseudonymBooks:
             name, scope_key = tree.key_scope, self._book.scope_key(tree, region)
         else:
             name = f"customer:{secrets.token_hex(16)}"
-            scope_key = self._keys.new_scope(Region(region), name)
+            scope_key = self._keys.new_scope(Region(region), name, owner=tree.customer)
         _key, envelope = self._keys.new_key(Region(region), name, scope_key, "pseudonym")
         owner = {"case_id": tree.id} if scope == "case" else {"customer": tree.customer}
         with self._database.write() as connection:

@@ -42,9 +42,18 @@ PREPARE_NICE = 10
 class House:
     """An installation that is about to open."""
 
-    def __init__(self, config: Config, metrics_directory: Path) -> None:
-        """Prepare *config*; nothing is done yet."""
+    def __init__(
+        self,
+        config: Config,
+        metrics_directory: Path,
+        *,
+        passphrases: Mapping[str, str] | None = None,
+        reread: Callable[[], Config] | None = None,
+    ) -> None:
+        """Prepare *config*; nothing is done yet. *passphrases* and *reread* are the key agent's."""
         self._config = config
+        self._passphrases = passphrases
+        self._reread = reread
         self._metrics = metrics_directory
         self._slots = [f"w{number}" for number in range(config.workers.protocol)]
         self._key_channels = {slot: make_channel() for slot in [*self._slots, "intake"]}
@@ -170,7 +179,7 @@ class House:
         from mft.server.agent import run_key_agent  # noqa: PLC0415 - see the module's docstring
 
         channels = [agent_end for agent_end, _ in self._key_channels.values()]
-        run_key_agent(self._config, channels, self._tell_keys_ready)
+        run_key_agent(self._config, channels, self._tell_keys_ready, passphrases=self._passphrases, reread=self._reread)
 
     def _tell_keys_ready(self) -> None:
         os.write(self._keys_ready[1], b"1")

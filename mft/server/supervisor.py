@@ -223,10 +223,20 @@ def listen_at(address: str, port: int) -> socket.socket:
     return sock
 
 
-def serve(config: Config, *, announce: Callable[[Mapping[str, object]], None]) -> int:
+def serve(
+    config: Config,
+    *,
+    announce: Callable[[Mapping[str, object]], None],
+    passphrases: Mapping[str, str] | None = None,
+    reread: Callable[[], Config] | None = None,
+) -> int:
     """Open the house and keep it; return the exit status when it is closed.
 
-    *announce* is told the endpoints once every keyring is open and every socket listens.
+    Args:
+        config: the installation.
+        announce: is told the endpoints once every keyring is open and every socket listens.
+        passphrases: by region, those that a person has given; kept, for a key agent that dies.
+        reread: returns the configuration as its file has it now.
 
     Raises:
         StartError: a port is taken, or a keyring cannot be opened.
@@ -240,7 +250,7 @@ def serve(config: Config, *, announce: Callable[[Mapping[str, object]], None]) -
     from mft.server.house import House  # noqa: PLC0415 - after the variable is set
 
     configure_logging(config.log, "supervisor")
-    house = House(config, metrics)
+    house = House(config, metrics, passphrases=passphrases, reread=reread)
     house.enter()
     supervisor = Supervisor(roles=house.roles(), died=house.count_death)
     house.prepare(meanwhile=lambda: supervisor.start_now("keyagent"))

@@ -24,6 +24,7 @@ from storage.durable import disk_errors, write_file
 from storage.errors import AlteredKeyError, KeyringError, KeyUnavailableError, WrongPassphraseError
 from storage.keys.binding import KEY_BYTES, NONCE_BYTES, unwrap_key, wrap_key
 from storage.keys.envelope import Region
+from storage.keys.wrapped import KEYRING, header_of, parse_wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,6 @@ _FORMAT = "mft-keyring"
 _VERSION = 1
 _SALT_BYTES = 16
 _ID_BYTES = 8
-_BLOB_VERSION = b"\x01"
 _MAX_MEMORY_KIB = 4 * 1024 * 1024
 _MAX_ITERATIONS = 64
 _MAX_LANES = 64
@@ -210,31 +210,46 @@ class Keyring:
             name, key = _new_region_key(clock)
             keys = {**self._keys, name: key}
             self._write(self._lock, keys, name)
-            self._keys, self._current = keys, name
+            self._keys = keys  # before the other: whoever wraps reads them after it
+            self._current = name
             return name
 
     def change_passphrase(self, passphrase: str, *, cost: PassphraseCost | None = None) -> None:
-        """Seal the file with another passphrase; the keys in it stay."""
+        """Seal the file with another passphrase, another cost of trying one, or both; the keys in it stay."""
         lock = _derive(passphrase, os.urandom(_SALT_BYTES), cost or self._lock.cost)
         with self._guard:
             self._write(lock, self._keys, self._current)
             self._lock = lock
 
+    def retire(self, key_id: str) -> None:
+        """Take an older key out of the file, durably: what it wrapped never opens again.
+
+        Copies of the file are others' to destroy: with the passphrase of their time they still hold it.
+
+        Raises:
+            KeyUnavailableError: it is the current one, or there is none of that id.
+        """
+        with self._guard:
+            if key_id not in self._keys or key_id == self._current:
+                raise KeyUnavailableError(f"{key_id} is no older key of the keyring of {self.region!r}")
+            keys = {name: key for name, key in self._keys.items() if name != key_id}
+            self._write(self._lock, keys, self._current)
+            self._keys = keys
+
     def wrap(self, key: bytes, context: bytes) -> bytes:
         """Return *key* wrapped under the current key: version, key id, nonce, sealed key."""
         current = self._current
-        header = _BLOB_VERSION + bytes.fromhex(current)
-        return wrap_key(self._keys[current].key, key, context=context, header=header)
+        return wrap_key(self._keys[current].key, key, context=context, header=header_of(KEYRING, current))
 
     def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
         """Return the key in *wrapped*, under whichever key of the region it names."""
-        header = wrapped[: len(_BLOB_VERSION) + _ID_BYTES]
-        if not header.startswith(_BLOB_VERSION):
-            raise AlteredKeyError("a wrapped scope key is in no form known here")
-        name = header[len(_BLOB_VERSION) :].hex()
-        if name not in self._keys:
-            raise KeyUnavailableError(f"the keyring of {self.region!r} has no key {name}")
-        return unwrap_key(self._keys[name].key, wrapped, context=context, header=header)
+        parsed = parse_wrapped(wrapped)
+        if parsed.form != KEYRING:
+            raise AlteredKeyError("a wrapped scope key is not in the form of a keyring")
+        held = self._keys.get(parsed.key_id)
+        if held is None:
+            raise KeyUnavailableError(f"the keyring of {self.region!r} has no key {parsed.key_id}")
+        return unwrap_key(held.key, wrapped, context=context, header=parsed.header)
 
     def _write(self, lock: _Lock, keys: dict[str, RegionKey], current: str, *, replace: bool = True) -> None:
         clear = _clear_part(self.region, lock)

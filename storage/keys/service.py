@@ -5,24 +5,27 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Protocol
 
-from storage.errors import KeyUnavailableError
-from storage.keys.binding import KEY_BYTES, bind, unwrap_key, wrap_key
+from storage.errors import AlteredKeyError, CustomerKeyError, KeyDestroyedError, KeyProviderError, KeyUnavailableError
+from storage.keys.binding import KEY_BYTES, SHARE_LABEL, bind, leaf_context, scope_context, unwrap_key, wrap_key
 from storage.keys.envelope import Envelope, Region
+from storage.keys.wrapped import SharedKey, join_shares, region_key_of, split_shares, with_region_share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from storage.keys.ledger import DestroyedKeys
+    from storage.keys.shelf import KeyShelf
     from storage.keys.wrapper import KeyWrapper
-
-_SCOPE_LABEL = b"mft scope key v1"
-_LEAF_LABEL = b"mft leaf key v1"
 
 
 class KeyService(Protocol):
     """Make, open and move keys. Arguments and results are plain values, so that it may live in another process."""
 
-    def new_scope(self, region: Region, scope: str) -> bytes:
-        """Return a fresh scope key, wrapped by the region's current key and bound to region and scope."""
+    def new_scope(self, region: Region, scope: str, *, owner: str | None = None) -> bytes:
+        """Return a fresh scope key, wrapped by the region's current key and bound to region and scope.
+
+        Where the *owner* (a customer) keeps a key of their own for that region, it opens with both keys only.
+        """
 
     def new_key(self, region: Region, scope: str, scope_key: bytes, subject: str) -> tuple[bytes, Envelope]:
         """Return a fresh 256-bit leaf key in clear, and the envelope that keeps it.
@@ -38,6 +41,7 @@ class KeyService(Protocol):
         Raises:
             AlteredKeyError: the envelope was altered, or put together from others.
             KeyUnavailableError: the region's key is not here.
+            KeyDestroyedError: the scope's key was destroyed.
         """
 
     def move_key(self, envelope: Envelope, region: Region, scope: str, scope_key: bytes) -> Envelope:
@@ -46,17 +50,60 @@ class KeyService(Protocol):
         The subject stays. Raises as `open_key` and `new_key` do.
         """
 
+    def rewrap_scope(self, region: Region, scope: str, scope_key: bytes, *, owner: str | None = None) -> bytes:
+        """Return the same scope key wrapped by the region's current key: what rotation does.
+
+        With *owner*, as `new_scope` would wrap it for that customer now. It is *scope_key* itself where nothing
+        would change. Raises as `new_key` does.
+        """
+
+
+class CustomerKeys(Protocol):
+    """Which customers keep a key of their own, and where."""
+
+    def holder(self, region: str, owner: str) -> str | None:
+        """Return the name of what holds *owner*'s key for *region*; None where the region's key is all there is."""
+
+    def wrapper(self, name: str) -> KeyWrapper:
+        """Return what that name stands for.
+
+        Raises:
+            KeyUnavailableError: there is none of that name.
+        """
+
+    def shelf(self, name: str) -> KeyShelf:
+        """Return where the shares that it unwrapped are kept: its time is the bound of a revocation."""
+
 
 class LocalKeyService:
-    """A key service over wrappers in this process: the heart of the key agent, and of tests."""
+    """A key service over wrappers in this process: the heart of the key agent, and of tests. Safe for many threads."""
 
-    def __init__(self, wrappers: Mapping[Region, KeyWrapper]) -> None:
-        """Serve the regions that *wrappers* names."""
+    def __init__(
+        self,
+        wrappers: Mapping[Region, KeyWrapper],
+        *,
+        ledgers: Mapping[Region, DestroyedKeys] | None = None,
+        customers: CustomerKeys | None = None,
+        shelves: Mapping[Region, KeyShelf] | None = None,
+    ) -> None:
+        """Serve the regions that *wrappers* names.
+
+        Args:
+            wrappers: what holds each region's key.
+            ledgers: what was destroyed in each region; what stands there is refused.
+            customers: the keys that customers keep themselves.
+            shelves: where scope keys are kept that cost something to unwrap.
+        """
         self._wrappers = dict(wrappers)
+        self._ledgers = dict(ledgers or {})
+        self._customers = customers
+        self._shelves = dict(shelves or {})
 
-    def new_scope(self, region: Region, scope: str) -> bytes:
+    def new_scope(self, region: Region, scope: str, *, owner: str | None = None) -> bytes:
         """Return a fresh scope key, wrapped by the region's current key and bound to region and scope."""
-        return self._wrapper(region).wrap(os.urandom(KEY_BYTES), bind(_SCOPE_LABEL, region, scope))
+        self._refuse_destroyed(region, scope)
+        holder = None if self._customers is None or owner is None else self._customers.holder(region, owner)
+        return self._shared_anew(region, scope, os.urandom(KEY_BYTES), holder)
 
     def new_key(self, region: Region, scope: str, scope_key: bytes, subject: str) -> tuple[bytes, Envelope]:
         """Return a fresh leaf key in clear, and the envelope that keeps it."""
@@ -66,23 +113,109 @@ class LocalKeyService:
     def open_key(self, envelope: Envelope) -> bytes:
         """Return the leaf key in *envelope*."""
         scope_key = self._open_scope(envelope.region, envelope.scope, envelope.scope_key)
-        context = bind(_LEAF_LABEL, envelope.region, envelope.scope, envelope.subject)
+        context = leaf_context(envelope.region, envelope.scope, envelope.subject)
         return unwrap_key(scope_key, envelope.key, context=context)
 
     def move_key(self, envelope: Envelope, region: Region, scope: str, scope_key: bytes) -> Envelope:
         """Return the same leaf key in an envelope of another region or scope."""
         return self._enclose(self.open_key(envelope), region, scope, scope_key, envelope.subject)
 
+    def rewrap_scope(self, region: Region, scope: str, scope_key: bytes, *, owner: str | None = None) -> bytes:
+        """Return the same scope key wrapped by the region's current key; the customer's share stays where it may."""
+        self._refuse_destroyed(region, scope)
+        shared = split_shares(scope_key)
+        if owner is not None:
+            holder = None if self._customers is None else self._customers.holder(region, owner)
+            if holder != (None if shared is None else shared.holder):
+                return self._shared_anew(region, scope, self._open_scope(region, scope, scope_key), holder)
+        wrapper = self._wrapper(region)
+        if getattr(wrapper, "current", None) == region_key_of(scope_key):
+            return scope_key
+        context = scope_context(region, scope)
+        mine = scope_key if shared is None else shared.region_share
+        return with_region_share(scope_key, wrapper.wrap(wrapper.unwrap(mine, context), context))
+
+    def forget(self, region: Region | None = None, scope: str | None = None) -> int:
+        """Drop what was kept unwrapped of a region and scope, or of all; return how many keys those were."""
+        return sum(
+            shelf.forget(None if scope is None else f"{each} {scope}")
+            for each, shelf in self._shelves.items()
+            if region in {None, each}
+        )
+
     def _enclose(self, key: bytes, region: Region, scope: str, scope_key: bytes, subject: str) -> Envelope:
+        """Wrap a leaf key. What is new is under the region's newest key, whichever *scope_key* is under."""
         under = self._open_scope(region, scope, scope_key)
-        wrapped = wrap_key(under, key, context=bind(_LEAF_LABEL, region, scope, subject))
-        return Envelope(region=region, scope=scope, scope_key=scope_key, subject=subject, key=wrapped)
+        fresh = self.rewrap_scope(region, scope, scope_key)
+        wrapped = wrap_key(under, key, context=leaf_context(region, scope, subject))
+        return Envelope(region=region, scope=scope, scope_key=fresh, subject=subject, key=wrapped)
+
+    def _shared_anew(self, region: Region, scope: str, key: bytes, holder: str | None) -> bytes:
+        """Wrap a scope key: under the region's key, or as two random shares whose sum (XOR) it is."""
+        if holder is None or self._customers is None:
+            return self._wrapper(region).wrap(key, scope_context(region, scope))
+        share = os.urandom(KEY_BYTES)
+        try:
+            theirs = self._customers.wrapper(holder).wrap(share, bind(SHARE_LABEL, region, scope))
+        except KeyUnavailableError as error:
+            raise _withheld(holder, error) from error
+        mine = self._wrapper(region).wrap(_sum(key, share), scope_context(region, scope))
+        return join_shares(SharedKey(holder=holder, region_share=mine, customer_share=theirs))
 
     def _open_scope(self, region: Region, scope: str, scope_key: bytes) -> bytes:
-        return self._wrapper(region).unwrap(scope_key, bind(_SCOPE_LABEL, region, scope))
+        self._refuse_destroyed(region, scope)
+        shared = split_shares(scope_key)
+        mine = self._unwrapped(region, scope, scope_key if shared is None else shared.region_share)
+        if shared is None:
+            return mine
+        return _sum(mine, self._opened_share(region, scope, shared))
+
+    def _unwrapped(self, region: Region, scope: str, wrapped: bytes) -> bytes:
+        wrapper, context, shelf = self._wrapper(region), scope_context(region, scope), self._shelves.get(region)
+        kept = None if shelf is None else shelf.get(wrapped, context)
+        if kept is not None:
+            return kept
+        key = _checked(wrapper.unwrap(wrapped, context))
+        if shelf is not None:
+            shelf.put(wrapped, context, key, scope=f"{region} {scope}")
+        return key
+
+    def _opened_share(self, region: Region, scope: str, shared: SharedKey) -> bytes:
+        if self._customers is None:
+            raise _withheld(shared.holder, KeyUnavailableError(f"no configuration names {shared.holder!r}"))
+        context = bind(SHARE_LABEL, region, scope)
+        try:
+            shelf = self._customers.shelf(shared.holder)
+            kept = shelf.get(shared.customer_share, context)
+            if kept is None:
+                kept = _checked(self._customers.wrapper(shared.holder).unwrap(shared.customer_share, context))
+                shelf.put(shared.customer_share, context, kept, scope=f"{region} {scope}")
+        except KeyUnavailableError as error:
+            raise _withheld(shared.holder, error) from error
+        return kept
+
+    def _refuse_destroyed(self, region: Region, scope: str) -> None:
+        ledger = self._ledgers.get(region)
+        if ledger is not None and ledger.has("scope", scope):
+            self.forget(region, scope)
+            raise KeyDestroyedError(f"the key of {scope} in {region!r} was destroyed")
 
     def _wrapper(self, region: Region) -> KeyWrapper:
         try:
             return self._wrappers[region]
         except KeyError:
             raise KeyUnavailableError(f"no key of region {region!r} is held here") from None
+
+
+def _sum(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))
+
+
+def _checked(key: bytes) -> bytes:
+    if len(key) != KEY_BYTES:
+        raise AlteredKeyError(f"what was unwrapped has {len(key)} bytes, and is no key")
+    return key
+
+
+def _withheld(holder: str, error: KeyUnavailableError) -> KeyProviderError:
+    return CustomerKeyError(f"the customer's key {holder!r} is switched off or out of reach: {error}")

@@ -22,3 +22,37 @@ class KeyWrapper(Protocol):
             AlteredKeyError: *wrapped* was altered, or wrapped with another context.
             KeyUnavailableError: the key that it is under is not here.
         """
+
+
+class KeyHolder(KeyWrapper, Protocol):
+    """A wrapper whose keys can be exchanged: every provider is one. Key ids are texts that the wrapped keys name."""
+
+    @property
+    def current(self) -> str:
+        """Id of the key that wraps.
+
+        Raises:
+            KeyProviderError: it cannot be asked for now.
+        """
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """Ids of all keys that unwrap, the oldest first.
+
+        Raises:
+            KeyProviderError: they cannot be asked for now.
+        """
+
+    def rotate(self) -> str:
+        """Make a new key current, keep the older ones for unwrapping, and return the new id once it is durable.
+
+        Raises:
+            KeyUnavailableError: it cannot be made; says what to do.
+        """
+
+    def retire(self, key_id: str) -> None:
+        """Destroy an older key, so that nothing that it wrapped ever opens again.
+
+        Raises:
+            KeyUnavailableError: it is the current one, or there is none of that id; nothing was done.
+        """

@@ -11,7 +11,13 @@ import pytest
 from mft import keyagent
 from mft.keyagent import AgentKeys, serve_keys
 from mft.keychannel import make_channel
-from storage.errors import KeyUnavailableError, TamperedError
+from storage.errors import (
+    CustomerKeyError,
+    KeyDestroyedError,
+    KeyProviderError,
+    KeyUnavailableError,
+    TamperedError,
+)
 from storage.keys.envelope import Region
 from storage.keys.keyring import Keyring, PassphraseCost
 from storage.keys.service import LocalKeyService
@@ -138,3 +144,71 @@ def test_agent_that_does_not_answer_is_unavailable(pair, monkeypatch):
     scope = keys.new_scope(EU, "case:1")
     key, envelope = keys.new_key(EU, "case:1", scope, "object")
     assert keys.open_key(envelope) == key
+
+
+class Stuck:
+    """A provider that does not answer until it is told to."""
+
+    def __init__(self, inner):
+        self.inner, self.released, self.asked = inner, threading.Event(), threading.Semaphore(0)
+
+    def wrap(self, key, context):
+        self.asked.release()
+        assert self.released.wait(60)
+        return self.inner.wrap(key, context)
+
+    def unwrap(self, wrapped, context):
+        return self.inner.unwrap(wrapped, context)
+
+
+def test_provider_that_does_not_answer_keeps_nobody_else_waiting(tmp_path):
+    """While one region's key service hangs, threads of the same process get the other region's keys at once."""
+    cost = PassphraseCost(memory_kib=64, iterations=1, lanes=1)
+    rings = {region: Keyring.create(tmp_path / region, region, "pass", cost=cost) for region in (EU, US)}
+    stuck = Stuck(rings[US])
+    service = LocalKeyService({EU: rings[EU], US: stuck})
+    there, here = make_channel()
+    stopped = threading.Event()
+    agent = threading.Thread(
+        target=serve_keys,
+        args=(service, [there], stopped.is_set),
+        kwargs={"waits": lambda region, _owner: region == US},
+    )
+    agent.start()
+    keys = AgentKeys(here)
+    here.settimeout(60)
+    found = []
+    waiting = [threading.Thread(target=lambda: found.append(keys.new_scope(US, "case:1"))) for _ in range(6)]
+    try:
+        for each in waiting:
+            each.start()
+        assert stuck.asked.acquire(timeout=30)
+        scope = keys.new_scope(EU, "case:1")
+        _key, envelope = keys.new_key(EU, "case:1", scope, "object")
+        assert keys.open_key(envelope)
+        assert not found
+    finally:
+        stuck.released.set()
+        for each in waiting:
+            each.join(60)
+        stopped.set()
+        agent.join()
+        there.close()
+        here.close()
+    assert len(set(found)) == 6
+
+
+def test_errors_of_providers_come_back_as_what_they_are(pair):
+    """What a key service, a customer's key, or the ledger says, is told apart on the other side."""
+    agent, keys, _here = pair
+    for error in (KeyProviderError("away"), CustomerKeyError("off"), KeyDestroyedError("gone")):
+
+        class Failing:
+            def wrap(self, key, context, error=error):
+                raise error
+
+        agent.service._wrappers[Region("xx")] = Failing()
+        with pytest.raises(type(error)) as caught:
+            keys.new_scope(Region("xx"), "case:1")
+        assert type(caught.value) is type(error)
+        assert str(caught.value) == str(error)
