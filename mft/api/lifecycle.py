@@ -50,6 +50,12 @@ class PlanQuery(PageQuery):
     ] = None
 
 
+class RoundOrder(Document):
+    """What a round is to look at."""
+
+    case: Annotated[Number | None, Field(description="This case alone; null: every case.")] = None
+
+
 class HoldQuery(Parameters):
     """Which holds."""
 
@@ -104,6 +110,29 @@ class ProspectDocument(Document):
     hold: int | None
 
 
+class DestroyedCase(Document):
+    """A case that was destroyed."""
+
+    case: str
+    destruction: Annotated[str, Field(description="Its id: of the certificate.")]
+
+
+class LeftCase(Document):
+    """A case that was due and was left alone."""
+
+    case: str
+    why: str
+
+
+class RoundDocument(Document):
+    """What a round did."""
+
+    destroyed: list[DestroyedCase]
+    left: list[LeftCase]
+    unfinished: Annotated[list[str], Field(description="Keys are shredded; clearing away is tried again.")]
+    tokens_revoked: int
+
+
 class DestructionDocument(Document):
     """The end of a case's files."""
 
@@ -135,6 +164,18 @@ class LifecycleRoutes:
             permission=read,
             query_model=PlanQuery,
             answer_model=Page[ProspectDocument],
+        )
+        yield Route(
+            method="POST",
+            path="/lifecycle/run",
+            name="runLifecycle",
+            tag="lifecycle",
+            summary="Carry the plan out now, as the server does every so often",
+            handle=self.run,
+            permission=write,
+            body_model=RoundOrder,
+            answer_model=RoundDocument,
+            repeatable=True,
         )
         yield Route(
             method="GET",
@@ -198,14 +239,19 @@ class LifecycleRoutes:
         )
 
     def plan(self, call: Call[Nothing, PlanQuery, Nothing]) -> Answer:
-        """Return a page of the plan, in the order in which cases were first seen."""
+        """Return a page of the plan, by customer and in the order in which cases were first seen."""
         at = None if call.query.at is None else _moment(call.query.at)
         listing = f"plan {at}"
         key = self._rooms.cursors.read(listing, call.query.cursor)
-        after = 0 if key is None else int(key[0] or 0)
-        found = list(islice(self._rooms.lifecycle.plan(at=at, after=after), call.query.limit + 1))
+        after = ("", 0) if key is None else (str(key[0]), int(key[1] or 0))
+        size = call.query.limit + 1
+        found = list(islice(self._rooms.lifecycle.plan(at=at, after=after, page=size), size))
         page = found[: call.query.limit]
-        more = self._rooms.cursors.write(listing, [page[-1].case_id]) if len(found) > len(page) else None
+        more = (
+            self._rooms.cursors.write(listing, [page[-1].customer, page[-1].case_id])
+            if len(found) > len(page)
+            else None
+        )
         items = [
             ProspectDocument(
                 case=each.case,
@@ -224,6 +270,18 @@ class LifecycleRoutes:
             for each in page
         ]
         return Answer(document=Page(items=items, next_cursor=more))
+
+    def run(self, call: Call[Nothing, Nothing, RoundOrder]) -> Answer:
+        """Make a round, in the caller's name."""
+        lifecycle = self._rooms.lifecycle
+        done = lifecycle.run(by=call.caller.login, case=call.body.case)
+        document = RoundDocument(
+            destroyed=[DestroyedCase(case=case, destruction=each) for case, each in done.destroyed],
+            left=[LeftCase(case=case, why=why) for case, why in done.left],
+            unfinished=list(lifecycle.unfinished()),
+            tokens_revoked=done.tokens,
+        )
+        return Answer(document=document)
 
     def destructions(self, call: Call[Nothing, DestructionQuery, Nothing]) -> Answer:
         """Return a page of what was destroyed."""

@@ -27,6 +27,7 @@ At = Annotated[
 ]
 Every = Annotated[bool, typer.Option("--all", help="Every case, also what is kept.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+OneCase = Annotated[str | None, typer.Option("--case", metavar="CASE", help="What the plan says of this case alone.")]
 Which = Annotated[
     str | None, typer.Argument(metavar="[CASE]", help="A case's number, or a destruction's id; without it, all.")
 ]
@@ -101,11 +102,11 @@ def _row(each: Prospect) -> list[str]:
     ]  # fmt: skip
 
 
-def run(*, config: ConfigFile = DEFAULT, as_json: AsJson = False) -> None:
+def run(*, config: ConfigFile = DEFAULT, case: OneCase = None, as_json: AsJson = False) -> None:
     """Carry the plan out now, and finish what was begun before. Exit code 3: something due was left alone."""
     with _opened(config) as lifecycle:
-        done = lifecycle.run(by=actor())
-        unfinished = [row.number for row in lifecycle.certificates() if row.finished_at is None]
+        done = lifecycle.run(by=actor(), case=case)
+        unfinished = lifecycle.unfinished()
     if as_json:
         show_json(
             {
@@ -116,12 +117,12 @@ def run(*, config: ConfigFile = DEFAULT, as_json: AsJson = False) -> None:
             }
         )
     else:
-        for case, each in done.destroyed:
-            typer.echo(f"{case}: destroyed (destruction {each})")
-        for case, why in done.left:
-            typer.echo(f"{case}: left alone: {why}")
-        for case in unfinished:
-            typer.echo(f"{case}: its keys are shredded; clearing away is tried again (see the log)")
+        for number, each in done.destroyed:
+            typer.echo(f"{number}: destroyed (destruction {each})")
+        for number, why in done.left:
+            typer.echo(f"{number}: left alone: {why}")
+        for number in unfinished:
+            typer.echo(f"{number}: its keys are shredded; clearing away is tried again (see the log)")
         typer.echo(f"{len(done.destroyed)} cases destroyed, {done.tokens} tokens revoked", err=True)
     if done.left or unfinished:
         raise typer.Exit(LEFT)

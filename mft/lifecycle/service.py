@@ -15,6 +15,7 @@ from casemap.errors import CaseMapError, CaseNotFoundError
 from mft.catalog.model import BODIES as OBJECTS
 from mft.catalog.model import CASES, DESTRUCTIONS, REPLICAS, TOKENS, UPLOADS
 from mft.holds import hold_on
+from mft.lifecycle.answers import CaseAnswers
 from mft.lifecycle.destruction import UNDER_WAY, NotDestroyedError, Verdict, end_tokens
 from mft.retention import Stage
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from mft.retention import Life, LifeRules
 
 log = logging.getLogger(__name__)
-PAGE = 200
+PAGE = 1000
 _NOT_CASES = "~%"
 """Numbers of what is no case: boxes of unfiled deposits, what was destroyed."""
 
@@ -121,34 +122,40 @@ class Lifecycle:
         self._destruction = destruction
         self._clock = clock
 
-    def plan(self, *, at: float | None = None, after: int = 0) -> Iterator[Prospect]:
+    def plan(
+        self, *, at: float | None = None, after: tuple[str, int] = ("", 0), case: str | None = None, page: int = PAGE
+    ) -> Iterator[Prospect]:
         """Say of every case that has a folder what a round would do about it, now or at a time; change nothing.
 
-        With *after*, go on behind the case of that id.
+        Cases come by customer. With *after*, go on behind the case of that customer and id; with *case*, of that number
+        alone. So many as a *page* are asked for at a time, from the case system's lists where that is less work.
         """
         now = self._clock() if at is None else at
         last = after
+        place = tuple_(CASES.c.customer, CASES.c.id)
+        wanted = select(CASES).where(CASES.c.number.not_like(_NOT_CASES)).order_by(CASES.c.customer, CASES.c.id)
+        if case is not None:
+            wanted = wanted.where(CASES.c.number == case)
         while True:
             with self._database.read() as connection:
-                rows = connection.execute(
-                    select(CASES)
-                    .where(CASES.c.id > last, CASES.c.number.not_like(_NOT_CASES))
-                    .order_by(CASES.c.id)
-                    .limit(PAGE)
-                ).all()
+                rows = connection.execute(wanted.where(place > last).limit(page)).all()
+            answers = CaseAnswers(self._lookup, ((row.customer, row.number) for row in rows))
             for row in rows:
-                yield self._prospect(row, now)
-            if len(rows) < PAGE:
+                prospect = self._prospect(row, now, answers.of)
+                if prospect.fate is Fate.DESTROY and answers.is_listed(row.number):
+                    prospect = self._prospect(row, now, answers.anew)
+                yield prospect
+            if len(rows) < page:
                 return
-            last = rows[-1].id
+            last = rows[-1].customer, rows[-1].id
 
-    def run(self, *, by: str) -> Round:
-        """Carry the plan out, after what was begun before."""
+    def run(self, *, by: str, case: str | None = None) -> Round:
+        """Carry the plan out, after what was begun before; with *case*, what it says of that one."""
         finished = self._destruction.clear_all()
         destroyed: list[tuple[str, str]] = []
         left: list[tuple[str, str]] = []
         tokens = 0
-        for prospect in self.plan():
+        for prospect in self.plan(case=case):
             tokens += self._follow(prospect)
             if prospect.fate is not Fate.DESTROY or prospect.verdict is None:
                 if prospect.fate in {Fate.HELD, Fate.BUSY}:
@@ -173,9 +180,15 @@ class Lifecycle:
         with self._database.read() as connection:
             return tuple(connection.execute(statement).all())
 
+    def unfinished(self) -> tuple[str, ...]:
+        """Return the cases that are destroyed and of which something could not be cleared away yet."""
+        waiting = select(DESTRUCTIONS.c.number).where(DESTRUCTIONS.c.finished_at.is_(None)).order_by(DESTRUCTIONS.c.id)
+        with self._database.read() as connection:
+            return tuple(connection.execute(waiting).scalars())
+
     # -- judging one case --------------------------------------------------------------------------------------------
 
-    def _prospect(self, row: Row[Any], now: float) -> Prospect:
+    def _prospect(self, row: Row[Any], now: float, ask: Callable[[str], Case]) -> Prospect:
         with self._database.read() as connection:
             sums = connection.execute(
                 select(
@@ -205,7 +218,7 @@ class Lifecycle:
                 "hold": None if hold is None else hold.id,
             }
         try:
-            case = self._ask(row.number)
+            case = ask(row.number)
         except CaseNotFoundError:
             why = "the case system does not know it: it is kept until that says that it is closed"
             return _unknown(common, why)
@@ -228,11 +241,6 @@ class Lifecycle:
             due=_moment(due),
             verdict=_verdict(life, closed, due),
         )
-
-    def _ask(self, number: str) -> Case:
-        """Ask the case system anew: nothing is destroyed on an answer that is remembered."""
-        self._lookup.forget_case(number)
-        return self._lookup.case(number)
 
     def _follow(self, prospect: Prospect) -> int:
         """Keep when a case was closed, as first noticed; end the tokens of one that nobody reads any more."""

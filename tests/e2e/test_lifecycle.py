@@ -90,6 +90,36 @@ def test_closed_case_is_planned_held_destroyed_and_certified(house: House) -> No
     assert house.verify_audit().faults == ()
 
 
+def test_operator_ends_a_case_by_the_api(house: House) -> None:
+    """Plan, hold, release, run and certificate over HTTPS; auditors look, and nobody else has that door."""
+    filled(house, "ACME-82")
+    house.system.change_case("ACME-82", {"state": "closed"})
+    for login, role in (("olga", "operator"), ("audra", "auditor")):
+        house.system.put_principal({**house.system.principal("eve"), "login": login, "roles": [role]})
+
+    def ask(login: str, path: str, body: object = None) -> tuple[int, Any]:
+        sent = [] if body is None else ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
+        status, answer = house.curl(login, f"/api/v1{path}", *sent)
+        return status, json.loads(answer)
+
+    def fate() -> str:
+        return next(each["fate"] for each in ask("audra", "/lifecycle/plan")[1]["items"] if each["case"] == "ACME-82")
+
+    house.until(lambda: fate() == "destroy")
+    assert ask("audra", "/lifecycle/run", {})[0] == 403
+    assert ask("eve", "/lifecycle/plan")[0] == 403
+    assert ask("olga", "/holds", {"case": "ACME-82", "reason": "order 12/26"})[0] == 201
+    status, done = ask("olga", "/lifecycle/run", {"case": "ACME-82"})
+    assert (status, done["destroyed"], done["left"][0]["case"]) == (200, [], "ACME-82")
+    assert fate() == "held"
+    assert ask("olga", "/holds/ACME-82/release", {"reason": "lifted"})[0] == 200
+    status, done = ask("olga", "/lifecycle/run", {"case": "ACME-82"})
+    assert (status, [each["case"] for each in done["destroyed"]]) == (200, ["ACME-82"])
+    status, found = ask("audra", "/lifecycle/destructions?case=ACME-82")
+    assert (status, found["items"][0]["certificate"]["by"]) == (200, "olga")
+    assert files(house, "ACME-82") == []
+
+
 def test_closed_case_can_be_read_and_not_written(house: House) -> None:
     """Within its time its customer gets the files back, and puts nothing more."""
     filled(house, "ACME-90")

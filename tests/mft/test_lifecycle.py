@@ -236,6 +236,71 @@ def test_nothing_is_destroyed_while_the_case_system_is_silent(core):
     assert core.states() == ["stored", "stored"]
 
 
+def touch(core: Core, customer: str, numbers: list[str]) -> None:
+    """Open cases and have a folder made for each."""
+    client = core.client({"acme": "ann", "globex": "gus"}[customer], {"acme": "eu", "globex": "us"}[customer])
+    for number in numbers:
+        core.system.put_case({"number": number, "title": number, "customer": customer, "state": "open"})
+        client.names(f"/{number}/to-support")
+
+
+def asked(core: Core) -> tuple[int, int]:
+    """Return how often single cases were asked for, and pages of lists."""
+    counts = core.system.requests
+    return sum(n for path, n in counts.items() if path.startswith("/v1/cases/")), counts["/v1/cases"]
+
+
+def test_plan_asks_for_lists_and_not_for_each_case(core):
+    """Of a customer with many cases a list is asked for; each case appears once, customer by customer."""
+    numbers = [f"MANY-{each}" for each in range(30)]
+    touch(core, "globex", ["OTHER-1"])
+    touch(core, "acme", numbers)
+    core.system.requests.clear()
+    found = [(each.customer, each.case) for each in lifecycle_of(core).plan(page=7)]
+    assert found == [*(("acme", number) for number in numbers), ("globex", "OTHER-1")]
+    single, lists = asked(core)
+    assert single <= 3, "what stands alone on a page of the plan"
+    assert 1 <= lists <= 5
+
+
+def test_plan_does_not_page_through_more_than_it_needs(core, monkeypatch):
+    """Where a customer has very many other cases, what the first pages do not hold is asked for by its number."""
+    monkeypatch.setattr("mft.lifecycle.answers.MAX_LIMIT", 2)
+    for each in range(40):
+        core.system.put_case({"number": f"AAA-{each}", "title": "x", "customer": "acme", "state": "open"})
+    numbers = [f"ZZZ-{each}" for each in range(6)]
+    touch(core, "acme", numbers)
+    core.system.requests.clear()
+    assert [each.case for each in lifecycle_of(core).plan()] == numbers
+    assert asked(core) == (6, 1)
+
+
+def test_what_is_due_is_asked_for_anew(tmp_path, nursery):
+    """A list that is remembered from before a case was opened again destroys nothing."""
+    with running_core(tmp_path, nursery, lifecycle=SOON, lookup={"ttl": "30s"}, revocation={"bound": "60s"}) as core:
+        numbers = [f"MANY-{each}" for each in range(6)]
+        touch(core, "acme", numbers)
+        core.client("ann").put("/MANY-3/to-support/a.log", b"x")
+        core.work()
+        for number in numbers:
+            core.system.change_case(number, {"state": "closed"})
+        core.parts.lookup.forget_everything()
+        assert {each.fate for each in lifecycle_of(core).plan()} == {Fate.DESTROY}
+        core.system.change_case("MANY-3", {"state": "open"})
+        done = lifecycle_of(core).run(by="test")
+        assert sorted(case for case, _ in done.destroyed) == sorted(set(numbers) - {"MANY-3"})
+
+
+def test_run_for_one_case(core):
+    """With a number the others that are due stay."""
+    fill(core)
+    touch(core, "acme", ["MANY-1"])
+    core.system.change_case("MANY-1", {"state": "closed"})
+    assert [case for case, _ in lifecycle_of(core).run(by="test", case="MANY-1").destroyed] == ["MANY-1"]
+    assert lifecycle_of(core).run(by="test", case="NOSUCH-1").destroyed == ()
+    assert fate(core).fate is Fate.DESTROY
+
+
 # -- destruction ---------------------------------------------------------------------------------------------------
 
 
