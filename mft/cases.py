@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import json
 import secrets
 import threading
 import time
@@ -63,6 +64,11 @@ class EnteredCase:
         """Whether it can only be read: it is closed, and its time for reading is not over."""
         return not self.case.is_open
 
+    @property
+    def priority(self) -> int:
+        """How soon its copies are made, 1 (first) to 5: its rule says, else the case system."""
+        return self.residency.priority or self.case.priority
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseTree:
@@ -76,6 +82,7 @@ class CaseTree:
     download_root: int
     kind: str | None = None
     classification: str | None = None
+    priority: int = 3
 
     @property
     def key_scope(self) -> str:
@@ -357,9 +364,12 @@ class Cases:
         except (LookupUnavailableError, LookupAnswerError) as error:
             raise UnavailableError("the case system does not answer; try again in a moment") from error
 
-    def lease(self, reader: Reader, number: str, *, writing: bool = False) -> Lease:
-        """Return what an open handle asks on every turn; one for *writing* ends when the case is closed."""
-        return Lease(cases=self, reader=reader, number=number, writing=writing)
+    def lease(self, reader: Reader, number: str, *, writing: bool = False, home: str | None = None) -> Lease:
+        """Return what an open handle asks on every turn.
+
+        One for *writing* ends when the case is closed, and when it may not lie in *home*, where it lands, any more.
+        """
+        return Lease(cases=self, reader=reader, number=number, writing=writing, home=home)
 
     def forget(self, number: str) -> None:
         """Read from the catalog again what it keeps of a case: it was closed, or its files were destroyed."""
@@ -386,13 +396,13 @@ class Cases:
     def tree(self, entered: EnteredCase) -> CaseTree:
         """Return what the catalog keeps of the case, making it when the case is entered for the first time."""
         tree = self.known_tree(entered.case.number) or self._remember(self._make(entered))
-        case = entered.case
-        if (tree.kind, tree.classification) == (case.kind, case.classification):
+        case, priority = entered.case, entered.priority
+        if (tree.kind, tree.classification, tree.priority) == (case.kind, case.classification, priority):
             return tree
-        changed = update(CASES).where(CASES.c.id == tree.id)
+        told = {"kind": case.kind, "classification": case.classification, "priority": priority}
         with self._database.write() as connection:
-            connection.execute(changed.values(kind=case.kind, classification=case.classification))
-        return self._remember(replace(tree, kind=case.kind, classification=case.classification))
+            connection.execute(update(CASES).where(CASES.c.id == tree.id).values(**told))
+        return self._remember(replace(tree, kind=case.kind, classification=case.classification, priority=priority))
 
     def known_tree(self, number: str) -> CaseTree | None:
         """Return what the catalog keeps of a case that was entered before, or None."""
@@ -428,6 +438,8 @@ class Cases:
                     scope=secrets.token_hex(16),
                     kind=case.kind,
                     classification=case.classification,
+                    priority=entered.priority,
+                    placement=placement_text(entered.residency),
                     created_at=now,
                 )
             )
@@ -439,10 +451,7 @@ class Cases:
                 customer_chain(case.customer),
                 "box.made" if is_box(case.number) else "case.entered",
                 case=case_or_none(case.number),
-                home=entered.residency.home,
-                copies=list(entered.residency.copies),
-                rule=entered.residency.rule,
-                why=entered.residency.reason or None,
+                **placement_facts(entered.residency),
             )
             row = connection.execute(select(CASES).where(CASES.c.id == case_id)).one()
             return case_tree(row)
@@ -592,15 +601,35 @@ def case_tree(row: Row[tuple[object, ...]]) -> CaseTree:
         download_root=row.download_root,
         kind=row.kind,
         classification=row.classification,
+        priority=row.priority,
     )
+
+
+def placement_facts(residency: Residency) -> dict[str, object]:
+    """Say where a case may lie and which rule says so, as the audit has it. Readers by the hour are no part of it."""
+    return {
+        "home": residency.home,
+        "copies": list(residency.copies),
+        "on_demand": list(residency.on_demand) or None,
+        "rule": residency.rule,
+        "why": residency.reason or None,
+    }
+
+
+def placement_text(residency: Residency) -> str:
+    """Write the same as the catalog keeps it, to be compared."""
+    return json.dumps(placement_facts(residency), sort_keys=True)
 
 
 class Lease:
     """A right that is looked at again and again while a handle is open."""
 
-    def __init__(self, *, cases: Cases, reader: Reader, number: str, writing: bool = False) -> None:
+    def __init__(
+        self, *, cases: Cases, reader: Reader, number: str, writing: bool = False, home: str | None = None
+    ) -> None:
         """Hold the right of *reader* to be in case *number*, which was just checked; to write there with *writing*."""
         self._writing = writing
+        self._home = home
         self._cases = cases
         self._reader = reader
         self._number = number
@@ -612,6 +641,7 @@ class Lease:
 
         Raises:
             NotFoundError: it was withdrawn.
+            RejectedError: what is being written may not lie where it lands any more.
             UnavailableError: the case system has been silent for longer than may be bridged.
         """
         generation = self._cases._generation  # noqa: SLF001 - the two are one mechanism
@@ -620,6 +650,8 @@ class Lease:
         entered = self._cases.enter(self._reader, self._number)
         if self._writing and entered.is_closed:
             raise NotFoundError("the case was closed")
+        if self._home is not None and self._home not in entered.residency.regions:
+            raise RejectedError("where files of this case may lie was changed meanwhile; send the file again")
         self._generation = generation
         self._due = self._next()
 
@@ -638,16 +670,21 @@ def case_key(
     """Return the case's scope key in *region*, wrapped, making it when it is first needed there."""
     wanted = (CASE_KEYS.c.case_id == tree.id) & (CASE_KEYS.c.region == region)
     with connection_of.read() as connection:
-        row = connection.execute(select(CASE_KEYS.c.wrapped, CASE_KEYS.c.destroyed_at).where(wanted)).first()
-    if row is None:
-        fresh = keys.new_scope(Region(region), tree.key_scope, owner=tree.customer)
+        row = connection.execute(select(CASE_KEYS.c.wrapped, CASE_KEYS.c.withdrawn).where(wanted)).first()
+    if row is None or (row.wrapped is None and row.withdrawn):
+        fresh, now = keys.new_scope(Region(region), tree.key_scope, owner=tree.customer), clock()
         with connection_of.write() as connection:
             connection.execute(
                 insert_or_nothing(CASE_KEYS)
-                .values(case_id=tree.id, region=region, wrapped=fresh, created_at=clock())
+                .values(case_id=tree.id, region=region, wrapped=fresh, created_at=now)
                 .on_conflict_do_nothing()
             )
-            row = connection.execute(select(CASE_KEYS.c.wrapped, CASE_KEYS.c.destroyed_at).where(wanted)).one()
+            connection.execute(
+                update(CASE_KEYS)
+                .where(wanted, CASE_KEYS.c.wrapped.is_(None), CASE_KEYS.c.withdrawn)
+                .values(wrapped=fresh, created_at=now, destroyed_at=None, withdrawn=False)
+            )
+            row = connection.execute(select(CASE_KEYS.c.wrapped).where(wanted)).one()
     if row.wrapped is None:
         raise NotFoundError("the keys of this case have been destroyed")
     return bytes(row.wrapped)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from mft.catalog.model import REPLICAS
+from mft.catalog.model import BODIES, REPLICAS
 from protocols.errors import UnavailableError
 from storage.encrypted import EncryptedStore
 from storage.errors import StorageError
@@ -16,6 +17,8 @@ from storage.regional import Placement, RegionalStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from sqlalchemy import Connection
 
     from mft.catalog.database import Database
     from mft.policy import Residency, ResidencyRules
@@ -29,6 +32,48 @@ class OpenedObject(NamedTuple):
 
     reader: SealedReader
     region: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """What one region waits for."""
+
+    waiting: int
+    """Copies that are still to be made."""
+    bytes: int
+    """Of them together, sealed."""
+    oldest: float | None
+    """When the oldest of them was asked for, POSIX seconds."""
+    failing: int
+    """Of them, those that have failed at least once."""
+    leaving: int
+    """Copies that are still to be taken away."""
+
+    def lag(self, now: float) -> float:
+        """Return the age of the oldest, in seconds; nought where none waits."""
+        return 0.0 if self.oldest is None else max(0.0, now - self.oldest)
+
+
+def queues_by_region(connection: Connection) -> dict[str, Queue]:
+    """Return what each region waits for; regions that wait for nothing are left out."""
+    wanted, leaving = REPLICAS.c.state == "wanted", REPLICAS.c.state == "leaving"
+    rows = connection.execute(
+        select(
+            REPLICAS.c.region,
+            func.count().filter(wanted),
+            func.coalesce(func.sum(BODIES.c.stored_size).filter(wanted), 0),
+            func.min(REPLICAS.c.queued_at).filter(wanted),
+            func.count().filter(wanted, REPLICAS.c.attempts > 0),
+            func.count().filter(leaving),
+        )
+        .join(BODIES, BODIES.c.key == REPLICAS.c.object_key)
+        .where(wanted | leaving)
+        .group_by(REPLICAS.c.region)
+    )
+    return {
+        region: Queue(waiting=waiting, bytes=size, oldest=oldest, failing=failing, leaving=gone)
+        for region, waiting, size, oldest, failing, gone in rows
+    }
 
 
 class Objects:
@@ -63,6 +108,16 @@ class Objects:
         stores = {source: PacedStore(self._stores[source], pace), region: self._stores[region]}
         placement = Placement(home=source, copies=(region,), read_order=(source, region))
         return EncryptedStore(self._keys, RegionalStore(stores, placement))
+
+    def withdraw(self, key: ObjectKey, region: str) -> None:
+        """Delete an object in one region, its slot first, and what there is of a copy that never came to be.
+
+        Raises:
+            StorageError: the region does not answer.
+        """
+        here = Region(region)
+        placement = Placement(home=here, read_order=())
+        EncryptedStore(self._keys, RegionalStore(self._stores, placement)).delete(key, (here,))
 
     def destroy(self, key: ObjectKey) -> None:
         """Delete an object in every region of this installation, slots first. Doing it again does no harm.

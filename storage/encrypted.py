@@ -234,7 +234,15 @@ class EncryptedStore:
         self._regional.delete(body_name(object_key), where)
 
     def copy(
-        self, object_key: ObjectKey, target: Region, scope: str, scope_key: bytes, *, source: Region | None = None
+        self,
+        object_key: ObjectKey,
+        target: Region,
+        scope: str,
+        scope_key: bytes,
+        *,
+        source: Region | None = None,
+        expected: bytes | None = None,
+        permit: Callable[[], None] | None = None,
     ) -> Envelope:
         """Copy an object to *target*: the body as it is, then a slot whose key is wrapped for that region.
 
@@ -246,6 +254,9 @@ class EncryptedStore:
             scope: the scope there.
             scope_key: its key, wrapped for *target*.
             source: where to copy from; home unless said.
+            expected: SHA-256 of the body as stored, where it is known.
+            permit: called once the body is there and was read back, before the slot that makes an object of it is
+                written; what it raises passes through, and no slot is written.
 
         Raises:
             RegionNotAllowedError: the placement does not name *target* or *source*; nothing was touched.
@@ -257,10 +268,12 @@ class EncryptedStore:
             if region not in placement.regions:
                 raise RegionNotAllowedError(f"{region!r} is not among {placement.regions}")
         slot = self.slot(object_key, start)
-        self._regional.copy(body_name(object_key), start, target)
+        self._regional.copy(body_name(object_key), start, target, expected=expected)
         try:
             return self.slot(object_key, target).envelope
         except ObjectNotFoundError:
+            if permit is not None:
+                permit()
             envelope = self._keys.move_key(slot.envelope, target, scope, scope_key)
             self._put_slot(Slot(envelope=envelope, sealed_manifest=slot.sealed_manifest))
             return envelope

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from storage.descriptor import Descriptor
 from storage.durable import disk_errors, sync_directory, write_all
 from storage.errors import ObjectExistsError, ObjectNotFoundError
+from storage.partial import LocalPartial, partial_path
 from storage.store import Chunk, StoredObject, check_name, check_prefix
 
 if TYPE_CHECKING:
@@ -98,6 +99,16 @@ class LocalStore:
                 temporary.unlink(missing_ok=True)
         return StoredObject(name=name, size=size)
 
+    def resume(self, name: str) -> LocalPartial:
+        """Return what there is of a copy that was cut short; see `storage.partial`."""
+        self._path(name)
+        return LocalPartial(partial_path(self._incoming, name), name, self._publish_whole)
+
+    def _publish_whole(self, part: Path, name: str) -> StoredObject:
+        with disk_errors(f"storing {name}"):
+            self._publish(part, self._path(name), replace=False)
+        return self.stat(name)
+
     def _publish(self, temporary: Path, path: Path, *, replace: bool) -> None:
         try:
             self._make_directory(path.parent)
@@ -139,6 +150,7 @@ class LocalStore:
         """Delete an object, if it is there, and return when that is durable."""
         path = self._path(name)
         with disk_errors(f"deleting {name}"):
+            partial_path(self._incoming, name).unlink(missing_ok=True)
             path.unlink(missing_ok=True)
             # Also when it was gone: the call that removed it may have died before it became durable.
             if path.parent.is_dir():

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from storage.errors import ObjectExistsError, ObjectNotFoundError
+from storage.partial import MemoryPartial
 from storage.store import Chunk, StoredObject, check_name, check_prefix
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class MemoryStore:
     def __init__(self) -> None:
         """Begin empty."""
         self._objects: dict[str, bytes] = {}
+        self._parts: dict[str, bytearray] = {}
         self._lock = threading.Lock()
 
     def put(self, name: str, chunks: Iterable[Chunk], *, replace: bool = False) -> StoredObject:
@@ -58,6 +60,18 @@ class MemoryStore:
                 raise ObjectExistsError(f"{name} is stored already")
             self._objects[name] = bytes(data)
         return StoredObject(name=name, size=len(data))
+
+    def resume(self, name: str) -> MemoryPartial:
+        """Return what there is of a copy that was cut short; see `storage.partial`."""
+        with self._lock:
+            part = self._parts.setdefault(check_name(name), bytearray())
+
+        def finish(data: bytes) -> StoredObject:
+            with self._lock:
+                self._parts.pop(name, None)
+            return self.put(name, [data])
+
+        return MemoryPartial(part, finish)
 
     def open(self, name: str) -> MemoryReader:
         """Open an object for reading."""
@@ -78,6 +92,7 @@ class MemoryStore:
         """Delete an object, if it is there."""
         with self._lock:
             self._objects.pop(check_name(name), None)
+            self._parts.pop(name, None)
 
     def _find(self, name: str) -> bytes:
         with self._lock:

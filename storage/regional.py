@@ -21,6 +21,7 @@ from storage.errors import (
     StorageError,
     StoreUnavailableError,
 )
+from storage.partial import ResumableStore
 from storage.store import ImmediateReader
 
 if TYPE_CHECKING:
@@ -187,35 +188,48 @@ class RegionalStore:
         if failures:
             raise failures[0]
 
-    def copy(self, name: str, source: Region, target: Region) -> StoredObject:
+    def copy(self, name: str, source: Region, target: Region, *, expected: bytes | None = None) -> StoredObject:
         """Copy an object's bytes as they are, and read them back before it counts.
 
-        A copy that is there already is compared and left as it is. Doing it again does no harm.
+        A copy that is there already is compared and left as it is. Doing it again does no harm. Where the target can,
+        a copy that was cut short goes on where it stopped, as long as *expected* tells whether its beginning is right.
+
+        Args:
+            name: of the object.
+            source: where it is read.
+            target: where it is to be.
+            expected: SHA-256 of its bytes, where it is known; else what is read from *source* counts.
 
         Raises:
             RegionNotAllowedError: the placement does not name one of them.
             ObjectNotFoundError: *source* has no such object.
-            DifferingCopyError: *target* holds something else under that name, or did not read back what was written
-                (then it was deleted there).
+            DifferingCopyError: *source* holds, or *target* holds or did read back, something else than what was
+                expected or sent (what was written was deleted there).
         """
         from_store, to_store = self._store(source), self._store(target)
         reader = from_store.open(name)
+        digest = hashlib.sha256()
         try:
-            digest = hashlib.sha256()
             try:
-                copied = to_store.put(name, _read_all(reader, digest))
+                if expected is not None and isinstance(to_store, ResumableStore):
+                    copied = _go_on(to_store, name, reader, digest)
+                else:
+                    copied = to_store.put(name, _read_all(reader, digest))
                 written = True
             except ObjectExistsError:
                 copied, written = to_store.stat(name), False
-                digest = _digest_of(reader)
+                if expected is None:
+                    digest = _digest_of(reader)
         finally:
             reader.close()
-        if _digest_in(to_store, name).digest() == digest.digest():
+        wanted = digest.digest() if expected is None else expected
+        if _digest_in(to_store, name).digest() == wanted:
             return copied
         if written:
             with contextlib.suppress(StorageError):
                 to_store.delete(name)
-        raise DifferingCopyError(f"{name} in {target!r} is not what {source!r} holds")
+        wrong = source if written and digest.digest() != wanted else target
+        raise DifferingCopyError(f"{name} in {wrong!r} is not what was stored")
 
     def _store(self, region: Region) -> ObjectStore:
         if region not in self.placement.regions:
@@ -247,8 +261,23 @@ class RegionalStore:
         raise ObjectNotFoundError(f"{name} is in no region that may be read from")
 
 
-def _read_all(reader: ObjectReader, digest: hashlib._Hash) -> Iterator[bytes]:
-    for offset in range(0, reader.size, _COPY_BYTES):
+def _go_on(store: ResumableStore, name: str, reader: ObjectReader, digest: hashlib._Hash) -> StoredObject:
+    """Bring the part of *name* that *store* has to its end; what is cut again stays for the next time."""
+    part = store.resume(name)
+    try:
+        if part.size > reader.size:
+            part.restart()
+        for offset in range(0, part.size, _COPY_BYTES):
+            digest.update(part.read(offset, min(_COPY_BYTES, part.size - offset)))
+        for data in _read_all(reader, digest, start=part.size):
+            part.append(data)
+        return part.finish()
+    finally:
+        part.close()
+
+
+def _read_all(reader: ObjectReader, digest: hashlib._Hash, *, start: int = 0) -> Iterator[bytes]:
+    for offset in range(start, reader.size, _COPY_BYTES):
         data = reader.read(offset, _COPY_BYTES)
         digest.update(data)
         yield data

@@ -201,6 +201,7 @@ class Core:
         """Let intake do what there is to be done: scrub, store, then copy."""
         for _ in range(2):
             self._intake.start_due()
+            self._intake.placing.review_flagged()
 
     def rows(self) -> list[Any]:
         """Return the uploads, the oldest first."""

@@ -11,6 +11,7 @@ from mft.api.document import Document, Id32, Moment, Nothing, Number, Page, Page
 from mft.api.fault import forbidden
 from mft.api.route import Answer, Call, Route
 from mft.catalog.model import BODIES, CASES, REPLICAS
+from mft.objects import Queue, queues_by_region
 from mft.permissions import Permission
 from mft.policy import Part
 
@@ -26,7 +27,10 @@ class ReplicaQuery(PageQuery):
     case: Annotated[Number | None, Field(description="Those of one case; engineers must name it.")] = None
     deposit: Annotated[Id32 | None, Field(description="Those of one deposit.")] = None
     region: Annotated[str | None, Field(max_length=32, pattern="^[a-z0-9-]+$")] = None
-    state: Annotated[str | None, Field(max_length=32, pattern="^[a-z]+$", description="`present` or `wanted`.")] = None
+    state: Annotated[
+        str | None,
+        Field(max_length=32, pattern="^[a-z]+$", description="`present`, `wanted`, `leaving` or `withdrawn`."),
+    ] = None
 
 
 class Replica(Document):
@@ -42,6 +46,26 @@ class Replica(Document):
     last_error: str | None
     queued: Moment
     verified: Annotated[Moment | None, Field(description="When it was read back and compared.")]
+    withdrawn: Annotated[Moment | None, Field(description="When it was taken away, body and slot.")]
+    priority: Annotated[int, Field(description="Of its case: 1 is copied first.")]
+
+
+class CopyQueue(Document):
+    """What one region waits for."""
+
+    region: str
+    waiting: Annotated[int, Field(description="Copies that are still to be made.")]
+    bytes: Annotated[int, Field(description="Of them together, sealed.")]
+    oldest: Annotated[Moment | None, Field(description="When the oldest of them was asked for.")]
+    lag_seconds: Annotated[int, Field(description="Its age.")]
+    failing: Annotated[int, Field(description="Of them, those that have failed at least once.")]
+    leaving: Annotated[int, Field(description="Copies that are still to be taken away.")]
+
+
+class CopyQueues(Document):
+    """What every region waits for."""
+
+    regions: list[CopyQueue]
 
 
 class ReplicaRoutes:
@@ -65,11 +89,44 @@ class ReplicaRoutes:
             answer_model=Page[Replica],
         )
 
+        yield Route(
+            method="GET",
+            path="/replicas/lag",
+            name="getCopyLag",
+            tag="replicas",
+            summary="How far copies are behind, by region",
+            handle=self.lag,
+            permission=Permission.REPLICAS_READ,
+            answer_model=CopyQueues,
+        )
+
+    def lag(self, _call: Call[Nothing, Nothing, Nothing]) -> Answer:
+        """Return every region's queue."""
+        now = self._rooms.now().timestamp()
+        with self._rooms.database.read() as connection:
+            queues = queues_by_region(connection)
+        nothing = Queue(waiting=0, bytes=0, oldest=None, failing=0, leaving=0)
+        rows = []
+        for region in self._rooms.config.regions:
+            queue = queues.get(region, nothing)
+            rows.append(
+                CopyQueue(
+                    region=region,
+                    waiting=queue.waiting,
+                    bytes=queue.bytes,
+                    oldest=moment(queue.oldest),
+                    lag_seconds=int(queue.lag(now)),
+                    failing=queue.failing,
+                    leaving=queue.leaving,
+                )
+            )
+        return Answer(document=CopyQueues(regions=rows))
+
     def list(self, call: Call[Nothing, ReplicaQuery, Nothing]) -> Answer:
         """Return a page."""
         query, reader = call.query, call.caller.reader
         statement = (
-            select(REPLICAS, BODIES.c.upload_id, BODIES.c.stored_size, CASES.c.number)
+            select(REPLICAS, BODIES.c.upload_id, BODIES.c.stored_size, CASES.c.number, CASES.c.priority)
             .join(BODIES, BODIES.c.key == REPLICAS.c.object_key)
             .join(CASES, CASES.c.id == BODIES.c.case_id)
             .order_by(REPLICAS.c.object_key, REPLICAS.c.region)
@@ -110,6 +167,8 @@ class ReplicaRoutes:
                 last_error=row.last_error,
                 queued=moment(row.queued_at),
                 verified=moment(row.verified_at),
+                withdrawn=moment(row.withdrawn_at),
+                priority=row.priority,
             )
             for row in page
         ]

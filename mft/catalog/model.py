@@ -42,6 +42,10 @@ class CaseRecord(Table, table=True):
     kind: str | None = None
     classification: str | None = None
     """Both as the case system said when the case was last entered: they choose how its files are scrubbed."""
+    priority: int = 3
+    """1 (first) to 5: how soon its copies are made, by its rule or as the case system said."""
+    placement: str | None = None
+    """JSON: where it may lie and be read from, and which rule says so, as last recorded in the audit."""
     upload_root: int | None = None
     download_root: int | None = None
     created_at: float
@@ -59,6 +63,8 @@ class CaseKey(Table, table=True):
     wrapped: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
     created_at: float
     destroyed_at: float | None = None
+    withdrawn: bool = False
+    """Destroyed because the case may not lie there any more: where it may again, there is a fresh one."""
 
 
 class PseudonymBook(Table, table=True):
@@ -239,6 +245,10 @@ class StoredBody(Table, table=True):
     size: int = Field(default=0, sa_type=BigInteger)
     stored_size: int = Field(default=0, sa_type=BigInteger)
     sha256: str | None = None
+    region: str | None = None
+    """Where it was written first: the home when it was scrubbed."""
+    sealed_sha256: str | None = None
+    """Of the body as it lies in every region."""
     book_id: int | None = Field(default=None, foreign_key="pseudonym_book.id")
     """The pseudonyms that it was written with, as long as `taught` waits to be kept there."""
     taught: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
@@ -267,7 +277,10 @@ class ArchivePassword(Table, table=True):
 
 
 class Replica(Table, table=True):
-    """One region's copy of an object, or the wish for it."""
+    """One region's copy of an object, the wish for it, or what is known of one that is gone.
+
+    States: wanted → present; either → leaving → withdrawn (→ wanted again); and with its case destroying → destroyed.
+    """
 
     __tablename__ = "replica"
     __table_args__ = (Index("ix_replica_state", "state", "due_at"),)
@@ -280,6 +293,7 @@ class Replica(Table, table=True):
     queued_at: float
     due_at: float
     verified_at: float | None = None
+    withdrawn_at: float | None = None
 
 
 class ReceiptRecord(Table, table=True):

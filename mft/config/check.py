@@ -411,6 +411,18 @@ def _retries(config: Config) -> Iterator[Finding]:
         yield Finding(("replication", "retry_max"), "at least replication.retry_first")
 
 
+def _links(config: Config) -> Iterator[Finding]:
+    seen: set[tuple[str, str]] = set()
+    for index, link in enumerate(config.replication.links):
+        path: KeyPath = ("replication", "links", index)
+        for key, region in (("source", link.source), ("target", link.target)):
+            if region not in config.regions:
+                yield _no_region((*path, key), region, config)
+        if link.source == link.target or (link.source, link.target) in seen:
+            yield Finding((*path, "target"), "another region than the source, each pair once", repr(link.target))
+        seen.add((link.source, link.target))
+
+
 def _webhooks(config: Config) -> Iterator[Finding]:
     incoming, outgoing = config.webhooks.incoming, config.webhooks.outgoing
     if len(incoming.secret_files) > MOST_SECRETS:
@@ -463,5 +475,6 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterator[Finding]]], ..
     (("deposit", "unfiled"), _deposit),
     (("https",), _certificate),
     (("replication",), _retries),
+    (("replication", "regions"), _links),
     (("webhooks",), _webhooks),
 )

@@ -121,6 +121,16 @@ class ScrubConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinkConfig:
+    """The line from one region to another."""
+
+    source: str
+    target: str
+    bandwidth: PositiveBytes
+    """Bytes a second for the copies on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicationConfig:
     """How copies are made in other regions."""
 
@@ -134,6 +144,11 @@ class ReplicationConfig:
     """Longest wait between two tries."""
     bandwidth: PositiveBytes | None = None
     """Bytes a second for all copies together; null: no limit."""
+    links: tuple[LinkConfig, ...] = ()
+    """Lines that bear less than that."""
+    review: PositiveSeconds = 600.0
+    """How often every case is asked for anew, whether its files lie where they may; what is announced is done at
+    once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,6 +123,8 @@ class Releasing:
             log.info("intake.alreadysettled", extra={"upload": upload_id})
             with self._database.write() as connection:
                 self._done(connection, upload_id)
+        else:
+            self._settling.stored(upload_id)
         return ""
 
     def _carry_out(self, connection: Connection, row: Row[Any], decided: Row[Any], told: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import json
 import logging
 import os
@@ -25,6 +26,7 @@ from mft.scrubbing.answer import AnswerError, check_scrubbed
 from mft.scrubbing.child import Errand
 from mft.scrubbing.nursery import ChildFailedError, NurseryError
 from mft.scrubbing.sealednames import NamesUnreadableError, open_names
+from protocols.errors import RejectedError
 from storage.body import BodyInfo
 from storage.errors import KeyUnavailableError, OutOfSpaceError, StoreUnavailableError, TamperedError
 from storage.keys.envelope import Envelope, Region
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from mft.cases import CaseTree
     from mft.catalog.database import Database
     from mft.intake.ahead import Ahead
+    from mft.intake.placing import Placing
     from mft.intake.pseudonyms import PseudonymBook, PseudonymBooks
     from mft.intake.scanning import Scanning
     from mft.intake.settings import IntakeSettings
@@ -52,7 +55,7 @@ log = logging.getLogger(__name__)
 
 REPORT_FINDINGS = 1000
 """Findings kept one by one with an upload; the counts are of all."""
-LACKING = (CatalogBusyError, KeyUnavailableError, NurseryError, OutOfSpaceError, StoreUnavailableError)
+LACKING = (CatalogBusyError, KeyUnavailableError, NurseryError, OutOfSpaceError, RejectedError, StoreUnavailableError)
 """What a later try may find mended, without anything being wrong with the file."""
 NOTHING_TO_DO, AGAIN, RELEASED = "gone", "again", "released"
 
@@ -86,8 +89,10 @@ class Scrubbing:
         scanning: Scanning,
         ahead: Ahead,
         settings: IntakeSettings,
+        placing: Placing,
     ) -> None:
         """Read from *zones* (by region), write to *objects*, once *scanning* has nothing against it."""
+        self._placing = placing
         self._scanning = scanning
         self._ahead = ahead
         self._database = database
@@ -121,9 +126,10 @@ class Scrubbing:
         return self._scrub_one(row, self._ahead.take(row)) | {"scanners": told}
 
     def _scrub_one(self, row: Row[Any], learned: bytes, *, again: bool = False) -> dict[str, Any]:
-        object_key = self._new_body(row)
+        tree, object_key = self._book.tree(row.case_id), new_object_key()
         try:
-            result = self._run_child(row, self._book.tree(row.case_id), object_key, learned, again=again)
+            region = self._new_body(row, tree, object_key)
+            result = self._run_child(row, tree, object_key, region, learned=learned, again=again)
         except ChildFailedError as error:
             self._give_back(row, str(error))
             return {"outcome": AGAIN}
@@ -146,26 +152,29 @@ class Scrubbing:
             row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).first()
         if row is None or row.state != UploadState.QUARANTINED:
             return Undone(reason="it is not in quarantine any more")
-        object_key = self._new_body(row)
+        tree, object_key = self._book.tree(row.case_id), new_object_key()
         try:
+            region = self._new_body(row, tree, object_key)
             with self._turns:
-                result = self._run_child(row, self._book.tree(row.case_id), object_key)
-        except ChildFailedError as error:
+                result = self._run_child(row, tree, object_key, region)
+        except (ChildFailedError, RejectedError) as error:
             return Undone(reason=str(error))
         except TamperedError:
             return Undone(reason="what landed was altered on the disk")
         outcome = self._judge(row, object_key, result)
         return object_key if outcome["outcome"] == Outcome.ACCEPT.value else Undone(reason=str(outcome["reason"]))
 
-    def _new_body(self, row: Row[Any]) -> ObjectKey:
-        object_key = new_object_key()
+    def _new_body(self, row: Row[Any], tree: CaseTree, object_key: ObjectKey) -> str:
+        """Write down that an object is about to be made, and return in which region: the case's home of now.
+
+        Raises:
+            RejectedError: no region here may hold it.
+        """
+        region = self._placing.home_for(tree, row.region)
+        told = {"key": object_key, "upload_id": row.id, "case_id": row.case_id, "region": region}
         with self._database.write() as connection:
-            connection.execute(
-                insert(BODIES).values(
-                    key=object_key, upload_id=row.id, case_id=row.case_id, state="writing", created_at=time.time()
-                )
-            )
-        return object_key
+            connection.execute(insert(BODIES).values(**told, state="writing", created_at=time.time()))
+        return region
 
     def _claim(self, upload_id: str) -> Row[Any] | None:
         """Count an attempt and return the row, or None if there is nothing to do."""
@@ -181,12 +190,19 @@ class Scrubbing:
             return connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).one()
 
     def _run_child(
-        self, row: Row[Any], tree: CaseTree, object_key: ObjectKey, learned: bytes = b"", *, again: bool = False
+        self,
+        row: Row[Any],
+        tree: CaseTree,
+        object_key: ObjectKey,
+        region: str,
+        *,
+        learned: bytes = b"",
+        again: bool = False,
     ) -> dict[str, Any]:
-        scope_key = self._book.scope_key(tree, row.region)
-        data_key, envelope = self._keys.new_key(Region(row.region), tree.key_scope, scope_key, object_key)
+        scope_key = self._book.scope_key(tree, region)
+        data_key, envelope = self._keys.new_key(Region(region), tree.key_scope, scope_key, object_key)
         treatment = self._treatment(tree)
-        book = self._books.open(tree, row.region, treatment.scope)
+        book = self._books.open(tree, region, treatment.scope)
         passwords = self._passwords_of(row)
         errand = Errand(
             names=self._book.path_of(row),
@@ -200,7 +216,7 @@ class Scrubbing:
             recipient=self._recipient(tree),
             cage=self._settings.cage,
             limits=dict(self._settings.limits),
-            scratch=str(self._settings.scratch[row.region]),
+            scratch=str(self._settings.scratch[region]),
             landing_id=row.landing_id,
             landing_key=self._landed.key_of(row),
             records=row.records,
@@ -279,10 +295,14 @@ class Scrubbing:
         """Store what the child writes, unless its result says that it must not become an object."""
         result: dict[str, Any] = {}
         object_key = ObjectKey(errand.object_key)
+        sealed = hashlib.sha256()
 
         def pieces() -> Iterator[bytes]:
-            yield from child.ciphertext()
+            for piece in child.ciphertext():
+                sealed.update(piece)
+                yield piece
             result.update(_checked(child.result(), errand))
+            result["body"]["sealed_sha256"] = sealed.hexdigest()
             if self._judgement(row, result)[0] not in {Outcome.ACCEPT, Outcome.REDACT}:
                 raise _DiscardedError
 
@@ -292,7 +312,7 @@ class Scrubbing:
             facts = _facts(row, tree, result["report"]["sha256_in"])
             return seal_manifest(errand.data_key, object_key, Manifest(body=info, facts=facts))
 
-        home = Residency(home=row.region, copies=(), readers=frozenset(), rule="", reason="")
+        home = Residency(home=envelope.region, copies=(), readers=frozenset(), rule="", reason="")
         with contextlib.suppress(_DiscardedError):
             self._objects.store(home).put_sealed(object_key, pieces(), envelope, manifest)
         return result
@@ -325,7 +345,7 @@ class Scrubbing:
         }
         body = result["body"]
         stored = outcome in {Outcome.ACCEPT, Outcome.REDACT}
-        facts = {"size": body["size"], "stored_size": body["stored_size"], "sha256": body["sha256"]}
+        facts = {name: body[name] for name in ("size", "stored_size", "sha256", "sealed_sha256")}
         with self._database.write() as connection:
             connection.execute(
                 update(UPLOADS)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, literal, not_, or_, select
 
 from mft.box import ZONE
-from mft.catalog.model import NODES, REPLICAS, UPLOADS
+from mft.catalog.model import BODIES, CASES, NODES, REPLICAS, UPLOADS
 from mft.catalog.states import UploadState
 from mft.standing import PART_SUFFIXES
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mft.intake.ahead import Ahead
     from mft.intake.copying import Copying
     from mft.intake.naming import Naming
+    from mft.intake.placing import Placing
     from mft.intake.releasing import Releasing
     from mft.intake.scrubbing import Scrubbing
     from mft.intake.settings import IntakeSettings
@@ -61,6 +62,7 @@ class Intake:
         naming: Naming,
         sweep: Sweep,
         releasing: Releasing,
+        placing: Placing,
         host: str,
         settings: IntakeSettings,
     ) -> None:
@@ -73,6 +75,7 @@ class Intake:
         self._naming = naming
         self._sweep = sweep
         self._releasing = releasing
+        self.placing = placing
         self._host = host
         self._settings = settings
         self._jobs: Jobs | None = None
@@ -244,8 +247,12 @@ class Intake:
         with self._database.read() as connection:
             rows = connection.execute(
                 select(REPLICAS.c.object_key, REPLICAS.c.region)
-                .where(REPLICAS.c.state == "wanted", REPLICAS.c.due_at <= time.time(), work.not_in(taken))
-                .order_by(REPLICAS.c.due_at)
+                .join(BODIES, BODIES.c.key == REPLICAS.c.object_key)
+                .join(CASES, CASES.c.id == BODIES.c.case_id)
+                .where(
+                    REPLICAS.c.state.in_(["wanted", "leaving"]), REPLICAS.c.due_at <= time.time(), work.not_in(taken)
+                )
+                .order_by(REPLICAS.c.state, CASES.c.priority, REPLICAS.c.due_at)  # what leaves goes first
                 .limit(max(0, self._settings.copy_workers * STARTED_PER_WORKER - len(started)))
             )
             return [(row.object_key, row.region) for row in rows]

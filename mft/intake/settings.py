@@ -57,6 +57,8 @@ class IntakeSettings:
     """Failures of one copy from which on the log calls for an operator."""
     copy_rate: int | None
     """Bytes a second for all copies together."""
+    copy_links: Mapping[tuple[str, str], int]
+    """The same from one region to another."""
     heads: Path | None
     """File to which the signed heads of the audit's chains are appended."""
     heads_every: float

@@ -45,8 +45,13 @@ class Settling:
         sign: Callable[[Mapping[str, object]], dict[str, object]],
         books: PseudonymBooks,
         settings: IntakeSettings,
+        stored: Callable[[str], None],
     ) -> None:
-        """Sign final receipts with *sign*; keep in *books* what published uploads have taught."""
+        """Sign final receipts with *sign*; keep in *books* what published uploads have taught.
+
+        *stored* is called with the number of a case of which something was stored.
+        """
+        self._stored = stored
         self._books = books
         self._database = database
         self._trail = trail
@@ -62,6 +67,7 @@ class Settling:
         try:
             if outcome in {Outcome.ACCEPT, Outcome.REDACT}:
                 self._publish_with_names(upload_id, outcome.value, ObjectKey(told["object"]), told)
+                self.stored(upload_id)
             else:
                 with self._database.write() as connection:
                     row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).one()
@@ -99,6 +105,12 @@ class Settling:
             move_upload(connection, upload_id, UploadState.LANDED, attempts=row.attempts - 1)
             discard_body(connection, object_key)
 
+    def stored(self, upload_id: str) -> None:
+        """Have the copies of what was just stored reviewed: where they may lie may have changed since it began."""
+        with self._database.read() as connection:
+            case_id = connection.execute(select(UPLOADS.c.case_id).where(UPLOADS.c.id == upload_id)).scalar_one()
+            self._stored(tree_in(connection, case_id).number)
+
     def release(self, connection: Connection, row: Row[Any], object_key: ObjectKey, *, voters: list[str]) -> None:
         """Publish a quarantined upload as it is, because *voters* have decided so; that is said wherever it is seen."""
         self._publish(connection, row, RELEASED, object_key, reason=UNSCRUBBED, voters=voters)
@@ -116,6 +128,7 @@ class Settling:
     ) -> None:
         now = time.time()
         body = connection.execute(select(BODIES).where(BODIES.c.key == object_key)).one()
+        home = body.region or row.region
         move_upload(
             connection,
             row.id,
@@ -129,10 +142,11 @@ class Settling:
         connection.execute(update(BODIES).where(BODIES.c.key == object_key).values(state="stored"))
         connection.execute(
             insert(REPLICAS).values(
-                object_key=object_key, region=row.region, state="present", queued_at=now, due_at=now, verified_at=now
+                object_key=object_key, region=home, state="present", queued_at=now, due_at=now, verified_at=now
             )
         )
-        copies = [region for region in row.copies.split(",") if region]
+        # As decided when it began; where that has changed since, a review of the case says otherwise.
+        copies = [region for region in row.copies.split(",") if region and region != home]
         for region in copies:
             connection.execute(
                 insert(REPLICAS).values(object_key=object_key, region=region, state="wanted", queued_at=now, due_at=now)
@@ -146,7 +160,7 @@ class Settling:
             tree,
             outcome=outcome,
             reason=reason,
-            stored={"size": body.size, "sha256": body.sha256, "region": row.region, "copies": copies},
+            stored={"size": body.size, "sha256": body.sha256, "region": home, "copies": copies},
             removed=report["counts"],
         )
         self._trail.append(
@@ -158,7 +172,7 @@ class Settling:
             outcome=outcome,
             voters=voters,
             object=object_key,
-            region=row.region,
+            region=home,
             copies=copies,
             size=body.size,
             sha256=body.sha256,

@@ -177,7 +177,7 @@ class Sweep:
         before = time.time() - STRANGER_SECONDS
         with self._database.read() as connection:
             rows = connection.execute(
-                select(BODIES.c.key, BODIES.c.state, UPLOADS.c.region)
+                select(BODIES.c.key, BODIES.c.state, func.coalesce(BODIES.c.region, UPLOADS.c.region).label("region"))
                 .join(UPLOADS, UPLOADS.c.id == BODIES.c.upload_id)
                 .where(
                     (BODIES.c.state == "discarded") | ((BODIES.c.state == "writing") & (BODIES.c.created_at < before))

@@ -350,7 +350,8 @@ def _manifest(connection: Connection, case: Row[Any]) -> dict[str, Any]:
 
 def _shred(connection: Connection, case: Row[Any], now: float) -> None:
     """Forget every key of a case: of its objects, of what still lies in landing, of its pseudonyms with their names."""
-    connection.execute(update(CASE_KEYS).where(CASE_KEYS.c.case_id == case.id).values(wrapped=None, destroyed_at=now))
+    gone = {"wrapped": None, "destroyed_at": now, "withdrawn": False}
+    connection.execute(update(CASE_KEYS).where(CASE_KEYS.c.case_id == case.id).values(**gone))
     connection.execute(update(UPLOADS).where(UPLOADS.c.case_id == case.id).values(landing_envelope=""))
     connection.execute(
         update(BODIES).where(BODIES.c.case_id == case.id).values(book_id=None, taught=None, reverse_map=None)

@@ -27,6 +27,7 @@ from mft.server.courier import make_courier
 from mft.server.directories import scratch_directory
 from mft.server.lifecycle import LifecycleRounds, make_lifecycle
 from mft.server.parts import Parts
+from mft.server.placing import PlacingRounds, make_placing
 from mft.server.supervisor import until_term
 from mft.treatment import OwnTerms, TreatmentRule, Treatments
 from scrubber.terms import parse_terms
@@ -85,6 +86,7 @@ def intake_settings(config: Config, host: str) -> IntakeSettings:
         copy_workers=config.replication.workers,
         copy_attempts=config.replication.attempts,
         copy_rate=config.replication.bandwidth,
+        copy_links={(link.source, link.target): link.bandwidth for link in config.replication.links},
         heads=config.audit.export_head,
         heads_every=config.audit.export_every,
         retry_first=config.replication.retry_first,
@@ -128,6 +130,7 @@ def make_intake(parts: Parts, nursery: Nursery) -> Intake:
     """Put the intake together."""
     settings = intake_settings(parts.config, parts.node)
     book = CaseBook(database=parts.database, keys=parts.keys)
+    placing = make_placing(parts, book)
     books = PseudonymBooks(database=parts.database, keys=parts.keys, book=book)
     ahead = Ahead(
         database=parts.database,
@@ -152,8 +155,16 @@ def make_intake(parts: Parts, nursery: Nursery) -> Intake:
         nursery=nursery,
         scanning=Scanning(nursery=nursery, landed=parts.landed, zones=parts.zones, settings=settings),
         settings=settings,
+        placing=placing,
     )
-    settling = Settling(database=parts.database, trail=parts.trail, sign=parts.sign, books=books, settings=settings)
+    settling = Settling(
+        database=parts.database,
+        trail=parts.trail,
+        sign=parts.sign,
+        books=books,
+        settings=settings,
+        stored=placing.flag,
+    )
     return Intake(
         database=parts.database,
         ahead=ahead,
@@ -163,8 +174,14 @@ def make_intake(parts: Parts, nursery: Nursery) -> Intake:
             database=parts.database, trail=parts.trail, scrubbing=scrubbing, settling=settling, settings=settings
         ),
         copying=Copying(
-            database=parts.database, trail=parts.trail, book=book, objects=parts.objects, settings=settings
+            database=parts.database,
+            trail=parts.trail,
+            book=book,
+            objects=parts.objects,
+            placing=placing,
+            settings=settings,
         ),
+        placing=placing,
         naming=Naming(database=parts.database, book=book, books=books, nursery=nursery, settings=settings),
         sweep=Sweep(
             database=parts.database,
@@ -210,9 +227,12 @@ def run_intake(
         every=config.lifecycle.every,
     )
     rounds.start()
+    places = PlacingRounds(parts, intake.placing, every=config.replication.review, poll=config.revocation.poll)
+    places.start()
     log.info("intake.started")
     intake.run(wake, stopped)
     courier.stop()
     rounds.stop()
+    places.stop()
     jobs.stop(patience=config.workers.drain)
     parts.database.close()

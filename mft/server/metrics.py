@@ -22,7 +22,12 @@ HTTP_SECONDS = Histogram(
 )
 UPLOADS = Gauge("mft_uploads", "Uploads by state, as the catalog has them", ["state"], multiprocess_mode="mostrecent")
 COPIES = Gauge("mft_copies_waiting", "Copies that are still to be made", ["region"], multiprocess_mode="mostrecent")
-COPY_LAG = Gauge("mft_copy_lag_seconds", "Age of the oldest copy still to be made", multiprocess_mode="mostrecent")
+COPY_LAG = Gauge(
+    "mft_copy_lag_seconds", "Age of the oldest copy still to be made", ["region"], multiprocess_mode="mostrecent"
+)
+WITHDRAWALS = Gauge(
+    "mft_withdrawals_waiting", "Copies that are still to be taken away", ["region"], multiprocess_mode="mostrecent"
+)
 WEBHOOKS = Gauge(
     "mft_webhook_deliveries",
     "Deliveries of webhooks that wait or were given up",

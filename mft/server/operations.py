@@ -11,13 +11,14 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from sqlalchemy import func, select
 
-from mft.catalog.model import REPLICAS, WEBHOOK_DELIVERIES
 from mft.catalog.model import UPLOADS as UPLOAD_ROWS
+from mft.catalog.model import WEBHOOK_DELIVERIES
+from mft.objects import queues_by_region
 from mft.server import metrics
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from mft.catalog.database import Database
@@ -66,15 +67,11 @@ def render_metrics(directory: Path) -> bytes:
     return generate_latest(registry)
 
 
-def measure_catalog(database: Database) -> None:
-    """Set the gauges that speak of the catalog."""
+def measure_catalog(database: Database, regions: Iterable[str]) -> None:
+    """Set the gauges that speak of the catalog, those of copies for each of *regions*."""
     with database.read() as connection:
         states = connection.execute(select(UPLOAD_ROWS.c.state, func.count()).group_by(UPLOAD_ROWS.c.state)).all()
-        waiting = connection.execute(
-            select(REPLICAS.c.region, func.count(), func.min(REPLICAS.c.queued_at))
-            .where(REPLICAS.c.state == "wanted")
-            .group_by(REPLICAS.c.region)
-        ).all()
+        queues = queues_by_region(connection)
         letters: dict[str, int] = dict(
             connection.execute(
                 select(WEBHOOK_DELIVERIES.c.state, func.count())
@@ -86,10 +83,12 @@ def measure_catalog(database: Database) -> None:
         metrics.WEBHOOKS.labels(state).set(letters.get(state, 0))
     for state, count in states:
         metrics.UPLOADS.labels(state).set(count)
-    for region, count, _oldest in waiting:
-        metrics.COPIES.labels(region).set(count)
-    oldest = min((queued for _region, _count, queued in waiting), default=None)
-    metrics.COPY_LAG.set(0 if oldest is None else max(0.0, time.time() - oldest))
+    now = time.time()
+    for region in regions:
+        queue = queues.get(region)
+        metrics.COPIES.labels(region).set(0 if queue is None else queue.waiting)
+        metrics.WITHDRAWALS.labels(region).set(0 if queue is None else queue.leaving)
+        metrics.COPY_LAG.labels(region).set(0 if queue is None else queue.lag(now))
 
 
 async def serve_operations(sock: socket.socket, health: Health, metrics_directory: Path) -> web.AppRunner:

@@ -358,7 +358,7 @@ class Worker:
             try:
                 self.authenticator.settle()
                 self.parts.write_folded()
-                measure_catalog(self.parts.database)
+                measure_catalog(self.parts.database, self._config.regions)
                 for name, region in self._config.regions.items():
                     state = os.statvfs(region.landing)
                     metrics.FREE_BYTES.labels(name).set(state.f_bavail * state.f_frsize)

@@ -54,6 +54,7 @@ class Resumptions:
                     UPLOADS.c.login == deposit.login,
                     UPLOADS.c.parent_id == deposit.parent_id,
                     UPLOADS.c.name == deposit.name,
+                    UPLOADS.c.region.in_([deposit.home, *deposit.copies]),  # what may not lie there any more is let go
                     UPLOADS.c.state.in_([*PARTIAL, UploadState.LANDED, UploadState.SCRUBBING, UploadState.STORED]),
                     UPLOADS.c.landing_gone_at.is_(None),
                 )

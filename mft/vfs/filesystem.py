@@ -155,7 +155,9 @@ class CaseFileSystem:
                 session_id=self._finder.session_id,
                 protocol=self._finder.origin.protocol,
                 peer=self._finder.origin.peer,
-                lease=self._finder.rooms.cases.lease(self._finder.reader, spot.tree.number, writing=True),
+                lease=self._finder.rooms.cases.lease(
+                    self._finder.reader, spot.tree.number, writing=True, home=spot.entered.residency.home
+                ),
                 why_unfiled=why or ("its sender put it there" if unfiled else ""),
             )
             return self._finder.rooms.uploads.open(deposit, mode, length=length)

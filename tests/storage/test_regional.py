@@ -1,5 +1,7 @@
 """Placements, copies and reading on elsewhere."""
 
+import hashlib
+
 import pytest
 
 from storage.errors import (
@@ -11,6 +13,7 @@ from storage.errors import (
     StoreUnavailableError,
 )
 from storage.keys.envelope import Region
+from storage.local import LocalStore
 from storage.memory import MemoryStore
 from storage.regional import Placement, RegionalStore
 
@@ -232,3 +235,82 @@ def test_closed_reader_does_not_fail_over(stores):
     stores[US].down = True
     with pytest.raises(StoreUnavailableError):
         reader.read(0, 1)
+
+
+# -- copies that are cut short -----------------------------------------------------------------------------------------
+
+LARGE = bytes(range(256)) * 4096 * 5
+"""Five pieces of a copy."""
+DIGEST = hashlib.sha256(LARGE).digest()
+
+
+def test_copy_goes_on_where_it_was_cut(stores):
+    """What came before a source failed is not fetched again, and nothing is there before the copy is whole."""
+    both = regional(stores, EU)
+    both.put("a", [LARGE])
+    stores[EU].reads_left = 3
+    with pytest.raises(StoreUnavailableError):
+        both.copy("a", EU, US, expected=DIGEST)
+    with pytest.raises(ObjectNotFoundError):
+        stores[US].stat("a")
+    stores[EU].reads_left = 2
+    assert both.copy("a", EU, US, expected=DIGEST).size == len(LARGE)
+    assert stores[US].open("a").read(0, len(LARGE)) == LARGE
+
+
+def test_copy_that_goes_on_over_wrong_bytes_begins_anew(stores):
+    """A crash may leave anything in the part: it does not read back, is thrown away, and the next try is whole."""
+    both = regional(stores, EU)
+    both.put("a", [LARGE])
+    stores[US].resume("a").append(b"rubbish")
+    with pytest.raises(DifferingCopyError):
+        both.copy("a", EU, US, expected=DIGEST)
+    with pytest.raises(ObjectNotFoundError):
+        stores[US].stat("a")
+    both.copy("a", EU, US, expected=DIGEST)
+    stores[US].resume("b").append(LARGE + b"more")
+    both.put("b", [LARGE])
+    both.copy("b", EU, US, expected=DIGEST)
+    assert stores[US].open("b").read(0, 2 * len(LARGE)) == LARGE
+
+
+def test_source_that_is_not_what_was_stored_is_named(stores):
+    """A home whose bytes have rotted gives no copy, and is told apart from a target that does not keep them."""
+    both = regional(stores, EU)
+    both.put("a", [LARGE])
+    stores[EU]._objects["a"] = b"?" + LARGE[1:]
+    with pytest.raises(DifferingCopyError, match="'eu' is not what was stored"):
+        both.copy("a", EU, US, expected=DIGEST)
+    assert list(stores[US].list()) == []
+
+
+def test_delete_throws_away_the_part_of_a_copy(stores, tmp_path):
+    """Where nothing may be, nothing of a copy that was cut may stay either."""
+    for store in (stores[US], LocalStore(tmp_path / "store")):
+        part = store.resume("a")
+        part.append(b"some")
+        part.close()
+        store.delete("a")
+        part = store.resume("a")
+        assert part.size == 0
+        part.close()
+
+
+def test_part_on_disk_survives_its_writer_and_has_one_at_a_time(tmp_path):
+    """Another process finds what came; while one writes, others are sent away."""
+    store = LocalStore(tmp_path / "store")
+    part = store.resume("a/b")
+    part.append(b"one")
+    with pytest.raises(StoreUnavailableError, match="somebody else"):
+        LocalStore(tmp_path / "store").resume("a/b")
+    part.close()
+    again = LocalStore(tmp_path / "store").resume("a/b")
+    assert (again.size, again.read(1, 9)) == (3, b"ne")
+    again.append(b"two")
+    assert again.finish().size == 6
+    assert store.open("a/b").read(0, 9) == b"onetwo"
+    assert [each.name for each in store.list()] == ["a/b"]
+    late = store.resume("a/b")
+    with pytest.raises(ObjectExistsError):
+        late.finish()
+    assert store.reap(0) == 0

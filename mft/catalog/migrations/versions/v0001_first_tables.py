@@ -99,6 +99,8 @@ def upgrade() -> None:
         sa.Column("scope", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=True),
         sa.Column("classification", sa.String(), nullable=True),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("placement", sa.String(), nullable=True),
         sa.Column("upload_root", sa.Integer(), nullable=True),
         sa.Column("download_root", sa.Integer(), nullable=True),
         sa.Column("created_at", sa.Float(), nullable=False),
@@ -203,6 +205,7 @@ def upgrade() -> None:
         sa.Column("wrapped", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.Column("destroyed_at", sa.Float(), nullable=True),
+        sa.Column("withdrawn", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["case_id"], ["case_record.id"], name=op.f("fk_case_key_case_id")),
         sa.PrimaryKeyConstraint("case_id", "region", name=op.f("pk_case_key")),
     )
@@ -379,6 +382,8 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("stored_size", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.String(), nullable=True),
+        sa.Column("region", sa.String(), nullable=True),
+        sa.Column("sealed_sha256", sa.String(), nullable=True),
         sa.Column("book_id", sa.Integer(), nullable=True),
         sa.Column("taught", sa.LargeBinary(), nullable=True),
         sa.Column("reverse_map", sa.LargeBinary(), nullable=True),
@@ -422,6 +427,7 @@ def upgrade() -> None:
         sa.Column("queued_at", sa.Float(), nullable=False),
         sa.Column("due_at", sa.Float(), nullable=False),
         sa.Column("verified_at", sa.Float(), nullable=True),
+        sa.Column("withdrawn_at", sa.Float(), nullable=True),
         sa.ForeignKeyConstraint(["object_key"], ["stored_body.key"], name=op.f("fk_replica_object_key")),
         sa.PrimaryKeyConstraint("object_key", "region", name=op.f("pk_replica")),
     )
