@@ -49,7 +49,8 @@ _DATE = re.compile(
     rb"[0-9]{1,2}[-/. ]{1,2}[A-Za-z]{3,9}\.?[-/. ,]{1,2}[0-9]{2,4}|[A-Za-z]{3,9}\.? [0-9]{1,2},? [0-9]{4}"
 )
 _NUMBER = re.compile(rb"(?=(?:[^0-9]*[0-9]){2})[0-9A-Za-z](?:[0-9A-Za-z]|[ .\-/](?=[0-9A-Za-z])){3,34}")
-_PASSPORT = re.compile(rb"(?![0X]{3})(?=[A-Z]*[0-9])(?!.*(.)\1{5})[A-Z0-9]{7,9}")
+_PASSPORT = re.compile(rb"(?![0X]{3})(?!.*(.)\1{5})(?:(?=[A-Z]*[0-9])[A-Z0-9]{7,9}|[CFGHJKLMNPRTVWXYZ]{9})")
+"""Letters and digits; letters alone where they are those of a German passport, which has no vowels."""
 _SERIAL = re.compile(rb"(?=[^0-9]*[0-9])[0-9A-Za-z](?:[0-9A-Za-z]|[ .\-/](?=[0-9A-Za-z])){3,60}")
 _GEO = re.compile(rb"-?[0-9]{1,3}\.[0-9]{2,12}(?:[,; ]{1,2}-?[0-9]{1,3}\.[0-9]{2,12})?")
 _PHONE = re.compile(rb"[(+]?[0-9][0-9 ()./\-]{4,22}[0-9]")

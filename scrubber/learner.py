@@ -121,6 +121,7 @@ class Learner:
             "domains": self._take_domains,
             "mail": self.take_domain,
             "name": self.take_host,
+            "shown": self._take_shown,
             "realm": self._take_realm,
             "person": self.take_person,
             "dc": self._take_components,
@@ -206,6 +207,11 @@ class Learner:
         if name in words("system_users") or name in words("service_labels"):
             return
         self._dictionary.learn("host", name)
+
+    def _take_shown(self, value: bytes) -> None:
+        """Learn a host that a sentence names, unless it is put together of ordinary words: build-number-42."""
+        if not all(is_ordinary(part) for part in value.lower().split(b"-") if part.isalpha()):
+            self.take_host(value)
 
     def take_domain(self, value: bytes) -> None:
         """Learn a domain of the customer's: what somebody registered, with all below it."""

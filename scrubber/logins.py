@@ -10,7 +10,7 @@ from scrubber.pseudonym import WORD_PSEUDONYM
 _LOGIN = re.compile(rb"[A-Za-z_][A-Za-z0-9._\-]{2,63}")
 _DEVICE = re.compile(
     rb"(?:tty|pts|eth|eno|ens|enp|wlan|sd|hd|vd|xvd|nvme|dm-|md|lo|br|virbr|veth|cali|docker|cpu|node|core|loop|usb|pci|"
-    rb"worker|thread|task|job|pool|queue|pid|uid|gid|id|v)-?[0-9][0-9a-z\-]*",
+    rb"ether|worker|thread|task|job|pool|queue|pid|uid|gid|id|v)-?[0-9][0-9a-z\-]*",
     re.IGNORECASE,
 )
 _HEX = re.compile(rb"(?:0x)?[0-9a-f]{6,}|[0-9\-_.]+|[0-9a-f\-]{36}", re.IGNORECASE)

@@ -37,7 +37,7 @@ def test_example_is_learned(text, accelerated):
     """What is marked in an example is learned as what it is."""
     plain = MARK.sub(r"\2", text)
     wanted = {
-        (value.lower().replace(",dc=", ".").encode(), kind.replace("dc", "domain"))
+        (value.lower().replace(",dc=", ".").encode(), kind.replace("dc", "domain").replace("shown", "host"))
         for kind, value in MARK.findall(text)
     }
     assert wanted <= set(learned(plain, accelerated=accelerated).items())
