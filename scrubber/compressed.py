@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _FIRST_STEP = 4 << 10
 """Packed bytes that are read at first, so that a bomb's ratio shows before much is unpacked; doubled each time."""
 
+_GZIP_HEADER = 10
+"""Bytes before what is optional (RFC 1952, section 2.3)."""
+
 
 def walk_compressed(
     walk: Walk, stream: Stream, out: Callable[[bytes], object], name: str, depth: int, *, kind: Kind
@@ -101,6 +104,8 @@ def _rewrite_gzip(
 ) -> None:
     """Write one gzip member (RFC 1952) with the first one's time, name and comment, scrubbed; the extra field goes."""
     head = stream.peek(4096)
+    if len(head) < _GZIP_HEADER:
+        raise ObstacleError(name, "the compressed file is cut off", advice=WHOLE)
     filename, comment = _gzip_texts(head)
     scrubbed = walk.scrub_name(filename, name)
     comment = walk.scrub_bytes(comment, name).replace(b"\0", b"")

@@ -132,6 +132,32 @@ def test_ordinary_tool_opens_what_comes_out(scrubbed, tmp_path, tool):
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize("packed", [gzip.compress(LOG), bz2.compress(LOG), lzma.compress(LOG), zstandard.compress(LOG)])
+def test_compressed_file_cut_anywhere_is_held_back(packed):
+    """Also within its first bytes, where a header is not whole."""
+    for end in (*range(10, min(40, len(packed))), len(packed) - 1):
+        report = scrub(_Whole(packed[:end]), lambda _data: None, pseudonyms=Pseudonymizer(bytes(32)), name="x")
+        assert not report.scannable
+        assert all(obstacle.reason for obstacle in report.obstacles)
+
+
+@pytest.mark.parametrize("length", range(3, 10))
+def test_gzip_of_a_part_of_its_header_is_held_back(length):
+    """Three bytes are enough to know a gzip file by, and too few for its header."""
+    head = gzip.compress(LOG)[:length]
+    report = scrub(_Whole(head), lambda _data: None, pseudonyms=Pseudonymizer(bytes(32)), name="x")
+    assert [obstacle.reason for obstacle in report.obstacles] == ["the compressed file is cut off"]
+
+
+class _Whole:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def read(self, offset: int, n: int) -> bytes:
+        return self._data[offset : offset + n]
+
+
 def test_gzip_of_many_members_and_a_name(scrubbed):
     """A gzip of several members comes out as one; its name is scrubbed and its time kept."""
     first = io.BytesIO()

@@ -7,10 +7,12 @@ import json
 import re
 import tarfile
 
+import jsonschema_rs
 import pytest
 
 from scrubber.model import Obstacle, ScrubReport, Unseen
 from scrubber.sarif import FINGERPRINT, to_sarif
+from tests.scrubber.sarif_constraints import LOG
 
 TEXT = b"login anna.berg@corp-mail.de from 81.2.69.77\npassword=hunter2-tr0ub4dor\n"
 _REFERENCE = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-F]{2})+")
@@ -77,6 +79,43 @@ def test_log_keeps_the_standards_rules(reports):
     """Indices point to what they name, references are references, levels are the standard's words."""
     check_log(to_sarif(reports))
     check_log(to_sarif([]))
+
+
+_VALIDATOR = jsonschema_rs.validator_for(LOG, validate_formats=True)
+
+
+def test_log_has_the_standards_form(reports):
+    """Only properties that the standard's objects have, each with a value of its type; what is required is there."""
+    for some in (reports, reports[:1], []):
+        _VALIDATOR.validate(json.loads(json.dumps(to_sarif(some))))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("version",),
+        ("runs", 0, "tool", "driver", "name"),
+        ("runs", 0, "invocations", 0, "executionSuccessful"),
+        ("runs", 0, "results", 0, "message"),
+        ("runs", 0, "results", 0, "message", "text"),
+        ("runs", 0, "results", 0, "locations", 0, "physicalLocation", "artifactLocation"),
+        ("runs", 0, "tool", "driver", "rules", 0, "id"),
+    ],
+)
+def test_form_is_not_kept_without_what_is_required(reports, path):
+    """The constraints can fail: a property that the standard requires is missed, and one that it does not know, too."""
+    log = json.loads(json.dumps(to_sarif(reports)))
+    place = log
+    for step in path[:-1]:
+        place = place[step]
+    del place[path[-1]]
+    assert not _VALIDATOR.is_valid(log)
+    log = json.loads(json.dumps(to_sarif(reports)))
+    place = log
+    for step in path[:-1]:
+        place = place[step]
+    place["unheard"] = 1
+    assert not _VALIDATOR.is_valid(log)
 
 
 def test_every_finding_is_a_result_in_its_place(reports):
