@@ -154,4 +154,16 @@ class ObjectStore(Protocol):
         """Yield the objects whose names begin with *prefix*, in the order of their names' bytes."""
 
     def delete(self, name: str) -> None:
-        """Delete an object and return when that is durable. Deleting what is not there does nothing."""
+        """Delete an object and return when that is durable. Deleting what is not there does nothing.
+
+        Raises:
+            ObjectLockedError: the store was told to keep it until a day that has not come.
+        """
+
+
+@runtime_checkable
+class LeavesLeftovers(Protocol):
+    """Optional: a store in which a crash can leave what has no name yet."""
+
+    def reap(self, older_than_seconds: float) -> int:
+        """Remove what was left longer ago than so many seconds, and say how many things."""

@@ -12,9 +12,11 @@ from mft.cli import options
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mft.config import Config, Fault
+    from mft.config import Config, Fault, RegionConfig
 
 File = Annotated[Path, typer.Argument(metavar="FILE", envvar="MFT_CONFIG", help="The configuration file.")]
+
+Offline = Annotated[bool, typer.Option("--offline", help="Leave out what needs the network: object stores.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -24,10 +26,15 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="config")
 
 
-def check(file: File) -> None:
-    """Say what is wrong with a configuration, all of it, and with the files that it names. Nothing is changed."""
+def check(file: File, *, offline: Offline = False) -> None:
+    """Say what is wrong with a configuration, all of it, with the files that it names, and with its object stores.
+
+    Each bucket is tried: something small is written, read and deleted there. Nothing else is changed.
+    """
     config = options.load(file)
     check_files(config)
+    if not offline:
+        check_buckets(config)
     listeners = ", ".join(
         f"{listener.protocol} {listener.address}:{listener.port} ({listener.region})" for listener in config.listeners
     )
@@ -36,8 +43,36 @@ def check(file: File) -> None:
     typer.echo(f"  data          {config.data}")
     typer.echo(f"  listeners     {listeners}")
     typer.echo(f"  regions       {', '.join(config.regions)}; home {config.residency.home}")
+    for name, region in config.regions.items():
+        place = region.store.path if region.store.bucket is None else "/".join(filter(None, region.store.place[1:]))
+        typer.echo(f"  store         {name}: {region.store.kind} {place}")
     typer.echo(f"  catalog       {config.catalog.path} ({config.catalog.region})")
     typer.echo(f"  case lookup   {config.lookup.url or config.lookup.type}")
+
+
+def check_buckets(config: Config) -> None:
+    """Try every region's object store.
+
+    Raises:
+        ConfigError: with every one that cannot be used, and why.
+    """
+    from mft.config import ConfigError, Fault  # noqa: PLC0415  keeps `mft --help` quick
+    from mft.stores import open_store  # noqa: PLC0415
+    from storage.errors import StorageError  # noqa: PLC0415
+    from storage.probe import probe  # noqa: PLC0415
+
+    faults = []
+    for name, region in config.regions.items():
+        if region.store.bucket is None:
+            continue
+        try:
+            probe(open_store(region.store, name))
+        except StorageError as error:
+            path = f"regions.{name}.store.{region.store.kind}"
+            expected = "a bucket that can be written, read and deleted in (--offline leaves this out)"
+            faults.append(Fault(file="the configuration", path=path, problem=str(error), expected=expected))
+    if faults:
+        raise ConfigError(tuple(faults))
 
 
 def check_files(config: Config) -> None:
@@ -55,13 +90,10 @@ def check_files(config: Config) -> None:
 
 def _file_faults(config: Config) -> Iterator[Fault]:
     """Try what the server will read at start."""
-    from mft.config import ConfigError, load_lookup_secret, load_lookup_table, load_passphrase  # noqa: PLC0415
+    from mft.config import ConfigError, load_lookup_secret, load_lookup_table  # noqa: PLC0415
 
     for name, region in config.regions.items():
-        try:
-            load_passphrase(region.keyring, name)
-        except ConfigError as error:
-            yield from error.faults
+        yield from _region_faults(region, name)
     yield from _provider_faults(config)
     try:
         load_lookup_secret(config.lookup)
@@ -111,6 +143,21 @@ def _provider_faults(config: Config) -> Iterator[Fault]:
             yield from _unreadable(f"{place}.pkcs11.module", token.module)
         if vault is not None and vault.ca_file is not None:
             yield from _unreadable(f"{place}.vault.ca_file", vault.ca_file)
+
+
+def _region_faults(region: RegionConfig, name: str) -> Iterator[Fault]:
+    from mft.config import ConfigError, load_passphrase  # noqa: PLC0415  keeps `mft --help` quick
+    from mft.stores import bucket_of  # noqa: PLC0415
+
+    try:
+        load_passphrase(region.keyring, name)
+    except ConfigError as error:
+        yield from error.faults
+    if region.store.bucket is not None:
+        try:
+            bucket_of(region.store, name)
+        except ConfigError as error:
+            yield from error.faults
 
 
 def _webhook_faults(config: Config) -> Iterator[Fault]:

@@ -49,9 +49,9 @@ def _opened(path: Path) -> Iterator[Lifecycle]:
     from mft.objects import Objects  # noqa: PLC0415
     from mft.server.lifecycle import make_lifecycle  # noqa: PLC0415
     from mft.server.parts import residency_rules  # noqa: PLC0415
+    from mft.stores import open_stores  # noqa: PLC0415
     from storage.keys.service import LocalKeyService  # noqa: PLC0415
     from storage.landing import LandingZone  # noqa: PLC0415
-    from storage.local import LocalStore  # noqa: PLC0415
 
     with open_ledger(path) as (config, ledger, _):
         zones = {name: LandingZone(region.landing) for name, region in config.regions.items()}
@@ -65,7 +65,7 @@ def _opened(path: Path) -> Iterator[Lifecycle]:
                 objects=Objects(
                     database=ledger.database,
                     keys=LocalKeyService({}),  # to destroy takes no key
-                    stores={name: LocalStore(region.store.path) for name, region in config.regions.items()},
+                    stores=open_stores(config),
                     rules=residency_rules(config),
                 ),
                 zones=zones,

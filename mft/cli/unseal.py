@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from storage.keys.service import LocalKeyService
     from storage.local import LocalReader
     from storage.slot import Manifest
+    from storage.store import ObjectReader, ObjectStore
 
 TAMPERED = 3
 """Exit code: what is sealed is not what was sealed."""
@@ -227,11 +228,10 @@ def _open(
     if files is not None:
         slot_bytes = files[1].read_bytes()
         region = _region_of(slot_bytes, find)
-        sealed = _file(files[0])
+        sealed: ObjectReader = _file(files[0])
     else:
-        region, root = _holder(settings, find, slot_name(object_key))
-        slot_bytes = (root / slot_name(object_key)).read_bytes()
-        sealed = _file(root / body_name(object_key))
+        region, store, slot_bytes = _holder(settings, find, slot_name(object_key))
+        sealed = store.open(body_name(object_key))
     stack.callback(sealed.close)
     parsed = Slot.parse(slot_bytes, object_key=object_key, region=RegionName(region))
     data_key = _service(settings, region).open_key(parsed.envelope)
@@ -261,16 +261,32 @@ def _service(settings: Config, region: str) -> LocalKeyService:
     return keys.service
 
 
-def _holder(settings: Config, find: Find, slot: str) -> tuple[str, Path]:
-    """Return the first region that has the slot, and its store's directory.
+def _holder(settings: Config, find: Find, slot: str) -> tuple[str, ObjectStore, bytes]:
+    """Return the first region that has the slot, its store, and the slot.
 
     Raises:
         NotStoredError: none has it.
+        StoreUnavailableError: none that answers has it.
     """
+    from mft.stores import open_store  # noqa: PLC0415  keeps `mft --help` quick
+    from storage.errors import ObjectNotFoundError, StoreUnavailableError  # noqa: PLC0415
+    from storage.slot import MAX_SLOT_BYTES  # noqa: PLC0415
+
+    silent: StoreUnavailableError | None = None
     for region in find.regions:
-        root = settings.regions[region].store.path
-        if (root / slot).is_file():
-            return region, root
+        place = settings.regions[region].store
+        if place.bucket is None and not place.path.is_dir():
+            continue
+        store = open_store(place, region)
+        try:
+            with contextlib.closing(store.open(slot)) as reader:
+                return region, store, reader.read(0, min(reader.size, MAX_SLOT_BYTES))
+        except ObjectNotFoundError:
+            continue
+        except StoreUnavailableError as error:
+            silent = silent or error
+    if silent is not None:
+        raise silent
     raise NotStoredError(f"{find.object_key} is in none of {', '.join(find.regions) or 'the regions'}")
 
 

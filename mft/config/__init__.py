@@ -15,9 +15,9 @@ from mft.config.places import (
     RegionConfig,
     ResidencyConfig,
     RuleConfig,
-    StoreConfig,
 )
 from mft.config.secrets import load_lookup_secret, load_lookup_table, load_passphrase
+from mft.config.stores import AzureConfig, GcsConfig, ObjectLockConfig, S3Config, StoreConfig
 from mft.config.units import FreeSpace
 from mft.config.work import (
     AuditConfig,
@@ -32,11 +32,13 @@ from mft.config.work import (
 __all__ = [
     "AuditConfig",
     "AuthConfig",
+    "AzureConfig",
     "CatalogConfig",
     "Config",
     "ConfigError",
     "Fault",
     "FreeSpace",
+    "GcsConfig",
     "HttpsConfig",
     "KeyringConfig",
     "LandingConfig",
@@ -50,12 +52,14 @@ __all__ = [
     "LookupRequestsConfig",
     "LookupStepConfig",
     "MatchConfig",
+    "ObjectLockConfig",
     "OperationsConfig",
     "RegionConfig",
     "ReplicationConfig",
     "ResidencyConfig",
     "RevocationConfig",
     "RuleConfig",
+    "S3Config",
     "ScrubConfig",
     "ScrubPolicyConfig",
     "SecretFileError",

@@ -19,6 +19,7 @@ from casemap.grammar import parse_grammar
 from casemap.names import parsed_number, safe_title
 from mft.config.layouts import layout_faults
 from mft.config.places import ResidencyConfig, RuleConfig
+from mft.config.stores import store_faults
 from mft.config.webhooks import EVENT_TYPES, MOST_SECRETS, event_types, is_endpoint_url
 
 if TYPE_CHECKING:
@@ -196,7 +197,8 @@ def _directories(config: Config) -> Iterator[Finding]:
     """No directory of a region may be, hold, or lie in another: what lies where must be plain."""
     taken: list[tuple[str, Path]] = []
     for name, region in config.regions.items():
-        for key, path in (("landing", region.landing), ("store.path", region.store.path)):
+        store = [("store.path", region.store.path)] if region.store.bucket is None else []
+        for key, path in (("landing", region.landing), *store):
             real = Path(os.path.realpath(path))
             for owner, other in taken:
                 if real == other or real in other.parents or other in real.parents:
@@ -213,6 +215,24 @@ def _directories(config: Config) -> Iterator[Finding]:
                 place, f"a file of its own; regions.{rings[ring]} has this one", repr(str(region.keyring.path))
             )
         rings[ring] = name
+
+
+def _stores(config: Config) -> Iterator[Finding]:
+    """No two regions may share a bucket, but below prefixes of which neither holds the other."""
+    taken: list[tuple[str, tuple[str, str, str]]] = []
+    for name, region in config.regions.items():
+        faults = list(store_faults(region.store))
+        for key, expected, found in faults:
+            yield Finding(("regions", name, "store", *key), expected, found)
+        if faults or region.store.bucket is None:
+            continue
+        place = region.store.place
+        for owner, other in taken:
+            mine, theirs = f"{place[2]}/".lstrip("/"), f"{other[2]}/".lstrip("/")
+            if place[:2] == other[:2] and (mine.startswith(theirs) or theirs.startswith(mine)):
+                expected = f"a bucket, or a prefix in it, apart from regions.{owner}.store"
+                yield Finding(("regions", name, "store", region.store.kind), expected, "/".join(place[1:]))
+        taken.append((name, place))
 
 
 def _passphrases(config: Config) -> Iterator[Finding]:
@@ -465,6 +485,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterator[Finding]]], ..
     (("listeners", "operations"), _ports),
     (("residency", "regions", "catalog"), _residency),
     (("regions", "data"), _directories),
+    (("regions",), _stores),
     ((), _passphrases),
     (("regions", "customer_keys"), _providers),
     (("lookup",), _lookup),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from mft.config.keys import KeysConfig
+from mft.config.stores import StoreConfig
 from mft.config.units import (
     DayMinute,
     FreeSpace,
@@ -28,15 +29,6 @@ class CatalogConfig:
     """The SQLite file; it lies on a local disk, never on a network file system."""
     region: str = ""
     """The region in which it lies, and all names and titles with it; empty: `residency.home`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreConfig:
-    """Where a region's sealed objects lie."""
-
-    type: Literal["local"] = "local"
-    path: Path = Path("regions/{region}/store")
-    """A directory of this region alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from mft.config.access import LookupConfig
     from mft.config.keys import Pkcs11Config
     from mft.config.places import KeyringConfig
+    from mft.config.stores import StoreConfig
 
 MAX_SECRET_BYTES = 4096
+MAX_DOCUMENT_BYTES = 64 * 1024
 
 
 def load_secret(path: Path, key: str) -> str:
@@ -29,14 +32,7 @@ def load_secret(path: Path, key: str) -> str:
     Raises:
         SecretFileError: it cannot be read, is empty, is no text, or is open to everyone on this machine.
     """
-    try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(path.stat().st_mode)
-            raw = file.read(MAX_SECRET_BYTES + 1)
-    except OSError as error:
-        raise _unusable(path, key, "a file that can be read", error.strerror or "an error") from error
-    if mode & 0o007:
-        raise _unusable(path, key, "a file that is closed to others (chmod 600)", f"mode {mode:04o}")
+    raw = _closed_file(path, key, MAX_SECRET_BYTES)
     line = raw.splitlines()[0] if raw.splitlines() else b""
     if not line or len(raw) > MAX_SECRET_BYTES:
         raise _unusable(path, key, f"one line of text, at most {MAX_SECRET_BYTES} bytes", f"{len(raw)} bytes")
@@ -44,6 +40,19 @@ def load_secret(path: Path, key: str) -> str:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _unusable(path, key, "one line of UTF-8 text", "other bytes") from error
+
+
+def _closed_file(path: Path, key: str, most: int) -> bytes:
+    """Return what is in a file that others on this machine cannot open, up to a byte more than *most*."""
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(path.stat().st_mode)
+            raw = file.read(most + 1)
+    except OSError as error:
+        raise _unusable(path, key, "a file that can be read", error.strerror or "an error") from error
+    if mode & 0o007:
+        raise _unusable(path, key, "a file that is closed to others (chmod 600)", f"mode {mode:04o}")
+    return raw
 
 
 def load_passphrase(keyring: KeyringConfig, region: str) -> str:
@@ -77,6 +86,35 @@ def load_lookup_secret(lookup: LookupConfig) -> str:
     if lookup.secret_file is None:
         return lookup.secret or ""
     return load_secret(lookup.secret_file, "lookup.secret_file")
+
+
+def load_store_secret(store: StoreConfig, region: str) -> str | None:
+    """Return the secret of a region's bucket: a key, or the JSON of a service account; None where it needs none.
+
+    Raises:
+        SecretFileError: see `load_secret`; or the file of a service account is not one.
+    """
+    key = f"regions.{region}.store"
+    if store.s3 is not None and store.s3.secret_key_file is not None:
+        return load_secret(store.s3.secret_key_file, f"{key}.s3.secret_key_file")
+    if store.azure is not None and store.azure.account_key_file is not None:
+        return load_secret(store.azure.account_key_file, f"{key}.azure.account_key_file")
+    if store.gcs is not None and store.gcs.service_account_file is not None:
+        return _service_account(store.gcs.service_account_file, f"{key}.gcs.service_account_file")
+    return store.s3.secret_key if store.s3 is not None else store.azure.account_key if store.azure is not None else None
+
+
+def _service_account(path: Path, key: str) -> str:
+    raw = _closed_file(path, key, MAX_DOCUMENT_BYTES)
+    try:
+        found = json.loads(raw)
+    except ValueError:
+        found = None
+    if len(raw) > MAX_DOCUMENT_BYTES or not isinstance(found, dict) or "private_key" not in found:
+        raise _unusable(
+            path, key, "the JSON key of a service account, with private_key", f"{len(raw)} bytes of another"
+        )
+    return raw.decode()
 
 
 def load_webhook_secrets(paths: Sequence[Path], key: str) -> tuple[bytes, ...]:

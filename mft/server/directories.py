@@ -23,7 +23,9 @@ def make_directories(config: Config) -> None:
 def _region_directories(config: Config) -> list[Path]:
     directories: list[Path] = []
     for name, region in config.regions.items():
-        directories += [region.landing, region.store.path, region.keyring.path.parent, scratch_directory(config, name)]
+        directories += [region.landing, region.keyring.path.parent, scratch_directory(config, name)]
+        if region.store.bucket is None:
+            directories.append(region.store.path)
     return directories
 
 

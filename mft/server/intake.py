@@ -28,6 +28,7 @@ from mft.server.directories import scratch_directory
 from mft.server.lifecycle import LifecycleRounds, make_lifecycle
 from mft.server.parts import Parts
 from mft.server.placing import PlacingRounds, make_placing
+from mft.server.storewatch import StoreWatch
 from mft.server.supervisor import until_term
 from mft.treatment import OwnTerms, TreatmentRule, Treatments
 from scrubber.terms import parse_terms
@@ -229,10 +230,13 @@ def run_intake(
     rounds.start()
     places = PlacingRounds(parts, intake.placing, every=config.replication.review, poll=config.revocation.poll)
     places.start()
+    watch = StoreWatch(parts.stores)
+    watch.start()
     log.info("intake.started")
     intake.run(wake, stopped)
     courier.stop()
     rounds.stop()
     places.stop()
+    watch.stop()
     jobs.stop(patience=config.workers.drain)
     parts.database.close()

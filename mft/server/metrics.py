@@ -35,6 +35,12 @@ WEBHOOKS = Gauge(
     multiprocess_mode="mostrecent",
 )
 FREE_BYTES = Gauge("mft_free_bytes", "Free space below a region's landing zone", ["region"], multiprocess_mode="min")
+STORE_UP = Gauge(
+    "mft_store_up",
+    "Whether a region's store could be written, read and deleted in",
+    ["region"],
+    multiprocess_mode="mostrecent",
+)
 RESTARTS = Counter("mft_process_restarts_total", "Processes that died and were started again", ["role"])
 METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH"})
 

@@ -24,10 +24,10 @@ from mft.residency import Hours, ResidencyRule, ResidencyRules
 from mft.retention import LifeRule, LifeRules
 from mft.server.directories import node_name
 from mft.signers import head_signer
+from mft.stores import open_stores
 from mft.upload.landed import LandedFiles
 from mft.vfs.drops import ALWAYS, DropSettings
 from storage.landing import LandingZone
-from storage.local import LocalStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,10 +59,11 @@ class Parts:
             name: LandingZone(region.landing) for name, region in config.regions.items()
         }
         self.rules = residency_rules(config)
+        self.stores = open_stores(config)
         self.objects = Objects(
             database=self.database,
             keys=keys,
-            stores={name: LocalStore(region.store.path) for name, region in config.regions.items()},
+            stores=self.stores,
             rules=self.rules,
         )
         self.landed = LandedFiles(keys=keys, zones=self.zones)

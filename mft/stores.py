@@ -1,0 +1,113 @@
+"""The stores of the regions, made from the configuration. No connection is opened before one is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mft.config.errors import ConfigError, Fault
+from mft.config.secrets import load_store_secret
+from storage.local import LocalStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mft.config.model import Config
+    from mft.config.stores import AzureConfig, GcsConfig, S3Config, StoreConfig
+    from storage.buckets import Bucket, Wire
+    from storage.store import ObjectStore
+
+
+def open_stores(config: Config) -> dict[str, ObjectStore]:
+    """Return the store of each region.
+
+    Raises:
+        ConfigError: a file that one of them needs cannot be read, or is open to everyone.
+    """
+    return {name: open_store(region.store, name) for name, region in config.regions.items()}
+
+
+def open_store(store: StoreConfig, region: str) -> ObjectStore:
+    """Return the store of one region; a directory is made if it is not there.
+
+    Raises:
+        ConfigError: see `open_stores`.
+    """
+    if store.bucket is None:
+        return LocalStore(store.path)
+    from storage.buckets import bucket_store  # noqa: PLC0415  only where a region has a bucket
+
+    return bucket_store(bucket_of(store, region))
+
+
+def bucket_of(store: StoreConfig, region: str) -> Bucket:
+    """Return what storage has to know of a region's bucket.
+
+    Raises:
+        ConfigError: see `open_stores`.
+    """
+    from storage.buckets import AzureContainer, GcsBucket  # noqa: PLC0415  see above
+
+    secret = load_store_secret(store, region)
+    if store.s3 is not None:
+        return _s3_bucket(store.s3, region, secret)
+    if store.gcs is not None:
+        gcs = store.gcs
+        return GcsBucket(
+            bucket=gcs.bucket,
+            prefix=gcs.prefix,
+            endpoint=gcs.endpoint,
+            service_account=secret,
+            wire=_wire(gcs, f"regions.{region}.store.gcs.ca_file"),
+        )
+    if store.azure is None:
+        raise AssertionError("a directory is no bucket")
+    azure = store.azure
+    return AzureContainer(
+        account=azure.account,
+        container=azure.container,
+        prefix=azure.prefix,
+        endpoint=azure.endpoint,
+        account_key=secret,
+        wire=_wire(azure, f"regions.{region}.store.azure.ca_file"),
+    )
+
+
+def _s3_bucket(s3: S3Config, region: str, secret: str | None) -> Bucket:
+    from storage.buckets import ObjectLock, S3Bucket  # noqa: PLC0415  see above
+
+    lock = s3.object_lock
+    return S3Bucket(
+        bucket=s3.bucket,
+        region=s3.region,
+        endpoint=s3.endpoint,
+        prefix=s3.prefix,
+        access_key_id=s3.access_key_id,
+        secret_key=secret,
+        path_style=s3.path_style,
+        conditional_put=s3.conditional_put,
+        lock=None if lock is None else ObjectLock(mode=lock.mode, seconds=lock.retention),
+        wire=_wire(s3, f"regions.{region}.store.s3.ca_file"),
+    )
+
+
+def _wire(bucket: S3Config | GcsConfig | AzureConfig, key: str) -> Wire:
+    from storage.buckets import Wire  # noqa: PLC0415  see above
+
+    return Wire(
+        timeout=bucket.timeout,
+        retries=bucket.retries,
+        part_bytes=bucket.part_size,
+        ca=b"" if bucket.ca_file is None else _read(bucket.ca_file, key),
+    )
+
+
+def _read(path: Path, key: str) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        fault = Fault(file=str(path), path=key, expected="a file that can be read", found=error.strerror or "an error")
+        raise ConfigError((fault,)) from error
+    if b"-----BEGIN CERTIFICATE-----" not in data:
+        fault = Fault(file=str(path), path=key, expected="certificates in PEM", found=f"{len(data)} bytes without one")
+        raise ConfigError((fault,))
+    return data
