@@ -78,7 +78,7 @@ def held_in(house: House, region: str) -> int:
 
 
 def test_home_on_disk_has_its_copy_in_the_bucket(both: Both) -> None:
-    """An upload lands and stays in the EU; its copy goes to the bucket, sealed, and is read from there at any offset."""
+    """An upload lands and stays in the EU; its copy goes to the bucket, sealed, and is read there at any offset."""
     house, content = both.house, lines(7 * 2**20)
     before = held_in(house, "us")
     deposit(house, "ann", "ACME-1/to-support/core.bin", content, "eu")
