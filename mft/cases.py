@@ -34,8 +34,16 @@ from mft import policy
 from mft.audit import SYSTEM, customer_chain
 from mft.box import box_number, case_or_none, is_box
 from mft.catalog.model import CASE_KEYS, CASES, NODES
+from mft.entrances import Signpost, directions
 from mft.retention import LifeRules
-from protocols.errors import NotFoundError, PermissionDeniedError, RejectedError, UnavailableError
+from protocols.errors import (
+    ElsewhereError,
+    FileSystemError,
+    NotFoundError,
+    PermissionDeniedError,
+    RejectedError,
+    UnavailableError,
+)
 from storage.keys.envelope import Region
 
 if TYPE_CHECKING:
@@ -47,9 +55,14 @@ if TYPE_CHECKING:
     from casemap.model import Customer
     from mft.audit import AuditTrail, Folding
     from mft.catalog.database import Database
+    from mft.entrances import Entrance
     from mft.policy import Reader, Residency, ResidencyRules
     from mft.residency import Account
     from storage.keys.service import KeyService
+
+
+_FEW = 100
+"""Cases that are looked at before a login is sent to another entrance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +131,8 @@ class Cases:
         self._folders: tuple[frozenset[str], tuple[Customer, ...], CustomerFolders] | None = None
         self._trees: dict[str, CaseTree] = {}
         self._trees_lock = threading.Lock()
+        self.signpost = Signpost(listening=())
+        """Which way to the entrances of other regions; until somebody says, nobody is shown one."""
         self._noted: set[str] = set()
         """Closed cases of which the catalog knows since when."""
 
@@ -142,8 +157,57 @@ class Cases:
             foreign = reader.part is policy.Part.CUSTOMER and reader.customer != case.customer
             chain = SYSTEM if foreign else customer_chain(case.customer)
             self.deny(reader, chain, target=number, why=decision.reason)
+            self._show_the_way(reader, entered)
             raise NotFoundError("no such file or directory")
         return entered
+
+    def _show_the_way(self, reader: Reader, entered: EnteredCase, what: str = "this case") -> None:
+        """Raise where a case is there for *reader*, if nothing stands against it but the entrance.
+
+        Raises:
+            ElsewhereError: it is, at another entrance of this installation.
+        """
+        ways = self._ways(reader, entered)
+        if ways:
+            authorities = {protocol: way.authority for protocol, way in ways.items()}
+            raise ElsewhereError(directions(what, ways), authorities=authorities)
+
+    def _ways(self, reader: Reader, entered: EnteredCase) -> dict[str, Entrance]:
+        residency = entered.residency
+        if reader.part is not policy.Part.CUSTOMER or reader.listener in residency.readers:
+            return {}  # by which entrance an engineer comes says where the engineer works: no other one is offered
+        order = [region for region in self.rules.nearest.get(residency.home, ()) if region in residency.readers]
+        regions = [region for region in (residency.home, *order) if region in residency.readers]
+        if reader.regions is not None:
+            regions = [region for region in regions if region in reader.regions] or regions
+        open_to = [
+            region for region in regions if self._decide(dataclasses.replace(reader, listener=region), entered).allowed
+        ]
+        return self.signpost.to(open_to)
+
+    def check_entrance(self, reader: Reader) -> None:
+        """Return if *reader*, who logs in for all that is there, may find something by this entrance.
+
+        A customer whose files are at home elsewhere, and who has no open case that could be entered here (of the first
+        hundred), is better told where than shown an empty tree.
+
+        Raises:
+            ElsewhereError: everything is at another entrance of this installation.
+        """
+        if reader.part is not policy.Part.CUSTOMER or reader.customer is None or reader.case is not None:
+            return
+        customer = CustomerId(reader.customer)
+        case = Case(number=box_number(reader.login), title="", customer=customer, state=CaseState.OPEN)
+        try:
+            entered = self._place(case)
+            ways = self._ways(reader, entered)
+            if not ways:
+                return
+            page = self._lookup.cases(customer, state=CaseState.OPEN, limit=_FEW)
+        except (CaseMapError, FileSystemError, policy.ResidencyError):
+            return
+        if page.next_cursor is None and not any(self.sees(reader, each) for each in page.items):
+            self._show_the_way(reader, entered, "what there is for you")
 
     def _ask(self, reader: Reader, number: str) -> Case:
         try:
@@ -205,6 +269,7 @@ class Cases:
         decision = self._decide(reader, placed)
         if not decision.allowed:
             self.deny(reader, customer_chain(customer), target=case.number, why=decision.reason)
+            self._show_the_way(reader, placed, "what names no case")
             raise PermissionDeniedError(f"files that name no case are not taken here: {decision.reason}")
         return entered
 

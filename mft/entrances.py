@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mft.config.model import Config
 
@@ -34,6 +34,32 @@ class Entrance:
     def known_host(self) -> str:
         """The name that `known_hosts` has it under (sshd(8))."""
         return self.host if self.port == SSH_PORT else f"[{self.host}]:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signpost:
+    """Which way to the entrances of other regions."""
+
+    listening: tuple[Entrance, ...]
+
+    def to(self, regions: Sequence[str]) -> dict[str, Entrance]:
+        """Return for each protocol the entrance in the first of *regions* that has one."""
+        found: dict[str, Entrance] = {}
+        for region in regions:
+            for entrance in self.listening:
+                if entrance.region == region:
+                    found.setdefault(entrance.protocol, entrance)
+        return found
+
+
+def directions(what: str, ways: Mapping[str, Entrance]) -> str:
+    """Say in one line where *what* is served."""
+    words = {
+        "https": lambda way: f"https://{way.authority}",
+        "sftp": lambda way: f"sftp to {way.host}" + ("" if way.port == SSH_PORT else f", port {way.port}"),
+    }
+    told = " or ".join(words[protocol](way) for protocol, way in sorted(ways.items()) if protocol in words)
+    return f"{what} is served at another entrance: {told}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

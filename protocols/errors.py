@@ -2,7 +2,8 @@
 
     FileSystemError
     ├── NotFoundError            nothing there, or nothing that this login may know of
-    │   └── NotADirectoryPathError   a file stands where a directory was asked for
+    │   ├── NotADirectoryPathError   a file stands where a directory was asked for
+    │   └── ElsewhereError           it is there for this login, by another entrance; names it
     ├── PermissionDeniedError    it is there, and this login may not do that to it
     │   └── IsADirectoryPathError    a directory stands where a file was asked for
     ├── AlreadyExistsError
@@ -15,12 +16,18 @@
 
     AuthenticationError          the credential was not accepted (never says which part)
     ├── EndedTokenError          a token that was good, or is good elsewhere; says why
+    ├── WrongEntranceError       the login is good, by another entrance; names it
     └── ThrottledError           too many failures; says when to try again
 
 The text of each of these may be sent to the client. The text of any other exception may not.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class FileSystemError(Exception):
@@ -33,6 +40,15 @@ class NotFoundError(FileSystemError):
 
 class NotADirectoryPathError(NotFoundError):
     """A file stands where a directory was asked for."""
+
+
+class ElsewhereError(NotFoundError):
+    """It is there for this login, who has to come in by another entrance."""
+
+    def __init__(self, message: str, *, authorities: Mapping[str, str]) -> None:
+        """Say where it is; *authorities* has for each protocol host and port as a URL has them."""
+        super().__init__(message)
+        self.authorities = authorities
 
 
 class PermissionDeniedError(FileSystemError):
@@ -85,6 +101,15 @@ class EndedTokenError(AuthenticationError):
 
     The text is one line without quotation marks.
     """
+
+
+class WrongEntranceError(AuthenticationError):
+    """The credential is good, and what it is for is served at another entrance: its text names that, in one line."""
+
+    def __init__(self, message: str, *, authorities: Mapping[str, str]) -> None:
+        """Say where it is; *authorities* has for each protocol host and port as a URL has them."""
+        super().__init__(message)
+        self.authorities = authorities
 
 
 class ThrottledError(AuthenticationError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mft.api.fault import not_found
-from protocols.errors import NotFoundError
+from protocols.errors import ElsewhereError, NotFoundError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -62,10 +62,13 @@ class ApiRooms:
 
         Raises:
             ApiError: there is none, as far as this caller may know.
+            ElsewhereError: it is there by another entrance.
             UnavailableError: the case system does not answer.
         """
         try:
             return self.cases.enter(caller.reader, number)
+        except ElsewhereError:
+            raise
         except NotFoundError:
             raise not_found("case") from None
 

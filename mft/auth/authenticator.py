@@ -13,7 +13,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from casemap.model import Principal
 from mft.audit import customer_chain
-from mft.auth.checker import NO_SUCH_CASE, Accepted, CredentialChecker, MayEnter, enter_nothing
+from mft.auth.checker import (
+    NO_SUCH_CASE,
+    Accepted,
+    CheckEntrance,
+    CredentialChecker,
+    MayEnter,
+    enter_nothing,
+    take_any_entrance,
+)
 from mft.auth.denials import REFUSED, Denials, Tried
 from mft.auth.loginform import spellings
 from mft.auth.principals import entry_fault, rights_differ
@@ -22,7 +30,7 @@ from mft.auth.registry import LiveSession
 from mft.catalog.errors import CatalogError
 from mft.policy import Narrowing
 from mft.revocation import REVOKED, Subject
-from protocols.errors import AuthenticationError, UnavailableError
+from protocols.errors import AuthenticationError, UnavailableError, WrongEntranceError
 from protocols.filesystem import WritableFileSystem
 from protocols.session import Credential, Grant, Origin, Session
 
@@ -64,6 +72,7 @@ class Authenticator:
         registry: SessionRegistry,
         filesystem_for: MakeFileSystem,
         may_enter: MayEnter = enter_nothing,
+        check_entrance: CheckEntrance = take_any_entrance,
         now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
         """Put the parts together; *now* gives the time that accounts and tokens expire by.
@@ -89,6 +98,7 @@ class Authenticator:
             denials=self._denials,
             now=now,
             may_enter=may_enter,
+            check_entrance=check_entrance,
         )
 
     def check(self, credential: Credential, origin: Origin) -> Grant:
@@ -103,7 +113,7 @@ class Authenticator:
         """Open a session; see `protocols.session.Authenticator.open`. Everything but the credential is checked again.
 
         Raises:
-            AuthenticationError: rights were withdrawn since the check.
+            AuthenticationError: rights were withdrawn since the check; `WrongEntranceError` for another entrance's.
             UnavailableError: there are too many sessions, or the rights cannot be asked for.
         """
         accepted = grant.subject
@@ -200,7 +210,7 @@ class Authenticator:
             fault = self._fault(principal, accepted.principal, accepted.proof)
             if principal is None or fault is not None:
                 raise self._denials.refuse(tried, principal, fault or "unknown login")
-            if accepted.case is not None and not self._may_enter(principal, accepted.case, origin):
+            if not self._checker.may_come_in(principal, accepted.case, tried):
                 raise self._denials.refuse(tried, principal, NO_SUCH_CASE)
             live = self._new_session(principal, accepted, origin)
             try:
@@ -239,8 +249,11 @@ class Authenticator:
         return fault or proof.fault(principal, self._tokens, self._now())
 
     def _is_shut(self, live: LiveSession) -> bool:
-        """Say whether *live* is for one case that is not there for it any more."""
-        return live.case is not None and not self._may_enter(live.principal, live.case, live.session.origin)
+        """Say whether *live* is for one case that is not there for it any more, not by its entrance."""
+        try:
+            return live.case is not None and not self._may_enter(live.principal, live.case, live.session.origin)
+        except WrongEntranceError:
+            return True
 
     def _is_over(self, live: LiveSession) -> bool:
         return live.proof.fault(live.principal, self._tokens, self._now()) is not None

@@ -14,7 +14,7 @@ from mft.auth.principals import entry_fault
 from mft.auth.proof import KeyProof, PasswordProof, Proof, TokenProof, opens
 from mft.auth.tokens import is_token
 from mft.policy import Narrowing
-from protocols.errors import ThrottledError
+from protocols.errors import ThrottledError, WrongEntranceError
 from protocols.session import BearerCredential, Credential, Origin, PasswordCredential, PublicKeyCredential
 
 if TYPE_CHECKING:
@@ -50,7 +50,18 @@ class Accepted:
 
 
 MayEnter = Callable[["Principal", "CaseNumber", Origin], bool]
-"""Says whether a case is there for (principal, number, origin). Raises UnavailableError where that cannot be said."""
+"""Says whether a case is there for (principal, number, origin).
+
+Raises UnavailableError where that cannot be said, WrongEntranceError where it is, by another entrance.
+"""
+
+
+CheckEntrance = Callable[["Principal", Origin], None]
+"""Returns if a login may find something by that entrance; raises WrongEntranceError where it is another one."""
+
+
+def take_any_entrance(_principal: Principal, _origin: Origin) -> None:
+    """Let everybody in everywhere."""
 
 
 def enter_nothing(_principal: Principal, _case: CaseNumber, _origin: Origin) -> bool:
@@ -71,8 +82,10 @@ class CredentialChecker:
         denials: Denials,
         now: Callable[[], dt.datetime],
         may_enter: MayEnter = enter_nothing,
+        check_entrance: CheckEntrance = take_any_entrance,
     ) -> None:
         """Put the parts together; *now* gives the time that accounts and tokens expire by."""
+        self._check_entrance = check_entrance
         self._principals = principals
         self._tokens = tokens
         self._passwords = passwords
@@ -178,9 +191,24 @@ class CredentialChecker:
         if fault is not None:
             raise self._denials.refuse(tried, principal, fault)
         # Whoever only offers a key has proven nothing, and must not learn which cases its owner has: `open` asks.
-        if case is not None and proof.method != KeyProof.method and not self._may_enter(principal, case, tried.origin):
+        if proof.method != KeyProof.method and not self.may_come_in(principal, case, tried):
             raise self._denials.refuse(tried, principal, NO_SUCH_CASE)
         return Accepted(principal=principal, proof=proof, case=case)
+
+    def may_come_in(self, principal: Principal, case: CaseNumber | None, tried: Tried) -> bool:
+        """Say whether what a login is for is there, by this entrance; a proven login that took another is told which.
+
+        Raises:
+            WrongEntranceError: it is there by another; that counts as no failure.
+        """
+        try:
+            if case is not None:
+                return self._may_enter(principal, case, tried.origin)
+            self._check_entrance(principal, tried.origin)
+        except WrongEntranceError:
+            self._denials.refuse(replace(tried, counts=False), principal, "it is another entrance's")
+            raise
+        return True
 
     def _find(self, login: str) -> tuple[Claim, Principal | None]:
         """Return whose *login* is, and how it was read; where it is nobody's, one way to read it."""

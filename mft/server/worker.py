@@ -30,6 +30,7 @@ from mft.auth.registry import SessionRegistry
 from mft.auth.throttle import Throttle
 from mft.auth.tokens import Tokens
 from mft.config.secrets import load_webhook_secrets
+from mft.entrances import Signpost, listening_at
 from mft.holds import Holds
 from mft.keyagent import AgentKeys
 from mft.log import configure_logging
@@ -47,7 +48,7 @@ from mft.upload.service import Uploads, UploadSettings
 from mft.vfs.filesystem import CaseFileSystem, Rooms
 from mft.webhooks.inbox import Inbox
 from protocols.aio import Crossing
-from protocols.errors import NotFoundError
+from protocols.errors import ElsewhereError, NotFoundError, WrongEntranceError
 from protocols.http.app import HttpServer
 from protocols.http.settings import HttpSettings
 from protocols.http.tls import server_context
@@ -183,6 +184,7 @@ class Worker:
             registry=SessionRegistry(total=config.limits.sessions, per_login=config.limits.sessions_per_login),
             filesystem_for=self._filesystem_for,
             may_enter=self._may_enter,
+            check_entrance=self._check_entrance,
         )
 
     def _make_inbox(self) -> Inbox:
@@ -203,14 +205,23 @@ class Worker:
     def _may_enter(self, principal: Principal, case: CaseNumber, origin: Origin) -> bool:
         try:
             self.parts.cases.enter(reader_of(principal, origin, Narrowing(case=case)), case)
+        except ElsewhereError as error:
+            raise WrongEntranceError(str(error), authorities=error.authorities) from error
         except NotFoundError:
             return False
         return True
+
+    def _check_entrance(self, principal: Principal, origin: Origin) -> None:
+        try:
+            self.parts.cases.check_entrance(reader_of(principal, origin))
+        except ElsewhereError as error:
+            raise WrongEntranceError(str(error), authorities=error.authorities) from error
 
     # -- running ---------------------------------------------------------------------------------------------------
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Serve until *stopped*, then drain."""
+        self.parts.cases.signpost = Signpost(listening=listening_at(self._config, self._ports()))
         self.uploads.recover([f"w{number}" for number in range(self._config.workers.protocol)])
         sftp = SftpServer(self.authenticator, self._sftp_settings(), self.crossing, metrics.SftpMeter())
         http = HttpServer(

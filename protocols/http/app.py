@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 
-from protocols.errors import AuthenticationError, EndedTokenError, ThrottledError
+from protocols.errors import (
+    AuthenticationError,
+    ElsewhereError,
+    EndedTokenError,
+    ThrottledError,
+    WrongEntranceError,
+)
 from protocols.http.auth import GATE, SESSION, Gate, challenges, connection_of
 from protocols.http.connection import Connection
 from protocols.http.drops import add_drops
@@ -237,8 +243,9 @@ class HttpServer:
         except TransferCutError as error:
             problem = ProblemError(HTTPStatus.BAD_REQUEST, str(error))
         except Exception as error:  # noqa: BLE001 -- the border of this head: the unknown is logged here, and not sent
-            problem = as_problem(error) or self._log_unknown(request, error)
-            if isinstance(error, AuthenticationError) and not isinstance(error, ThrottledError):
+            problem = _redirect(error, request) or as_problem(error) or self._log_unknown(request, error)
+            refused = isinstance(error, AuthenticationError) and not isinstance(error, ThrottledError)
+            if refused and problem.status is HTTPStatus.UNAUTHORIZED:
                 return self._unauthorized(problem, request, error if isinstance(error, EndedTokenError) else None)
         if request.writer.output_size > 0:
             connection_of(request).abort()
@@ -277,6 +284,14 @@ class HttpServer:
             _log.info("http.request", extra=details)
         if self._observe is not None:
             self._observe(exchange)
+
+
+def _redirect(error: Exception, request: web.Request) -> ProblemError | None:
+    """Return the way to the entrance where what was asked for is served: method and body stay what they are (307)."""
+    if not isinstance(error, ElsewhereError | WrongEntranceError) or "https" not in error.authorities:
+        return None
+    location = f"https://{error.authorities['https']}{request.raw_path}"
+    return ProblemError(HTTPStatus.TEMPORARY_REDIRECT, str(error), headers={hdrs.LOCATION: location})
 
 
 def _headers_of_every_answer(settings: HttpSettings) -> dict[str, str]:

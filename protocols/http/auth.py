@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 
-from protocols.errors import AuthenticationError, EndedTokenError, ThrottledError
+from protocols.errors import AuthenticationError, EndedTokenError, ThrottledError, WrongEntranceError
 from protocols.http.connection import Connection
 from protocols.http.status import ProblemError
 from protocols.session import BearerCredential, Origin, PasswordCredential, Session
@@ -49,6 +49,7 @@ class Gate:
         Raises:
             AuthenticationError: there is no credential, or it is not good.
             ThrottledError: too many failures from there.
+            WrongEntranceError: it is good, by another entrance.
             UnavailableError: the account source does not answer.
             ProblemError: the header is malformed (400).
         """
@@ -78,7 +79,7 @@ class Gate:
         """Check and open in one crossing; the connection has the session before anybody can lose it."""
         try:
             grant = self._authenticator.check(credential, origin)
-        except (ThrottledError, EndedTokenError):
+        except (ThrottledError, EndedTokenError, WrongEntranceError):
             raise
         except AuthenticationError as error:
             raise AuthenticationError(_REFUSED) from error

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 
 import asyncssh
 
-from protocols.errors import AuthenticationError, EndedTokenError, ThrottledError, UnavailableError
+from protocols.errors import (
+    AuthenticationError,
+    EndedTokenError,
+    ThrottledError,
+    UnavailableError,
+    WrongEntranceError,
+)
 from protocols.session import Origin, PasswordCredential, PublicKeyCredential
 from protocols.sftp.channel import SftpChannel
 from protocols.sftp.connection import Connection
@@ -137,6 +143,8 @@ class Login(asyncssh.SSHServer):
         try:
             if grant is not None:
                 session = await self._crossing.run(self._authenticator.open, grant, self._origin)
+        except WrongEntranceError as error:  # a key that was proven only now: it is too late for a banner
+            self._conn.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, str(error))
         except AuthenticationError:
             self._conn.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "access was withdrawn")
         except UnavailableError:
@@ -224,7 +232,9 @@ class Login(asyncssh.SSHServer):
             return None
         except AuthenticationError as error:
             self._observer.authenticated(method, "refused")
-            if isinstance(error, EndedTokenError):  # a refusal itself has no room for words (RFC 4252, section 5.1)
+            if isinstance(
+                error, EndedTokenError | WrongEntranceError
+            ):  # a refusal itself has no room for words (RFC 4252, section 5.1)
                 self._conn.send_auth_banner(f"{error}\r\n")
             return None
         except UnavailableError as error:
