@@ -45,7 +45,7 @@ quick: venv-dev ## Run the tests that are quick
 
 .PHONY: fuzz
 fuzz: venv-dev ## Break files of every format at random, for some minutes (ARGS=-k zip: one of them)
-	@$(BIN)/pytest tests/scrubber/test_fuzz.py --hypothesis-profile fuzz --timeout 3600 $(ARGS)
+	@$(BIN)/pytest tests/scrubber/test_fuzz.py tests/scrubber/test_compiled.py --hypothesis-profile fuzz --timeout 3600 $(ARGS)
 
 .PHONY: check
 check: static quick ## Check format, lint, types and layers, and run the quick tests

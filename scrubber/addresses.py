@@ -50,10 +50,10 @@ _AFTER_WORDS = b" \t\"'<>(v:=V"
 _BEFORE_WORD = b" \"'("
 _BEFORE_CLOSED = b"\n\t[,;@{"
 _ENDS_OPEN = b"+~_-.ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_TAILS = frozenset(
+TAILS = frozenset(
     made for word in _WORD_ENDS for made in (word[-2:], word[-2:].upper(), word[-2:].title(), word[-2:].swapcase())
 )
-_TAILS_OF_KEYS = _TAILS | {made for word in (b"to", b"om", b"ue") for made in (word, word.upper(), word.title())}
+TAILS_OF_KEYS = TAILS | {made for word in (b"to", b"om", b"ue") for made in (word, word.upper(), word.title())}
 _BEFORE_EQUALS = _AFTER_WORDS + b"~!^]"
 _VERSION_AFTER = re.compile(
     rb"[+~_](?=[0-9A-Za-z])|-(?!" + _OCTET + rb"\.)[0-9A-Za-z]|[A-Za-z]|"
@@ -104,12 +104,12 @@ def _stands_alone(buf: bytes, start: int, end: int) -> bool:
     if before in _BEFORE_CLOSED:
         return True
     if before in _BEFORE_WORD and buf[start - 2] not in _AFTER_WORDS:
-        return buf[start - 3 : start - 1] not in _TAILS
+        return buf[start - 3 : start - 1] not in TAILS
     key_end = start - _gap_behind_key(buf, start, before)
     return (
         4 < key_end < start
         and buf[key_end - 1] not in _BEFORE_EQUALS
-        and buf[key_end - 2 : key_end] not in _TAILS_OF_KEYS
+        and buf[key_end - 2 : key_end] not in TAILS_OF_KEYS
         and buf[end - 4 : end] != b".0.0"
     )
 
@@ -168,7 +168,7 @@ def _has_port(buf: bytes, start: int, end: int, *, private: bool) -> bool:
 def _is_version(context: bytes, before: bytes, *, private: bool) -> bool:
     word = context.rstrip(_AFTER_WORDS)
     if before not in {b"v", b"V", b"_", b">"} and (
-        word[-2:].lower() not in _TAILS_OF_KEYS or not word.lower().endswith(_BEFORE_VERSIONS)
+        word[-2:].lower() not in TAILS_OF_KEYS or not word.lower().endswith(_BEFORE_VERSIONS)
     ):
         return False
     return bool(_VERSION_BEFORE.search(context) or (not private and _PRODUCT_BEFORE.search(context)))
@@ -232,7 +232,12 @@ def find_mac(pseudonyms: Pseudonymizer) -> Finder:
 
     def find(buf: bytes, start: int, end: int) -> Found | None:
         new = image(buf[start:end])
-        if new and b"MAC=" in (buf[start - 4 : start], buf[start - 22 : start - 18]):  # netfilter: to, from, protocol
+        if (
+            new
+            and (  # netfilter: to, from, protocol
+                buf[max(0, start - 4) : start] == b"MAC=" or buf[max(0, start - 22) : max(0, start - 18)] == b"MAC="
+            )
+        ):
             return start, end, _digits(buf[start:end]), new
         if not new or _MAC.match(buf, start) is None or _MAC_CHAIN_BEFORE.search(buf[max(0, start - 6) : start]):
             return None

@@ -16,7 +16,8 @@ from scrubber.anchor import INDEX_BITS, LENGTH_MASK, START_SHIFT
 from scrubber.shapes import ShapeScanner, is_installed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
 
     from scrubber.anchor import Anchor
 
@@ -50,18 +51,24 @@ class ReScanner:
 class AnchorSet:
     """Anchors in a fixed order, whose places are their numbers. Known by itself: what is compiled of it is kept."""
 
-    def __init__(self, anchors: Sequence[Anchor]) -> None:
+    def __init__(self, anchors: Sequence[Anchor], without: AbstractSet[int] = frozenset()) -> None:
+        """Take *anchors*; those numbered *without* somebody else looks for."""
         self.anchors = tuple(anchors)
+        self._without = without
+
+    def __iter__(self) -> Iterator[tuple[int, Anchor]]:
+        """Give those that are looked for, with their numbers."""
+        return ((index, anchor) for index, anchor in enumerate(self.anchors) if index not in self._without)
 
     @cached_property
     def shapes(self) -> tuple[tuple[int, Anchor], ...]:
         """Give those that RE2 looks for, with their numbers."""
-        return tuple((index, anchor) for index, anchor in enumerate(self.anchors) if anchor.shape)
+        return tuple((index, anchor) for index, anchor in self if anchor.shape)
 
     @cached_property
     def others(self) -> tuple[tuple[int, Anchor], ...]:
         """Give those that Vectorscan looks for, with their numbers."""
-        return tuple((index, anchor) for index, anchor in enumerate(self.anchors) if not anchor.shape)
+        return tuple((index, anchor) for index, anchor in self if not anchor.shape)
 
 
 @lru_cache(maxsize=16)
@@ -119,8 +126,8 @@ def build_scanner(anchors: AnchorSet, *, accelerated: bool = True) -> AnchorScan
         try:
             fast = HyperscanScanner(anchors)
         except ImportError:
-            return ReScanner(enumerate(anchors.anchors))
+            return ReScanner(anchors)
         if not anchors.shapes:
             return fast
         return JoinedScanner(fast, (ShapeScanner if is_installed() else ReScanner)(anchors.shapes))
-    return ReScanner(enumerate(anchors.anchors))
+    return ReScanner(anchors)

@@ -47,7 +47,7 @@ _WITHIN = frozenset((b"_", b".", b"-", b"+"))
 def find_email(pseudonyms: Pseudonymizer) -> Finder:
     """Build the finder of e-mail addresses (RFC 5321), from the `@` or `%40` outwards."""
     image = remembered(pseudonyms.email)
-    hosts = remembered(_host)
+    hosts = remembered(mail_host)
 
     def find(buf: bytes, start: int, _end: int) -> Found | None:
         run = _DOMAIN_RUN.match(buf, start)
@@ -70,7 +70,7 @@ def find_email(pseudonyms: Pseudonymizer) -> Finder:
     return find
 
 
-def _host(run: bytes) -> bytes:
+def mail_host(run: bytes) -> bytes:
     """Give the host at the beginning of *run*, behind its sign, b"" where there is none.
 
     In `@kunde.de.txt` it is a host and a suffix, in `@2x.png` a file.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from scrubber import encoded, escapes
 from scrubber.anchor import INDEX_BITS, INDEX_MASK, LENGTH_MASK, START_SHIFT, Anchor
-from scrubber.anchors import AnchorSet, build_scanner
+from scrubber.anchors import AnchorSet, ReScanner, build_scanner
 from scrubber.candidate import DEPTH, Candidate, apart_from
+from scrubber.compiled import load_library
 from scrubber.lexicon import Lexicon, build_lexicon
 from scrubber.pseudonym import TAG, Pseudonymizer
 from scrubber.rules import KNOWN_RULE, LEARNED_RULES
+from scrubber.sieve import Look, Sieve, looks_for
 from scrubber.tables import CellImages, TableReader
 from scrubber.terms import Allowed, Terms
 
@@ -21,11 +24,29 @@ if TYPE_CHECKING:
     from scrubber.candidate import Noted
     from scrubber.finder import Finder
     from scrubber.rules import CompiledRule, RuleSet
+    from scrubber.sieve import Sifted
 
 _NO_TERMS = Terms()
 _ENCODED_TAGS = frozenset((b"W2", b"W3", b"5b", b"5B"))
 """How a bracket and a small letter begin in base64 and in hexadecimal digits."""
 _TAG = Anchor(pattern=rb":[0-9a-f]{8}\]", shape=True)
+
+
+class Search(NamedTuple):
+    """What was found in a buffer."""
+
+    candidates: list[Candidate]
+    """In order."""
+    runs: list[int]
+    """Where runs begin that may be text encoded as a whole."""
+    sifted: Sifted | None = None
+    """What the compiled part found besides."""
+
+    def all_candidates(self) -> list[Candidate]:
+        """Give all that was found, in order."""
+        if self.sifted is None:
+            return self.candidates
+        return sorted([*self.candidates, *self.sifted.candidates()], key=itemgetter(0, 1, 2))
 
 
 class Detector:
@@ -39,10 +60,16 @@ class Detector:
         terms: Terms = _NO_TERMS,
         known: Sequence[tuple[bytes, str]] = (),
         accelerated: bool = True,
+        compiled: bool = True,
     ) -> None:
+        """Make ready to look for *rules*; see `build_lexicon` for *terms* and *known*.
+
+        *accelerated* with Vectorscan and RE2, *compiled* with what was compiled besides, where they are installed.
+        """
         self.pseudonyms = pseudonyms
         self.rules = rules
-        layout = _layout(rules, with_known=bool(known))
+        library = load_library() if accelerated and compiled else None
+        layout = _layout(rules, with_known=bool(known), sifted=library is not None)
         personal = layout.personal
         self.ranked: list[CompiledRule] = layout.ranked
         self.lexicon: Lexicon | None = None
@@ -58,6 +85,8 @@ class Detector:
         for group in _NOTICED:
             self._handlers += [(0, self._remember_end())] * len(group)
         self._scanner = build_scanner(layout.anchors, accelerated=accelerated)
+        self._sieve = Sieve(library, pseudonyms, layout.looks, self.lexicon, layout.learned) if library else None
+        self._unsifted = layout.unsifted
         self._runs = encoded.RunFinder(accelerated=accelerated)
 
     def new_tables(self) -> TableReader:
@@ -99,10 +128,29 @@ class Detector:
 
         *depth* counts the encodings that *buf* itself was in.
         """
+        search = self.search(buf, depth)
+        return search.all_candidates(), search.runs
+
+    def search(self, buf: bytes, depth: int = 0) -> Search:
+        """Do what `find` does; what was sifted is given by itself, where nothing else is to be done with it."""
+        sifted = self._sieve.scan(buf) if self._sieve is not None else None
+        found = self._confirmed(buf, sifted)
+        if sifted is not None and (self._allowed is not None or any(self._seen)):
+            found += sifted.candidates()
+            sifted = None
+        return Search(self._chosen(buf, found, depth), self._runs.starts(buf) if depth < DEPTH else [], sifted)
+
+    def _confirmed(self, buf: bytes, sifted: Sifted | None) -> list[Candidate]:
+        """Give what finders and lexicon find where the scanner, or *sifted*, tells them to look."""
         found: list[Candidate] = []
         append = found.append
         handlers = self._handlers
-        for event in self._scanner.scan(buf):
+        events = self._scanner.scan(buf)
+        if sifted is not None:
+            events += sifted.events()
+        elif self._sieve is not None:
+            events += ReScanner(self._unsifted).scan(buf)
+        for event in events:
             rank, finder = handlers[event & INDEX_MASK] or self._build(event & INDEX_MASK)
             start = event >> START_SHIFT
             hit = finder(buf, start, start + (event >> INDEX_BITS & LENGTH_MASK))
@@ -113,8 +161,15 @@ class Detector:
             else:
                 begin, end, value, replacement = hit
                 append((begin, rank, -end, value, replacement))
-        if self.lexicon:
+        if self.lexicon and sifted is not None:
+            names = sifted.names()
+            found += self.lexicon.confirm(buf, names, self._learned) if names else []
+        elif self.lexicon:
             found += self.lexicon.find(buf, self._learned)
+        return found
+
+    def _chosen(self, buf: bytes, found: list[Candidate], depth: int) -> list[Candidate]:
+        """Give what of *found* stays, and what other notations add, sorted."""
         if self._allowed is not None:
             allowed, ranked = self._allowed, self.ranked
             found = [
@@ -130,7 +185,7 @@ class Detector:
                 found = apart_from(found, _tags(buf, seen[0]))
         found = [c for c in found if c[3][:2] not in _ENCODED_TAGS or not _holds_tag(c[3])]
         found.sort()
-        return found, self._runs.starts(buf) if depth < DEPTH else []
+        return found
 
     def _read_again(self, buf: bytes, found: list[Candidate], seen: list[list[int]], depth: int) -> list[Candidate]:
         """Add what is found in each notation that was seen; drop what it shows to be none."""
@@ -173,10 +228,14 @@ class _Layout(NamedTuple):
     owners: list[tuple[int, int]]
     """For each anchor the rank of its rule, and the number of that rule's first."""
     anchors: AnchorSet
+    looks: dict[int, Look]
+    """Anchors that are left to the sieve."""
+    unsifted: tuple[tuple[int, Anchor], ...]
+    """The same, for a scanner."""
 
 
 @lru_cache(maxsize=8)
-def _layout(rules: RuleSet, *, with_known: bool) -> _Layout:
+def _layout(rules: RuleSet, *, with_known: bool, sifted: bool) -> _Layout:
     categories = {rule.rule.category for rule in rules.rules}
     learned = [rule for rule in LEARNED_RULES if rule.rule.category in categories]
     if with_known:
@@ -185,7 +244,12 @@ def _layout(rules: RuleSet, *, with_known: bool) -> _Layout:
     ranks = {rule.rule.id: rank for rank, rule in enumerate(ranked) if not rule.anchors}
     owners: list[tuple[int, int]] = []
     anchors: list[Anchor] = []
+    looks: dict[int, Look] = {}
     for rank, rule in enumerate(ranked):
+        for number, anchor in enumerate(rule.anchors, len(anchors)):
+            look = looks_for(anchor, rule.finder) if sifted else None
+            if look is not None:
+                looks[look] = Look(rank, number)
         owners += [(rank, len(anchors))] * len(rule.anchors)
         anchors += rule.anchors
     noticed = [anchor for group in _NOTICED for anchor in group]
@@ -195,5 +259,7 @@ def _layout(rules: RuleSet, *, with_known: bool) -> _Layout:
         learned=ranks,
         known=frozenset(ranks.values()),
         owners=owners,
-        anchors=AnchorSet([*anchors, *noticed]),
+        anchors=AnchorSet([*anchors, *noticed], without={look.anchor for look in looks.values()}),
+        looks=looks,
+        unsifted=tuple((look.anchor, anchors[look.anchor]) for look in looks.values()),
     )

@@ -173,7 +173,10 @@ def _says_text(text: bytes) -> bool:
 
 def _begins_as_text(run: bytes) -> bool:
     """Say whether the first bytes of *run* decode to text, as base64 or as hexadecimal digits."""
-    return is_text(from_base64(run[:40])) or (_HEX.match(run) is not None and is_text(from_hex(run[:80])))
+    if is_text(from_base64(run[:40])):
+        return True
+    digits = _HEX.match(run)
+    return digits is not None and is_text(from_hex(digits[0][:80]))
 
 
 def is_text(data: bytes) -> bool:

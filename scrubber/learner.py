@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from scrubber.anchor import INDEX_MASK, START_SHIFT, Anchor
 from scrubber.anchors import AnchorSet, build_scanner
@@ -101,6 +101,15 @@ def _compiled(expression: bytes, flags: int) -> re.Pattern[bytes]:
     return re.compile(expression, flags)
 
 
+class _Reader(NamedTuple):
+    """What reads at the anchors of one place."""
+
+    origin: Origin
+    match: Callable[[bytes, int, int], re.Match[bytes] | None]
+    kinds: tuple[str | None, ...]
+    """For each group what it tells, if anything."""
+
+
 class Learner:
     """Reads texts and adds what they tell to a dictionary. One for each thread."""
 
@@ -110,6 +119,8 @@ class Learner:
         self._origins, anchors = _anchors()
         self._scanner = build_scanner(anchors, accelerated=accelerated)
         self._seen: set[bytes] = set()
+        self._taken: set[tuple[str | None, bytes]] = set()
+        self._readers: list[_Reader | None] = [None] * len(self._origins)
         self._takers: dict[str, Callable[[bytes], object]] = {
             "user": self.take_user,
             "users": self._take_users,
@@ -135,6 +146,7 @@ class Learner:
     def begin(self, dictionary: Dictionary) -> None:
         """Add to *dictionary* from here on."""
         self._dictionary = dictionary
+        self._taken.clear()
 
     def forget(self) -> None:
         """Forget which lines were seen: from here on the outcome does not depend on what came before."""
@@ -142,29 +154,47 @@ class Learner:
 
     def learn(self, buf: bytes) -> None:
         """Take what *buf* tells; lines must begin after a line break."""
-        seen = self._seen
-        if len(seen) > _SEEN:
-            seen.clear()
+        if len(self._seen) > _SEEN:
+            self._seen.clear()
+        if len(self._taken) > _SEEN:
+            self._taken.clear()
         lines: dict[str, Origin] = {}
+        readers = self._readers
         for event in self._scanner.scan(buf):
-            origin = self._origins[event & INDEX_MASK]
-            if origin.lines:
-                lines[origin.id] = origin
-                continue
-            start = event >> START_SHIFT
-            mark = buf[start : start + _QUICK] if origin.quick else b""
-            if mark in seen:
-                continue
-            match = _compiled(origin.expression, origin.flags).match(buf, start, start + _REACH)
-            if match is None:
-                continue
-            if mark:
-                seen.add(mark)
-            for kind, value in match.groupdict().items():
-                if value and kind in self._takers:
-                    self._takers[kind](value)
+            reader = readers[event & INDEX_MASK]
+            if reader is None:
+                reader = readers[event & INDEX_MASK] = self._reader(self._origins[event & INDEX_MASK])
+            if reader.origin.lines:
+                lines[reader.origin.id] = reader.origin
+            else:
+                self._learn_at(buf, event >> START_SHIFT, reader)
         for origin in lines.values():
             self._learn_lines(buf, origin)
+
+    def _learn_at(self, buf: bytes, start: int, reader: _Reader) -> None:
+        """Take what is told at *start*; a value that was taken once is not looked at again."""
+        mark = buf[start : start + _QUICK] if reader.origin.quick else b""
+        if mark in self._seen:
+            return
+        match = reader.match(buf, start, start + _REACH)
+        if match is None:
+            return
+        if mark:
+            self._seen.add(mark)
+        taken = self._taken
+        for told in zip(reader.kinds, match.groups(), strict=True):
+            kind, value = told
+            if value and told not in taken:
+                taken.add(told)
+                if kind is not None:
+                    self._takers[kind](value)
+
+    def _reader(self, origin: Origin) -> _Reader:
+        pattern = _compiled(origin.expression, origin.flags)
+        kinds: list[str | None] = [None] * pattern.groups
+        for kind, number in pattern.groupindex.items():
+            kinds[number - 1] = kind if kind in self._takers else None
+        return _Reader(origin, pattern.match, tuple(kinds))
 
     def _learn_lines(self, buf: bytes, origin: Origin) -> None:
         """Take each value once that the lines of *buf* tell."""

@@ -17,7 +17,7 @@ from scrubber.hostnames import is_fqdn, is_public_domain
 from scrubber.pseudonym import DOMAIN_PSEUDONYM, WORD_PSEUDONYM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from scrubber.candidate import Candidate
     from scrubber.pseudonym import Pseudonymizer
@@ -35,7 +35,9 @@ _ESCAPED_LETTER = re.compile(rb"\\[nrtbfv]\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class _Literal:
+class Literal:
+    """A name or term to look for, in small letters."""
+
     text: bytes
     rule: str
     image: Callable[[bytes], bytes]
@@ -48,25 +50,35 @@ class _Literal:
 class Lexicon:
     """The literals under one key, compiled. One for each thread."""
 
-    def __init__(self, literals: Sequence[_Literal], full: Callable[[bytes], bytes] = bytes) -> None:
+    def __init__(self, literals: Sequence[Literal], full: Callable[[bytes], bytes] = bytes) -> None:
         """Compile; see `build_lexicon`. *full* makes the pseudonym of a host's full name."""
-        self._literals = list(literals)
+        self.literals = tuple(literals)
         self._full = full
-        self._scan = _scanner([literal.text for literal in literals])
+        self._scan: Callable[[bytes], list[int]] | None = None
 
     def __bool__(self) -> bool:
         """Say whether there is anything to look for."""
-        return bool(self._literals)
+        return bool(self.literals)
 
     def find(self, buf: bytes, ranks: Mapping[str, int]) -> list[Candidate]:
         """Give the whole words of the dictionary in *buf*, in no order; some may overlap. *ranks* has each rule's."""
+        if self._scan is None:
+            self._scan = _scanner([literal.text for literal in self.literals])
+        return self.confirm(buf, self._scan(buf), ranks)
+
+    def full_name(self, name: bytes, *, realm: bool) -> bytes | None:
+        """Give the pseudonym of *name* in which a label was learned, None where it is no host's full name."""
+        return self._full(name) if _is_full_name(name.lower(), realm=realm) else None
+
+    def confirm(self, buf: bytes, events: Iterable[int], ranks: Mapping[str, int]) -> list[Candidate]:
+        """Give those of *events* that are whole words; an event is a literal's end, shifted by 20 bits, and number."""
         found: list[Candidate] = []
         append, word, size = found.append, _WORD, len(buf)
         literals = [
             (len(literal.text), ranks[literal.rule], literal.image, literal.below, literal.label, literal.text)
-            for literal in self._literals
+            for literal in self.literals
         ]
-        for event in self._scan(buf):
+        for event in events:
             end = event >> 20
             if end < size and buf[end] in word:
                 continue
@@ -99,7 +111,7 @@ def build_lexicon(
     *known* secrets are looked for too, each with its kind; nothing else of it unless it is to be *personal*.
     """
     secrets = [
-        _Literal(value.lower(), "secret.known", _always(pseudonyms.tag(kind, value)), False) for value, kind in known
+        Literal(value.lower(), "secret.known", _always(pseudonyms.tag(kind, value)), False) for value, kind in known
     ]
     if not personal:
         return Lexicon(secrets)
@@ -114,16 +126,16 @@ def build_lexicon(
     allowed = {term.encode().lower() for term in terms.allow}
     learned = [(value, kind) for value, kind in pseudonyms.dictionary.terms() if value not in allowed]
     literals = [
-        _Literal(value, f"identity.{kind}", images[kind], kind == "domain", kind if kind in {"host", "realm"} else "")
+        Literal(value, f"identity.{kind}", images[kind], kind == "domain", kind if kind in {"host", "realm"} else "")
         for value, kind in learned
     ]
     distinguished = remembered(lambda text: _distinguished(text, images["domain"]))
     literals += [
-        _Literal(b"dc=" + value.replace(b".", b",dc="), "identity.domain", distinguished, False)
+        Literal(b"dc=" + value.replace(b".", b",dc="), "identity.domain", distinguished, False)
         for value, kind in learned
         if kind == "domain"
     ]
-    literals += [_Literal(term.encode().lower(), "terms.deny", deny, False) for term in terms.deny]
+    literals += [Literal(term.encode().lower(), "terms.deny", deny, False) for term in terms.deny]
     return Lexicon([*literals, *secrets], images["domain"])
 
 
@@ -162,13 +174,17 @@ def _full_name(buf: bytes, start: int, end: int, *, realm: bool) -> tuple[int, i
     begin = _labels_start(buf, start) if start and buf[start - 1] == 0x2E else start
     rest = _LABELS_AFTER.match(buf, end)
     stop = rest.end() if rest else end
-    name = buf[begin:stop].lower()
-    if DOMAIN_PSEUDONYM.search(name) or not is_fqdn(name) or is_public_domain(name):
-        return None
-    labels, after = name.split(b"."), buf.count(b".", end, stop)
-    if labels[0] in _REVERSED or (after != 1 if realm else len(labels) < 3):
+    if (realm and buf.count(b".", end, stop) != 1) or not _is_full_name(buf[begin:stop].lower(), realm=realm):
         return None
     return begin, stop
+
+
+def _is_full_name(name: bytes, *, realm: bool) -> bool:
+    """Say whether *name*, in small letters, is a host's full name, and not a public one, a package's or a file's."""
+    if DOMAIN_PSEUDONYM.search(name) or not is_fqdn(name) or is_public_domain(name):
+        return False
+    labels = name.split(b".")
+    return labels[0] not in _REVERSED and (realm or len(labels) >= 3)
 
 
 def _distinguished(text: bytes, image: Callable[[bytes], bytes]) -> bytes:

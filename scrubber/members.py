@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 
 from scrubber.model import MAX_FINDINGS
 from scrubber.obstacle import ObstacleError
+from scrubber.replaced import secrets_of
 from scrubber.stream import Stream
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Recorder:
 
     def learn(self, noted: Iterable[Noted]) -> None:
         """Take the secrets among what was replaced."""
-        secrets = [(rule.rule.id, value) for rule, _, _, value in noted if rule.rule.category == "secret"]
+        secrets = [(rule.rule.id, value) for rule, value in secrets_of(noted)]
         if secrets:
             self.events.append(Event("learn", secrets=tuple(dict.fromkeys(secrets))))
 

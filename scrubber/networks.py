@@ -44,15 +44,20 @@ class NetworkImages:
         image, the dictionary settles which gets another.
         """
         net, _, last = text.rpartition(b".")
-        known = self._nets.get(net)
+        known = self.net(net)
+        return known[0] + _OCTETS[permuted(known[1], int(last))]
+
+    def net(self, text: bytes) -> tuple[bytes, int]:
+        """Give what stands for the first three octets of *text*, with the dot behind, and the last octet's flips."""
+        known = self._nets.get(text)
         if known is None:
             if len(self._nets) >= _CACHED:
                 self._nets.clear()
-            known = self._nets[net] = self._make_net(net)
-        return known[0] + _OCTETS[permuted(known[1], int(last))]
+            known = self._nets[text] = self._make_net(text)
+        return known
 
     def _make_net(self, text: bytes) -> tuple[bytes, int]:
-        """Give what stands for a /24, with the dot behind it, and the flips of its last octet."""
+        """Work out what `net` gives."""
         first, second, third = text.split(b".")
         a, b, c = int(first), int(second), int(third)
         high = -1

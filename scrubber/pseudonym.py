@@ -52,10 +52,12 @@ class Pseudonymizer:
         if len(key) < 16:
             raise ValueError("a pseudonym key has 16 bytes or more")
         padded = (hashlib.sha256(key).digest() if len(key) > _HASH_BLOCK else key).ljust(_HASH_BLOCK, b"\0")
-        self._inner = hashlib.sha256(bytes(c ^ 0x36 for c in padded))
-        self._outer = hashlib.sha256(bytes(c ^ 0x5C for c in padded))
+        self.pads = bytes(c ^ 0x36 for c in padded), bytes(c ^ 0x5C for c in padded)
+        """What HMAC begins its two hashes with: as secret as the key."""
+        self._inner = hashlib.sha256(self.pads[0])
+        self._outer = hashlib.sha256(self.pads[1])
         self.dictionary = Dictionary() if dictionary is None else dictionary
-        self._networks = NetworkImages(self.digest, self.dictionary)
+        self.networks = NetworkImages(self.digest, self.dictionary)
         self._domains = remembered(self.host)
 
     def __repr__(self) -> str:
@@ -88,15 +90,15 @@ class Pseudonymizer:
 
     def ipv4(self, text: bytes) -> bytes:
         """Map an IPv4 address into 240.0.0.0/4; see `NetworkImages.ipv4`."""
-        return self._networks.ipv4(text)
+        return self.networks.ipv4(text)
 
     def ipv6(self, text: bytes) -> bytes:
         """Map an IPv6 address into 2001:db8:e000::/36; see `NetworkImages.ipv6`."""
-        return self._networks.ipv6(text)
+        return self.networks.ipv6(text)
 
     def mac(self, text: bytes) -> bytes:
         """Map a MAC address into 02:f0:…, which are locally administered; see `NetworkImages.mac`."""
-        return self._networks.mac(text)
+        return self.networks.mac(text)
 
     def email(self, text: bytes) -> bytes:
         """Map an e-mail address to `user-…@dom-….example` (RFC 2606).

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from scrubber import vectorscan
 from scrubber.alternatives import write_out
 from scrubber.detector import Detector
+from scrubber.replaced import secrets_of
 from scrubber.rules import KNOWN_RULE, RuleSet
 from scrubber.text import HISTORY
 
@@ -80,8 +81,8 @@ class SecondLook:
 
     def learn(self, noted: Iterable[Noted]) -> None:
         """Remember the secrets among what was replaced, those that can hardly stand there by chance."""
-        for rule, _, _, value in noted:
-            if rule.rule.category == "secret" and value not in self._seen:
+        for rule, value in secrets_of(noted):
+            if value not in self._seen:
                 self._learn(rule, value)
 
     def _learn(self, rule: CompiledRule, value: bytes) -> None:

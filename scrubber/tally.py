@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scrubber.model import MAX_FINDINGS
+from scrubber.replaced import counts_of, secrets_of
 
 if TYPE_CHECKING:
-    from scrubber.candidate import Noted
     from scrubber.pseudonym import Pseudonymizer
+    from scrubber.replaced import Notes
 
 Place = tuple[str, int, int, str]
 """Rule, offset and length in the output, fingerprint."""
@@ -42,12 +43,12 @@ class Tallier:
         self._seen.clear()
         self._room = room
 
-    def note(self, noted: list[Noted]) -> None:
+    def note(self, noted: Notes) -> None:
         """Take replacements."""
         tally = self._tally = self._tally or Tally()
-        tally.counts.update([rule.rule.id for rule, _, _, _ in noted])
-        for rule, _, _, value in noted:
-            if rule.rule.category == "secret" and value not in self._seen:
+        tally.counts.update(counts_of(noted))
+        for rule, value in secrets_of(noted):
+            if value not in self._seen:
                 self._seen.add(value)
                 tally.secrets.append((rule.rule.id, value))
         for rule, offset, length, value in noted[: self._room]:

@@ -17,14 +17,17 @@ from typing import TYPE_CHECKING
 
 from scrubber import encoded
 from scrubber.candidate import Noted, apart_from
+from scrubber.detector import Search
 from scrubber.keyblock import KeyWalker, sample
 from scrubber.longrun import LongRun
+from scrubber.replaced import Notes, Replaced
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from scrubber.candidate import Candidate
     from scrubber.detector import Detector
+    from scrubber.sieve import Sifted
     from scrubber.tables import Heading
 
 BLOCK = 1 << 20
@@ -36,8 +39,8 @@ LONG = 1000
 
 _RUN = re.compile(rb"[^\s\"'<>,;\x00-\x1f\x7f]*")
 
-Note = Callable[[list[Noted]], None]
-"""Told of the replacements in each block, in order, where there are any."""
+Note = Callable[[Notes], None]
+"""Told of the replacements in each block, in order, where there are any; what it is given is good until it returns."""
 
 
 class TextScrubber:
@@ -122,14 +125,20 @@ class TextScrubber:
         limit = len(buf) if final else max(self._done, _line_start(buf, len(buf) - AHEAD))
         pieces: list[bytes] = []
         pos = self._swallow(buf, self._done, limit)
-        candidates, runs = self._detector.find(buf, self._depth)
+        candidates, runs, sifted = self._detector.search(buf, self._depth)
         if runs:
             limit = self._decode(buf, pos, limit, runs, candidates, final=final)
         cells = self._detector.in_tables(self._tables, buf, self._base, limit)
         if cells:
             candidates = sorted([*candidates, *cells], key=itemgetter(0, 1, 2))
-        candidates, keys_end = self._with_keys(buf, pos, limit, candidates, final=final)
-        pos = self._write(buf, pos, limit, candidates, pieces)
+        if sifted is not None and (self._key.inside or self._needs_each(candidates)):
+            candidates, sifted = Search(candidates, [], sifted).all_candidates(), None
+        keys_end = pos
+        if sifted is not None:
+            pos = self._write_sifted(sifted, pos, limit, candidates, pieces)
+        else:
+            candidates, keys_end = self._with_keys(buf, pos, limit, candidates, final=final)
+            pos = self._write(buf, pos, limit, candidates, pieces)
         stop = max(pos, limit, keys_end)
         if pos < stop:
             pieces.append(buf[pos:stop])
@@ -164,6 +173,25 @@ class TextScrubber:
             return made
         self._long = None
         return made + self._process(final=final)
+
+    def _needs_each(self, candidates: list[Candidate]) -> bool:
+        """Say whether one of *candidates* is more than a span to be replaced: a key, a long value, an encoded text."""
+        ranked = self._detector.ranked
+        return any(
+            isinstance(value, list) or -end - start >= LONG or ranked[rank].block
+            for start, rank, end, value, _ in candidates
+        )
+
+    def _write_sifted(
+        self, sifted: Sifted, pos: int, limit: int, candidates: list[Candidate], pieces: list[bytes]
+    ) -> int:
+        """Do what `_write` does, and write what follows up to *limit* too."""
+        came, made, notes = sifted.write(pos, limit, candidates, same_length=self._same_length)
+        pieces.append(made)
+        base, self._out = self._out, self._out + len(made)
+        if notes:
+            self._note(Replaced(notes, sifted, candidates, self._detector.ranked, base))
+        return max(came, limit)
 
     def _write(self, buf: bytes, pos: int, limit: int, candidates: list[Candidate], pieces: list[bytes]) -> int:
         """Replace the candidates that begin before *limit*, the first of any that overlap; give how far that came."""

@@ -28,6 +28,7 @@ from scrubber.hostnames import words
 from scrubber.model import MAX_FINDINGS, Finding, Obstacle, Options, Source, Unseen
 from scrubber.obstacle import ObstacleError
 from scrubber.pseudonym import WORD_PSEUDONYM
+from scrubber.replaced import counts_of
 from scrubber.secondlook import SecondLook
 from scrubber.sniff import HEAD, Kind, sniff
 from scrubber.stream import HashedSource, ScratchSource, Stream
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from scrubber.crew import Crew
     from scrubber.detector import Detector
     from scrubber.dictionary import Kind as Learned
+    from scrubber.replaced import Notes
     from scrubber.tally import Tally
 
 Out = Callable[[bytes], object]
@@ -105,7 +107,7 @@ class Walk:
         self.gives_away = False
         """Whether they scrub members of archives too."""
         self._most = MAX_FINDINGS
-        self._told: Callable[[list[Noted]], object] = self.second_look.learn
+        self._told: Callable[[Notes], object] = self.second_look.learn
         self._foreseen: dict[bytes, tuple[bytes, list[Noted]]] = {}
         self.still_there = 0
         self.members = 0
@@ -121,8 +123,8 @@ class Walk:
     def note_for(self, member: str) -> Note:
         """Give what writes down the findings of *member*."""
 
-        def note(noted: list[Noted]) -> None:
-            self.counts.update([rule.rule.id for rule, _, _, _ in noted])
+        def note(noted: Notes) -> None:
+            self.counts.update(counts_of(noted))
             self._told(noted)
             room = self.room
             self.omitted += max(0, len(noted) - room)
@@ -155,7 +157,7 @@ class Walk:
         """Findings that there is room for."""
         return max(0, self._most - len(self.findings))
 
-    def apart(self, watcher: Watcher, told: Callable[[list[Noted]], object], room: int) -> Walk:
+    def apart(self, watcher: Watcher, told: Callable[[Notes], object], room: int) -> Walk:
         """Give a walk like this that has seen nothing, for one member: *watcher* sees its output.
 
         *told* is given what is replaced; there is *room* for findings.

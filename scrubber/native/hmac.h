@@ -1,0 +1,17 @@
+/* HMAC-SHA256 (RFC 2104, FIPS 180-4) under one key, whose two states are worked out once. */
+#ifndef MFT_HMAC_H
+#define MFT_HMAC_H
+
+#include "text.h"
+
+typedef struct {
+    uint32_t inner[8], outer[8];
+} hmac_key;
+
+/* Take the key's two padded blocks of 64 bytes, for the inner hash and for the outer. */
+void hmac_prepare(hmac_key *key, const uint8_t inner[64], const uint8_t outer[64]);
+
+/* `Pseudonymizer.digest`: the HMAC of `kind`, a zero byte, and `value`. */
+void hmac_digest(const hmac_key *key, const char *kind, text value, uint8_t made[32]);
+
+#endif

@@ -1,0 +1,117 @@
+/* Find in one pass over a block what is frequent: IPv4 and MAC addresses, mail, and a case's own names.
+ *
+ * Three steps. `sieve_scan` looks at the block and notes what it does not know yet: texts whose pseudonym, or whose being
+ * one, is for Python to say. `sieve_tell` takes the answers. `sieve_settle` makes hits of what is decided, and gives
+ * the places that Python's finders must look at themselves: all of whose neighbours are out of the ordinary.
+ */
+#ifndef MFT_SIEVE_H
+#define MFT_SIEVE_H
+
+#include "hmac.h"
+#include "memo.h"
+
+/* The spaces of the memo. From `FIRST_WORD` on each of the case's names has its own. */
+enum { IPV4 = 0, NET, FLIPS, MAC, USER, HOST, MAIL, FULL_NAME, FULL_NAME_OF_REALM, FIRST_WORD = 16 };
+
+/* What a name of the case's is (`lexicon._Literal`). */
+enum { WORD_PLAIN = 0, WORD_BELOW = 1, WORD_HOST = 2, WORD_REALM = 3, WORD_ASK = 4 };
+
+typedef struct {
+    uint32_t start, end;
+    uint32_t entry; /* of the memo: what stands for it */
+    uint32_t rank;
+    uint32_t kind;  /* the space, MAIL for mail; FIRST_WORD for all names */
+    uint32_t other; /* for a host's full name the hit that its label alone makes; NO_ENTRY elsewhere */
+} hit;
+
+/* How the finders are told of a place, as `anchor.py` has it: an anchor's start, its length, its number. */
+enum { INDEX_BITS = 12, LENGTH_BITS = 14 };
+
+/* What is looked for: for each the rank of its rule and the number of an anchor of it; no rank, and it is not. */
+enum { LOOK_IPV4 = 0, LOOK_IPV6, LOOK_MAC, LOOK_MAIL, LOOK_MAIL_ENCODED, LOOKS };
+#define NO_RANK UINT32_MAX
+
+typedef struct {
+    uint32_t rank, flags, next; /* the next literal of the same text, and one */
+} case_word;
+
+typedef struct {
+    hmac_key key;
+    memo memo;
+    uint32_t ranks[LOOKS], anchors[LOOKS];
+    uint32_t domain_rank;
+    bool settling; /* the case's dictionary settles which public network gets which image */
+    uint8_t tails[2][8192]; /* two bytes before an address that end a version's word, and a key's */
+    case_word *words;
+    uint32_t word_count;
+    uint64_t *edges; /* node << 8 | byte, and one; 0 for none */
+    uint32_t *children;
+    uint32_t edge_mask;
+    uint32_t *ends; /* for each node its literal, and one */
+    uint32_t node_count;
+    uint8_t pairs[8192]; /* two letters with which a name begins */
+    uint8_t singles[256];
+    bool closed;
+    uint32_t outstanding; /* scans whose hits are still wanted: the memo is not cleared under them */
+} sieve;
+
+typedef struct {
+    sieve *of;
+    bytes hits;  /* of `hit` */
+    bytes others; /* of `hit` */
+    bytes mails; /* of `mail` */
+    bytes asked; /* of uint32_t: entries that are unknown */
+    bytes events; /* of uint64_t: for finders */
+    bytes names; /* of uint64_t: end << 20 | literal, for the lexicon */
+    bytes told;  /* what is asked, written for Python */
+    bytes written, notes; /* see rewrite.c */
+} scan;
+
+sieve *sieve_new(const uint8_t inner[64], const uint8_t outer[64], const uint32_t *ranks, const uint32_t *anchors,
+                 uint32_t domain_rank, uint32_t settling, const uint8_t *tails);
+/* Take the case's names: their texts one behind the other, and of each its end, rank and flags. */
+bool sieve_words(sieve *s, const uint8_t *texts, size_t size, const uint32_t *of_each, size_t count);
+void sieve_free(sieve *s);
+
+/* Look at a block of fewer than 2^31 bytes; NULL where there is no memory. The block must stay for `sieve_settle`. */
+scan *sieve_scan(sieve *s, const uint8_t *buf, size_t size);
+/* Give what is asked: of each the space and the size as 32 bits of this machine, then the text. */
+size_t sieve_asked(scan *c, const uint8_t **told);
+/* Take the answers in the same order: state, extra and size as 32 bits, then what stands for it. */
+bool sieve_tell(scan *c, const uint8_t *at, size_t size);
+bool sieve_settle(scan *c, const uint8_t *buf, size_t size);
+size_t sieve_events(const scan *c, const uint8_t **at);
+size_t sieve_names(const scan *c, const uint8_t **at);
+size_t sieve_hits(const scan *c, const uint8_t **at);
+void sieve_done(scan *c);
+
+/* Write `buf` from `pos` anew, up to the first hit that begins at `limit` or behind; give how far that came, SIZE_MAX
+ * where there is no memory or what Python found does not fit the block. */
+size_t sieve_write(scan *c, const uint8_t *buf, size_t size, size_t pos, size_t limit, const uint8_t *rows, size_t count,
+                   const uint8_t *news, size_t news_size, uint32_t same_length);
+bool sieve_write_rest(scan *c, const uint8_t *buf, size_t size, size_t from, size_t to);
+size_t sieve_written(const scan *c, const uint8_t **at);
+size_t sieve_notes(const scan *c, const uint8_t **at);
+size_t sieve_news(scan *c, const uint8_t **at);
+
+/* --- used among the files of this library */
+
+typedef struct {
+    uint32_t sign, begin; /* where its sign stands, where its local part begins */
+    uint32_t entry;       /* of its domain */
+    uint32_t ask;         /* whether where it begins is for Python to say */
+} mail;
+
+bool see_ipv4(scan *c, text buf, size_t dot);
+bool see_mac(scan *c, text buf, size_t colon);
+bool see_mail(scan *c, text buf, size_t sign);
+bool settle_mails(scan *c, text buf);
+bool settle_ipv4(scan *c, uint32_t entry);
+bool see_words(scan *c, text buf);
+void words_free(sieve *s);
+
+bool ask_entry(scan *c, uint32_t entry);
+bool ask_finder(scan *c, int look, size_t start, size_t size);
+bool add_hit(scan *c, size_t start, size_t end, uint32_t entry, uint32_t rank, uint32_t kind, uint32_t other);
+
+#endif

@@ -1,0 +1,246 @@
+/* A case's own names as whole words: `lexicon.Lexicon.find`. */
+#include "sieve.h"
+
+#include <stdlib.h>
+
+#define MOST_NODES ((uint32_t)1 << 25)
+
+static uint32_t edge_place(const sieve *s, uint32_t node, uint8_t byte) {
+    uint64_t edge = ((uint64_t)node << 8 | byte) + 1;
+    uint32_t at = (uint32_t)((edge * 0x9e3779b97f4a7c15u) >> 33) & s->edge_mask;
+    while (s->edges[at] != 0 && s->edges[at] != edge)
+        at = (at + 1) & s->edge_mask;
+    return at;
+}
+
+/* The node that `byte` leads to, 0 for none: none leads to the root. */
+static uint32_t step(const sieve *s, uint32_t node, uint8_t byte) {
+    uint32_t at = edge_place(s, node, byte);
+    return s->edges[at] != 0 ? s->children[at] : 0;
+}
+
+static void put(uint8_t set[8192], unsigned pair) { set[pair >> 3] |= (uint8_t)(1 << (pair & 7)); }
+
+static void take_word(sieve *s, text word_text, uint32_t number) {
+    uint32_t node = 0;
+    for (size_t i = 0; i < word_text.size; i++) {
+        uint32_t at = edge_place(s, node, word_text.at[i]);
+        if (s->edges[at] == 0) {
+            s->edges[at] = ((uint64_t)node << 8 | word_text.at[i]) + 1;
+            s->children[at] = s->node_count++;
+        }
+        node = s->children[at];
+    }
+    s->words[number].next = s->ends[node];
+    s->ends[node] = number + 1;
+    s->singles[word_text.at[0]] = 1;
+    if (word_text.size == 1)
+        for (unsigned second = 0; second < 256; second++)
+            put(s->pairs, (unsigned)word_text.at[0] << 8 | second);
+    else
+        put(s->pairs, (unsigned)word_text.at[0] << 8 | word_text.at[1]);
+}
+
+bool sieve_words(sieve *s, const uint8_t *texts, size_t size, const uint32_t *of_each, size_t count) {
+    if (s->words != NULL || count == 0 || size >= MOST_NODES || count >= MOST_NODES)
+        return false;
+    uint32_t room = 16;
+    while (room < 2 * (size + 1))
+        room *= 2;
+    s->words = calloc(count, sizeof *s->words);
+    s->edges = calloc(room, sizeof *s->edges);
+    s->children = calloc(room, sizeof *s->children);
+    s->ends = calloc(size + 1, sizeof *s->ends);
+    if (s->words == NULL || s->edges == NULL || s->children == NULL || s->ends == NULL)
+        return false;
+    s->edge_mask = room - 1;
+    s->node_count = 1;
+    size_t from = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t to = of_each[3 * i];
+        if (to <= from || to > size)
+            return false;
+        s->words[i].rank = of_each[3 * i + 1];
+        s->words[i].flags = of_each[3 * i + 2];
+        take_word(s, (text){texts + from, to - from}, (uint32_t)i);
+        from = to;
+    }
+    s->word_count = (uint32_t)count;
+    return true;
+}
+
+void words_free(sieve *s) {
+    free(s->words);
+    free(s->edges);
+    free(s->children);
+    free(s->ends);
+}
+
+/* `lexicon._labels_start`: the labels before `start`, each with its dot, from the last one backwards. */
+static size_t labels_start(text buf, size_t start) {
+    size_t end = start, least = start > 200 ? start - 200 : 0;
+    while (end > least && byte_at(buf, end - 1) == '.') {
+        size_t first = end - 1;
+        while (first > least && byte_at(buf, first - 1) != '.')
+            first--;
+        size_t name = end - 1;
+        while (name > first && is(byte_at(buf, name - 1), LABEL))
+            name--;
+        if (end - 1 - name > 63)
+            name = end - 1 - 63;
+        while (name < end - 1 && byte_at(buf, name) == '-')
+            name++;
+        if (name == end - 1)
+            break;
+        end = name;
+        if (name > first)
+            break;
+    }
+    return end;
+}
+
+/* What `lexicon._LABELS_AFTER` matches at `at`: up to ten labels, each behind its dot. */
+static size_t labels_end(text buf, size_t at) {
+    for (int count = 0; count < 10; count++) {
+        int first = byte_at(buf, at + 1);
+        if (byte_at(buf, at) != '.' || !(is_alnum(first) || first == '_'))
+            break;
+        size_t stop = at + 2;
+        while (stop < at + 64 && is(byte_at(buf, stop), LABEL))
+            stop++;
+        at = stop;
+    }
+    return at;
+}
+
+static bool is_escape_letter(int c) { return c > 0 && strchr("nrtbfv", c) != NULL; }
+
+static bool ends_with_example(text buf, size_t end) {
+    const char *word = ".example";
+    for (size_t i = 0; i < 8; i++) {
+        int c = byte_at(buf, end - 8 + i);
+        if (c < 0 || lower((uint8_t)c) != (uint8_t)word[i])
+            return false;
+    }
+    return true;
+}
+
+static bool ask_name(scan *c, size_t end, uint32_t number) {
+    uint64_t event = (uint64_t)end << 20 | number;
+    return bytes_add(&c->names, &event, sizeof event);
+}
+
+/* The entry for a text in its space, asked of Python where it is new. */
+static bool look_up(scan *c, uint32_t space, text key, uint32_t *entry) {
+    *entry = memo_find(&c->of->memo, space, key);
+    if (*entry == NO_ENTRY)
+        return false;
+    return c->of->memo.entries[*entry].state != UNKNOWN || ask_entry(c, *entry);
+}
+
+/* Take the name `number` that stands from `start` to `end`, where a word begins. */
+static bool take_name(scan *c, text buf, size_t start, size_t end, uint32_t number) {
+    const case_word *w = &c->of->words[number];
+    int after = byte_at(buf, end);
+    if (after >= 0 && is_wordy(after))
+        return true;
+    if (after == '-' || (w->flags & WORD_ASK))
+        return ask_name(c, end, number);
+    uint32_t kind = w->flags & 3, space = FIRST_WORD + number, entry;
+    if (kind == WORD_BELOW) { /* `lexicon._whole_host` */
+        if (byte_at(buf, start - 1) == '.') {
+            size_t begin = labels_start(buf, start);
+            if (begin < start && byte_at(buf, begin - 1) == '\\' && is_escape_letter(byte_at(buf, begin)))
+                begin++;
+            start = begin;
+        }
+        if (ends_with_example(buf, end))
+            return ask_name(c, end, number);
+    }
+    if (!look_up(c, space, part(buf, start, end), &entry))
+        return false;
+    bool named = (kind == WORD_HOST || kind == WORD_REALM) && (after == '.' || byte_at(buf, start - 1) == '.');
+    if (named) { /* `lexicon._full_name` */
+        size_t begin = byte_at(buf, start - 1) == '.' ? labels_start(buf, start) : start, stop = labels_end(buf, end);
+        size_t dots = 0;
+        for (size_t i = end; i < stop; i++)
+            dots += byte_at(buf, i) == '.';
+        uint32_t full;
+        if (kind == WORD_HOST || dots == 1) {
+            if (!look_up(c, kind == WORD_HOST ? FULL_NAME : FULL_NAME_OF_REALM, part(buf, begin, stop), &full))
+                return false;
+            hit alone = {(uint32_t)start, (uint32_t)end, entry, w->rank, FIRST_WORD, NO_ENTRY};
+            uint32_t other = (uint32_t)(c->others.size / sizeof(hit));
+            return bytes_add(&c->others, &alone, sizeof alone) &&
+                   add_hit(c, begin, stop, full, c->of->domain_rank, FIRST_WORD, other);
+        }
+    }
+    return add_hit(c, start, end, entry, w->rank, FIRST_WORD, NO_ENTRY);
+}
+
+/* Take all names that begin at `start`. */
+static bool take_names(scan *c, text buf, size_t start) {
+    const sieve *s = c->of;
+    uint32_t node = 0;
+    for (size_t at = start; at < buf.size; at++) {
+        node = step(s, node, lower(buf.at[at]));
+        if (node == 0)
+            break;
+        for (uint32_t number = s->ends[node]; number != 0; number = s->words[number - 1].next)
+            if (!take_name(c, buf, start, at + 1, number - 1))
+                return false;
+    }
+    return true;
+}
+
+static bool all_hex(text buf, size_t from, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (!is(byte_at(buf, from + i), HEXDIGIT))
+            return false;
+    return true;
+}
+
+static bool all_octal(text buf, size_t from, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (byte_at(buf, from + i) < '0' || byte_at(buf, from + i) > '7')
+            return false;
+    return true;
+}
+
+/* The length of the escape at `at` behind whose last letter or digit a word may begin (`lexicon._ESCAPE_BEFORE`). */
+static size_t escape_length(text buf, size_t at) {
+    int c = byte_at(buf, at), next = byte_at(buf, at + 1);
+    if (c == '\\')
+        return is_escape_letter(next)            ? 2
+               : next == 'u' && all_hex(buf, at + 2, 4)        ? 6
+               : next == 'x' && all_hex(buf, at + 2, 2)        ? 4
+                                                               : 0;
+    if (c == '%')
+        return all_hex(buf, at + 1, 2) ? 3 : 0;
+    return c == '#' && all_octal(buf, at + 1, 3) ? 4 : 0;
+}
+
+bool see_words(scan *c, text buf) {
+    const sieve *s = c->of;
+    uint8_t what[256];
+    for (int b = 0; b < 256; b++)
+        what[b] = (uint8_t)((s->singles[lower((uint8_t)b)] ? 1 : 0) | (is_wordy(b) ? 2 : 0) |
+                            (b == '\\' || b == '%' || b == '#' ? 4 : 0));
+    uint8_t before = 0; /* whether the byte before goes on with a word */
+    for (size_t i = 0; i < buf.size; i++) {
+        uint8_t now = what[buf.at[i]];
+        if (now & 4) {
+            size_t length = escape_length(buf, i);
+            if (length > 0 && i + length < buf.size && s->singles[lower(buf.at[i + length])] &&
+                !take_names(c, buf, i + length))
+                return false;
+        }
+        if ((now & 1) && !before) {
+            unsigned pair = (unsigned)lower(buf.at[i]) << 8 | (i + 1 < buf.size ? lower(buf.at[i + 1]) : 0u);
+            if ((s->pairs[pair >> 3] >> (pair & 7) & 1) && !take_names(c, buf, i))
+                return false;
+        }
+        before = now & 2;
+    }
+    return true;
+}

@@ -1,0 +1,258 @@
+"""Find what is frequent with the compiled part: IPv4 and MAC addresses, mail, and the case's own names.
+
+One pass over a block instead of a step for each place: the compiled part decides what it can decide exactly as the
+finders would, asks here for what it meets for the first time, for all of a block at once, and hands every place that is
+out of the ordinary to the finders. See native/sieve.h; the finders' word counts.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from array import array
+from typing import TYPE_CHECKING, NamedTuple
+
+from scrubber.addresses import TAILS, TAILS_OF_KEYS
+from scrubber.contacts import mail_host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from scrubber.anchor import Anchor
+    from scrubber.candidate import Candidate
+    from scrubber.lexicon import Lexicon
+    from scrubber.pseudonym import Pseudonymizer
+
+LOOKS: dict[bytes, int] = {
+    rb"\b[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\b": 0,
+    rb"[0-9a-f]::[0-9a-f]?": 1,
+    rb"[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}": 2,
+    rb"@[A-Za-z0-9]": 3,
+    rb"%40[A-Za-z0-9]": 4,
+}
+"""The anchors that are looked for here, written as in the rules: one written otherwise is left to the scanner."""
+_FINDERS = ("ipv4", "ipv6", "mac", "email", "email")
+"""Whose they must be."""
+_NO_RANK = 0xFFFFFFFF
+_NET, _MAC, _HOST, _FULL_NAME, _REALM_NAME, _FIRST_WORD = 1, 3, 5, 7, 8, 16
+"""The spaces of what is asked for: native/sieve.h."""
+_KNOWN, _NONE = 1, 2
+_BELOW, _ASK = 1, 4
+_LABELS = {"": 0, "host": 2, "realm": 3}
+_IPV4 = 0
+_HEAD = struct.Struct("=2I")
+_ANSWER = struct.Struct("=3I")
+_HIT = struct.Struct("=6I")
+_FOUND = struct.Struct("=2Ii2I")
+
+
+class Look(NamedTuple):
+    """An anchor that is looked for here: whose it is, and its number."""
+
+    rank: int
+    anchor: int
+
+
+def looks_for(anchor: Anchor, finder: str | None) -> int | None:
+    """Give the number under which *anchor* of a rule with *finder* is looked for here, None where it is not."""
+    look = None if anchor.shape else LOOKS.get(anchor.pattern)
+    return look if look is not None and _FINDERS[look] == finder else None
+
+
+def _pairs(texts: Iterable[bytes]) -> bytes:
+    """Give a set of texts of two bytes as bits."""
+    made = bytearray(8192)
+    for text in texts:
+        if len(text) == 2:
+            pair = text[0] << 8 | text[1]
+            made[pair >> 3] |= 1 << (pair & 7)
+    return bytes(made)
+
+
+_TAILS = _pairs(TAILS) + _pairs(TAILS_OF_KEYS)
+
+
+class Sieve:
+    """What is frequent, under one key. One for each thread."""
+
+    def __init__(
+        self,
+        library: ctypes.CDLL,
+        pseudonyms: Pseudonymizer,
+        looks: Mapping[int, Look],
+        lexicon: Lexicon | None,
+        ranks: Mapping[str, int],
+    ) -> None:
+        """Look for *looks* and for the names of *lexicon*, whose rules have *ranks*.
+
+        Raises:
+            MemoryError: there is not enough.
+        """
+        self._library = library
+        self._pseudonyms = pseudonyms
+        self._lexicon = lexicon
+        all_looks = [looks.get(number, Look(_NO_RANK, 0)) for number in range(len(_FINDERS))]
+        self._state = library.sieve_new(
+            *pseudonyms.pads,
+            _numbers(look.rank for look in all_looks),
+            _numbers(look.anchor for look in all_looks),
+            ranks.get("identity.domain", 0),
+            int(pseudonyms.dictionary.settling),
+            _TAILS,
+        )
+        if not self._state:
+            raise MemoryError
+        literals = lexicon.literals if lexicon is not None else ()
+        if literals:
+            ends: list[int] = []
+            at = 0
+            for literal in literals:
+                at += len(literal.text)
+                kind = _BELOW if literal.below else _LABELS[literal.label]
+                ends += (at, ranks[literal.rule], kind | (_ASK if literal.text.startswith(b"5b") else 0))
+            texts = b"".join(literal.text for literal in literals)
+            if not library.sieve_words(self._state, texts, len(texts), _numbers(ends), len(literals)):
+                self.close()
+                raise MemoryError
+
+    def close(self) -> None:
+        """Give the memory back."""
+        state, self._state = self._state, None
+        self._library.sieve_free(state)
+
+    def __del__(self) -> None:
+        """Give the memory back."""
+        if getattr(self, "_state", None):
+            self.close()
+
+    def scan(self, buf: bytes) -> Sifted | None:
+        """Look at *buf*; None where it is too much, and the finders must do it."""
+        library = self._library
+        scan = library.sieve_scan(self._state, buf, len(buf))
+        if not scan:
+            return None
+        sifted = Sifted(library, scan, buf, self)
+        asked = sifted.take(library.sieve_asked)
+        if asked:
+            answers = b"".join(self._answers(asked))
+            if not library.sieve_tell(scan, answers, len(answers)):
+                return None
+        return sifted if library.sieve_settle(scan, buf, len(buf)) else None
+
+    def _answers(self, asked: bytes) -> Iterator[bytes]:
+        """Say what each text becomes that is met for the first time, in order."""
+        at = 0
+        while at < len(asked):
+            space, size = _HEAD.unpack_from(asked, at)
+            at += _HEAD.size + size
+            text = asked[at - size : at]
+            made, extra = self._answer(space, text)
+            yield _ANSWER.pack(_NONE if made is None else _KNOWN, extra, len(made or b"")) + (made or b"")
+
+    def _answer(self, space: int, text: bytes) -> tuple[bytes | None, int]:
+        lexicon = self._lexicon
+        if space == _HOST:
+            host = mail_host(text)
+            return (self._pseudonyms.host(host), len(host)) if host else (None, 0)
+        if space == _NET:
+            image, flips = self._pseudonyms.networks.net(text)
+            return flips.to_bytes(32, "big") + image, 0
+        if lexicon is None:
+            return None, 0
+        if space < _FIRST_WORD:
+            return lexicon.full_name(text, realm=space == _REALM_NAME), 0
+        return lexicon.literals[space - _FIRST_WORD].image(text), 0
+
+
+class Sifted:
+    """What was found in one block."""
+
+    def __init__(self, library: ctypes.CDLL, scan: int, buf: bytes, sieve: Sieve) -> None:
+        """Take *scan* over *buf*; it must not outlive *sieve*, which is kept for that."""
+        self._library = library
+        self._scan = scan
+        self._buf = buf
+        self._sieve = sieve
+
+    def __del__(self) -> None:
+        """Give the memory back."""
+        self._library.sieve_done(self._scan)
+
+    def take(self, give: ctypes._NamedFuncPointer) -> bytes:
+        """Copy what *give* has.
+
+        Raises:
+            MemoryError: there was not enough to make it.
+        """
+        pointer = ctypes.c_void_p()
+        size: int = give(self._scan, ctypes.byref(pointer))
+        if not size:
+            return b""
+        if pointer.value is None or size >= 1 << 32:
+            raise MemoryError
+        return ctypes.string_at(pointer.value, size)
+
+    def events(self) -> list[int]:
+        """Give the places that finders must look at, as a scanner would."""
+        return array("Q", self.take(self._library.sieve_events)).tolist()
+
+    def names(self) -> list[int]:
+        """Give the places that the lexicon must look at: ends of names, with the names' numbers."""
+        return array("Q", self.take(self._library.sieve_names)).tolist()
+
+    def candidates(self) -> list[Candidate]:
+        """Give all that was found, in order."""
+        made: list[Candidate] = []
+        news, at = self.take(self._library.sieve_news), 0
+        for start, end, _, rank, kind, _ in _HIT.iter_unpack(self.take(self._library.sieve_hits)):
+            (size,) = _SIZE.unpack_from(news, at)
+            at += 4 + size
+            made.append((start, rank, -end, self._value(start, end, kind), news[at - size : at]))
+        return made
+
+    def values(self) -> Callable[[int], bytes]:
+        """Give what tells the value of a hit by its number."""
+        hits = self.take(self._library.sieve_hits)
+
+        def value(number: int) -> bytes:
+            start, end, _, _, kind, _ = _HIT.unpack_from(hits, number * _HIT.size)
+            return self._value(start, end, kind)
+
+        return value
+
+    def _value(self, start: int, end: int, kind: int) -> bytes:
+        text = self._buf[start:end]
+        if kind == _IPV4:
+            return text
+        return text.lower() if kind != _MAC else text.replace(b":", b"").lower()
+
+    def write(
+        self, pos: int, limit: int, candidates: Sequence[Candidate], *, same_length: bool
+    ) -> tuple[int, bytes, bytes]:
+        """Write the block from *pos* anew, with the first of any that overlap replaced that begin before *limit*.
+
+        *candidates*, in order, are what was found besides; the value of each is bytes. Give how far that came, what was
+        written, and notes of what was replaced, as `Replaced` reads them.
+
+        Raises:
+            MemoryError: there is not enough.
+        """
+        buf, library = self._buf, self._library
+        rows = b"".join(
+            [_FOUND.pack(start, -end, rank, len(new), bool(value)) for start, rank, end, value, new in candidates]
+        )
+        news = b"".join([new for _, _, _, _, new in candidates])
+        came: int = library.sieve_write(
+            self._scan, buf, len(buf), pos, limit, rows, len(candidates), news, len(news), int(same_length)
+        )
+        if came > len(buf) or not library.sieve_write_rest(self._scan, buf, len(buf), came, max(came, limit)):
+            raise MemoryError
+        return came, self.take(library.sieve_written), self.take(library.sieve_notes)
+
+
+_SIZE = struct.Struct("=I")
+
+
+def _numbers(numbers: Iterable[int]) -> ctypes.Array[ctypes.c_uint32]:
+    values: Sequence[int] = list(numbers)
+    return (ctypes.c_uint32 * len(values))(*values)

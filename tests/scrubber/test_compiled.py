@@ -1,0 +1,174 @@
+"""The compiled part finds, replaces and notes what Python does and nothing else; where it is missing Python does it."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scrubber import compiled, detector, sieve
+from scrubber.dictionary import Dictionary
+from scrubber.pseudonym import Pseudonymizer
+from scrubber.terms import Terms
+from tests.scrubber.fragments import ALL, JOINTS, make_text
+from tests.scrubber.sieve_trial import make_detector, outcome
+from tests.scrubber.test_boundaries import TEXTS
+from tests.scrubber.truth.story import tell
+from tests.scrubber.truth.tree import Page
+
+SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1")
+
+pytestmark = pytest.mark.skipif(compiled.load_library() is None, reason="no C compiler was there at installation")
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    """Detectors with the compiled part and without, once for each way of settling pseudonyms."""
+    return [
+        tuple(make_detector(compiled=how, settling=settling) for how in (True, False)) for settling in (False, True)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_texts_of_chance_come_out_the_same(pairs, seed):
+    """Output and findings are those of Python, whatever the blocks, also where pseudonyms are settled."""
+    chance = random.Random(seed)
+    data = make_text(chance, 60)
+    for fast, slow in pairs:
+        for block in (1 << 20, 3000):
+            same_length = seed % 4 == 0
+            assert outcome(fast, data, block=block, same_length=same_length) == outcome(
+                slow, data, block=block, same_length=same_length
+            )
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from((*ALL, *JOINTS)) | st.binary(max_size=6), max_size=30))
+def test_any_text_comes_out_the_same(pairs, pieces):
+    """Whatever stands beside whatever, the two agree."""
+    fast, slow = pairs[0]
+    data = b"".join(pieces)
+    assert outcome(fast, data) == outcome(slow, data)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_texts_with_keys_views_and_long_values_come_out_the_same(pairs, name):
+    """What only Python follows and what is compiled do not get into each other's way."""
+    fast, slow = pairs[0]
+    assert outcome(fast, TEXTS[name], block=40_000) == outcome(slow, TEXTS[name], block=40_000)
+
+
+def test_allowed_terms_stay_in_both():
+    """What a customer allows is left by the compiled part too."""
+    terms = Terms(allow=("10.20.30.40", "*.kunde-nord.de", "amberg"))
+    fast, slow = (make_detector(compiled=how, terms=terms) for how in (True, False))
+    data = b" from 10.20.30.40 to 10.20.30.41, x@mail.kunde-nord.de and x@other.de, user amberg on web01\n"
+    made, noted = outcome(fast, data)
+    assert (made, noted) == outcome(slow, data)
+    assert b"10.20.30.40" in made
+    assert b"10.20.30.41" not in made
+
+
+def test_every_address_of_a_network_keeps_its_neighbours(pairs):
+    """Networks are mapped as in Python, private ones and public ones, to the last octet."""
+    nets = ("10.1.2", "172.20.1", "192.168.77", "100.80.3", "169.254.9", "84.17.3", "84.17.4", "9.0.0")
+    data = "".join(f"ip {net}.{last} up\n" for net in nets for last in range(256)).encode()
+    for fast, slow in pairs:
+        assert outcome(fast, data) == outcome(slow, data)
+
+
+def test_nothing_is_remembered_beyond_measure(pairs):
+    """More values than are remembered, block after block, give what Python gives."""
+    chance = random.Random(5)
+    lines = [f"lease 10.{chance.randrange(256)}.{n >> 8 & 255}.{n & 255} u{n}@kunde-nord.de\n" for n in range(20_000)]
+    fast, slow = pairs[0]
+    data = "".join(lines).encode()
+    assert outcome(fast, data, block=200_000) == outcome(slow, data, block=200_000)
+
+
+def test_names_without_end_are_left_to_python():
+    """A block of nothing but a learned name over and over is more than is remembered: nothing is decided about it."""
+    dictionary = Dictionary()
+    dictionary.learn("host", b"aa")
+    fast = detector.Detector(make_detector(compiled=False).rules, Pseudonymizer(b"k" * 32, dictionary))
+    assert fast._sieve.scan(b"aa." * 300 + b"\n") is not None
+    assert fast._sieve.scan(b"".join(b"aa.%06d." % n for n in range(400_000))) is None
+
+
+def test_what_the_compiled_part_gives_up_python_does(pairs, monkeypatch):
+    """A block that it leaves alone comes out as Python has it."""
+    fast, slow = pairs[0]
+    data = make_text(random.Random(77), 200)
+    monkeypatch.setattr(sieve.Sieve, "scan", lambda _sieve, _buf: None)
+    assert outcome(fast, data) == outcome(slow, data)
+
+
+def test_logs_of_an_installation_come_out_the_same(pairs, scrubbed, monkeypatch):
+    """Whole uploads, learning and second look and all, give the same output and the same report."""
+    pages = tell(3, archives=False).files
+    data = b"\n".join(page.data for _, page in sorted(pages.items()) if isinstance(page, Page))[:120_000]
+    with_it = scrubbed(data, name="messages.log")
+    monkeypatch.setattr(detector, "load_library", lambda: None)
+    assert with_it == scrubbed(data, name="messages.log")
+
+
+def test_a_library_of_another_source_is_not_taken(tmp_path, monkeypatch):
+    """Where none was made for this source there is none."""
+    monkeypatch.setattr(compiled, "library_path", lambda: tmp_path / "sieve-0.so")
+    compiled.load_library.cache_clear()
+    try:
+        assert compiled.load_library() is None
+        (tmp_path / "sieve-0.so").write_bytes(b"no library")
+        compiled.load_library.cache_clear()
+        assert compiled.load_library() is None
+    finally:
+        compiled.load_library.cache_clear()
+
+
+def test_without_a_compiler_installing_goes_on(tmp_path, monkeypatch, capsys):
+    """It says that all is done in Python, and does not fail."""
+    monkeypatch.setattr(compiled, "library_path", lambda: tmp_path / "sieve-0.so")
+    monkeypatch.setattr(compiled, "find_compiler", lambda: None)
+    assert compiled.main() == 0
+    assert "pure Python" in capsys.readouterr().out
+
+
+def test_a_compiler_that_fails_is_told_of(tmp_path, monkeypatch, capsys):
+    """What it says is shown, and nothing is left behind."""
+    monkeypatch.setattr(compiled, "library_path", lambda: tmp_path / "sieve-0.so")
+    monkeypatch.setattr(compiled, "find_compiler", lambda: "/bin/false")
+    assert compiled.main() == 0
+    assert "did not compile" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_byte_outside_is_touched(tmp_path):
+    """Under the address and undefined behaviour sanitizers the compiled part agrees with Python and breaks no rule."""
+    compiler = compiled.find_compiler()
+    if compiler is None:
+        pytest.skip("no C compiler here")
+    preload = subprocess.run(
+        [compiler, "-print-file-name=libasan.so"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    if not Path(preload).is_absolute():
+        pytest.skip("the compiler has no sanitizers")
+    library = tmp_path / "sieve.so"
+    compiled.build_library(compiler, library, (*compiled.FLAGS, *SANITIZED))
+    fuzzing = settings().max_examples > 1000
+    seed, texts = (str(random.SystemRandom().randrange(1 << 30)), "20000") if fuzzing else ("11", "30")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.scrubber.sieve_trial", str(library), seed, texts],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "LD_PRELOAD": preload, "ASAN_OPTIONS": "detect_leaks=0"},
+        capture_output=True,
+        text=True,
+        timeout=3000,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
