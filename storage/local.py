@@ -140,6 +140,18 @@ class LocalStore:
             raise ObjectNotFoundError(f"{name} is not stored here")
         return StoredObject(name=name, size=found.st_size)
 
+    def modified(self, name: str) -> float:
+        """Return when an object was last written, POSIX seconds.
+
+        Raises:
+            ObjectNotFoundError: there is none.
+        """
+        try:
+            with disk_errors(f"describing {name}"):
+                return self._path(name).lstat().st_mtime
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise ObjectNotFoundError(f"{name} is not stored here") from error
+
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """Yield the objects whose names begin with *prefix*, in order, one directory in memory at a time."""
         directory, _, _ = check_prefix(prefix).rpartition("/")

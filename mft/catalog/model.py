@@ -296,6 +296,22 @@ class Replica(Table, table=True):
     withdrawn_at: float | None = None
 
 
+class ObjectFault(Table, table=True):
+    """What a round of verification found wrong; see `mft.verification`."""
+
+    __tablename__ = "object_fault"
+
+    subject: str = Field(primary_key=True)
+    """An object's key, a name in a store, an upload's id, or a key's scope."""
+    region: str = Field(primary_key=True)
+    flaw: str = Field(primary_key=True)
+    detail: str
+    found_at: float
+    seen_at: float
+    ended_at: float | None = Field(default=None, index=True)
+    """When it was mended, or was found to be right again."""
+
+
 class ReceiptRecord(Table, table=True):
     """A signed receipt as it was given out."""
 
@@ -639,6 +655,7 @@ UNFILED = _table(UnfiledDeposit)
 BODIES = _table(StoredBody)
 ARCHIVE_PASSWORDS = _table(ArchivePassword)
 REPLICAS = _table(Replica)
+OBJECT_FAULTS = _table(ObjectFault)
 RECEIPTS = _table(ReceiptRecord)
 EVENTS = _table(AuditEvent)
 HEADS = _table(AuditHead)

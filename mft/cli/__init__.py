@@ -37,6 +37,7 @@ _COMMANDS = {
     "unfiled": "unfiled",
     "unseal": "unseal",
     "user": "user",
+    "verify": "verify",
     "version": "version",
     "webhook": "webhook",
 }

@@ -16,6 +16,7 @@ from mft.config.keys import BreakGlassConfig, CustomerKeyConfig
 from mft.config.layouts import LayoutConfig
 from mft.config.lifecycle import LifecycleConfig
 from mft.config.places import CatalogConfig, LandingConfig, RegionConfig, ResidencyConfig
+from mft.config.verify import VerifyConfig
 from mft.config.webhooks import WebhooksConfig
 from mft.config.work import (
     AuditConfig,
@@ -58,6 +59,7 @@ class Config:
     quarantine: QuarantineConfig = field(default_factory=QuarantineConfig)
     scrub: ScrubConfig = field(default_factory=ScrubConfig)
     replication: ReplicationConfig = field(default_factory=ReplicationConfig)
+    verify: VerifyConfig = field(default_factory=VerifyConfig)
     webhooks: WebhooksConfig = field(default_factory=WebhooksConfig)
     lifecycle: LifecycleConfig = field(default_factory=LifecycleConfig)
     sftp: SftpConfig = field(default_factory=SftpConfig)

@@ -40,6 +40,8 @@ EVENT_TYPES = (
     "hold.released",
     "object.unsealed",
     "object.tampering_found",
+    "object.fault_found",
+    "object.mended",
     "webhook.test",
 )
 """Everything that an endpoint may be told, by the name that the audit has for it."""

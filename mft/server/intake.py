@@ -30,6 +30,7 @@ from mft.server.parts import Parts
 from mft.server.placing import PlacingRounds, make_placing
 from mft.server.storewatch import StoreWatch
 from mft.server.supervisor import until_term
+from mft.server.verifying import VerifyRounds
 from mft.treatment import OwnTerms, TreatmentRule, Treatments
 from scrubber.terms import parse_terms
 
@@ -232,11 +233,14 @@ def run_intake(
     places.start()
     watch = StoreWatch(parts.stores)
     watch.start()
+    verifying = VerifyRounds(parts, config.verify)
+    verifying.start()
     log.info("intake.started")
     intake.run(wake, stopped)
     courier.stop()
     rounds.stop()
     places.stop()
     watch.stop()
+    verifying.stop()
     jobs.stop(patience=config.workers.drain)
     parts.database.close()

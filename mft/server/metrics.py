@@ -34,6 +34,13 @@ WEBHOOKS = Gauge(
     ["state"],
     multiprocess_mode="mostrecent",
 )
+FAULTS = Gauge(
+    "mft_verify_faults", "What was found wrong with what is kept, and is", ["flaw"], multiprocess_mode="mostrecent"
+)
+LAST_PASS = Gauge(
+    "mft_verify_last_pass_timestamp_seconds", "When everything was last read through", multiprocess_mode="mostrecent"
+)
+CHECKED = Counter("mft_verify_objects_total", "Objects that were read through in the background")
 FREE_BYTES = Gauge("mft_free_bytes", "Free space below a region's landing zone", ["region"], multiprocess_mode="min")
 STORE_UP = Gauge(
     "mft_store_up",

@@ -15,6 +15,8 @@ from mft.catalog.model import UPLOADS as UPLOAD_ROWS
 from mft.catalog.model import WEBHOOK_DELIVERIES
 from mft.objects import queues_by_region
 from mft.server import metrics
+from mft.verification.fault import UNSEEN, Flaw
+from mft.verification.notebook import faults_by_flaw, last_pass
 
 if TYPE_CHECKING:
     import socket
@@ -79,6 +81,11 @@ def measure_catalog(database: Database, regions: Iterable[str]) -> None:
                 .group_by(WEBHOOK_DELIVERIES.c.state)
             ).all()
         )
+        faults, passed = faults_by_flaw(connection), last_pass(connection)
+    for flaw in Flaw:
+        if flaw not in UNSEEN:
+            metrics.FAULTS.labels(str(flaw)).set(faults.get(str(flaw), 0))
+    metrics.LAST_PASS.set(passed or 0)
     for state in ("waiting", "dead"):
         metrics.WEBHOOKS.labels(state).set(letters.get(state, 0))
     for state, count in states:

@@ -16,7 +16,7 @@ from mft.catalog.database import Database
 from mft.config.layouts import layout_of
 from mft.credentials.hostkeys import host_key_lines
 from mft.entrances import Entrances, listening_at
-from mft.lookups import open_lookup
+from mft.lookups import close_adapter, open_lookup
 from mft.objects import Objects
 from mft.policy import Narrowing, Part, Reader
 from mft.receipts import sign_receipt
@@ -80,6 +80,13 @@ class Parts:
         self.layout = layout_of(config.layout)
         self.drops = drop_settings(config)
         self.sign = functools.partial(sign_receipt, key=credentials.receipt_key)
+
+    def close(self) -> None:
+        """Let go of everything, where a process does not end with it."""
+        close_adapter(self.lookup._inner)  # noqa: SLF001 - the cache has no end of its own
+        for zone in self.zones.values():
+            zone.close()
+        self.database.close()
 
     def write_folded(self, *, everything: bool = False) -> None:
         """Write the counted denials whose minute is over."""

@@ -119,6 +119,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_installation")),
     )
     op.create_table(
+        "object_fault",
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("region", sa.String(), nullable=False),
+        sa.Column("flaw", sa.String(), nullable=False),
+        sa.Column("detail", sa.String(), nullable=False),
+        sa.Column("found_at", sa.Float(), nullable=False),
+        sa.Column("seen_at", sa.Float(), nullable=False),
+        sa.Column("ended_at", sa.Float(), nullable=True),
+        sa.PrimaryKeyConstraint("subject", "region", "flaw", name=op.f("pk_object_fault")),
+    )
+    with op.batch_alter_table("object_fault", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_object_fault_ended_at"), ["ended_at"], unique=False)
+
+    op.create_table(
         "registry_customer",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("likeness", sa.String(), nullable=False),
@@ -593,6 +607,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_registry_case_customer")
 
     op.drop_table("registry_case")
+    with op.batch_alter_table("object_fault", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_object_fault_ended_at"))
+
+    op.drop_table("object_fault")
     op.drop_table("registry_customer")
     op.drop_table("landing_key")
     op.drop_table("installation")
