@@ -39,6 +39,11 @@ _NAME = "keys.sock"
 class DeskError(Exception):
     """What was asked for at the desk was not done; says why."""
 
+    def __init__(self, why: str, kind: str = "unavailable") -> None:
+        """Keep the *kind* of reason, as the key agent names them: `tampered`, `destroyed`, `provider`."""
+        super().__init__(why)
+        self.kind = kind
+
 
 class Desk(Protocol):
     """Where keys are administered."""
@@ -183,7 +188,7 @@ class DistantDesk:
 def _read_answer(data: bytes) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(data)
     if "error" in answer:
-        raise DeskError(str(answer["message"]))
+        raise DeskError(str(answer["message"]), str(answer["error"]))
     return answer
 
 
@@ -275,21 +280,3 @@ def _lock(data: Path) -> int | None:
             return None
         raise
     return descriptor
-
-
-class DeskKeys:
-    """Scope keys wrapped anew by way of the desk: what rotation needs, without a key."""
-
-    def __init__(self, desk: Desk) -> None:
-        """Ask *desk*."""
-        self._desk = desk
-
-    def rewrap(self, region: str, scope: str, wrapped: bytes, owner: str | None) -> bytes:
-        """Return the same scope key wrapped by the region's current key.
-
-        Raises:
-            DeskError: it cannot be done now.
-        """
-        text = base64.b64encode(wrapped).decode("ascii")
-        answer = self._desk.ask("rewrap", region=region, scope=scope, wrapped=text, owner=owner)
-        return base64.b64decode(answer["wrapped"], validate=True)

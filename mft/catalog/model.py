@@ -630,6 +630,44 @@ class Destruction(Table, table=True):
     certificate: str | None = Field(default=None, sa_column=Column(Text))
 
 
+class DestroyedKey(Table, table=True):
+    """A key that was destroyed: written with what takes it away, then added to its region's ledger file."""
+
+    __tablename__ = "destroyed_key"
+    __table_args__ = (UniqueConstraint("region", "kind", "name"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    region: str
+    kind: str
+    """`scope` or `key`: of a scope, or of the region itself."""
+    name: str
+    why: str
+    at: float
+
+
+class KeyRotation(Table, table=True):
+    """How far the scope keys of a region have come under a new key of it; see `mft.rewrapping`."""
+
+    __tablename__ = "key_rotation"
+
+    id: int | None = Field(default=None, primary_key=True)
+    region: str = Field(index=True)
+    target: str
+    """Id of the region's key under which everything goes."""
+    reason: str
+    started_by: str
+    started_at: float
+    stage: str
+    """The part of the work that is under way."""
+    place: str = ""
+    """How far that part has come."""
+    looked_at: int = Field(default=0, sa_type=BigInteger)
+    rewrapped: int = Field(default=0, sa_type=BigInteger)
+    failed: int = Field(default=0, sa_type=BigInteger)
+    """Wrapped keys that do not open: altered, or somebody else's."""
+    finished_at: float | None = None
+
+
 class Installation(Table, table=True):
     """Facts about this installation: its id, the release that last wrote it."""
 
@@ -675,4 +713,6 @@ WEBHOOK_DELIVERIES = _table(WebhookDelivery)
 WEBHOOK_RECEIPTS = _table(WebhookReceipt)
 LEGAL_HOLDS = _table(LegalHold)
 DESTRUCTIONS = _table(Destruction)
+DESTROYED_KEYS = _table(DestroyedKey)
+KEY_ROTATIONS = _table(KeyRotation)
 INSTALLATION = _table(Installation)

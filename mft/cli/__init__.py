@@ -24,6 +24,7 @@ _COMMANDS = {
     "grant": "grant",
     "hold": "hold",
     "key": "key",
+    "keys": "keys",
     "lifecycle": "lifecycle",
     "lookup": "lookup",
     "quarantine": "quarantine",

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, delete, func, select, update
 
-from mft.audit import export_heads
+from mft.audit import SYSTEM, export_heads
 from mft.catalog.model import BODIES, LANDING_KEYS, UPLOADS
 from mft.catalog.states import PARTIAL, StateError, UploadState, move_upload
 from mft.holds import held_cases
 from mft.intake.records import chain_of
+from mft.keyledger import note_destroyed
 from mft.policy import Residency
 from mft.revocation import prune
 from mft.unfiled import expire_unfiled
@@ -29,9 +30,12 @@ from storage.store import ObjectKey
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sqlalchemy import ColumnElement
+
     from mft.audit import AuditTrail
     from mft.catalog.database import Database
     from mft.intake.settings import IntakeSettings
+    from mft.keyledger import KeyLedgers
     from mft.objects import Objects
     from mft.upload.landed import LandedFiles
     from storage.landing import LandingZone
@@ -57,6 +61,7 @@ class Sweep:
         zones: Mapping[str, LandingZone],
         landed: LandedFiles,
         objects: Objects,
+        ledgers: KeyLedgers,
         settings: IntakeSettings,
     ) -> None:
         """Clear up *zones* (by region) and what attempts left in *objects*."""
@@ -65,6 +70,7 @@ class Sweep:
         self._zones = zones
         self._landed = landed
         self._objects = objects
+        self._ledgers = ledgers
         self._settings = settings
         self._heads_due = 0.0
 
@@ -206,9 +212,28 @@ class Sweep:
             )
             .scalar_subquery()
         )
+        over = (LANDING_KEYS.c.day < today) & LANDING_KEYS.c.wrapped.is_not(None) & (alive == 0)
+        with self._database.read() as connection:
+            days = connection.execute(select(LANDING_KEYS.c.region, LANDING_KEYS.c.day).where(over)).all()
+        for region, day in days:
+            self._retire_landing_key(region, day, over)
+        self._ledgers.write()
+
+    def _retire_landing_key(self, region: str, day: str, over: ColumnElement[bool]) -> None:
+        """Destroy one, wherever it lies: its row, each envelope that holds it, and by the ledger every copy."""
+        now = time.time()
         with self._database.write() as connection:
-            connection.execute(
+            gone = connection.execute(
                 update(LANDING_KEYS)
-                .where(LANDING_KEYS.c.day < today, LANDING_KEYS.c.wrapped.is_not(None), alive == 0)
-                .values(wrapped=None, destroyed_at=time.time())
+                .where(LANDING_KEYS.c.region == region, LANDING_KEYS.c.day == day, over)
+                .values(wrapped=None, destroyed_at=now)
             )
+            if gone.rowcount != 1:
+                return  # an upload of that day has begun meanwhile
+            connection.execute(
+                update(UPLOADS)
+                .where(UPLOADS.c.region == region, UPLOADS.c.landing_day == day)
+                .values(landing_envelope="")
+            )
+            note_destroyed(connection, region, f"landing:{day}", why="the day's last upload has left", at=now)
+            self._trail.append(connection, SYSTEM, "keys.landing_key_destroyed", region=region, day=day)

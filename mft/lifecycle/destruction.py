@@ -38,6 +38,7 @@ from mft.catalog.model import (
 )
 from mft.catalog.states import UploadState, destroy_uploads
 from mft.holds import hold_on
+from mft.keyledger import note_destroyed
 from mft.revocation import Subject, announce
 from storage.errors import StorageError
 from storage.store import ObjectKey
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
     from mft.audit import AuditTrail
     from mft.catalog.database import Database
+    from mft.keyledger import KeyLedgers
     from mft.objects import Objects
     from storage.landing import LandingZone
 
@@ -89,9 +91,11 @@ class Destruction:
         zones: Mapping[str, LandingZone],
         sign: Callable[[Mapping[str, object]], dict[str, object]],
         installation: str,
+        ledgers: KeyLedgers,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Clear *objects* and *zones* (by region); sign certificates with *sign*."""
+        """Clear *objects* and *zones* (by region), add to *ledgers*; sign certificates with *sign*."""
+        self._ledgers = ledgers
         self._database = database
         self._trail = trail
         self._objects = objects
@@ -110,6 +114,7 @@ class Destruction:
         """
         destruction_id = self._end(case_id, verdict, by=by)
         self._database.truncate_journal()
+        self._ledgers.write()
         self._clear_one(destruction_id)
         return destruction_id
 
@@ -120,6 +125,7 @@ class Destruction:
                 select(DESTRUCTIONS.c.id).where(DESTRUCTIONS.c.finished_at.is_(None)).order_by(DESTRUCTIONS.c.begun_at)
             ).scalars()
             ids = list(waiting)
+        self._ledgers.write()
         self._clear_stragglers()
         return sum(self._clear_one(each) for each in ids)
 
@@ -142,6 +148,9 @@ class Destruction:
                 )
             )
             _shred(connection, case, now)
+            for each in (*manifest["keys"], *manifest["pseudonyms"]):
+                why = f"destruction {destruction_id}"
+                note_destroyed(connection, each["region"], each["scope"], why=why, at=now)
             _overwrite(connection, case, destruction_id, now)
             self._end_tokens(connection, case, now)
             announce(connection, Subject.CASE, case.number, "case.destroyed", at=now)
@@ -188,6 +197,8 @@ class Destruction:
             left += not self._tried(row.id, partial(self._objects.destroy, ObjectKey(each["key"])))
         for each in manifest["landing"]:
             left += not self._tried(row.id, partial(self._clear_landing, each["region"], each["id"]))
+        if not self._ledgers.write():
+            return False  # no certificate of what a backup could still bring back
         if left:
             log.error("lifecycle.not_cleared", extra={"destruction": row.id, "case": row.number, "left": left})
             return False

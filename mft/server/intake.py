@@ -191,6 +191,7 @@ def make_intake(parts: Parts, nursery: Nursery) -> Intake:
             zones=parts.zones,
             landed=parts.landed,
             objects=parts.objects,
+            ledgers=parts.ledgers,
             settings=settings,
         ),
         host=parts.node,

@@ -7,6 +7,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from mft.keyledger import KeyLedgers
 from mft.lifecycle.destruction import Destruction
 from mft.lifecycle.service import Lifecycle
 from mft.receipts import sign_receipt
@@ -51,6 +52,7 @@ def make_lifecycle(
             zones=zones,
             sign=functools.partial(sign_receipt, key=credentials.receipt_key),
             installation=config.installation,
+            ledgers=KeyLedgers.of(config, database),
         ),
     )
 

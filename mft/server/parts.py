@@ -16,6 +16,7 @@ from mft.catalog.database import Database
 from mft.config.layouts import layout_of
 from mft.credentials.hostkeys import host_key_lines
 from mft.entrances import Entrances, listening_at
+from mft.keyledger import KeyLedgers
 from mft.lookups import close_adapter, open_lookup
 from mft.objects import Objects
 from mft.policy import Narrowing, Part, Reader
@@ -53,6 +54,7 @@ class Parts:
         self.keys = keys
         self.node = node_name(config)
         self.database = Database(config.catalog.path)
+        self.ledgers = KeyLedgers.of(config, self.database)
         self.trail = AuditTrail(sign=head_signer(credentials.receipt_key), host=socket.gethostname())
         self.folding = Folding()
         self.zones: Mapping[str, LandingZone] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import signal
@@ -35,6 +36,7 @@ from mft.holds import Holds
 from mft.keyagent import AgentKeys
 from mft.log import configure_logging
 from mft.policy import Narrowing
+from mft.regionkeys import holder_of
 from mft.revocation import RevocationWatch, SessionSweep, Subject, sweep_interval
 from mft.server import metrics
 from mft.server.callers import caller_of
@@ -158,6 +160,7 @@ class Worker:
                 upload_size=config.limits.upload_size,
                 case_quota=config.limits.case_quota,
                 unfiled_retention=config.unfiled.retention,
+                key_holder=functools.partial(holder_of, config.customer_keys),
             ),
         )
 

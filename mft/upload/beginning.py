@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 import secrets
 import time
@@ -24,6 +25,8 @@ from protocols.filesystem import WriteMode
 from storage.keys.envelope import Region
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from mft.audit import AuditTrail
     from mft.catalog.database import Database
     from mft.upload.deposit import Deposit, UploadSettings
@@ -58,13 +61,20 @@ class Beginnings:
             PermissionDeniedError: a directory has the name, or RESUME of a file that is complete.
             QuotaExceededError: the case's quota does not hold it.
         """
+        while True:
+            begun = self._begin(deposit, mode, length)
+            if begun is not None:
+                return begun
+
+    def _begin(self, deposit: Deposit, mode: WriteMode, length: int | None) -> Begun | None:
+        """Write the row; None where the day's landing key was destroyed meanwhile, as happens at midnight."""
         upload_id = secrets.token_hex(16)
-        day = dt.datetime.now(dt.UTC).date().isoformat()
-        key, envelope = self._keys.new_key(
-            Region(deposit.home), f"landing:{day}", self._landing_key(deposit.home, day), upload_id
-        )
+        day, scope_key = self._landing_key(deposit.home, deposit.tree.customer)
+        key, envelope = self._keys.new_key(Region(deposit.home), f"landing:{day}", scope_key, upload_id)
         now = time.time()
         with self._database.write() as connection:
+            if self._key_of_day(connection, deposit.home, day) is None:
+                return None
             node = find_node(connection, deposit.parent_id, deposit.name)
             if node is not None and node.hidden_at is None:
                 if node.is_directory:
@@ -126,17 +136,38 @@ class Beginnings:
             "the file is complete and can no longer be resumed; send it again from its start (a new version)"
         )
 
-    def _landing_key(self, region: str, day: str) -> bytes:
+    def _landing_key(self, region: str, customer: str) -> tuple[str, bytes]:
+        """Return today's landing key of a region: its name below `landing:`, and the key, wrapped.
+
+        A customer with a key of their own has a landing key of their own too. One that was destroyed already, because a
+        clock was set back, has a successor.
+        """
+        today = dt.datetime.now(dt.UTC).date().isoformat()
+        holder = self._settings.key_holder(region, customer)
+        base = today if holder is None else f"{today}/{holder}"
+        for number in itertools.count(1):
+            day = base if number == 1 else f"{base}.{number}"
+            wrapped = self._today(region, day, customer if holder else None)
+            if wrapped is not None:
+                return day, wrapped
+        raise AssertionError("counting has no end")
+
+    def _today(self, region: str, day: str, owner: str | None) -> bytes | None:
         wanted = and_(LANDING_KEYS.c.region == region, LANDING_KEYS.c.day == day)
         with self._database.read() as connection:
             row = connection.execute(select(LANDING_KEYS.c.wrapped).where(wanted)).first()
-        if row is None or row.wrapped is None:
-            fresh = self._keys.new_scope(Region(region), f"landing:{day}")
+        if row is None:
+            fresh = self._keys.new_scope(Region(region), f"landing:{day}", owner=owner)
             with self._database.write() as connection:
                 connection.execute(
                     upsert(LANDING_KEYS)
                     .values(region=region, day=day, wrapped=fresh, created_at=time.time())
                     .on_conflict_do_nothing()
                 )
-                row = connection.execute(select(LANDING_KEYS.c.wrapped).where(wanted)).one()
-        return bytes(row.wrapped)
+                return self._key_of_day(connection, region, day)
+        return row.wrapped  # type: ignore[no-any-return]  # a column of bytes
+
+    @staticmethod
+    def _key_of_day(connection: Connection, region: str, day: str) -> bytes | None:
+        wanted = and_(LANDING_KEYS.c.region == region, LANDING_KEYS.c.day == day)
+        return connection.execute(select(LANDING_KEYS.c.wrapped).where(wanted)).scalar()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from mft.cases import CaseTree, Lease
@@ -30,6 +30,8 @@ class UploadSettings:
     case_quota: int | None = None
     unfiled_retention: float = 30 * 86400.0
     """Seconds that a deposit without a case waits to be assigned to one."""
+    key_holder: Callable[[str, str], str | None] = lambda _region, _customer: None
+    """Names, for a region and a customer, what holds the customer's own key for it; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,8 +27,8 @@ class LandedFiles:
         self._zones = zones
 
     def key_of(self, row: Row[Any]) -> bytes:
-        """Return the key of an upload's landing log."""
-        return self._keys.open_key(Envelope.from_dict(json.loads(row.landing_envelope)))
+        """Return the key of an upload's landing log; see `open_landing_key`."""
+        return open_landing_key(self._keys, row)
 
     def open(self, row: Row[Any]) -> LandingReader:
         """Open what upload *row* received, as it was when it landed.
@@ -40,3 +40,14 @@ class LandedFiles:
             return self._zones[row.region].open(row.landing_id, self.key_of(row), records=row.records, size=row.size)
         except LandingNotFoundError:
             raise NotFoundError("what was sent is no longer kept") from None
+
+
+def open_landing_key(keys: KeyService, row: Row[Any]) -> bytes:
+    """Return the key of an upload's landing log.
+
+    Raises:
+        NotFoundError: it was destroyed.
+    """
+    if not row.landing_envelope:
+        raise NotFoundError("what was sent is no longer kept")
+    return keys.open_key(Envelope.from_dict(json.loads(row.landing_envelope)))

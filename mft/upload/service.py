@@ -5,7 +5,6 @@ Order everywhere: row (with the wrapped key) before file, durable file before st
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import threading
@@ -22,6 +21,7 @@ from mft.upload.arrival import Arrivals
 from mft.upload.beginning import Beginnings
 from mft.upload.deposit import Deposit, UploadSettings
 from mft.upload.handle import UploadHandle
+from mft.upload.landed import open_landing_key
 from mft.upload.note import note_of
 from mft.upload.passwords import ArchivePasswords
 from mft.upload.record import chain_of
@@ -30,7 +30,6 @@ from mft.upload.room import check_space, quota_used, raise_reservation, reserve_
 from protocols.errors import QuotaExceededError, RejectedError
 from protocols.filesystem import Receipt, SpaceReport, WriteMode
 from storage.errors import LandingBusyError, LandingNotFoundError, StorageError
-from storage.keys.envelope import Envelope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -133,7 +132,7 @@ class Uploads:
             resumed = self._resumptions.take_over(deposit, row, held_here=self._lose(row.id))
         else:
             resumed = self._resumptions.reopen(deposit, row)
-        key = self._keys.open_key(Envelope.from_dict(json.loads(row.landing_envelope)))
+        key = open_landing_key(self._keys, row)
         writer = self._resume_log(self._zones[row.region], row.landing_id, key)
         return self._handle(deposit, resumed.id, resumed.epoch, writer, resumed.reserved)
 

@@ -516,6 +516,36 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_legal_hold_number"), ["number"], unique=False)
 
     op.create_table(
+        "destroyed_key",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("region", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_destroyed_key")),
+        sa.UniqueConstraint("region", "kind", "name", name=op.f("uq_destroyed_key_region_kind_name")),
+    )
+    op.create_table(
+        "key_rotation",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("region", sa.String(), nullable=False),
+        sa.Column("target", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("started_by", sa.String(), nullable=False),
+        sa.Column("started_at", sa.Float(), nullable=False),
+        sa.Column("stage", sa.String(), nullable=False),
+        sa.Column("place", sa.String(), nullable=False),
+        sa.Column("looked_at", sa.BigInteger(), nullable=False),
+        sa.Column("rewrapped", sa.BigInteger(), nullable=False),
+        sa.Column("failed", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at", sa.Float(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_key_rotation")),
+    )
+    with op.batch_alter_table("key_rotation", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_key_rotation_region"), ["region"], unique=False)
+
+    op.create_table(
         "destruction",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("case_id", sa.Integer(), nullable=False),
@@ -537,6 +567,11 @@ def downgrade() -> None:
     with op.batch_alter_table("destruction", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_destruction_number"))
 
+    with op.batch_alter_table("key_rotation", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_key_rotation_region"))
+
+    op.drop_table("key_rotation")
+    op.drop_table("destroyed_key")
     op.drop_table("destruction")
     with op.batch_alter_table("legal_hold", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_legal_hold_number"))
