@@ -96,6 +96,8 @@ class CaseTree:
     kind: str | None = None
     classification: str | None = None
     priority: int = 3
+    placement: str | None = None
+    """Where it may lie, as the audit has it: `placement_text`."""
 
     @property
     def key_scope(self) -> str:
@@ -461,13 +463,23 @@ class Cases:
     def tree(self, entered: EnteredCase) -> CaseTree:
         """Return what the catalog keeps of the case, making it when the case is entered for the first time."""
         tree = self.known_tree(entered.case.number) or self._remember(self._make(entered))
-        case, priority = entered.case, entered.priority
-        if (tree.kind, tree.classification, tree.priority) == (case.kind, case.classification, priority):
+        case, placement = entered.case, placement_text(entered.residency)
+        told = (case.kind, case.classification, entered.priority, placement)
+        if told == (tree.kind, tree.classification, tree.priority, tree.placement):
             return tree
-        told = {"kind": case.kind, "classification": case.classification, "priority": priority}
         with self._database.write() as connection:
-            connection.execute(update(CASES).where(CASES.c.id == tree.id).values(**told))
-        return self._remember(replace(tree, kind=case.kind, classification=case.classification, priority=priority))
+            note_placement(connection, self._trail, tree, entered)
+            traits = {"kind": case.kind, "classification": case.classification}
+            connection.execute(update(CASES).where(CASES.c.id == tree.id).values(**traits))
+        return self._remember(
+            replace(
+                tree,
+                kind=case.kind,
+                classification=case.classification,
+                priority=entered.priority,
+                placement=placement,
+            )
+        )
 
     def known_tree(self, number: str) -> CaseTree | None:
         """Return what the catalog keeps of a case that was entered before, or None."""
@@ -667,7 +679,25 @@ def case_tree(row: Row[tuple[object, ...]]) -> CaseTree:
         kind=row.kind,
         classification=row.classification,
         priority=row.priority,
+        placement=row.placement,
     )
+
+
+def note_placement(connection: Connection, trail: AuditTrail, tree: CaseTree, entered: EnteredCase) -> bool:
+    """Write down where a case may lie from now on, and how urgent it is; say whether the first has changed.
+
+    It is in the audit before anything is put where it could not lie before.
+    """
+    told, priority = placement_text(entered.residency), entered.priority
+    row = connection.execute(select(CASES.c.placement, CASES.c.priority).where(CASES.c.id == tree.id)).one()
+    if (row.placement, row.priority) != (told, priority):
+        changes = {"placement": told, "home_region": entered.residency.home, "priority": priority}
+        connection.execute(update(CASES).where(CASES.c.id == tree.id).values(**changes))
+    if row.placement == told or is_box(tree.number):
+        return False
+    facts = placement_facts(entered.residency)
+    trail.append(connection, customer_chain(tree.customer), "case.placed", case=tree.number, **facts)
+    return True
 
 
 def placement_facts(residency: Residency) -> dict[str, object]:

@@ -1,8 +1,8 @@
 """Signed receipts: what a sender can show, years later and without us, for what it sent.
 
 A receipt is a JSON object: claims, and a `signature` over all of it but its own value, in the canonical form
-of RFC 8785. *landed* is given at OK, *final* later, both under one id. A certificate of *destruction* has the same
-form.
+of RFC 8785. *landed* is given at OK, *final* later, both under one id. A certificate of *destruction* and a report of
+*residency* have the same form.
 
     ReceiptError
     ├── MalformedReceiptError   not a receipt, or claims that cannot be one
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ALGORITHM = "Ed25519"
-KINDS = ("landed", "final", "destruction")
+KINDS = ("landed", "final", "destruction", "residency")
 KEY_KIND = "mft-receipt-key"
 MAX_BYTES = 2**24
 """Largest receipt or key document that is read."""

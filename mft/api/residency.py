@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -11,6 +13,7 @@ from mft.api.fault import not_found
 from mft.api.route import Answer, Call, Route
 from mft.permissions import Permission
 from mft.policy import Part
+from mft.provenance import signed_report
 from protocols.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -69,6 +72,38 @@ class ResidencyDocument(Document):
     rules: list[ConsideredRule]
 
 
+class ReportQuery(Parameters):
+    """Of whom, and of when."""
+
+    customer: Annotated[str, Field(min_length=1, max_length=64, pattern="^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$")]
+    case: Annotated[Number | None, Field(description="One case alone.")] = None
+    begin: Annotated[Moment | None, Field(alias="from", description="Leave out what had ended before.")] = None
+    end: Annotated[Moment | None, Field(alias="to", description="As it stood then. Default: now.")] = None
+
+
+class ResidencyReport(Document):
+    """Where every object of a customer and its key slots have been, signed as receipts are."""
+
+    kind: str
+    id: str
+    installation: str
+    customer: str
+    generated_at: str
+    begin: Annotated[str | None, Field(alias="from")]
+    end: Annotated[str, Field(alias="to")]
+    chain: Annotated[dict[str, Any], Field(description="The signed head of the customer's chain of the audit.")]
+    cases: Annotated[list[dict[str, Any]], Field(description="The rules in force, by case, with the times they began.")]
+    keys: Annotated[list[dict[str, Any]], Field(description="Keys of cases that were shredded or moved.")]
+    objects: Annotated[list[dict[str, Any]], Field(description="Each with its stays: region, since, until, rule.")]
+    violations: Annotated[list[dict[str, Any]], Field(description="Stays that began where no rule let them.")]
+    withdrawals: Annotated[
+        list[dict[str, Any]], Field(description="Stays that a later rule forbade, and how they ended.")
+    ]
+    totals: dict[str, Any]
+    events: Annotated[dict[str, str], Field(description="Positions and hashes of the events that it rests on.")]
+    signature: dict[str, str]
+
+
 class ResidencyRoutes:
     """Serves it."""
 
@@ -90,6 +125,38 @@ class ResidencyRoutes:
             query_model=ResidencyQuery,
             answer_model=ResidencyDocument,
         )
+
+        yield Route(
+            method="GET",
+            path="/residency/report",
+            name="reportResidency",
+            tag="residency",
+            summary="Where every object of a customer has been, by which rule, signed",
+            handle=self.report,
+            permission=Permission.AUDIT_READ,
+            query_model=ReportQuery,
+            answer_model=ResidencyReport,
+            errors=(HTTPStatus.NOT_FOUND,),
+        )
+
+    def report(self, call: Call[Nothing, ReportQuery, Nothing]) -> Answer:
+        """Read the customer's chain and sign what follows from it."""
+        query = call.query
+        with self._rooms.database.read() as connection:
+            made = signed_report(
+                connection,
+                self._rooms.sign,
+                installation=self._rooms.config.installation,
+                report_id=secrets.token_hex(16),
+                customer=query.customer,
+                now=self._rooms.now(),
+                begin=query.begin,
+                end=query.end,
+                case=query.case,
+            )
+        if made is None:
+            raise not_found("customer")
+        return Answer(document=ResidencyReport.model_validate(made))
 
     def explain(self, call: Call[CasePath, ResidencyQuery, Nothing]) -> Answer:
         """Evaluate the rules for a case; nothing is recorded, and nothing changes."""

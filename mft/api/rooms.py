@@ -10,6 +10,8 @@ from mft.api.fault import not_found
 from protocols.errors import ElsewhereError, NotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     from casemap.lookup import CaseLookup
@@ -47,6 +49,8 @@ class ApiRooms:
     unfiled: Unfiled
     entrances: Entrances
     receipt_key: Ed25519PublicKey
+    sign: Callable[[Mapping[str, object]], dict[str, object]]
+    """Signs claims as a receipt."""
     endpoints: Endpoints
     outbox: Outbox
     lifecycle: Lifecycle

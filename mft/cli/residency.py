@@ -1,28 +1,31 @@
-"""`mft residency`: where a case may lie, and why."""
+"""`mft residency`: where files may lie, do lie and have lain, and why."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
+import secrets
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mft.cli import options
-from mft.cli.ledger import DEFAULT, open_ledger, parse_expiry, printable, show_json
+from mft.cli.ledger import DEFAULT, open_ledger, parse_expiry, printable, show_json, show_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from mft.auth.ledger import Ledger
     from mft.cases import Cases
     from mft.config import Config
 
 REFUSED = 3
-"""Exit code of `explain`: nothing of the case may be stored here."""
+"""Exit code of `explain`: nothing of the case may be stored here. Of `report`: a rule was broken."""
 UNKNOWN = 4
-"""Exit code of `explain`: there is no such case, or no such login."""
+"""Exit code: there is no such case, login or customer."""
 ConfigFile = options.ConfigPath
 Number = Annotated[str, typer.Argument(metavar="CASE", help="The case's number.")]
 At = Annotated[
@@ -32,6 +35,20 @@ At = Annotated[
 Principal = Annotated[
     str | None, typer.Option("--principal", metavar="LOGIN", help="Whether this login gets in, by each entrance.")
 ]
+CustomerId = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")]
+From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="Leave out what had ended before.")]
+To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="As it stood then. Default: now.")]
+OneCase = Annotated[str | None, typer.Option("--case", metavar="NUMBER", help="One case alone.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="A line of CSV for each stay.")]
+ReportFile = Annotated[Path, typer.Argument(metavar="REPORT", help="The report as JSON, or - for standard input.")]
+Keys = Annotated[
+    list[Path],
+    typer.Option("--key", metavar="PUB", help="The server's published receipt key (JSON or PEM); may be repeated."),
+]
+AuditExport = Annotated[
+    Path | None,
+    typer.Option("--audit", metavar="FILE", help="An export of the customer's chain (GET /api/v1/audit/export)."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
@@ -39,6 +56,9 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="Where files may lie and do lie, and why.", no_args_is_help=True, rich_markup_mode=None)
     group.command("explain")(explain)
+    group.command("status")(status)
+    group.command("report")(report)
+    group.command("verify")(verify)
     app.add_typer(group, name="residency")
 
 
@@ -157,3 +177,145 @@ def _show(found: dict[str, Any]) -> None:
     for each in found.get("principal", {}).get("entrances", ()):
         word = "lets it in" if each["allowed"] else "does not let it in"
         typer.echo(printable(f"entrance {each['region']}: {word} {found['principal']['login']} ({each['why']})"))
+
+
+def status(*, config: ConfigFile = DEFAULT, as_json: AsJson = False) -> None:
+    """Show how far each region is behind: copies to be made and to be taken away, and the age of the oldest."""
+    from mft.objects import Queue, queues_by_region  # noqa: PLC0415  keeps `mft --help` quick
+
+    with open_ledger(config) as (settings, ledger, _), ledger.database.read() as connection:
+        queues = queues_by_region(connection)
+    now = dt.datetime.now(dt.UTC).timestamp()
+    nothing = Queue(waiting=0, bytes=0, oldest=None, failing=0, leaving=0)
+    rows = {region: queues.get(region, nothing) for region in settings.regions}
+    if as_json:
+        show_json(
+            [
+                {
+                    "region": region,
+                    "waiting": queue.waiting,
+                    "bytes": queue.bytes,
+                    "lag_seconds": int(queue.lag(now)),
+                    "failing": queue.failing,
+                    "leaving": queue.leaving,
+                }
+                for region, queue in rows.items()
+            ]
+        )
+        return
+    show_table(
+        ("REGION", "WAITING", "BYTES", "LAG", "FAILING", "LEAVING"),
+        [
+            [region, str(q.waiting), str(q.bytes), f"{int(q.lag(now))} s", str(q.failing), str(q.leaving)]
+            for region, q in rows.items()
+        ],
+    )
+
+
+def report(
+    customer: CustomerId,
+    *,
+    config: ConfigFile = DEFAULT,
+    begin: From = None,
+    end: To = None,
+    case: OneCase = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Say where every object of a customer and its key slots have been, by which rule, and what broke one.
+
+    With --json the signed report, which `mft residency verify` checks offline. Exit codes: 0 nothing broke a rule; 3
+    something did; 4 nothing is known of the customer.
+    """
+    from mft.credentials import load_credentials  # noqa: PLC0415  keeps `mft --help` quick
+    from mft.provenance import as_csv as write_csv  # noqa: PLC0415
+    from mft.provenance import signed_report  # noqa: PLC0415
+    from mft.receipts import sign_receipt  # noqa: PLC0415
+
+    if as_json and as_csv:
+        raise typer.BadParameter("give --json or --csv, not both")
+    now = dt.datetime.now(dt.UTC)
+    first, last = (None if text is None else parse_expiry(text) for text in (begin, end))
+    with open_ledger(config) as (settings, ledger, _), ledger.database.read() as connection:
+        document = signed_report(
+            connection,
+            functools.partial(sign_receipt, key=load_credentials(settings, now=now).receipt_key),
+            installation=settings.installation,
+            report_id=secrets.token_hex(16),
+            customer=customer,
+            now=now,
+            begin=first,
+            end=last,
+            case=case,
+        )
+    if document is None:
+        typer.echo(f"mft: nothing is known of the customer {printable(customer)}", err=True)
+        raise typer.Exit(UNKNOWN)
+    if as_json:
+        show_json(document)
+    elif as_csv:
+        sys.stdout.write(write_csv(document))
+    else:
+        _show_report(document)
+    raise typer.Exit(REFUSED if document["violations"] else 0)
+
+
+def _show_report(claims: dict[str, Any]) -> None:
+    for thing in claims["objects"]:
+        what = f"object {thing['object']}" if thing["object"] else f"upload {thing['upload']}"
+        typer.echo(printable(f"{thing['case'] or 'without a case'}  {what}"))
+        for stay in thing["stays"]:
+            until = f"until {stay['until']}, {stay['ended']}" if stay["until"] else "until now"
+            source = f" from {stay['source']}" if stay["source"] else ""
+            mark = "" if stay["allowed"] else "  NOT ALLOWED"
+            typer.echo(
+                printable(
+                    f"    {stay['region']:<8} {stay['holds']:<8} {stay['since']} {stay['how']}{source}, {until} "
+                    f"({stay['rule'] or 'no rule yet'}){mark}"
+                )
+            )
+    for key in claims["keys"]:
+        what = f"shredded {key['shredded']}" if "shredded" in key else f"moved from {key['source']} {key['moved']}"
+        typer.echo(printable(f"{key['case']}  key in {key['region']} {what}"))
+    for each in claims["withdrawals"]:
+        took = "still there" if each["seconds"] is None else f"gone within {each['seconds']} s"
+        typer.echo(printable(f"withdrawn: {each['upload']} in {each['region']}, forbidden {each['decided']}, {took}"))
+    totals = claims["totals"]
+    now_in = ", ".join(f"{region} {count}" for region, count in sorted(totals["regions"].items())) or "none"
+    typer.echo(f"{totals['objects']} objects, {totals['stays']} stays; lying now: {now_in}")
+    typer.echo(f"violations: {totals['violations'] or 'none'}; withdrawals still to be done: {totals['pending']}")
+
+
+def verify(file: ReportFile, keys: Keys, *, audit: AuditExport = None) -> None:
+    """Check a report offline: its signature, whether it follows from what it rests on, and an export of the audit.
+
+    Exit code 1: it is not genuine, contradicts itself, or does not fit the export.
+    """
+    from mft.provenance import (  # noqa: PLC0415  keeps `mft --help` quick
+        KIND,
+        ReportError,
+        check_events,
+        check_report,
+    )
+    from mft.receipts import ReceiptError, key_id, parse_public_key, parse_receipt, verify_receipt  # noqa: PLC0415
+
+    document = parse_receipt(sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes())
+    known = {key_id(public): public for public in (parse_public_key(path.read_bytes()) for path in keys)}
+    signature = document.get("signature")
+    named = signature.get("key") if isinstance(signature, dict) else None
+    try:
+        claims = verify_receipt(document, known.get(str(named)) or next(iter(known.values())))
+    except ReceiptError as error:
+        raise type(error)(f"{file}: not genuine: {error}") from error
+    if claims["kind"] != KIND:
+        raise ReportError(f"{file}: it is signed, and no report of residency")
+    check_report(claims)
+    totals: Any = claims["totals"]
+    typer.echo(f"{file}: genuine, signed by the key {named}; every stay follows the rules that it gives")
+    if audit is not None:
+        with audit.open(encoding="utf-8") as lines:
+            typer.echo(f"{check_events(claims, lines)} events are those of the audit")
+    typer.echo(
+        f"{totals['objects']} objects of {printable(str(claims['customer']))}, {totals['stays']} stays, "
+        f"{totals['violations']} violations"
+    )

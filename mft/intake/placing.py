@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from mft.audit import customer_chain
 from mft.box import is_box
-from mft.cases import placement_facts, placement_text
+from mft.cases import note_placement
 from mft.catalog.model import BODIES, CASE_KEYS, CASES, PSEUDONYM_BOOKS, REPLICAS, UPLOADS
 from mft.catalog.states import StateError, UploadState, move_upload
 from mft.intake.records import tree_in
@@ -171,7 +171,8 @@ class Placing:
             tree = tree_in(connection, row.id)
             if tree.number != number:
                 return  # it was destroyed meanwhile
-            self._note(connection, tree, entered)
+            if note_placement(connection, self._trail, tree, entered):
+                log.info("placing.changed", extra={"case": number, "rule": residency.rule})
             for key in connection.execute(
                 select(BODIES.c.key).where(BODIES.c.case_id == row.id, BODIES.c.state == "stored")
             ).scalars():
@@ -200,22 +201,6 @@ class Placing:
             if region in works_in:
                 yield region
                 return
-
-    def _note(self, connection: Connection, tree: CaseTree, entered: EnteredCase) -> None:
-        """Write into the audit where the case may lie from now on, if that has changed."""
-        residency, now = entered.residency, self._clock()
-        told = placement_text(residency)
-        known = connection.execute(select(CASES.c.placement).where(CASES.c.id == tree.id)).scalar_one()
-        changes: dict[str, object] = {}
-        if tree.priority != entered.priority:
-            changes["priority"] = entered.priority
-        if known != told:
-            changes |= {"placement": told, "home_region": residency.home}
-            log.info("placing.changed", extra={"case": tree.number, "at": now})
-            chain = customer_chain(tree.customer)
-            self._trail.append(connection, chain, "case.placed", case=tree.number, **placement_facts(residency))
-        if changes:
-            connection.execute(update(CASES).where(CASES.c.id == tree.id).values(**changes))
 
     def _place(
         self, connection: Connection, key: str, tree: CaseTree, residency: Residency, wanted: Collection[str]

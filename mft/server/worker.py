@@ -271,6 +271,7 @@ class Worker:
             cursors=Cursors(key),
             entrances=entrances_of(config, self._credentials, self._ports()),
             receipt_key=self._credentials.receipt_key.public_key(),
+            sign=parts.sign,
             endpoints=endpoints,
             outbox=make_outbox(parts, endpoints),
             lifecycle=make_lifecycle(
