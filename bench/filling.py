@@ -124,7 +124,8 @@ def fill_case(connection: sqlite3.Connection, number: str, login: str, customer:
         (
             {
                 "id": first + each, "name": FILE.format(each), "shown_name": FILE.format(each), "owner": login,
-                "head_upload": f"{case:x}-{each:x}", "versions": 1, **common,
+                "head_upload": f"{case:x}-{each:x}", "versions": 1, "shown_size": 69_000 + each,
+                "shown_at": now - each, **common,
             }
             for each in numbers
         ),
@@ -142,7 +143,13 @@ def fill_case(connection: sqlite3.Connection, number: str, login: str, customer:
             for each in numbers
         ),
     )  # fmt: skip
-    own = ({"node_id": first + each, "login": login, "upload_id": f"{case:x}-{each:x}"} for each in numbers)
+    own = (
+        {
+            "node_id": first + each, "login": login, "upload_id": f"{case:x}-{each:x}", "size": 70_000 + each,
+            "sent_at": now - each,
+        }
+        for each in numbers
+    )  # fmt: skip
     _insert(connection, "own_version", own)
     return root
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from mft.audit import customer_chain
 from mft.box import ZONE
 from mft.catalog.model import NODES, OWN_VERSIONS, UNFILED, UPLOADS
 from mft.catalog.states import StateError, UploadState, move_upload
+from mft.upload.newest import show_own
 from mft.upload.place import make_node
 from mft.upload.room import reserve_quota
 from protocols.errors import LockedError, NotFoundError, RejectedError
@@ -229,8 +229,7 @@ class Unfiled:
             )
         )
         leave_node(connection, row.node_id, row.login)
-        own = upsert(OWN_VERSIONS).values(node_id=node_id, login=row.login, upload_id=row.id)
-        connection.execute(own.on_conflict_do_update(index_elements=["node_id", "login"], set_={"upload_id": row.id}))
+        show_own(connection, node_id, row.login, row.id)
         return Assigned(id=row.id, case=tree.number, name=name, version=version)
 
 
@@ -243,8 +242,7 @@ def leave_node(connection: Connection, node_id: int, login: str) -> None:
         .limit(1)
     ).scalar()
     if newest is not None:
-        own = update(OWN_VERSIONS).where(OWN_VERSIONS.c.node_id == node_id, OWN_VERSIONS.c.login == login)
-        connection.execute(own.values(upload_id=newest))
+        show_own(connection, node_id, login, newest)
         return
     connection.execute(OWN_VERSIONS.delete().where(OWN_VERSIONS.c.node_id == node_id))
     connection.execute(update(NODES).where(NODES.c.id == node_id).values(hidden_at=time.time()))

@@ -141,6 +141,9 @@ class Node(Table, table=True):
     """When it was deleted; its bytes stay until retention."""
     head_upload: str | None = None
     """The newest STORED version: what everybody but its sender sees."""
+    shown_size: int | None = Field(default=None, sa_type=BigInteger)
+    """Its scrubbed size, and the time that it shows: kept here for listings, by `mft.upload.newest`."""
+    shown_at: float | None = None
     versions: int = 0
 
 
@@ -209,10 +212,14 @@ class OwnVersion(Table, table=True):
     """The newest version that a login itself sent of a node: what that login sees."""
 
     __tablename__ = "own_version"
+    __table_args__ = ({"sqlite_with_rowid": False},)  # listings look up one for each name
 
     node_id: int = Field(primary_key=True, foreign_key="node.id")
     login: str = Field(primary_key=True)
     upload_id: str = Field(foreign_key="upload.id")
+    size: int = Field(sa_type=BigInteger)
+    """Its size as sent, and the time that it shows: kept here for listings, by `mft.upload.newest`."""
+    sent_at: float
 
 
 class UnfiledDeposit(Table, table=True):

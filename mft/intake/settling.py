@@ -18,6 +18,7 @@ from mft.intake.pseudonyms import ContradictedError, OvertakenError
 from mft.intake.records import moment, tree_in
 from mft.intake.scrubbing import AGAIN, NOTHING_TO_DO, RELEASED, discard_body
 from mft.policy import Outcome
+from mft.upload.newest import show_head
 from mft.upload.passwords import forget_passwords, has_passwords
 from storage.store import ObjectKey
 
@@ -188,7 +189,7 @@ class Settling:
         node = connection.execute(select(NODES).where(NODES.c.id == row.node_id)).one()
         head = connection.execute(select(UPLOADS.c.version).where(UPLOADS.c.id == node.head_upload)).first()
         if head is None or head.version < row.version:
-            connection.execute(update(NODES).where(NODES.c.id == node.id).values(head_upload=row.id))
+            show_head(connection, node.id, row.id)
         for name, shown in reversed(json.loads(row.shown_path)):
             if node.name != name:
                 return  # renamed meanwhile: `Naming` shows it under its new name

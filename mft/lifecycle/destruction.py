@@ -387,6 +387,9 @@ def _books_of(connection: Connection, case: Row[Any]) -> ColumnElement[bool]:
     return or_(own, PSEUDONYM_BOOKS.c.customer == case.customer)
 
 
+_NOTHING_SHOWN = {"head_upload": None, "shown_size": None, "shown_at": None}
+
+
 def _overwrite(connection: Connection, case: Row[Any], destruction_id: str, now: float) -> None:
     """Overwrite every name, and give the case's number free: a case of that number would be a new one."""
     uploads = select(UPLOADS.c.id).where(UPLOADS.c.case_id == case.id)
@@ -397,7 +400,7 @@ def _overwrite(connection: Connection, case: Row[Any], destruction_id: str, now:
     connection.execute(
         update(NODES)
         .where(NODES.c.case_id == case.id, NODES.c.parent_id.is_not(None))
-        .values(name=f"{_GONE}-" + NODES.c.id.cast(NODES.c.name.type), shown_name=None, hidden_at=now, head_upload=None)
+        .values(name=f"{_GONE}-" + NODES.c.id.cast(NODES.c.name.type), shown_name=None, hidden_at=now, **_NOTHING_SHOWN)
     )
     connection.execute(
         update(UPLOADS)

@@ -8,11 +8,11 @@ import time
 from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from mft.box import ZONE
 from mft.catalog.model import NODES, OWN_VERSIONS, RECEIPTS, UNFILED, UPLOADS
 from mft.catalog.states import StateError, UploadState, move_upload
+from mft.upload.newest import show_own
 from mft.upload.passwords import bind_waiting, hand_on
 from mft.upload.place import find_node, make_node
 from mft.upload.record import chain_of, number_of
@@ -142,8 +142,7 @@ class Arrivals:
             reason=None,
         )
         bind_waiting(connection, row)
-        own = upsert(OWN_VERSIONS).values(node_id=node_id, login=row.login, upload_id=row.id)
-        connection.execute(own.on_conflict_do_update(index_elements=["node_id", "login"], set_={"upload_id": row.id}))
+        show_own(connection, node_id, row.login, row.id)
         chain = chain_of(connection, row.case_id)
         case_number = number_of(connection, row.case_id)
         unfiled = self._keep_unfiled(connection, row, chain, now) if row.zone == ZONE else None

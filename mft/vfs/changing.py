@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import delete, func, select, update
 
 from mft.catalog.model import NODES, OWN_VERSIONS, UPLOADS
 from mft.catalog.states import PARTIAL, UploadState, move_upload
 from mft.policy import Part, may_remove
+from mft.upload.newest import show_own, show_time
 from mft.upload.place import find_node, make_node
 from protocols.errors import (
     AlreadyExistsError,
@@ -114,10 +114,7 @@ def _merge(connection: Connection, row: Any, there: Any, *, replace: bool, login
         )
     )
     for own in connection.execute(select(OWN_VERSIONS).where(OWN_VERSIONS.c.node_id == row.id)).all():
-        moved = upsert(OWN_VERSIONS).values(node_id=there.id, login=own.login, upload_id=own.upload_id)
-        connection.execute(
-            moved.on_conflict_do_update(index_elements=["node_id", "login"], set_={"upload_id": own.upload_id})
-        )
+        show_own(connection, there.id, own.login, own.upload_id)
     connection.execute(delete(OWN_VERSIONS).where(OWN_VERSIONS.c.node_id == row.id))
     connection.execute(delete(NODES).where(NODES.c.id == row.id))
     connection.execute(
@@ -125,12 +122,16 @@ def _merge(connection: Connection, row: Any, there: Any, *, replace: bool, login
         .where(NODES.c.id == there.id)
         .values(
             versions=there.versions + row.versions,
-            head_upload=row.head_upload or there.head_upload,
+            **_head(row if row.head_upload is not None else there),
             shown_name=there.shown_name if there.hidden_at is None else None,
             hidden_at=None,
             owner=login,
         )
     )
+
+
+def _head(row: Any) -> dict[str, object]:  # noqa: ANN401 - a row
+    return {"head_upload": row.head_upload, "shown_size": row.shown_size, "shown_at": row.shown_at}
 
 
 def remove(connection: Connection, place: Place, leaf: Leaf, part: Part, *, directory: bool) -> str:
@@ -181,7 +182,7 @@ def _refuse_filled(connection: Connection, leaf: Leaf) -> None:
         raise PermissionDeniedError("the directory is not empty")
 
 
-def set_modified(connection: Connection, leaf: Leaf, login: str, modified: float) -> None:
+def set_modified(connection: Connection, leaf: Leaf, modified: float) -> None:
     """Keep the client's time stamp beside its own newest version.
 
     Raises:
@@ -189,8 +190,4 @@ def set_modified(connection: Connection, leaf: Leaf, login: str, modified: float
     """
     if leaf.upload_id is None or not leaf.own:
         raise NotFoundError("no such file or directory")
-    connection.execute(
-        update(UPLOADS)
-        .where(UPLOADS.c.id == leaf.upload_id, or_(UPLOADS.c.login == login, UPLOADS.c.login.is_(None)))
-        .values(modified=modified)
-    )
+    show_time(connection, leaf.upload_id, modified)

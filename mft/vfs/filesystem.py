@@ -231,7 +231,7 @@ class CaseFileSystem:
             leaf = self._finder.leaf(spot)
             if not leaf.is_directory:
                 with self._finder.rooms.database.write() as connection:
-                    changing.set_modified(connection, leaf, self._finder.reader.login, modified)
+                    changing.set_modified(connection, leaf, modified)
 
     def space(self, path: VirtualPath) -> SpaceReport:
         """Say how much room this session has at *path*."""

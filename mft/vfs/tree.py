@@ -11,7 +11,7 @@ import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, case, false, func, literal_column, or_, select
+from sqlalchemy import and_, bindparam, case, false, func, literal_column, null, or_, select
 
 from mft.catalog.database import fetched, paged
 from mft.catalog.model import NODES, OWN_VERSIONS, UPLOADS
@@ -234,8 +234,8 @@ def list_rows(database: Database, place: Place) -> Iterator[list[Row]]:
         with database.read() as connection:
             rows = fetched(connection, text, {**bound, "size": size})
         there = len(rows)
-        last = bound["last"] = rows[-1][-1 if place.sender else 0] if rows else ""
-        # The place in the sender's order is the name that was given; what others see of it may be another.
+        # The place in the sender's order is the name that was given; what a sender sees of others' may be another.
+        last = bound["last"] = ((rows[-1][-1] if place.sender else None) or rows[-1][0]) if rows else ""
         found: list[Row] = [row[:5] for row in rows] if place.sender else rows
         if waiting:
             found = _with_partials(found, waiting, last if there == size else None)
@@ -250,28 +250,36 @@ def _rows_text(*, sender: bool, own_only: bool) -> str:
     """Return the statement for a page of rows; in a sender's view each is followed by its place in the order.
 
     A reader's are in the order of the names that they show. The columns come to what `_sender_leaf` and `_reader_leaf`
-    make: of `_own` and `_head` one at most is there.
+    make, but of what is kept beside the names (`mft.upload.newest`): nothing is looked up in the uploads.
     """
     made_at = NODES.c.created_at
     nothing: ColumnElement[int] = literal_column("0")
-    head = func.coalesce(_head.c.modified, _head.c.landed_at, made_at)
+    shown = NODES.c.shown_name.is_not(None)
+    key: ColumnElement[str]
     if not sender:
-        key: ColumnElement[str] = NODES.c.shown_name
-        size = func.coalesce(_head.c.scrubbed_size, nothing)
-        when = case((NODES.c.is_directory, made_at), else_=head)
-        statement = _reader_view((key, NODES.c.is_directory, size, when, nothing))
+        key = NODES.c.shown_name
+        size = func.coalesce(NODES.c.shown_size, nothing)
+        statement = select(key, NODES.c.is_directory, size, func.coalesce(NODES.c.shown_at, made_at), nothing)
+        statement = statement.where(shown, or_(NODES.c.is_directory, NODES.c.head_upload.is_not(None)))
     else:
         key = NODES.c.name
-        given = or_(NODES.c.is_directory, _own.c.id.is_not(None))
+        sent = OWN_VERSIONS.c.node_id.is_not(None)
+        given = or_(NODES.c.is_directory, sent)
         name = case((given, key), else_=NODES.c.shown_name)
-        size = func.coalesce(_own.c.size, _head.c.scrubbed_size, nothing)
-        when = case((NODES.c.is_directory, made_at), else_=func.coalesce(_own.c.modified, _own.c.landed_at, head))
-        statement = _sender_view((name, NODES.c.is_directory, size, when, literal_column("1"), key))
+        size = func.coalesce(OWN_VERSIONS.c.size, NODES.c.shown_size, nothing)
+        when = func.coalesce(OWN_VERSIONS.c.sent_at, NODES.c.shown_at, made_at)
+        place = case((given, null()), else_=key)
+        mine = and_(OWN_VERSIONS.c.node_id == NODES.c.id, OWN_VERSIONS.c.login == bindparam("login"))
+        statement = (
+            select(name, NODES.c.is_directory, size, when, literal_column("1"), place)
+            .select_from(NODES.outerjoin(OWN_VERSIONS, mine))
+            .where(or_(given, shown))
+        )
     if own_only:  # readers send nothing here
-        own = or_(_own.c.id.is_not(None), NODES.c.owner == bindparam("login")) if sender else false()
+        own = or_(OWN_VERSIONS.c.node_id.is_not(None), NODES.c.owner == bindparam("login")) if sender else false()
         statement = statement.where(own)
-    statement = statement.where(NODES.c.parent_id == bindparam("parent"), key > bindparam("last"))
-    return paged(statement.order_by(key))
+    wanted = (NODES.c.hidden_at.is_(None), NODES.c.parent_id == bindparam("parent"), key > bindparam("last"))
+    return paged(statement.where(*wanted).order_by(key))
 
 
 def _with_partials(rows: list[Row], waiting: dict[str, Leaf], last: str | None) -> list[Row]:

@@ -8,14 +8,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import update
 
 from casemap.cached import CachedLookup, CacheSettings
 from casemap.errors import LookupUnavailableError
 from casemap.lookup import case_with_traits, traits_of
 from casemap.model import parse_case
 from casemap.names import folder_name
-from mft.catalog.model import UPLOADS
 from mft.policy import Scope
 from mft.registry import CaseRegister, CustomerRegister, Journal, RegistryLookup
 from protocols.errors import NotADirectoryPathError, NotFoundError, UnavailableError
@@ -72,8 +70,8 @@ def fill(house: Core) -> None:
     ann.cut(f"{SPOT}/both.log", b"a new half")
     ann.cut(f"{SPOT}/aaa.log", b"first")
     ann.cut(f"{SPOT}/zzz.log", b"last")
-    with house.database.write() as connection:
-        connection.execute(update(UPLOADS).where(UPLOADS.c.name == "fix.bin").values(modified=1_700_000_000.5))
+    eve.filesystem.set_modified(parse_path("/cases/ACME-1/from-support/fix.bin"), 1_700_000_000.5)
+    bob.filesystem.set_modified(parse_path(f"{SPOT}/both.log"), 1_700_000_001.5)
 
 
 def test_no_directory_says_that_it_was_made_in_1970(filled):
@@ -114,6 +112,51 @@ def test_rows_of_a_token_are_what_came_by_it(filled):
     narrowed = filled.client("bob", only="ACME-1", scopes=frozenset({Scope.UPLOAD, Scope.LIST}))
     assert [row[0] for row in rows(narrowed, "/to-support")] == ["bob's.log", "both.log", "zone"]
     assert rows(narrowed, "/to-support") == entries(narrowed, "/to-support")
+
+
+def test_rows_follow_what_a_name_shows(tmp_path, nursery):
+    """Versions, renames onto another name, times set later, removals and assignments: rows say what entries say."""
+    with running_core(tmp_path, nursery) as house:
+        ann, bob, eve = house.client("ann"), house.client("bob"), house.client("eve")
+
+        def check() -> list[list[str]]:
+            found = [(rows(each, path), entries(each, path)) for each, path in ((ann, SPOT), (bob, SPOT), (eve, SPOT))]
+            assert all(quick == slow for quick, slow in found)
+            return [[row[0] for row in quick] for quick, _ in found]
+
+        ann.put(f"{SPOT}/a.log", b"one")
+        house.work()
+        check()
+        ann.put(f"{SPOT}/a.log", b"one, and more")
+        check()
+        ann.filesystem.set_modified(parse_path(f"{SPOT}/a.log"), 1_700_000_000.0)
+        check()
+        house.work()
+        ann.filesystem.set_modified(parse_path(f"{SPOT}/a.log"), 1_700_000_009.0)
+        check()
+        assert eve.stat(f"{SPOT}/a.log").modified == 1_700_000_009.0
+        ann.put(f"{SPOT}/b.log", b"another password=hunter2hunter2")
+        check()
+        ann.rename(f"{SPOT}/b.log", f"{SPOT}/a.log", replace=True)
+        check()
+        house.work()
+        assert check() == [["a.log"]] * 3
+        ann.put(f"{SPOT}/c.log", b"c")
+        house.work()
+        ann.rename(f"{SPOT}/c.log", f"{SPOT}/a.log", replace=True)
+        house.work()
+        assert check() == [["a.log"]] * 3
+        ann.put("/unfiled.log", b"older")
+        ann.put("/unfiled.log", b"the newer one")
+        for name in ("d.log", "e.log"):
+            ann.rename("/_unfiled/unfiled.log", f"{SPOT}/{name}")
+            check()
+        house.work()
+        assert [row[2] for row in rows(ann, SPOT)] == [1, 13, 5]
+        eve.put("/cases/ACME-1/from-support/fix.bin", b"fix")
+        house.work()
+        eve.remove("/cases/ACME-1/from-support/fix.bin")
+        assert rows(ann, "/ACME-1/from-support") == entries(ann, "/ACME-1/from-support") == []
 
 
 @pytest.mark.parametrize("login", ["ann", "bob", "eve"])

@@ -259,6 +259,8 @@ def upgrade() -> None:
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.Column("hidden_at", sa.Float(), nullable=True),
         sa.Column("head_upload", sa.String(), nullable=True),
+        sa.Column("shown_size", sa.BigInteger(), nullable=True),
+        sa.Column("shown_at", sa.Float(), nullable=True),
         sa.Column("versions", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["case_id"], ["case_record.id"], name=op.f("fk_node_case_id")),
         sa.ForeignKeyConstraint(["parent_id"], ["node.id"], name=op.f("fk_node_parent_id")),
@@ -333,9 +335,12 @@ def upgrade() -> None:
         sa.Column("node_id", sa.Integer(), nullable=False),
         sa.Column("login", sa.String(), nullable=False),
         sa.Column("upload_id", sa.String(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("sent_at", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(["node_id"], ["node.id"], name=op.f("fk_own_version_node_id")),
         sa.ForeignKeyConstraint(["upload_id"], ["upload.id"], name=op.f("fk_own_version_upload_id")),
         sa.PrimaryKeyConstraint("node_id", "login", name=op.f("pk_own_version")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "receipt",

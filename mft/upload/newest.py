@@ -1,0 +1,46 @@
+"""What a name shows: to a login the newest version that it sent itself, to everybody else the newest that is stored.
+
+Size and time of both are kept beside the name, so that a page of a listing reads names alone and no uploads. Whoever
+changes which version a name shows, or the time of one, does it here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from mft.catalog.model import NODES, OWN_VERSIONS, UPLOADS
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+_WHEN = func.coalesce(UPLOADS.c.modified, UPLOADS.c.landed_at)
+"""The client's time of a file, else when it came."""
+
+
+def show_own(connection: Connection, node_id: int, login: str, upload_id: str) -> None:
+    """Have *login* see upload *upload_id*, which has landed, under the name of *node_id*."""
+    row = connection.execute(select(UPLOADS.c.size, _WHEN.label("sent_at")).where(UPLOADS.c.id == upload_id)).one()
+    shown = {"upload_id": upload_id, "size": row.size, "sent_at": row.sent_at}
+    own = upsert(OWN_VERSIONS).values(node_id=node_id, login=login, **shown)
+    connection.execute(own.on_conflict_do_update(index_elements=["node_id", "login"], set_=shown))
+
+
+def show_head(connection: Connection, node_id: int, upload_id: str) -> None:
+    """Have everybody else see upload *upload_id*, which is stored, under the name of *node_id*."""
+    stored = select(UPLOADS.c.scrubbed_size, _WHEN.label("shown_at")).where(UPLOADS.c.id == upload_id)
+    row = connection.execute(stored).one()
+    shown = {"head_upload": upload_id, "shown_size": row.scrubbed_size, "shown_at": row.shown_at}
+    connection.execute(update(NODES).where(NODES.c.id == node_id).values(**shown))
+
+
+def show_time(connection: Connection, upload_id: str, modified: float) -> None:
+    """Keep the client's time of upload *upload_id*, wherever it is shown."""
+    connection.execute(update(UPLOADS).where(UPLOADS.c.id == upload_id).values(modified=modified))
+    node_id = connection.execute(select(UPLOADS.c.node_id).where(UPLOADS.c.id == upload_id)).scalar()
+    own = update(OWN_VERSIONS).where(OWN_VERSIONS.c.node_id == node_id, OWN_VERSIONS.c.upload_id == upload_id)
+    connection.execute(own.values(sent_at=modified))
+    head = update(NODES).where(NODES.c.id == node_id, NODES.c.head_upload == upload_id)
+    connection.execute(head.values(shown_at=modified))
