@@ -1,6 +1,8 @@
-"""POST of a form: each file in it becomes an upload, all of them or none.
+"""POST of a form: each file in it becomes an upload.
 
-Only a form whose closing delimiter came, in a body that is proven complete, is committed.
+Only a form whose closing delimiter came, in a body that is proven complete, is committed: of one that is cut, or of
+which a file is refused while it comes, nothing is. Files are committed in their order. Where one cannot be, the answer
+says so, and holds the receipts of those before it: whoever sends the form again gets these once more, and no doubles.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from protocols.http.multipart import (
     PartEnded,
     parse_boundary,
 )
-from protocols.http.status import ProblemError, TransferCutError, proceed
+from protocols.http.status import ProblemError, TransferCutError, as_problem, proceed
 from protocols.http.upload import give_password
 
 if TYPE_CHECKING:
@@ -196,7 +198,15 @@ class _Form:
         for file in self._files:
             file.tail.flush(file.handle)
             give_password(file.handle, self._password)
-        return [file.handle.commit(length=file.received) for file in self._files]
+        receipts: list[Receipt] = []
+        for file in self._files:
+            try:
+                receipts.append(file.handle.commit(length=file.received))
+            except FileSystemError as error:
+                if receipts and (problem := as_problem(error)) is not None:
+                    raise _landed_in_part(file, problem, receipts) from error
+                raise
+        return receipts
 
     def _abort(self, reason: str) -> None:
         for file in self._files:
@@ -229,6 +239,12 @@ def _refuse_foreign_page(request: web.Request) -> None:
 
 def _too_large(limit: int) -> ProblemError:
     return ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"files of up to {limit} bytes are taken")
+
+
+def _landed_in_part(file: _File, problem: ProblemError, receipts: list[Receipt]) -> ProblemError:
+    told = f"{file.path.name}: {problem.detail}. The files before it have landed, see receipts; send the form again"
+    documents = [dict(receipt.document) for receipt in receipts]
+    return ProblemError(problem.status, told, headers=problem.headers, members={"receipts": documents})
 
 
 def _created(receipts: list[Receipt]) -> web.Response:

@@ -49,12 +49,20 @@ STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
 class ProblemError(Exception):
     """An answer other than success that a handler of this head, or of the application, gives on purpose."""
 
-    def __init__(self, status: HTTPStatus, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
-        """Say the status, a sentence for the client, and headers that go with them."""
+    def __init__(
+        self,
+        status: HTTPStatus,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, object] | None = None,
+    ) -> None:
+        """Say the status, a sentence for the client, headers that go with them, and members of its document besides."""
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})
+        self.members = dict(members or {})
 
 
 class TransferCutError(Exception):
@@ -86,6 +94,7 @@ def problem_response(problem: ProblemError, request_id: str) -> web.Response:
         "status": problem.status.value,
         "detail": problem.detail,
         "instance": f"urn:mft:request:{request_id}",
+        **problem.members,
     }
     return web.Response(
         status=problem.status.value,
