@@ -16,6 +16,7 @@ from mft.cli.failure import reporting_failures
 
 _COMMANDS = {
     "audit": "audit",
+    "backup": "backup",
     "case": "case",
     "case-system": "casesystem",
     "config": "config",
@@ -30,6 +31,7 @@ _COMMANDS = {
     "quarantine": "quarantine",
     "receipt": "receipt",
     "residency": "residency",
+    "restore": "restore",
     "reverse": "reverse",
     "role": "role",
     "scrub": "scrub",

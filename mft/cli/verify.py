@@ -152,7 +152,7 @@ def open_parts(path: Path) -> Iterator[tuple[Config, Parts, dict[str, str]]]:
 
     with open_ledger(path) as (config, _ledger, _key):
         keys = RegionKeys(config)
-        locked = {region: why for region in config.regions if (why := _lack(config, keys, region))}
+        locked = {region: why for region in config.regions if (why := lack(config, keys, region))}
         parts = Parts(config, load_credentials(config, now=dt.datetime.now(dt.UTC)), keys.service)
         try:
             yield config, parts, locked
@@ -160,7 +160,7 @@ def open_parts(path: Path) -> Iterator[tuple[Config, Parts, dict[str, str]]]:
             parts.close()
 
 
-def _lack(config: Config, keys: RegionKeys, region: str) -> str:
+def lack(config: Config, keys: RegionKeys, region: str) -> str:
     """Open a region's keys; return why that cannot be, empty where it can."""
     from mft.config import ConfigError  # noqa: PLC0415  keeps `mft --help` quick
     from mft.regionkeys import open_keyring  # noqa: PLC0415

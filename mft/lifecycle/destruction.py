@@ -284,6 +284,46 @@ class Destruction:
                     )
 
 
+def end_again(connection: Connection, trail: AuditTrail, case: Row[Any], *, why: str, by: str, now: float) -> bool:
+    """End a case that a restored backup still has, and that was destroyed since; say whether there was anything to end.
+
+    Legal holds do not stand in the way: its keys are gone. What is left of it is cleared away like any other's.
+    """
+    if connection.execute(select(DESTRUCTIONS.c.id).where(DESTRUCTIONS.c.case_id == case.id)).first() is not None:
+        return False
+    destruction_id = secrets.token_hex(16)
+    closed = now if case.closed_at is None else case.closed_at
+    verdict = Verdict(rule="restore", reason=why, retention=0, closed_at=closed, due_at=now)
+    manifest = {**_manifest(connection, case), **_told(verdict), "by": by}
+    connection.execute(
+        insert(DESTRUCTIONS).values(
+            id=destruction_id,
+            case_id=case.id,
+            number=case.number,
+            customer=case.customer,
+            manifest=json.dumps(manifest),
+            begun_at=now,
+        )
+    )
+    _shred(connection, case, now)
+    _overwrite(connection, case, destruction_id, now)
+    end_tokens(connection, trail, case.number, case.customer, now=now, why="the case was destroyed")
+    trail.append(
+        connection,
+        customer_chain(case.customer),
+        "case.destruction_begun",
+        case=case.number,
+        destruction=destruction_id,
+        rule=verdict.rule,
+        why=why,
+        by=by,
+        files=len(manifest["files"]),
+        objects=len(manifest["objects"]),
+        keys=manifest["keys"],
+    )
+    return True
+
+
 def end_tokens(connection: Connection, trail: AuditTrail, number: str, customer: str, *, now: float, why: str) -> int:
     """Withdraw the tokens of a case; return how many those were."""
     found = connection.execute(

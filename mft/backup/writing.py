@@ -1,0 +1,321 @@
+"""Making a backup beside the running server."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import select
+
+from mft.audit import SYSTEM, export_heads
+from mft.backup.document import BackedUp, digest_of, read_document, read_files, write_document
+from mft.backup.errors import BackupError, NoBackupError
+from mft.backup.wrappedkeys import take_keys
+from mft.catalog.model import BODIES, INSTALLATION, REPLICAS, UPLOADS
+from mft.catalog.schema import HEAD
+from mft.catalog.states import PARTIAL, UploadState
+from storage.durable import sync_directory, write_file
+from storage.errors import LandingNotFoundError, ObjectNotFoundError, StorageError
+from storage.store import ObjectKey, body_name, slot_name
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator, Mapping
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from mft.audit import AuditTrail
+    from mft.catalog.database import Database
+    from mft.config.model import Config
+    from storage.landing import LandingZone
+    from storage.store import ObjectReader, ObjectStore
+
+CATALOG, KEYS, HEADS, CONFIGURATION = "catalog.db", "wrapped-keys.jsonl", "heads.jsonl", "config.yaml"
+_PARTIAL = ".partial-"
+_PIECE = 2**20
+_LANDED = [*PARTIAL, UploadState.LANDED, UploadState.SCRUBBING, UploadState.QUARANTINED]
+
+
+class Made(NamedTuple):
+    """A backup that was made."""
+
+    path: Path
+    files: int
+    bytes: int
+    """Of all its files."""
+    linked: int
+    """Bytes of them that the backup before holds too."""
+    missing: tuple[str, ...]
+    """Objects that the catalog names and no store gave; `mft verify` says why."""
+
+
+def backups_in(directory: Path) -> list[Path]:
+    """Return the backups of a directory, the oldest first; itself, where it is one."""
+    if (directory / "backup.json").exists():
+        return [directory]
+    if not directory.is_dir():
+        return []
+    return sorted(each for each in directory.iterdir() if each.is_dir() and (each / "backup.json").exists())
+
+
+class Backups:
+    """Makes backups of one installation."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        config_path: Path,
+        database: Database,
+        trail: AuditTrail,
+        key: Ed25519PrivateKey,
+        stores: Mapping[str, ObjectStore],
+        zones: Mapping[str, LandingZone],
+    ) -> None:
+        """Back up what *config* names; sign with *key*."""
+        self._config = config
+        self._config_path = config_path
+        self._database = database
+        self._trail = trail
+        self._key = key
+        self._stores = stores
+        self._zones = zones
+
+    def make(self, directory: Path, *, objects: bool, regions: tuple[str, ...], by: str, now: dt.datetime) -> Made:
+        """Make one more backup in *directory*, whole or not at all; with *objects* also what *regions* hold.
+
+        Raises:
+            BackupError: the directory is something else, or another installation's.
+            OSError: it cannot be written.
+        """
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        before = self._newest(directory)
+        name = now.strftime("%Y-%m-%dT%H%M%S.%fZ")
+        work = directory / f"{_PARTIAL}{name}"
+        for left in directory.glob(f"{_PARTIAL}*"):  # of a backup that was cut short
+            shutil.rmtree(left)
+        work.mkdir(mode=0o700)
+        writing = _Writing(work, before)
+        self._catalog(work, writing)
+        if objects:
+            self._objects(work, writing, regions)
+            self._landing(writing, regions)
+        self._belongings(writing)
+        with self._database.read() as connection:
+            installation = connection.execute(
+                select(INSTALLATION.c.value).where(INSTALLATION.c.key == "id")
+            ).scalar_one()
+            writing.add_bytes(HEADS, export_heads(connection).encode())
+        claims = {
+            "name": name,
+            "made_at": now.isoformat(timespec="milliseconds"),
+            "installation": installation,
+            "installation_name": self._config.installation,
+            "schema": HEAD,
+            "objects": objects,
+            "regions": list(regions),
+            "needs": sorted(_secrets(self._config)),
+            "missing": writing.missing,
+        }
+        write_document(work, claims, writing.files, self._key)
+        target = directory / name
+        work.rename(target)
+        sync_directory(directory)
+        made = Made(
+            path=target,
+            files=len(writing.files),
+            bytes=sum(each.size for each in writing.files),
+            linked=writing.linked,
+            missing=tuple(writing.missing),
+        )
+        with self._database.write() as connection:
+            facts = {"name": name, "objects": objects, "files": made.files, "bytes": made.bytes}
+            self._trail.append(connection, SYSTEM, "backup.made", by=by, **facts)
+        return made
+
+    def _newest(self, directory: Path) -> Path | None:
+        """Return the backup before this one.
+
+        Raises:
+            BackupError: the directory holds something else.
+        """
+        foreign = [each.name for each in directory.iterdir() if not each.name.startswith(_PARTIAL)]
+        found = backups_in(directory)
+        if directory in found or len(found) != len(foreign):
+            raise BackupError(f"{directory} holds something else than backups: name a directory for backups alone")
+        if not found:
+            return None
+        with self._database.read() as connection:
+            own = connection.execute(select(INSTALLATION.c.value).where(INSTALLATION.c.key == "id")).scalar_one()
+        if read_document(found[-1]).get("installation") != own:
+            raise BackupError(f"{found[-1]} is of another installation: name a directory of its own")
+        return found[-1]
+
+    def _catalog(self, work: Path, writing: _Writing) -> None:
+        """Copy the catalog as it is at one moment; its wrapped keys go into a file of their own."""
+        path = work / CATALOG
+        with (
+            contextlib.closing(sqlite3.connect(self._config.catalog.path)) as source,
+            contextlib.closing(sqlite3.connect(path)) as copy,
+        ):
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")
+            writing.add_bytes(KEYS, "".join(take_keys(copy)).encode())
+        path.chmod(0o600)
+        writing.add_written(CATALOG)
+
+    def _objects(self, work: Path, writing: _Writing, regions: tuple[str, ...]) -> None:
+        """Copy the body of each object once, and its slot of each region."""
+        with contextlib.closing(sqlite3.connect(work / CATALOG)) as copy:
+            rows = copy.execute(
+                f"SELECT r.object_key, r.region FROM {REPLICAS.name} r JOIN {BODIES.name} b ON b.key = r.object_key"  # noqa: S608
+                " WHERE r.state = 'present' AND b.state = 'stored' ORDER BY r.object_key, r.region"
+            ).fetchall()
+        done: set[str] = set()
+        for key, region in rows:
+            if region not in regions or region not in self._stores:
+                continue
+            try:
+                slot = self._stores[region].open(slot_name(ObjectKey(key)))
+                writing.add_object(f"objects/{region}/{slot_name(ObjectKey(key))}", slot, linkable=False)
+                if key not in done:
+                    body = self._stores[region].open(body_name(ObjectKey(key)))
+                    writing.add_object(f"objects/{body_name(ObjectKey(key))}", body, linkable=True)
+                    done.add(key)
+            except ObjectNotFoundError:
+                writing.missing.append(f"{region}/{key}")  # destroyed meanwhile, or lost
+            except StorageError as error:
+                raise BackupError(f"the store of {region!r} does not give {key}: {error}") from error
+
+    def _landing(self, writing: _Writing, regions: tuple[str, ...]) -> None:
+        """Copy the logs of what was received and is not stored yet."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(UPLOADS.c.landing_id, UPLOADS.c.region)
+                .where(
+                    UPLOADS.c.state.in_(_LANDED),
+                    UPLOADS.c.landing_gone_at.is_(None),
+                    UPLOADS.c.region.in_(regions),
+                )
+                .distinct()
+            ).all()
+        for row in rows:
+            try:
+                fd = self._zones[row.region].open_fd(row.landing_id)
+            except LandingNotFoundError:
+                continue
+            with os.fdopen(fd, "rb") as file:
+                writing.add_stream(
+                    f"landing/{row.region}/{row.landing_id}.landing", iter(lambda: file.read(_PIECE), b"")
+                )
+
+    def _belongings(self, writing: _Writing) -> None:
+        """Copy what the server is known by, its configuration, and keyrings as they are: sealed."""
+        config = self._config
+        for directory in dict.fromkeys((config.credentials, config.sftp.host_keys)):
+            for path in sorted(directory.glob("*")) if directory.is_dir() else ():
+                if path.is_file() and (directory == config.credentials or path.name.startswith("ssh_host_")):
+                    writing.add_file(f"credentials/{path.name}", path)
+        writing.add_file(CONFIGURATION, self._config_path)
+        if (config.data / "node").exists():
+            writing.add_file("node", config.data / "node")
+        for name, region in config.regions.items():
+            for label, path in (("keyring", region.keyring.path), ("destroyed-keys", region.keys.ledger)):
+                if path.exists():
+                    writing.add_file(f"regions/{name}/{label}", path)
+
+
+class _Writing:
+    """The files of a backup that is being made."""
+
+    def __init__(self, directory: Path, before: Path | None) -> None:
+        self._directory = directory
+        self._before = before
+        self._earlier: dict[str, BackedUp] = {}
+        if before is not None:
+            with contextlib.suppress(NoBackupError):
+                self._earlier = read_files(before)
+        self._taken: set[str] = set()
+        self.files: list[BackedUp] = []
+        self.missing: list[str] = []
+        self.linked = 0
+
+    def add_bytes(self, path: str, content: bytes) -> None:
+        self._make(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_file(self._directory / path, content, replace=True)
+        self._note(BackedUp(path=path, size=len(content), sha256=hashlib.sha256(content).hexdigest()))
+
+    def add_written(self, path: str) -> None:
+        size, sha256 = digest_of(self._directory / path)
+        self._note(BackedUp(path=path, size=size, sha256=sha256))
+
+    def add_file(self, path: str, source: Path) -> None:
+        if path not in self._taken:
+            self.add_bytes(path, source.read_bytes())
+
+    def add_object(self, path: str, reader: ObjectReader, *, linkable: bool) -> None:
+        """Add an object; a body never changes, so one that the backup before holds is linked to."""
+        try:
+            earlier = self._earlier.get(path)
+            if linkable and earlier is not None and earlier.size == reader.size and self._link(path):
+                self.linked += earlier.size
+                self._note(earlier)
+                return
+            self.add_stream(path, (reader.read(offset, _PIECE) for offset in range(0, reader.size, _PIECE)))
+        finally:
+            reader.close()
+
+    def add_stream(self, path: str, pieces: Iterator[bytes]) -> None:
+        digest, size = hashlib.sha256(), 0
+        with self._make(path).open("xb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            for piece in pieces:
+                file.write(piece)
+                digest.update(piece)
+                size += len(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        self._note(BackedUp(path=path, size=size, sha256=digest.hexdigest()))
+
+    def _link(self, path: str) -> bool:
+        if self._before is None:
+            return False
+        try:
+            os.link(self._before / path, self._make(path))
+        except OSError:
+            return False  # gone, or a file system without links
+        return True
+
+    def _make(self, path: str) -> Path:
+        target = self._directory / path
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return target
+
+    def _note(self, each: BackedUp) -> None:
+        self._taken.add(each.path)
+        self.files.append(each)
+
+
+def _secrets(value: object) -> Iterator[str]:
+    """Yield the files that a configuration names and no backup holds: passphrases, secrets, certificates, terms."""
+    if isinstance(value, Path):
+        if value.is_file() and value.suffix != ".db":
+            yield str(value)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            if field.name not in {"ledger", "catalog"} and not (
+                field.name == "path" and type(value).__name__ == "KeyringConfig"
+            ):
+                yield from _secrets(getattr(value, field.name))
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _secrets(each)
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from _secrets(each)
