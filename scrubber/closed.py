@@ -7,6 +7,7 @@ specifications and from `file`'s documentation of them.
 from __future__ import annotations
 
 import re
+import zlib
 from typing import NamedTuple
 
 
@@ -132,8 +133,10 @@ def closed(head: bytes) -> Closed | None:
     return None
 
 
-def closed_binary(head: bytes) -> Closed | None:
+def closed_binary(head: bytes) -> Closed | None:  # noqa: PLR0911 - a list of formats
     """Say the same of binary formats whose beginnings are short: text was ruled out before."""
+    if _is_broken_seven(head):
+        return Closed("this is a 7z archive whose beginning is damaged", WHOLE)
     if _P12.match(head):
         return Closed("this is a key store (PKCS #12)", LEAVE_OUT)
     if _BCFKS.match(head):
@@ -159,3 +162,18 @@ def closed_pgp(head: bytes) -> Closed | None:
 def key_database(page: bytes) -> bool:
     """Say whether the schema in an SQLite database's first *page* is that of an NSS key database (key4.db)."""
     return b"nssPrivate" in page
+
+
+_SEVEN = b"7z\xbc\xaf\x27\x1c"
+
+
+def _is_broken_seven(head: bytes) -> bool:
+    """Say whether *head* was a 7z archive's (7zFormat.txt, "SignatureHeader"): half of the signature, or the right CRC.
+
+    Its streams begin without a mark of their own, so nobody would find them in it but who knows where they stand.
+    """
+    if len(head) < 32:
+        return False
+    alike = sum(one == other for one, other in zip(head, _SEVEN, strict=False))
+    right = int.from_bytes(head[8:12], "little") == zlib.crc32(head[12:32]) and any(head[12:32])
+    return right or alike >= 3 or head.startswith(_SEVEN[:2])

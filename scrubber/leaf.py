@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import codecs
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from scrubber.binary import BinaryScrubber
 from scrubber.buried import BuriedStreams
 from scrubber.closed import UNKNOWN, WHOLE
+from scrubber.detector import Detector
 from scrubber.lane import TextLane, teller
 from scrubber.obstacle import ObstacleError
+from scrubber.secretsfile import reader_of, secrets_in
 from scrubber.segments import SegmentedText
 from scrubber.sniff import Kind, entropy_within
 from scrubber.stream import CHUNK
 from scrubber.text import TextScrubber
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from scrubber.candidate import Noted
     from scrubber.stream import Stream
@@ -39,17 +42,33 @@ def walk_text(
     """
     out = walk.watch.follow(name, out)
     pieces = iter(partial(stream.read_exactly, CHUNK), b"")
-    text = SegmentedText(walk, walk.crew, name, pieces) if walk.crew is not None and not same_length else None
+    detector, pieces = _detector_for(walk, name, pieces)
+    alone = walk.crew is None or same_length or detector is not walk.detector
+    text = SegmentedText(walk, walk.crew, name, pieces) if walk.crew is not None and not alone else None
     if text is not None and text.is_long:
         blanked = text.run(out, walk.adder_for(name))
     else:
-        lane = TextLane(walk.detector, walk.note_for(name), name, same_length=same_length)
+        lane = TextLane(detector, walk.note_for(name), name, same_length=same_length)
         for data in text.whole() if text is not None else pieces:
             walk.scanned += len(data)
             out(lane.feed(data))
         out(lane.finish())
         blanked = lane.blanked
     _note_blanked(walk, name, blanked)
+
+
+def _detector_for(walk: Walk, name: str, pieces: Iterator[bytes]) -> tuple[Detector, Iterator[bytes]]:
+    """Give what scrubs a text called *name*, with the secrets that only its name explains, and its *pieces*."""
+    if reader_of(name) is None:
+        return walk.detector, pieces
+    first = next(pieces, b"")
+    known = secrets_in(name, first)
+    pieces = chain((first,) if first else (), pieces)
+    if not known:
+        return walk.detector, pieces
+    options, detector = walk.options, walk.detector
+    known += [each for each in options.known if each[0] not in dict(known)]
+    return Detector(detector.rules, detector.pseudonyms, terms=options.terms, known=known), pieces
 
 
 def walk_binary(walk: Walk, stream: Stream, out: Callable[[bytes], object], name: str, *, known: bool = False) -> None:

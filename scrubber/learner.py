@@ -18,6 +18,7 @@ from scrubber.hostnames import is_fqdn, is_public_domain, split_host, words
 from scrubber.logins import is_login, is_odd, is_ordinary
 from scrubber.pseudonym import DOMAIN_PSEUDONYM
 from scrubber.rulefiles import load_files
+from scrubber.secretsfile import logins_in, reader_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -310,6 +311,7 @@ class MemberLearner:
         """Read for *learner*; some files are known by their name."""
         self._learner = learner
         self._known = next((kind for pattern, kind in _KNOWN_FILES if pattern.search(name)), "")
+        self._secrets_of = name if reader_of(name) is not None else ""
         self._kept = b"\n"
         self._whole = b""
 
@@ -319,7 +321,7 @@ class MemberLearner:
 
     def know(self, data: bytes) -> None:
         """Take the beginning of a text that is known by its name."""
-        if self._known and len(self._whole) < BLOCK:
+        if (self._known or self._secrets_of) and len(self._whole) < BLOCK:
             self._whole += data
 
     def feed(self, data: bytes) -> None:
@@ -336,6 +338,8 @@ class MemberLearner:
 
     def conclude(self) -> None:
         """Take what the text's name says of it."""
+        for login in logins_in(self._secrets_of, self._whole):
+            self._learner.take_user(login)
         for kind, value in _told_by_name(self._known, self._whole):
             if kind == "host":
                 self._learner.take_host(value)

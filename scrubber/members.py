@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 from scrubber.model import MAX_FINDINGS
 from scrubber.obstacle import ObstacleError
 from scrubber.replaced import secrets_of
+from scrubber.rules import KNOWN_RULE
 from scrubber.stream import Stream
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def put(walk: Walk, parcel: Parcel, effects: Effects | None, out: Callable[[byte
 
 
 def _take(walk: Walk, effects: Effects) -> None:
-    rules = {rule.rule.id: rule for rule in walk.detector.ranked}
+    rules = {rule.rule.id: rule for rule in (KNOWN_RULE, *walk.detector.ranked)}
     write: Callable[[bytes], object] = _drop
     for event in effects.events:
         if event.what == "learn":
