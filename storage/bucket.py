@@ -115,7 +115,7 @@ class BucketStore:
         size = self.stat(name).size
         if size > _WHOLE_BYTES:
             return ReadAhead(lambda offset, length: self._fetch(name, offset, length), size)
-        return MemoryReader(self._whole(name))
+        return MemoryReader(self._whole(name, size))
 
     def stat(self, name: str) -> StoredObject:
         """Describe an object."""
@@ -246,7 +246,7 @@ class BucketStore:
 
     def _holds(self, name: str, data: bytes) -> bool:
         with contextlib.suppress(StorageError):
-            return self._has_size(name, len(data)) and self._whole(name) == data
+            return self._has_size(name, len(data)) and self._whole(name, len(data)) == data
         return False
 
     def _has_size(self, name: str, size: int) -> bool:
@@ -292,24 +292,27 @@ class BucketStore:
             self._check_bucket()
             return None
 
-    def _whole(self, name: str) -> bytes:
+    def _whole(self, name: str, size: int) -> bytes:
+        """Return an object that had *size* bytes a moment ago; it may have been replaced since."""
         import obstore  # noqa: PLC0415  see `storage.buckets`
 
         problem: StoreUnavailableError | None = None
         for attempt in range(_ATTEMPTS):
             if attempt:
                 time.sleep(_PAUSE_SECONDS * attempt)
+                size = self.stat(name).size
             try:
                 with self._connection.errors("reading", name) as client:
-                    result = obstore.get(client, name)
-                    data = bytes(result.bytes())
-                    if len(data) == result.meta["size"]:
-                        return data
-                    problem = StoreUnavailableError(f"{self.place} broke off {name} after {len(data)} bytes")
+                    data = bytes(obstore.get(client, name).bytes())
             except StoreRefusedError:
                 raise
             except StoreUnavailableError as error:
                 problem = error
+                continue
+            # What says its own length may say it wrongly: an answer that was cut short on the way.
+            if len(data) == size:
+                return data
+            problem = StoreUnavailableError(f"{self.place} gave {len(data)} bytes of {name}, which has {size}")
         raise problem or StoreUnavailableError(f"{self.place} failed at reading {name}")
 
     def _fetch(self, name: str, offset: int, length: int) -> bytes:

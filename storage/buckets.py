@@ -134,10 +134,11 @@ def bucket_store(bucket: Bucket) -> BucketStore:
 
 
 def _s3_store(bucket: S3Bucket) -> BucketStore:
-    requests = None
+    place, requests = f"bucket {bucket.bucket} of {bucket.service}", None
     if bucket.access_key_id is not None and bucket.secret_key is not None:
         requests = S3Requests(
             root=bucket.root,
+            place=place,
             region=bucket.region,
             access_key_id=bucket.access_key_id,
             secret_key=bucket.secret_key,
@@ -147,7 +148,7 @@ def _s3_store(bucket: S3Bucket) -> BucketStore:
             ca=bucket.wire.ca,
         )
     return BucketStore(
-        Connection(lambda: _s3_client(bucket), f"bucket {bucket.bucket} of {bucket.service}"),
+        Connection(lambda: _s3_client(bucket), place),
         part_bytes=bucket.wire.part_bytes,
         conditional=bucket.conditional_put,
         requests=requests,

@@ -63,6 +63,7 @@ class S3Requests:
         self,
         *,
         root: str,
+        place: str,
         region: str,
         access_key_id: str,
         secret_key: str,
@@ -71,9 +72,9 @@ class S3Requests:
         retries: int = 4,
         ca: bytes = b"",
     ) -> None:
-        """Send to the bucket whose URL is *root*; names begin with *prefix* there."""
+        """Send to the bucket whose URL is *root*, and that is called *place*; names begin with *prefix* there."""
         parts = urlsplit(root)
-        self._place = root
+        self._place = place
         self._secure = parts.scheme == "https"
         self._host, self._port, self._netloc = parts.hostname or "", parts.port, parts.netloc
         self._path = parts.path.rstrip("/")

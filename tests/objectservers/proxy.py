@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
 _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "expect"}
@@ -35,7 +36,12 @@ class Orders:
     """What to do wrong, and what came by."""
 
     wrong: Callable[[Asked], str | float | None] = lambda _asked: None
-    """Says of a request: a status as text, such as "500"; seconds to wait; "reset", "lost", "cut", "short"; or None."""
+    """Says of a request: None; a status as text, such as "500"; seconds to wait; or one of the words below.
+
+    reset   no answer, and the request goes nowhere       lost    the service does it, and its answer is lost
+    cut     half of the answer, then a reset              short   half of the answer, and lengths that say so
+    trim    the service is given half of the body
+    """
     translate: Callable[[dict[str, str]], dict[str, str]] = lambda headers: headers
     asked: list[Asked] = field(default_factory=list)
 
@@ -67,7 +73,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             headers = {k: v for k, v in asked.headers.items() if k not in _HOP}
             headers |= {"content-length": str(len(asked.body))} if asked.body or asked.method in {"PUT", "POST"} else {}
             headers = self.server.orders.translate(headers)
-            upstream.request(asked.method, asked.path, body=asked.body or None, headers=headers)
+            body = asked.body
+            if wrong == "trim":  # the store keeps less than it was given, and does not notice
+                body = body[: len(body) // 2]
+                headers["content-length"] = str(len(body))
+                headers = {k: v for k, v in headers.items() if not k.startswith(("content-md5", "x-amz-content"))}
+            upstream.request(asked.method, asked.path, body=body or None, headers=headers)
             response = upstream.getresponse()
             data = response.read()
         finally:
@@ -136,14 +147,16 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def running_proxy(upstream: str) -> Iterator[tuple[str, Orders]]:
-    """Yield the URL of a proxy before *upstream*, and what it is told."""
+def running_proxy(upstream: str, context: ssl.SSLContext | None = None) -> Iterator[tuple[str, Orders]]:
+    """Yield the URL of a proxy before *upstream*, and what it is told; with *context* it speaks TLS."""
     orders = Orders()
     server = _Server(upstream, orders)
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", orders
+        yield f"{'http' if context is None else 'https'}://127.0.0.1:{server.server_port}", orders
     finally:
         server.shutdown()
         server.server_close()
