@@ -21,10 +21,11 @@ from bench.room import Room
 from bench.rounds import MIB
 from bench.scrub.measure import measure_scrub
 from bench.sealing import measure_sealing
+from bench.storage import measure_storage
 from bench.table import lines_of
 from bench.transfers import Transfers
 
-KINDS = ("sftp", "https", "list", "scrub", "seal", "revocation")
+KINDS = ("sftp", "https", "list", "scrub", "seal", "storage", "revocation")
 PEERS = {"SFTP": "openssh", "HTTPS": "nginx"}
 COPIES = 6
 """How many times the file may lie there at once, with some to spare."""
@@ -58,6 +59,10 @@ def parse_arguments() -> argparse.Namespace:
         default=512 * MIB,
         help="that `mft scrub` is sent through a pipe (default: 512MiB)",
     )
+    parser.add_argument(
+        "--object-size", type=parse_size, default=10 * 10**9, help="of the object read at random (default: 10 GB)"
+    )
+    parser.add_argument("--files", type=int, default=10_000, help="small files that are stored (default: 10000)")
     parser.add_argument("--peers", action="store_true", help="install the scrubber's peers, each in var/peers/NAME")
     parser.add_argument("--out", type=Path, default=Path("var/bench"), help="where the numbers go (default: var/bench)")
     return parser.parse_args()
@@ -113,6 +118,9 @@ def measure(arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     if "seal" in kinds:
         say("sealing")
         report["sealing"] = measure_sealing(256 * MIB, arguments.rounds)
+    if "storage" in kinds:
+        disk = arguments.where or Path(tempfile.gettempdir())  # a file system in memory has no fsync to speak of
+        report["storage"] = measure_storage(disk, arguments.rounds, arguments.object_size, arguments.files, say)
     if "revocation" in kinds:
         say("revocation")
         with tempfile.TemporaryDirectory(prefix="mft-bench-") as scratch:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import statistics
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from storage.stream import SEGMENT_BYTES, StreamReader, StreamWriter
@@ -48,8 +50,8 @@ def measure_sealing(size: int, rounds: int) -> dict[str, object]:
 
     def open_all() -> None:
         reader = StreamReader(Memory(sealed), key, b"bench")
-        for offset in range(0, reader.size, PIECE):
-            reader.read(offset, PIECE)
+        for offset in range(0, reader.size, SEGMENT_BYTES):
+            reader.read(offset, SEGMENT_BYTES)
 
     seal(sealed.extend)
     sealing, opening, openssl = [], [], []
@@ -74,6 +76,39 @@ def measure_sealing(size: int, rounds: int) -> dict[str, object]:
     return result
 
 
+def measure_threads(rounds: int, size: int = 256 << 20) -> dict[str, object]:
+    """Seal and open on as many threads as there are processors; return MB/s together, and how it grows with them."""
+    count = len(os.sched_getaffinity(0))
+    key, piece = bytes(32), bytes(PIECE)
+    sealed = bytearray()
+
+    def seal(write: Callable[[memoryview], object] = len) -> None:
+        writer = StreamWriter(write, key, b"bench")
+        for _ in range(size // PIECE):
+            writer.write(piece)
+        writer.close()
+
+    def open_all() -> None:
+        reader = StreamReader(Memory(sealed), key, b"bench")
+        for offset in range(0, reader.size, PIECE):
+            reader.read(offset, PIECE)
+
+    def together(work: Callable[[], None], threads: int) -> float:
+        with ThreadPoolExecutor(threads) as pool:
+            begun = time.perf_counter()
+            for done in [pool.submit(work) for _ in range(threads)]:
+                done.result()
+            return threads * size / (time.perf_counter() - begun) / 1e6
+
+    seal(sealed.extend)
+    result: dict[str, object] = {"threads": count}
+    for word, work in (("seal", seal), ("open", open_all)):
+        pairs = [(together(work, 1), together(work, count)) for _ in range(rounds)]
+        result[f"{word}_mb_per_second"] = statistics.median(many for _, many in pairs)
+        result[f"{word}_scale"] = statistics.median(many / one for one, many in pairs)
+    return result
+
+
 def openssl_speed() -> float | None:
     """Return the MB/s of `openssl speed` with AES-256-GCM over pieces of a segment's size; None without openssl."""
     command = ["openssl", "speed", "-seconds", str(SPEED_SECONDS), "-bytes", str(SEGMENT_BYTES), "-evp", "aes-256-gcm"]
@@ -86,6 +121,7 @@ def openssl_speed() -> float | None:
 
 
 def _seconds(work: Callable[[], None]) -> float:
-    begun = time.perf_counter()
+    """Return the processor's seconds, which `openssl speed` counts too: others on the machine change them little."""
+    begun = time.process_time()
     work()
-    return time.perf_counter() - begun
+    return time.process_time() - begun

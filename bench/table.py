@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.scrub.table import lines_of as scrub_lines
+from bench.storage import storage_lines
 
 COLUMNS = ("server", "MB/s", "best", "ratio", "set-up s", "net MB/s", "net ratio", "CPU s/GiB", "runs")
 WIDTHS = (10, 8, 8, 7, 9, 9, 10, 10, 5)
@@ -32,6 +33,8 @@ def lines_of(report: dict[str, Any]) -> list[str]:
         lines += ["", *scrub_lines(report["scrub"])]
     if "sealing" in report:
         lines += ["", *_sealing(report["sealing"])]
+    if "storage" in report:
+        lines += ["", *storage_lines(report["storage"])]
     if "revocation" in report:
         lines += ["", "From an announcement to its effect in an open session, ms (median, worst; target: below 1000)"]
         lines += [
