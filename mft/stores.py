@@ -54,7 +54,7 @@ def bucket_of(store: StoreConfig, region: str) -> Bucket:
         gcs = store.gcs
         return GcsBucket(
             bucket=gcs.bucket,
-            prefix=gcs.prefix,
+            prefix=gcs.prefix or "",
             endpoint=gcs.endpoint,
             service_account=secret,
             wire=_wire(gcs, f"regions.{region}.store.gcs.ca_file"),
@@ -65,7 +65,7 @@ def bucket_of(store: StoreConfig, region: str) -> Bucket:
     return AzureContainer(
         account=azure.account,
         container=azure.container,
-        prefix=azure.prefix,
+        prefix=azure.prefix or "",
         endpoint=azure.endpoint,
         account_key=secret,
         wire=_wire(azure, f"regions.{region}.store.azure.ca_file"),
@@ -80,7 +80,7 @@ def _s3_bucket(s3: S3Config, region: str, secret: str | None) -> Bucket:
         bucket=s3.bucket,
         region=s3.region,
         endpoint=s3.endpoint,
-        prefix=s3.prefix,
+        prefix=s3.prefix or "",
         access_key_id=s3.access_key_id,
         secret_key=secret,
         path_style=s3.path_style,

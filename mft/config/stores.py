@@ -48,8 +48,8 @@ class S3Config:
     """As the service calls it; part of every signature."""
     endpoint: str | None = None
     """The URL of the service, without the bucket; null: AWS in that region."""
-    prefix: str = ""
-    """What the names of all objects begin with."""
+    prefix: str | None = None
+    """What the names of all objects begin with; null: nothing."""
     access_key_id: str | None = None
     """Null: the machine's own role, as AWS's tools find it."""
     secret_key_file: Path | None = None
@@ -77,7 +77,7 @@ class GcsConfig:
     """A bucket of Google Cloud Storage."""
 
     bucket: str
-    prefix: str = ""
+    prefix: str | None = None
     endpoint: str | None = None
     """The URL of the service; null: https://storage.googleapis.com."""
     service_account_file: Path | None = None
@@ -94,7 +94,7 @@ class AzureConfig:
 
     account: str
     container: str
-    prefix: str = ""
+    prefix: str | None = None
     endpoint: str | None = None
     """The URL of the account; null: https://ACCOUNT.blob.core.windows.net."""
     account_key_file: Path | None = None
@@ -136,8 +136,8 @@ class StoreConfig:
         if bucket is None:
             return ("", "", "")
         if isinstance(bucket, AzureConfig):
-            return (bucket.endpoint or bucket.account, bucket.container, bucket.prefix)
-        return (bucket.endpoint or self.kind, bucket.bucket, bucket.prefix)
+            return (bucket.endpoint or bucket.account, bucket.container, bucket.prefix or "")
+        return (bucket.endpoint or self.kind, bucket.bucket, bucket.prefix or "")
 
 
 def store_faults(store: StoreConfig) -> Iterator[tuple[tuple[str, ...], str, str]]:

@@ -40,7 +40,7 @@ from mft.catalog.states import UploadState, destroy_uploads
 from mft.holds import hold_on
 from mft.keyledger import note_destroyed
 from mft.revocation import Subject, announce
-from storage.errors import StorageError
+from storage.errors import ObjectLockedError, StorageError
 from storage.store import ObjectKey
 
 if TYPE_CHECKING:
@@ -213,7 +213,9 @@ class Destruction:
         try:
             clear()
         except (StorageError, OSError, KeyError) as error:
-            log.warning("lifecycle.clearing_failed", extra={"destruction": destruction_id, "why": type(error).__name__})
+            # A lock names the day on which the object can go; every round until then tries.
+            why = str(error) if isinstance(error, ObjectLockedError) else type(error).__name__
+            log.warning("lifecycle.clearing_failed", extra={"destruction": destruction_id, "why": why})
             return False
         return True
 
