@@ -7,6 +7,7 @@ answer nothing new is put anywhere, and nothing is taken away.
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -16,7 +17,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from mft.audit import customer_chain
 from mft.box import is_box
-from mft.cases import note_placement
+from mft.cases import note_placement, placement_text
 from mft.catalog.model import BODIES, CASE_KEYS, CASES, PSEUDONYM_BOOKS, REPLICAS, UPLOADS
 from mft.catalog.states import StateError, UploadState, move_upload
 from mft.intake.records import tree_in
@@ -38,6 +39,8 @@ HELD = ("present", "wanted", "leaving")
 """States of a replica of which something may lie in its region."""
 _PAGE = 200
 _OVER = (UploadState.STORED, UploadState.REJECTED, UploadState.EXPIRED, UploadState.DESTROYED)
+_STORING = (UploadState.SCRUBBING, UploadState.QUARANTINED)
+"""States of an upload of which an object may just be made."""
 _NEEDED = (UploadState.RECEIVING, UploadState.INTERRUPTED, UploadState.LANDED, UploadState.SCRUBBING)
 
 
@@ -70,35 +73,34 @@ class Placing:
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
-    def entered(self, number: str) -> EnteredCase | None:
-        """Return where a case may lie now, or None where that cannot be said.
-
-        Raises:
-            RejectedError: it has no place here: nothing of it may be put anywhere.
-        """
-        try:
-            return self._cases.placed(number)
-        except (NotFoundError, UnavailableError):
-            return None
-
     def may_lie(self, number: str, region: str) -> bool | None:
         """Say whether something of a case may be put into *region* now; None: nobody can say, so it must wait."""
         try:
-            entered = self.entered(number)
+            return region in self._cases.placed(number).residency.regions
         except RejectedError:
             return False
-        return None if entered is None else region in entered.residency.regions
+        except (NotFoundError, UnavailableError):
+            return None
 
     def home_for(self, tree: CaseTree, landed_in: str) -> str:
         """Return the region for what is stored of an upload that landed in a region that was its home then.
 
         Raises:
             RejectedError: the case has no place here.
+            UnavailableError: the case system does not answer: what has landed has to wait where it is.
         """
-        entered = None if is_box(tree.number) else self.entered(tree.number)
-        if entered is None or landed_in in entered.residency.regions:
+        if is_box(tree.number):
             return landed_in
-        return entered.residency.home
+        try:
+            entered = self._cases.placed(tree.number)
+        except NotFoundError:  # the case system has forgotten it: what is on record holds
+            if landed_in not in _recorded(tree):
+                raise UnavailableError("there is no such case any more, and it may not lie where it landed") from None
+            return landed_in
+        if tree.placement != placement_text(entered.residency):
+            with self._database.write() as connection:
+                note_placement(connection, self._trail, tree, entered)
+        return landed_in if landed_in in entered.residency.regions else entered.residency.home
 
     # -- reviewing -------------------------------------------------------------------------------------------------
 
@@ -158,11 +160,11 @@ class Placing:
         if row is None:
             return
         try:
-            entered = self.entered(number)
+            entered = self._cases.placed(number)
         except RejectedError as error:
             log.error("placing.no_place", extra={"case": number, "why": str(error)})  # noqa: TRY400 - no trace
             return
-        if entered is None:
+        except (NotFoundError, UnavailableError):
             return
         residency = entered.residency
         wanted = {residency.home, *residency.copies, *self._on_demand(entered)}
@@ -178,6 +180,7 @@ class Placing:
             ).scalars():
                 self._place(connection, key, tree, residency, wanted)
             self._let_go(connection, tree, residency)
+            self._discard(connection, tree, residency)
             self._shred(connection, tree, residency)
             emptied = self._clear_landing(connection, tree, residency)
         for region, landing_id in emptied:
@@ -246,6 +249,21 @@ class Placing:
             chain = customer_chain(tree.customer)
             self._trail.append(connection, chain, "upload.expired", upload=row.id, login=row.login, why=why)
 
+    @staticmethod
+    def _discard(connection: Connection, tree: CaseTree, residency: Residency) -> None:
+        """Give up what attempts to store have left where the case may not lie: the sweep deletes it."""
+        dead = select(UPLOADS.c.id).where(UPLOADS.c.case_id == tree.id, UPLOADS.c.state.not_in(_STORING))
+        connection.execute(
+            update(BODIES)
+            .where(
+                BODIES.c.case_id == tree.id,
+                BODIES.c.state == "writing",
+                BODIES.c.region.not_in(residency.regions),
+                BODIES.c.upload_id.in_(dead),
+            )
+            .values(state="discarded", taught=None, book_id=None, reverse_map=None)
+        )
+
     def _clear_landing(self, connection: Connection, tree: CaseTree, residency: Residency) -> list[tuple[str, str]]:
         """Say that landing logs that nobody needs are gone from where they may not lie; return them."""
         needed = select(UPLOADS.c.landing_id).where(
@@ -280,6 +298,12 @@ class Placing:
                 scope=tree.key_scope,
                 rule=residency.rule,
             )
+
+
+def _recorded(tree: CaseTree) -> set[str]:
+    """Return the regions that may hold a case by what was last written down."""
+    told = json.loads(tree.placement or "{}")
+    return {region for region in (told.get("home"), *told.get("copies", ()), *(told.get("on_demand") or ())) if region}
 
 
 def regions_to_shred(connection: Connection, case_id: int, allowed: Collection[str]) -> list[str]:

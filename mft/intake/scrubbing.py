@@ -26,7 +26,7 @@ from mft.scrubbing.answer import AnswerError, check_scrubbed
 from mft.scrubbing.child import Errand
 from mft.scrubbing.nursery import ChildFailedError, NurseryError
 from mft.scrubbing.sealednames import NamesUnreadableError, open_names
-from protocols.errors import RejectedError
+from protocols.errors import RejectedError, UnavailableError
 from storage.body import BodyInfo
 from storage.errors import KeyUnavailableError, OutOfSpaceError, StoreUnavailableError, TamperedError
 from storage.keys.envelope import Envelope, Region
@@ -55,7 +55,15 @@ log = logging.getLogger(__name__)
 
 REPORT_FINDINGS = 1000
 """Findings kept one by one with an upload; the counts are of all."""
-LACKING = (CatalogBusyError, KeyUnavailableError, NurseryError, OutOfSpaceError, RejectedError, StoreUnavailableError)
+LACKING = (
+    CatalogBusyError,
+    KeyUnavailableError,
+    NurseryError,
+    OutOfSpaceError,
+    RejectedError,
+    StoreUnavailableError,
+    UnavailableError,
+)
 """What a later try may find mended, without anything being wrong with the file."""
 NOTHING_TO_DO, AGAIN, RELEASED = "gone", "again", "released"
 
@@ -157,7 +165,7 @@ class Scrubbing:
             region = self._new_body(row, tree, object_key)
             with self._turns:
                 result = self._run_child(row, tree, object_key, region)
-        except (ChildFailedError, RejectedError) as error:
+        except (ChildFailedError, RejectedError, UnavailableError) as error:
             return Undone(reason=str(error))
         except TamperedError:
             return Undone(reason="what landed was altered on the disk")
@@ -169,6 +177,7 @@ class Scrubbing:
 
         Raises:
             RejectedError: no region here may hold it.
+            UnavailableError: the case system does not say where it may lie.
         """
         region = self._placing.home_for(tree, row.region)
         told = {"key": object_key, "upload_id": row.id, "case_id": row.case_id, "region": region}

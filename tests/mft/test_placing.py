@@ -198,12 +198,17 @@ def test_copy_under_way_when_the_rule_changes_does_not_come_to_be(house, monkeyp
 
 
 def test_copy_waits_while_nobody_can_say_where_it_may_lie(house):
-    """A case system that is silent stops copies and takes nothing away."""
+    """A case system that is silent stops copies, keeps what landed where it is, and takes nothing away."""
     house.client("ann").put(f"{IN}/a", b"content\n")
+    working = house.intake._settings
+    house.intake._settings = dataclasses.replace(working, copy_workers=0)
+    house.work()
+    house.intake._settings = working
+    house.client("ann").put(f"{IN}/b", b"more\n")
     house.system.behaviour = Behaviour(status=500)
     for _ in range(4):
         house.work()
-    assert files(house, "us") == []
+    assert (files(house, "us"), house.states()) == ([], ["stored", "landed"])
     assert (states(house)["us"], house.events("copy.failed")[0]["why"]) == ("wanted", "CopyPausedError")
     house.system.behaviour = Behaviour()
     settle(house)
