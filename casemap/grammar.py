@@ -24,6 +24,8 @@ DEFAULT_PATTERNS = ("[A-Z][A-Z0-9]{1,15}-[0-9]{1,12}", "(?:CS|INC|SR|TS)[0-9]{6,
 """The forms of Jira (`ACME-17`), and of those who write letters before a long number (`CS0012345`, `TS000599999`)."""
 DEFAULT_UNSURE = ("[A-Z]-[0-9]{1,12}",)
 """One letter (`C-100`): other names begin like that, too (`A-1.log`)."""
+DEFAULT_LEADING = ("[0-9]{5,12}",)
+"""Digits alone, at the beginning of a name (`02436811_sosreport.tgz`): dates and times look like that, too."""
 MAX_PATTERN = 500
 _MAX_CUTS = 40
 """Pieces of a name that are looked at; a case's number stands near its beginning or is all of a short name."""
@@ -119,4 +121,5 @@ def _runs(name: str, cuts: list[int]) -> Iterator[tuple[int, str]]:
 DEFAULT_GRAMMARS = (
     *(parse_grammar(pattern) for pattern in DEFAULT_PATTERNS),
     *(parse_grammar(pattern, sure=False) for pattern in DEFAULT_UNSURE),
+    *(parse_grammar(pattern, sure=False, anywhere=False) for pattern in DEFAULT_LEADING),
 )

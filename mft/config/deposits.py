@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from casemap.grammar import DEFAULT_PATTERNS, DEFAULT_SEPARATORS, DEFAULT_UNSURE
+from casemap.grammar import DEFAULT_LEADING, DEFAULT_PATTERNS, DEFAULT_SEPARATORS, DEFAULT_UNSURE
 from mft.config.units import PositiveSeconds
 
 
@@ -31,6 +31,7 @@ class DepositConfig:
     case_numbers: tuple[CaseNumberConfig, ...] = (
         *(CaseNumberConfig(pattern=each) for each in DEFAULT_PATTERNS),
         *(CaseNumberConfig(pattern=each, sure=False) for each in DEFAULT_UNSURE),
+        *(CaseNumberConfig(pattern=each, sure=False, anywhere=False) for each in DEFAULT_LEADING),
     )
     """The forms of case numbers in names of files that are dropped at the root."""
     separators: str = DEFAULT_SEPARATORS

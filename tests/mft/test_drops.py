@@ -119,6 +119,19 @@ def test_a_number_of_one_letter_counts_where_there_is_that_case(core):
     assert ann.put("/ACME-1_C-100.log", b"x").document["case"] is None  # it could mean either
 
 
+def test_a_number_of_digits_counts_at_the_beginning_where_there_is_that_case(core):
+    """Dates look like that: only a case of the sender's makes a number of it, and only in front."""
+    core.system.put_case({"number": "02436811", "title": "Digits", "customer": "acme", "state": "open"})
+    ann, gus = core.client("ann"), core.client("gus")
+    for path in ("/02436811_sosreport.gz", "/02436811-sosreport.gz", "/02436811.gz"):
+        assert ann.put(path, b"x").document["case"] == "02436811"
+        assert gus.put(path, b"x").document["case"] is None
+    for path in ("/sosreport_02436811.gz", "/20261122_logs.gz", "/2026_02436811.gz"):
+        assert ann.put(path, b"x").document["case"] is None
+    assert ann.put("/20261122_ACME-1.log", b"x").document["case"] == "ACME-1"
+    assert ann.put("/02436811_ACME-1.log", b"x").document["case"] is None  # it could mean either
+
+
 def test_a_name_between_a_case_of_ones_own_and_a_foreign_one(core):
     """What a stranger has cannot make a difference: the name means the one case that is the sender's."""
     ann = core.client("ann")
