@@ -18,6 +18,7 @@ from mft.audit import customer_chain
 from mft.box import ZONE
 from mft.catalog.model import NODES, OWN_VERSIONS, UNFILED, UPLOADS
 from mft.catalog.states import StateError, UploadState, move_upload
+from mft.quotas import QuotaRules
 from mft.upload.newest import show_own
 from mft.upload.place import make_node
 from mft.upload.room import reserve_quota
@@ -79,14 +80,14 @@ class Unfiled:
         database: Database,
         trail: AuditTrail,
         tree_of: Callable[[EnteredCase], CaseTree],
-        quota: int | None = None,
+        quotas: QuotaRules | None = None,
         wake: Callable[[], None] = lambda: None,
     ) -> None:
-        """Find a case's tree by *tree_of* (`Cases.tree`); a case may hold *quota* bytes; *wake* tells intake."""
+        """Find a case's tree by *tree_of* (`Cases.tree`); *quotas* bound cases; *wake* tells intake."""
         self._database = database
         self._trail = trail
         self._tree_of = tree_of
-        self._quota = quota
+        self._quotas = quotas or QuotaRules()
         self._wake = wake
 
     def page(
@@ -185,7 +186,7 @@ class Unfiled:
             if row is None:
                 raise _gone(connection, upload_id)
             _check(row, entered)
-            reserve_quota(connection, tree.id, self._quota, row.size, least=row.size)
+            reserve_quota(connection, tree, self._quotas, row.size, least=row.size, counts_for_customer=False)
             spot = (parent_id or tree.upload_root, name or row.name)
             assigned = self._move(connection, row, tree, spot, copies=entered.residency.copies)
             done = {"assigned_at": time.time(), "assigned_by": by, "assigned_to": tree.number}

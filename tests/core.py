@@ -129,7 +129,7 @@ class Core:
             database=self.database,
             trail=self.parts.trail,
             tree_of=self.parts.cases.tree,
-            quota=self.config.limits.case_quota,
+            quotas=self.parts.quotas,
         )
         self._numbers = itertools.count(1)
         self._intake: Any = None
@@ -154,7 +154,7 @@ class Core:
                 landing={name: region.landing for name, region in config.regions.items()},
                 catalog=config.catalog.path.parent,
                 upload_size=config.limits.upload_size,
-                case_quota=config.limits.case_quota,
+                quotas=self.parts.quotas,
                 unfiled_retention=config.unfiled.retention,
             ),
         )

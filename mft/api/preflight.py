@@ -38,7 +38,7 @@ class PreflightQuery(Parameters):
 class Check(Document):
     """One thing that was looked at."""
 
-    name: Literal["rights", "size", "space", "token"]
+    name: Literal["rights", "size", "space", "files", "token"]
     ok: bool
     detail: str
 
@@ -108,6 +108,7 @@ class PreflightRoutes:
             self._rights(caller, entered),
             _within("size", size, limit, "an upload may have {} bytes"),
             _within("space", size, free, "there is room for {} bytes"),
+            _files(self._rooms.uploads.files_left(self._rooms.cases.tree(entered))),
             _allowed(size, left),
         ]
         return Answer(
@@ -149,6 +150,12 @@ def _within(name: Literal["size", "space"], size: int | None, limit: int | None,
     if limit is None:
         return Check(name=name, ok=True, detail="no limit")
     return Check(name=name, ok=limit > 0 and (size is None or size <= limit), detail=words.format(limit))
+
+
+def _files(left: int | None) -> Check:
+    if left is None:
+        return Check(name="files", ok=True, detail="no limit")
+    return Check(name="files", ok=left > 0, detail=f"there is room for {left} files")
 
 
 def _allowed(size: int | None, left: Left) -> Check:

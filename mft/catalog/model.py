@@ -157,6 +157,7 @@ class Upload(Table, table=True):
         Index("ix_upload_node", "node_id", "version"),
         Index("ix_upload_landing_id", "landing_id"),
         Index("ix_upload_login", "login", "created_at", "id"),
+        Index("ix_upload_quota", "case_id", "state", "size", "reserved"),
     )
 
     id: str = Field(primary_key=True)

@@ -29,6 +29,7 @@ _COMMANDS = {
     "lifecycle": "lifecycle",
     "lookup": "lookup",
     "quarantine": "quarantine",
+    "quota": "quota",
     "receipt": "receipt",
     "residency": "residency",
     "restore": "restore",

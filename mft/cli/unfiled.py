@@ -39,7 +39,7 @@ def _opened(config_file: Path) -> Iterator[tuple[Unfiled, Cases]]:
     from mft.audit import Folding  # noqa: PLC0415  keeps `mft --help` quick
     from mft.cases import Cases  # noqa: PLC0415
     from mft.lookups import open_lookup  # noqa: PLC0415
-    from mft.server.parts import residency_rules  # noqa: PLC0415
+    from mft.server.parts import quota_rules, residency_rules  # noqa: PLC0415
     from mft.unfiled import Unfiled  # noqa: PLC0415
 
     with open_ledger(config_file) as (config, ledger, _):
@@ -51,7 +51,7 @@ def _opened(config_file: Path) -> Iterator[tuple[Unfiled, Cases]]:
             trail=audit,
             folding=Folding(),
         )
-        yield Unfiled(database=database, trail=audit, tree_of=cases.tree, quota=config.limits.case_quota), cases
+        yield Unfiled(database=database, trail=audit, tree_of=cases.tree, quotas=quota_rules(config)), cases
 
 
 def list_unfiled(

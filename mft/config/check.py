@@ -420,6 +420,17 @@ def _is_plain_folder(name: str) -> bool:
     return bool(name) and safe_title(name) == name and parsed_number(name.split(" ", 1)[0]) is None
 
 
+def _quotas(config: Config) -> Iterator[Finding]:
+    """All cases of a customer share one quota: a rule that looks at more cannot say it."""
+    for index, rule in enumerate(config.quotas.rules):
+        if rule.match.case is None and rule.match.kind is None and rule.match.classification is None:
+            continue
+        for key in ("customer_bytes", "customer_files"):
+            if getattr(rule, key) is not None:
+                expected = "no such key in a rule that matches by more than the customer: its cases share one quota"
+                yield Finding(("quotas", "rules", index, key), expected)
+
+
 def _certificate(config: Config) -> Iterator[Finding]:
     if (config.https.certificate is None) != (config.https.key is None):
         missing = "key" if config.https.key is None else "certificate"
@@ -496,6 +507,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterator[Finding]]], ..
     (("deposit", "unfiled"), _deposit),
     (("https",), _certificate),
     (("replication",), _retries),
+    (("quotas",), _quotas),
     (("replication", "regions"), _links),
     (("webhooks",), _webhooks),
 )

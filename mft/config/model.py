@@ -16,6 +16,7 @@ from mft.config.keys import BreakGlassConfig, CustomerKeyConfig
 from mft.config.layouts import LayoutConfig
 from mft.config.lifecycle import LifecycleConfig
 from mft.config.places import CatalogConfig, LandingConfig, RegionConfig, ResidencyConfig
+from mft.config.quotas import QuotasConfig
 from mft.config.verify import VerifyConfig
 from mft.config.webhooks import WebhooksConfig
 from mft.config.work import (
@@ -53,6 +54,7 @@ class Config:
     unfiled: UnfiledConfig = field(default_factory=UnfiledConfig)
     landing: LandingConfig = field(default_factory=LandingConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    quotas: QuotasConfig = field(default_factory=QuotasConfig)
     auth: AuthConfig = field(default_factory=AuthConfig)
     tokens: TokensConfig = field(default_factory=TokensConfig)
     api: ApiConfig = field(default_factory=ApiConfig)

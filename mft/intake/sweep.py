@@ -107,24 +107,25 @@ class Sweep:
                 select(UPLOADS).where(UPLOADS.c.state == UploadState.INTERRUPTED, UPLOADS.c.prefix.is_(None))
             ).all()
         for row in rows:
-            prefix = self._prefix_of(row)
+            prefix, end = self._measure(row)
             with self._database.write() as connection:
                 connection.execute(
                     update(UPLOADS)
                     .where(UPLOADS.c.id == row.id, UPLOADS.c.epoch == row.epoch, UPLOADS.c.prefix.is_(None))
-                    .values(prefix=prefix)
+                    .values(prefix=prefix, reserved=end)
                 )
 
-    def _prefix_of(self, row: Row[Any]) -> int:
+    def _measure(self, row: Row[Any]) -> tuple[int, int]:
+        """Return where an upload may be resumed, and how many bytes of it there are: no more stay reserved."""
         try:
             writer = self._zones[row.region].resume(row.landing_id, self._landed.key_of(row))
         except LandingNotFoundError:
-            return 0
+            return 0, 0
         except LandingError:
             log.warning("sweep.partial_unreadable", extra={"upload": row.id})
-            return 0
+            return 0, 0
         try:
-            return int(writer.prefix)
+            return int(writer.prefix), int(writer.end)
         finally:
             writer.close()
 

@@ -20,6 +20,7 @@ from mft.keyledger import KeyLedgers
 from mft.lookups import close_adapter, open_lookup
 from mft.objects import Objects
 from mft.policy import Narrowing, Part, Reader
+from mft.quotas import Quota, QuotaRule, QuotaRules
 from mft.receipts import sign_receipt
 from mft.residency import Hours, ResidencyRule, ResidencyRules
 from mft.retention import LifeRule, LifeRules
@@ -81,6 +82,7 @@ class Parts:
         )
         self.layout = layout_of(config.layout)
         self.drops = drop_settings(config)
+        self.quotas = quota_rules(config)
         self.sign = functools.partial(sign_receipt, key=credentials.receipt_key)
 
     def close(self) -> None:
@@ -115,6 +117,33 @@ def life_rules(config: Config) -> LifeRules:
                 reason=rule.reason,
             )
             for rule in lifecycle.rules
+        ),
+    )
+
+
+def quota_rules(config: Config) -> QuotaRules:
+    """Make the rules of what cases and customers may hold from the configuration's."""
+    quotas = config.quotas
+    return QuotaRules(
+        default=Quota(
+            case_bytes=quotas.case_bytes or config.limits.case_quota,
+            case_files=quotas.case_files,
+            customer_bytes=quotas.customer_bytes,
+            customer_files=quotas.customer_files,
+        ),
+        rules=tuple(
+            QuotaRule(
+                customer=rule.match.customer,
+                case=rule.match.case,
+                kind=rule.match.kind,
+                classification=rule.match.classification,
+                case_bytes=rule.case_bytes,
+                case_files=rule.case_files,
+                customer_bytes=rule.customer_bytes,
+                customer_files=rule.customer_files,
+                reason=rule.reason,
+            )
+            for rule in quotas.rules
         ),
     )
 

@@ -158,7 +158,7 @@ class Worker:
                 landing={name: region.landing for name, region in config.regions.items()},
                 catalog=config.catalog.path.parent,
                 upload_size=config.limits.upload_size,
-                case_quota=config.limits.case_quota,
+                quotas=self.parts.quotas,
                 unfiled_retention=config.unfiled.retention,
                 key_holder=functools.partial(holder_of, config.customer_keys),
             ),
@@ -169,7 +169,7 @@ class Worker:
             database=self.parts.database,
             trail=self.parts.trail,
             tree_of=self.parts.cases.tree,
-            quota=self._config.limits.case_quota,
+            quotas=self.parts.quotas,
             wake=self._wake_intake,
         )
 

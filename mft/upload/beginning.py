@@ -83,8 +83,8 @@ class Beginnings:
                     self._refuse_existing(mode)
             reserved = reserve_quota(
                 connection,
-                deposit.tree.id,
-                self._settings.case_quota,
+                deposit.tree,
+                self._settings.quotas,
                 FIRST_SLAB if length is None else length,
                 least=1 if length is None else length,
             )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from mft.quotas import QuotaRules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +29,7 @@ class UploadSettings:
     catalog: Path
     """The directory of the catalog, which must keep room to commit."""
     upload_size: int | None = None
-    case_quota: int | None = None
+    quotas: QuotaRules = field(default_factory=QuotaRules)
     unfiled_retention: float = 30 * 86400.0
     """Seconds that a deposit without a case waits to be assigned to one."""
     key_holder: Callable[[str, str], str | None] = lambda _region, _customer: None

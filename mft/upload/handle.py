@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mft.faults import translated
-from mft.upload.room import FIRST_SLAB, LAST_SLAB
+from mft.upload.room import FIRST_SLAB, LAST_SLAB, LEAD
 from protocols.errors import FileSystemError, LockedError, OffsetMismatchError, QuotaExceededError
 
 if TYPE_CHECKING:
@@ -35,8 +35,12 @@ class UploadHandle:
         lease: Lease,
         limit: int | None,
         reserved: int,
+        length: int | None = None,
     ) -> None:
-        """Write into *writer* what the head hands in, up to *limit* bytes, *reserved* of them already in the quota."""
+        """Write into *writer* what the head hands in, up to *limit* bytes, *reserved* of them already in the quota.
+
+        *length* is that of the file, where it was announced.
+        """
         self.id = upload_id
         self.epoch = epoch
         self._uploads = uploads
@@ -45,6 +49,8 @@ class UploadHandle:
         self._limit = limit
         self._reserved = reserved
         self._slab = FIRST_SLAB
+        self._used_up = length is not None
+        """Whether there is nothing to be reserved ahead: all of it is, or quotas have no more."""
         self._lock = threading.RLock()
         self._ended: str | None = None
         self._progress_due = time.monotonic() + PROGRESS_SECONDS
@@ -62,7 +68,7 @@ class UploadHandle:
         if self._limit is not None and end > self._limit:
             raise QuotaExceededError(f"an upload may have {self._limit} bytes; this one wants more")
         with translated():
-            if end > self._reserved:
+            if end > self._reserved - LEAD:
                 self._reserve(end)
             self._writer.write(offset, data)
             if time.monotonic() >= self._progress_due:
@@ -71,7 +77,7 @@ class UploadHandle:
     def is_immediate(self, end: int) -> bool:
         """Say whether a write up to *end* needs nobody else: right and quota are in hand, the disk keeps pace."""
         return (
-            end <= self._reserved
+            (end <= self._reserved - LEAD or (self._used_up and end <= self._reserved))
             and self._ended is None
             and self._lease.is_fresh
             and not self._writer.congested
@@ -141,10 +147,12 @@ class UploadHandle:
             raise OffsetMismatchError(f"{end} of {length} bytes came; resume the upload")
 
     def _reserve(self, end: int) -> None:
+        """Reserve the next slab before the last is used up; where quotas have no more, what there is is used up."""
         with self._lock:
-            while self._reserved < end:
+            while self._reserved < end or (self._reserved < end + LEAD and not self._used_up):
                 wanted = max(end, self._reserved + self._slab)
-                self._reserved = self._uploads.reserve(self.id, self._reserved, wanted, end)
+                held, self._reserved = self._reserved, self._uploads.reserve(self.id, self._reserved, wanted, end)
+                self._used_up = self._reserved < held + self._slab
                 self._slab = min(self._slab * 2, LAST_SLAB)
 
     def _note_progress(self) -> None:

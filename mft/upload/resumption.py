@@ -105,7 +105,7 @@ class Resumptions:
         )  # fmt: skip
         with self._database.write() as connection:
             reserved = reserve_quota(
-                connection, deposit.tree.id, self._settings.case_quota, row.size + FIRST_SLAB, least=row.size
+                connection, deposit.tree, self._settings.quotas, row.size + FIRST_SLAB, least=row.size
             )
             check_files(connection, deposit.login)
             reserved = cap_bytes(connection, deposit.login, reserved, least=row.size)

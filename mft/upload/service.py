@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import false, not_, or_, select, update
 
-from mft.catalog.model import UPLOADS
+from mft.cases import case_tree
+from mft.catalog.model import CASES, UPLOADS
 from mft.catalog.states import PARTIAL, UploadState, move_upload
 from mft.faults import translated
 from mft.upload.allowance import cap_bytes, is_metered
@@ -26,7 +27,7 @@ from mft.upload.note import note_of
 from mft.upload.passwords import ArchivePasswords
 from mft.upload.record import chain_of
 from mft.upload.resumption import Resumptions
-from mft.upload.room import check_space, quota_used, raise_reservation, reserve_quota
+from mft.upload.room import check_space, quota_of, raise_reservation, reserve_quota, room_left
 from protocols.errors import QuotaExceededError, RejectedError
 from protocols.filesystem import Receipt, SpaceReport, WriteMode
 from storage.errors import LandingBusyError, LandingNotFoundError, StorageError
@@ -83,7 +84,7 @@ class Uploads:
         self._arrivals = Arrivals(database=database, trail=trail, sign=sign, settings=settings)
         self._open: dict[str, UploadHandle] = {}
         self._metered: set[str] = set()
-        """Those of them that count against a token."""
+        """Those of them that count against a token or a quota."""
         self._open_lock = threading.Lock()
 
     # -- opening ---------------------------------------------------------------------------------------------------
@@ -125,7 +126,7 @@ class Uploads:
                 return self._resume(deposit, row)
         begun = self._beginnings.begin(deposit, mode, length)
         writer = self._zones[deposit.home].create(begun.id, begun.key)
-        return self._handle(deposit, begun.id, 0, writer, begun.reserved)
+        return self._handle(deposit, begun.id, 0, writer, begun.reserved, length=length)
 
     def _resume(self, deposit: Deposit, row: Row[tuple[object, ...]]) -> UploadHandle:
         if row.state in PARTIAL:
@@ -158,7 +159,14 @@ class Uploads:
             time.sleep(0.05)
 
     def _handle(
-        self, deposit: Deposit, upload_id: str, epoch: int, writer: LandingWriter, reserved: int
+        self,
+        deposit: Deposit,
+        upload_id: str,
+        epoch: int,
+        writer: LandingWriter,
+        reserved: int,
+        *,
+        length: int | None = None,
     ) -> UploadHandle:
         handle = UploadHandle(
             uploads=self,
@@ -168,9 +176,13 @@ class Uploads:
             lease=deposit.lease,
             limit=self._settings.upload_size,
             reserved=reserved,
+            length=length,
         )
-        with self._database.read() as connection:
-            metered = is_metered(connection, deposit.login)
+        quota = quota_of(self._settings.quotas, deposit.tree)
+        metered = quota.of_case or quota.of_customer
+        if not metered:
+            with self._database.read() as connection:
+                metered = is_metered(connection, deposit.login)
         with self._open_lock:
             self._open[upload_id] = handle
             if metered:
@@ -181,12 +193,15 @@ class Uploads:
 
     def reserve(self, upload_id: str, held: int, wanted: int, least: int) -> int:
         """Raise a reservation from *held* to *wanted* bytes, or to *least* where no more is left; return it."""
-        if self._settings.case_quota is None and upload_id not in self._metered:
+        if upload_id not in self._metered:
             return wanted
         with self._database.write() as connection:
             row = connection.execute(select(UPLOADS.c.case_id, UPLOADS.c.login).where(UPLOADS.c.id == upload_id)).one()
-            more = reserve_quota(connection, row.case_id, self._settings.case_quota, wanted - held, least=least - held)
-            wanted = held + cap_bytes(connection, row.login, more, least=least - held)
+            tree = case_tree(connection.execute(select(CASES).where(CASES.c.id == row.case_id)).one())
+            more = reserve_quota(
+                connection, tree, self._settings.quotas, wanted - held, least=max(0, least - held), new_file=False
+            )
+            wanted = held + cap_bytes(connection, row.login, more, least=max(0, least - held))
             raise_reservation(connection, upload_id, wanted)
         return wanted
 
@@ -221,12 +236,16 @@ class Uploads:
         state = os.statvfs(self._settings.landing[region])
         total, free = state.f_blocks * state.f_frsize, state.f_bavail * state.f_frsize
         free = max(0, free - self._settings.free_space.needed(total))
-        quota = self._settings.case_quota
-        if quota is not None:
-            with self._database.read() as connection:
-                free = min(free, max(0, quota - quota_used(connection, tree.id)))
-            total = quota
-        return SpaceReport(total=total, free=free)
+        with self._database.read() as connection:
+            left, files, quota = room_left(connection, tree, self._settings.quotas)
+        if left is not None and quota is not None:
+            free, total = min(free, left), quota
+        return SpaceReport(total=total, free=0 if files == 0 else free)
+
+    def files_left(self, tree: CaseTree) -> int | None:
+        """Say how many files more quotas let a case have; None: any number."""
+        with self._database.read() as connection:
+            return room_left(connection, tree, self._settings.quotas)[1]
 
     def forget(self, handle: UploadHandle) -> None:
         """A handle has let go of its log: give its room back."""

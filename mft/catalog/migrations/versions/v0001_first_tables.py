@@ -328,6 +328,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_upload_login", ["login", "created_at", "id"], unique=False)
         batch_op.create_index("ix_upload_node", ["node_id", "version"], unique=False)
         batch_op.create_index("ix_upload_partial", ["case_id", "login", "parent_id", "name", "state"], unique=False)
+        batch_op.create_index("ix_upload_quota", ["case_id", "state", "size", "reserved"], unique=False)
         batch_op.create_index("ix_upload_state", ["state", "updated_at"], unique=False)
 
     op.create_table(
@@ -620,6 +621,7 @@ def downgrade() -> None:
     op.drop_table("own_version")
     with op.batch_alter_table("upload", schema=None) as batch_op:
         batch_op.drop_index("ix_upload_state")
+        batch_op.drop_index("ix_upload_quota")
         batch_op.drop_index("ix_upload_partial")
         batch_op.drop_index("ix_upload_node")
         batch_op.drop_index("ix_upload_login")
