@@ -2,6 +2,8 @@
 
 import errno
 import os
+import resource
+import signal
 import tempfile
 from pathlib import Path
 
@@ -50,6 +52,64 @@ class TestLocalStore(StoreContract):
         files = [path.name for path in (tmp_path / "region").rglob("*") if path.is_file()]
         assert files == ["before"]
         store.put("a/b", [b"data"])
+
+    @pytest.mark.parametrize("replace", [False, True])
+    def test_disk_that_fills_at_any_step_leaves_the_old_or_the_new(self, tmp_path, monkeypatch, replace):
+        """Whichever call of a put is the first to find the disk full: what was there stays, whole, and nothing else."""
+        real = {step: getattr(os, step) for step in ("open", "write", "fsync", "link", "mkdir", "replace")}
+        full_at = count = 0
+
+        def failing(step):
+            def call(*arguments, **keywords):
+                nonlocal count
+                count += 1
+                if count == full_at:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                return real[step](*arguments, **keywords)
+
+            return call
+
+        refused = 0
+        for full_at in range(1, 100):
+            root = tmp_path / str(full_at)
+            store = LocalStore(root)
+            if replace:
+                store.put("slots/ab/one", [b"old"])
+            count = 0
+            with monkeypatch.context() as patch:
+                for step in real:
+                    patch.setattr(os, step, failing(step))
+                try:
+                    store.put("slots/ab/one", [b"ne", b"w"], replace=replace)
+                except OutOfSpaceError:
+                    refused += 1
+            found = {path.name: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+            if count < full_at:
+                assert found == {"one": b"new"}
+                break
+            # The last call makes the name durable: when it fails the new is there, and was not acknowledged.
+            assert found in ([{"one": b"old"}, {"one": b"new"}] if replace else [{}, {"one": b"new"}])
+            store.put("slots/ab/two", [b"x"])
+        assert refused >= 6
+
+    def test_disk_that_is_really_full_takes_all_or_nothing(self, tmp_path):
+        """Under a limit of the file system's or the process's every object is whole, or refused and gone."""
+        store = LocalStore(tmp_path / "region")
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))
+            for size in range(90_000, 110_000, 1_999):
+                try:
+                    store.put(f"s{size}", [bytes(700)] * (size // 700))
+                except OutOfSpaceError:
+                    assert size // 700 * 700 > 100_000
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+            signal.signal(signal.SIGXFSZ, handler)
+        sizes = [size // 700 * 700 for size in range(90_000, 110_000, 1_999)]
+        assert {found.size for found in store.list()} == {size for size in sizes if size <= 100_000}
+        assert [path for path in (tmp_path / "region/.incoming").rglob("*") if path.is_file()] == []
 
     def test_file_and_every_directory_are_synced_before_put_returns(self, store, tmp_path, monkeypatch):
         """The file, its directory and each newly made parent are fsynced, the file first."""
