@@ -27,6 +27,7 @@ from storage.errors import (
 )
 from storage.memory import MemoryReader
 from storage.parts import Parts
+from storage.probe import PROBES
 from storage.readahead import ReadAhead
 from storage.store import StoredObject, check_name, check_prefix, is_name
 
@@ -49,7 +50,6 @@ _SEEN_SECONDS = 60.0
 """How long it is believed that the bucket is there."""
 _LOCKED = "bodies/"
 """What begins so is locked; slots never are, they must change and go."""
-_PROBES = "probes/"
 _ORDER = "-./0123456789_abcdefghijklmnopqrstuvwxyz"
 """The characters of names, in the order of their bytes."""
 
@@ -169,7 +169,7 @@ class BucketStore:
         before = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=older_than_seconds)
         self._check_bucket()
         with self._connection.errors("listing") as client:
-            probes = list(itertools.chain.from_iterable(obstore.list(client, "probes")))
+            probes = list(itertools.chain.from_iterable(obstore.list(client, PROBES.rstrip("/"))))
         old = [row["path"] for row in probes if row["last_modified"] <= before and is_name(row["path"])]
         for name in old:
             self.delete(name)
@@ -357,7 +357,7 @@ class BucketStore:
                 raise StoreRefusedError(f"{self.place} is not there: make it, or correct its name")
         else:
             with self._connection.errors("looking for it") as client:
-                next(iter(obstore.list(client, _PROBES.rstrip("/"))), None)
+                next(iter(obstore.list(client, PROBES.rstrip("/"))), None)
         self._seen = time.monotonic()
 
 

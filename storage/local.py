@@ -19,6 +19,7 @@ from storage.descriptor import Descriptor
 from storage.durable import disk_errors, sync_directory, write_all
 from storage.errors import ObjectExistsError, ObjectNotFoundError
 from storage.partial import LocalPartial, partial_path
+from storage.probe import PROBES
 from storage.store import Chunk, StoredObject, check_name, check_prefix
 
 if TYPE_CHECKING:
@@ -173,13 +174,14 @@ class LocalStore:
         before = time.time() - older_than_seconds
         removed = 0
         with disk_errors("reaping leftovers"):
-            for entry in os.scandir(self._incoming):
-                try:
-                    if entry.stat(follow_symlinks=False).st_mtime <= before:
-                        (self._incoming / entry.name).unlink()
-                        removed += 1
-                except FileNotFoundError:
-                    continue
+            for directory in (self._incoming, self._root / PROBES):
+                for entry in os.scandir(directory) if directory.is_dir() else ():
+                    try:
+                        if entry.stat(follow_symlinks=False).st_mtime <= before:
+                            (directory / entry.name).unlink()
+                            removed += 1
+                    except FileNotFoundError:
+                        continue
         return removed
 
     def _path(self, name: str) -> Path:

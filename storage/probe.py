@@ -10,6 +10,8 @@ from storage.errors import DifferingCopyError
 if TYPE_CHECKING:
     from storage.store import ObjectStore
 
+PROBES = "probes/"
+"""What the names of probes begin with; a crash may leave one, and a listing may meet one."""
 _BYTES = 64
 
 
@@ -29,7 +31,7 @@ def probe(store: ObjectStore) -> None:
     """
     if isinstance(store, Checked):
         store.check()
-    name, data = f"probes/{secrets.token_hex(16)}", secrets.token_bytes(_BYTES)
+    name, data = f"{PROBES}{secrets.token_hex(16)}", secrets.token_bytes(_BYTES)
     store.put(name, [data])
     try:
         reader = store.open(name)

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from mft.catalog.model import BODIES, CASE_KEYS, CASES, REPLICAS
 from mft.verification.fault import Flaw
 from storage.errors import KeyUnavailableError, ObjectNotFoundError, StorageError, TamperedError
+from storage.probe import PROBES
 from storage.store import ObjectKey, slot_name
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class Strangers:
             known = self._known(region, batch)
             for name in batch:
                 match = _NAME.fullmatch(name)
+                if match is None and name.startswith(PROBES):
+                    continue
                 if match is None:
                     yield Stranger(name, Flaw.ORPHANED, "no name that mft gives; it is left alone", removable=False)
                     continue

@@ -76,6 +76,13 @@ def test_sound_installation_has_no_faults(kept, verify):
     assert kept.events("store.verified")[0]["deep"] is True
 
 
+def test_probe_of_a_store_is_no_stranger(kept, verify):
+    """What the server writes to see whether a store can be used is not found fault with."""
+    kept.parts.stores["eu"].put("probes/0123", [b"x"])
+    code, document = verify()
+    assert (code, document["faults"]) == (0, [])
+
+
 @pytest.mark.parametrize(
     ("region", "flaw", "harm", "deep"),
     [

@@ -128,9 +128,11 @@ class TestLocalStore(StoreContract):
         store.put("a", [b"x"])
         left = tmp_path / "region" / ".incoming" / "crashed"
         left.write_bytes(b"sealed")
+        store.put("probes/left", [b"x"])
         assert store.reap(3600) == 0
-        os.utime(left, (0, 0))
-        assert store.reap(3600) == 1
+        for path in (left, tmp_path / "region/probes/left"):
+            os.utime(path, (0, 0))
+        assert store.reap(3600) == 2
         assert [found.name for found in store.list()] == ["a"]
 
     def test_immediate_read_gives_what_is_in_memory(self, store):
