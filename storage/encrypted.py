@@ -12,6 +12,7 @@ in nobody's way, and no two attempts can mix a body of one key with a slot of an
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
     from storage.store import Chunk, ObjectKey, StoredObject
 
 
+RECHECK_SECONDS = 15.0
+"""So long an open object is read under a key without asking whether it still opens: destroyed, or taken back."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedObject:
     """What `put` made, for the catalog to keep."""
@@ -50,11 +55,22 @@ class SealedObject:
 class SealedReader:
     """An open object: plaintext at any offset. Safe to call from several threads."""
 
-    def __init__(self, body: BodyReader, source: RegionalReader, manifest: Manifest) -> None:
-        """Read *body*, which lies in *source*."""
+    def __init__(
+        self,
+        body: BodyReader,
+        source: RegionalReader,
+        manifest: Manifest,
+        *,
+        ask_again: Callable[[], object] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Read *body*, which lies in *source*; now and then *ask_again* for its key, as whoever opens it anew."""
         self._body = body
         self._source = source
         self.manifest = manifest
+        self._ask_again = ask_again
+        self._clock = clock
+        self._due = clock() + RECHECK_SECONDS
 
     @property
     def size(self) -> int:
@@ -72,11 +88,23 @@ class SealedReader:
         Raises:
             TamperedError: the body was altered; the subclass names how.
             NoReplicaError: no allowed region answers any more.
+            KeyUnavailableError: its key was destroyed or taken back since it was opened.
         """
+        if self._clock() >= self._due:
+            self._due = self._clock() + RECHECK_SECONDS
+            try:
+                self._ask_again()
+            except (NoReplicaError, StoreUnavailableError):  # says nothing of the key
+                pass
+            except StorageError:
+                self._due = 0.0  # and does not read on afterwards
+                raise
         return self._body.read(offset, length)
 
     def read_immediate(self, offset: int, length: int) -> Sequence[memoryview] | None:
         """Return the same in pieces if it is in memory; see `StreamReader.read_immediate`."""
+        if self._clock() >= self._due:
+            return None
         return self._body.read_immediate(offset, length)
 
     def close(self) -> None:
@@ -167,7 +195,7 @@ class EncryptedStore:
         except BaseException:
             source.close()
             raise
-        return SealedReader(body, source, manifest)
+        return SealedReader(body, source, manifest, ask_again=lambda: self._open_slot(object_key))
 
     def slot(self, object_key: ObjectKey, region: Region | None = None) -> Slot:
         """Read the slot of an object in *region*, or in the nearest region that has one. Needs no key.

@@ -676,6 +676,35 @@ class KeyRotation(Table, table=True):
     finished_at: float | None = None
 
 
+class GlassRequest(Table, table=True):
+    """Somebody's wish to do what goes past every rule: to unseal an object, or to shred keys."""
+
+    __tablename__ = "glass_request"
+
+    id: str = Field(primary_key=True)
+    action: str
+    """`unseal` or `shred`."""
+    subject: str
+    """An object's key, `case:` and a number, or `customer:` and a customer."""
+    customer: str | None = None
+    reason: str
+    asked_by: str
+    asked_at: float
+    expires_at: float
+    used_at: float | None = None
+
+
+class GlassApproval(Table, table=True):
+    """A person's yes to such a wish; who asks has said it first."""
+
+    __tablename__ = "glass_approval"
+
+    request_id: str = Field(primary_key=True, foreign_key="glass_request.id")
+    login: str = Field(primary_key=True)
+    reason: str
+    at: float
+
+
 class Installation(Table, table=True):
     """Facts about this installation: its id, the release that last wrote it."""
 
@@ -723,4 +752,6 @@ LEGAL_HOLDS = _table(LegalHold)
 DESTRUCTIONS = _table(Destruction)
 DESTROYED_KEYS = _table(DestroyedKey)
 KEY_ROTATIONS = _table(KeyRotation)
+GLASS_REQUESTS = _table(GlassRequest)
+GLASS_APPROVALS = _table(GlassApproval)
 INSTALLATION = _table(Installation)

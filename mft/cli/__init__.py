@@ -17,6 +17,7 @@ from mft.cli.failure import reporting_failures
 _COMMANDS = {
     "audit": "audit",
     "backup": "backup",
+    "break-glass": "breakglass",
     "case": "case",
     "case-system": "casesystem",
     "config": "config",
@@ -37,6 +38,7 @@ _COMMANDS = {
     "role": "role",
     "scrub": "scrub",
     "serve": "serve",
+    "shred": "shred",
     "token": "token",
     "unfiled": "unfiled",
     "unseal": "unseal",

@@ -43,7 +43,8 @@ def register(app: typer.Typer) -> None:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Lifecycle]:
+def opened_lifecycle(path: Path) -> Iterator[Lifecycle]:
+    """Yield the lifecycle of the configuration at *path*."""
     from mft.credentials import load_credentials  # noqa: PLC0415  keeps `mft --help` quick
     from mft.lookups import open_lookup  # noqa: PLC0415
     from mft.objects import Objects  # noqa: PLC0415
@@ -80,7 +81,7 @@ def plan(*, config: ConfigFile = DEFAULT, at: At = None, every: Every = False, a
     from mft.lifecycle.service import Fate  # noqa: PLC0415  keeps `mft --help` quick
 
     moment = None if at is None else parse_expiry(at).timestamp()
-    with _opened(config) as lifecycle:
+    with opened_lifecycle(config) as lifecycle:
         found = [each for each in lifecycle.plan(at=moment) if every or each.fate is not Fate.KEEP]
     if as_json:
         show_json([each.to_dict() for each in found])
@@ -104,7 +105,7 @@ def _row(each: Prospect) -> list[str]:
 
 def run(*, config: ConfigFile = DEFAULT, case: OneCase = None, as_json: AsJson = False) -> None:
     """Carry the plan out now, and finish what was begun before. Exit code 3: something due was left alone."""
-    with _opened(config) as lifecycle:
+    with opened_lifecycle(config) as lifecycle:
         done = lifecycle.run(by=actor(), case=case)
         unfinished = lifecycle.unfinished()
     if as_json:
@@ -130,7 +131,7 @@ def run(*, config: ConfigFile = DEFAULT, case: OneCase = None, as_json: AsJson =
 
 def certificate(which: Which = None, *, config: ConfigFile = DEFAULT) -> None:
     """Print certificates of destruction, a line of JSON each, the newest first; `mft receipt verify` checks them."""
-    with _opened(config) as lifecycle:
+    with opened_lifecycle(config) as lifecycle:
         rows = lifecycle.certificates(which)
     for row in rows:
         if row.certificate is not None:

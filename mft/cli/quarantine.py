@@ -10,6 +10,7 @@ import typer
 from mft.cli import options, secret
 from mft.cli.casetoken import open_cases
 from mft.cli.ledger import DEFAULT, moment, open_ledger, show_json, show_table
+from mft.cli.person import sign_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +93,7 @@ def _vote(path: Path, upload_id: str, wish: Verdict, who: tuple[str, str], reaso
     with open_ledger(path) as (loaded, ledger, token_key):
         quarantine = _open(loaded, ledger)
         held = quarantine.find(upload_id)
-        principal = _sign_in(loaded, ledger, token_key, who)
+        principal = sign_in(loaded, ledger, token_key, who)
         _check_rights(loaded, ledger, principal, held)
         try:
             now = quarantine.vote(upload_id, wish, login=principal.login, reason=reason)
@@ -101,30 +102,6 @@ def _vote(path: Path, upload_id: str, wish: Verdict, who: tuple[str, str], reaso
     agreed = sum(vote.wish is wish for vote in now.votes)
     said = "decided; it is being carried out" if now.decided else f"{agreed} of {quarantine.approvals} agree"
     typer.echo(f"{upload_id}: {wish.value}: {said}")
-
-
-def _sign_in(config: Config, ledger: Ledger, token_key: bytes, who: tuple[str, str]) -> Principal:
-    from mft.auth.accounts import Accounts  # noqa: PLC0415  keeps `mft --help` quick
-    from mft.auth.checker import CredentialChecker  # noqa: PLC0415
-    from mft.auth.denials import Denials  # noqa: PLC0415
-    from mft.auth.passwords import Passwords  # noqa: PLC0415
-    from mft.auth.principals import Principals  # noqa: PLC0415
-    from mft.auth.throttle import Throttle  # noqa: PLC0415
-    from mft.auth.tokens import Tokens  # noqa: PLC0415
-    from mft.lookups import open_lookup  # noqa: PLC0415
-    from protocols.session import Origin, PasswordCredential  # noqa: PLC0415
-
-    throttle = Throttle(ledger.database, config.auth.throttle, key=token_key)
-    checker = CredentialChecker(
-        principals=Principals(Accounts(ledger), open_lookup(config, ledger.database)),
-        tokens=Tokens(ledger, key=token_key),
-        passwords=Passwords(),
-        throttle=throttle,
-        denials=Denials(ledger.database, ledger.audit, throttle),
-        now=lambda: dt.datetime.now(dt.UTC),
-    )
-    origin = Origin(protocol="shell", peer="127.0.0.1", region=config.residency.home)
-    return checker.check(PasswordCredential(login=who[0], password=who[1]), origin).principal
 
 
 def _check_rights(config: Config, ledger: Ledger, principal: Principal, held: HeldFile) -> None:

@@ -51,6 +51,10 @@ Region = Annotated[
 Output = Annotated[
     Path, typer.Option("--output", metavar="FILE", help="A new file for what was sealed, or - for standard output.")
 ]
+Request = Annotated[
+    str | None,
+    typer.Option("--request", metavar="ID", help="What was agreed on by `mft break-glass`, where more than one must."),
+]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it goes into the audit.")]
 
 
@@ -92,6 +96,7 @@ def unseal(
     body: Body = None,
     slot: SlotFile = None,
     region: Region = None,
+    request: Request = None,
 ) -> None:
     """Give one stored object in clear, as it was after scrubbing.
 
@@ -114,6 +119,7 @@ def unseal(
         else:
             find = _find(settings, ledger, object_key, upload)
         find = replace(find, regions=(region,)) if region else find
+        _break_glass(settings, ledger, find, request, reason)
         try:
             told = _unseal(settings, find, files, output, record)
         except TamperedError as error:
@@ -121,6 +127,26 @@ def unseal(
             typer.echo(f"mft: {find.object_key}: {error.what}: {printable(str(error))}", err=True)
             raise typer.Exit(TAMPERED) from error
     typer.echo(told, err=True)
+
+
+def _break_glass(settings: Config, ledger: Ledger | None, find: Find, request: str | None, reason: str) -> None:
+    """Write down that an object is about to be unsealed, before any key is opened, and that enough persons agreed.
+
+    Raises:
+        GlassError: more must agree; or there is no catalog to say who has.
+    """
+    from mft.breakglass import UNSEAL, GlassError  # noqa: PLC0415  keeps `mft --help` quick
+    from mft.cli.breakglass import make_glass  # noqa: PLC0415
+
+    if ledger is None:
+        if settings.break_glass.approvals > 1:
+            raise GlassError(
+                "there is no catalog here to say who has agreed: with break_glass.approvals above 1 nothing is unsealed"
+            )
+        return
+    make_glass(settings, ledger).use(
+        UNSEAL, find.object_key, request, by=actor(), reason=reason, customer=find.customer, case=find.case
+    )
 
 
 def _check_usage(output: Path, reason: str, ways: list[bool]) -> None:

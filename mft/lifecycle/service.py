@@ -167,6 +167,29 @@ class Lifecycle:
                 left.append((prospect.case, str(error)))
         return Round(destroyed=tuple(destroyed), left=tuple(left), tokens=tokens, finished=finished)
 
+    def shred(self, *, reason: str, by: str, case: str | None = None, customer: str | None = None) -> Round:
+        """Destroy the files of a case, or of every case of a customer, on order: whatever rules say, but no hold.
+
+        The keys go first, in one transaction for each case. Who may order it was asked before (`mft.breakglass`).
+        """
+        wanted = CASES.c.number == case if customer is None else CASES.c.customer == customer
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(CASES.c.id, CASES.c.number)
+                .where(wanted, CASES.c.number.not_like("~destroyed/%"))
+                .order_by(CASES.c.id)
+            ).all()
+        now = self._clock()
+        verdict = Verdict(rule="ordered", reason=reason, retention=0.0, closed_at=now, due_at=now)
+        destroyed: list[tuple[str, str]] = []
+        left: list[tuple[str, str]] = []
+        for row in rows:
+            try:
+                destroyed.append((row.number, self._destruction.destroy(row.id, verdict, by=by)))
+            except NotDestroyedError as error:
+                left.append((row.number, str(error)))
+        return Round(destroyed=tuple(destroyed), left=tuple(left), tokens=0, finished=0)
+
     def certificates(
         self, number: str | None = None, *, before: tuple[float, str] | None = None, limit: int | None = None
     ) -> tuple[Row[Any], ...]:

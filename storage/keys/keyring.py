@@ -186,7 +186,7 @@ class Keyring:
             raise WrongPassphraseError(f"the passphrase does not open {path}, or the file was altered") from error
         keys = {
             name: RegionKey(key=_decode(entry["key"]), created=datetime.fromisoformat(entry["created"]))
-            for name, entry in plain["keys"].items()
+            for name, entry in sorted(plain["keys"].items(), key=lambda each: each[1]["created"])
         }
         return cls(path, Region(str(document["region"])), lock, keys, plain["current"])
 

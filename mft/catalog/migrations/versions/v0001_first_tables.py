@@ -522,6 +522,28 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_legal_hold_number"), ["number"], unique=False)
 
     op.create_table(
+        "glass_request",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("action", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("customer", sa.String(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.Float(), nullable=False),
+        sa.Column("expires_at", sa.Float(), nullable=False),
+        sa.Column("used_at", sa.Float(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_glass_request")),
+    )
+    op.create_table(
+        "glass_approval",
+        sa.Column("request_id", sa.String(), nullable=False),
+        sa.Column("login", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(["request_id"], ["glass_request.id"], name=op.f("fk_glass_approval_request_id")),
+        sa.PrimaryKeyConstraint("request_id", "login", name=op.f("pk_glass_approval")),
+    )
+    op.create_table(
         "destroyed_key",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("region", sa.String(), nullable=False),
@@ -578,6 +600,8 @@ def downgrade() -> None:
 
     op.drop_table("key_rotation")
     op.drop_table("destroyed_key")
+    op.drop_table("glass_approval")
+    op.drop_table("glass_request")
     op.drop_table("destruction")
     with op.batch_alter_table("legal_hold", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_legal_hold_number"))
