@@ -209,6 +209,15 @@ def test_newer_key_overtakes_a_rotation_that_was_stopped(core, desk):
     assert len(ring(core).key_ids) == 3
 
 
+def work_off(core: Core) -> None:
+    """Let intake work until nothing waits: it takes so many at a time."""
+    left = core.states().count("landed")
+    while left:
+        core.work()
+        before, left = left, core.states().count("landed")
+        assert left < before
+
+
 def test_uploads_and_downloads_run_while_keys_are_exchanged(core, desk):
     """Three rotations beside clients that write and read all the time: nothing fails, all is under the last key."""
     stop, failures, counts = threading.Event(), [], [0, 0]
@@ -247,11 +256,7 @@ def test_uploads_and_downloads_run_while_keys_are_exchanged(core, desk):
     again = desk.rotations.begin("eu", last, by="test", reason="")
     assert list(desk.rotations.run(again, by="test"))[-1].failed == 0
     assert keys_in_use(core) == {last}
-    left = core.states().count("landed")
-    while left:  # intake takes so many at a time
-        core.work()
-        before, left = left, core.states().count("landed")
-        assert left < before
+    work_off(core)
     assert set(core.states()) == {"stored", "interrupted"}
 
 
