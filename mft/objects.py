@@ -11,6 +11,7 @@ from mft.catalog.model import BODIES, REPLICAS
 from protocols.errors import UnavailableError
 from storage.encrypted import EncryptedStore
 from storage.errors import StorageError
+from storage.health import StoreHealth
 from storage.keys.envelope import Region
 from storage.paced import PacedStore
 from storage.regional import Placement, RegionalStore
@@ -92,6 +93,7 @@ class Objects:
         self._keys = keys
         self._stores = {Region(name): store for name, store in stores.items()}
         self._rules = rules
+        self._health = StoreHealth()
 
     def store(self, residency: Residency, read_order: tuple[str, ...] | None = None) -> EncryptedStore:
         """Return the store of a case: its home, its copies, and the order in which they are read."""
@@ -100,7 +102,7 @@ class Objects:
             copies=tuple(Region(region) for region in residency.regions[1:]),
             read_order=tuple(Region(region) for region in read_order or residency.regions),
         )
-        return EncryptedStore(self._keys, RegionalStore(self._stores, placement))
+        return EncryptedStore(self._keys, RegionalStore(self._stores, placement, self._health))
 
     def copying_store(self, home: str, target: str, pace: Callable[[int], None]) -> EncryptedStore:
         """Return the store for one copy from *home* to *target*: home is read no faster than *pace* lets it."""

@@ -12,18 +12,21 @@ in nobody's way, and no two attempts can mix a body of one key with a slot of an
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from storage.body import HEADER_BYTES, BodyInfo, BodyReader, SealedBody, parse_header
 from storage.errors import (
+    AlteredKeyError,
     KeyUnavailableError,
     NoReplicaError,
     ObjectNotFoundError,
     RegionNotAllowedError,
     StorageError,
     StoreUnavailableError,
+    TamperedError,
     WrongObjectError,
 )
 from storage.slot import MAX_SLOT_BYTES, Manifest, Slot, seal_manifest
@@ -57,15 +60,22 @@ class SealedReader:
 
     def __init__(
         self,
-        body: BodyReader,
+        open_body: Callable[[], BodyReader],
         source: RegionalReader,
         manifest: Manifest,
         *,
         ask_again: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Read *body*, which lies in *source*; now and then *ask_again* for its key, as whoever opens it anew."""
-        self._body = body
+        """Read what *open_body* opens, which lies in *source*; open it again where another region goes on.
+
+        Now and then *ask_again* for its key, as whoever opens it anew.
+
+        Raises:
+            TamperedError: it is not what was stored.
+        """
+        self._open_body = open_body
+        self._body = open_body()
         self._source = source
         self.manifest = manifest
         self._ask_again = ask_again
@@ -85,8 +95,10 @@ class SealedReader:
     def read(self, offset: int, length: int) -> bytes:
         """Return up to *length* plaintext bytes at *offset*; fewer only at the end, none past it.
 
+        Where a region fails, or gives something else than was stored, the next one goes on.
+
         Raises:
-            TamperedError: the body was altered; the subclass names how.
+            TamperedError: the body was altered in every region that may be read; the subclass names how.
             NoReplicaError: no allowed region answers any more.
             KeyUnavailableError: its key was destroyed or taken back since it was opened.
         """
@@ -99,7 +111,14 @@ class SealedReader:
             except StorageError:
                 self._due = 0.0  # and does not read on afterwards
                 raise
-        return self._body.read(offset, length)
+        while True:
+            region, body = self._source.region, self._body
+            try:
+                return body.read(offset, length)
+            except TamperedError as error:
+                if not self._source.distrust(region, error, size=self.manifest.body.stored_size):
+                    raise
+                self._body = self._open_body()  # what was altered may be the header that all else is opened by
 
     def read_immediate(self, offset: int, length: int) -> Sequence[memoryview] | None:
         """Return the same in pieces if it is in memory; see `StreamReader.read_immediate`."""
@@ -191,11 +210,11 @@ class EncryptedStore:
         manifest = slot.open_manifest(data_key)
         source = self._regional.open(body_name(object_key))
         try:
-            body = BodyReader(source, data_key, object_key, stored_size=manifest.body.stored_size)
+            opening = functools.partial(_whole_body, source, data_key, object_key, manifest.body.stored_size)
+            return SealedReader(opening, source, manifest, ask_again=lambda: self._open_slot(object_key))
         except BaseException:
             source.close()
             raise
-        return SealedReader(body, source, manifest, ask_again=lambda: self._open_slot(object_key))
 
     def slot(self, object_key: ObjectKey, region: Region | None = None) -> Slot:
         """Read the slot of an object in *region*, or in the nearest region that has one. Needs no key.
@@ -208,13 +227,13 @@ class EncryptedStore:
 
     def _open_slot(self, object_key: ObjectKey, region: Region | None = None) -> tuple[Slot, bytes]:
         """Return the nearest slot whose key can be opened here, and that key: a node holds the keys it serves only."""
-        missing: KeyUnavailableError | None = None
+        missing: KeyUnavailableError | AlteredKeyError | None = None
         slots = self._slots(object_key, region)
         while True:
             try:
                 slot = next(slots)
                 return slot, self._keys.open_key(slot.envelope)
-            except KeyUnavailableError as error:
+            except (KeyUnavailableError, AlteredKeyError) as error:
                 missing = missing or error
             except (ObjectNotFoundError, NoReplicaError):
                 if missing is not None:
@@ -223,8 +242,9 @@ class EncryptedStore:
 
     def _slots(self, object_key: ObjectKey, region: Region | None) -> Iterator[Slot]:
         """Yield the slots of an object, nearest first, and end in the error that says why there are no more."""
-        regions = self._regional.placement.read_order if region is None else (region,)
-        silent = []
+        regions = self._regional.read_order if region is None else (region,)
+        silent: list[Region] = []
+        altered: TamperedError | None = None
         for candidate in regions:
             try:
                 reader = self._regional.open_in(candidate, slot_name(object_key))
@@ -237,7 +257,14 @@ class EncryptedStore:
             except StoreUnavailableError:
                 silent.append(candidate)
                 continue
-            yield Slot.parse(data, object_key=object_key, region=candidate)
+            try:
+                slot = Slot.parse(data, object_key=object_key, region=candidate)
+            except TamperedError as error:
+                altered = error
+                continue
+            yield slot
+        if altered is not None:
+            raise altered
         if silent:
             raise NoReplicaError(f"the slot of {object_key}: {', '.join(silent)} do not answer")
         raise ObjectNotFoundError(f"{object_key} is in no region that may be read from")
@@ -332,6 +359,21 @@ class EncryptedStore:
     def _put_slot(self, slot: Slot, *, replace: bool = False) -> None:
         region, name = slot.envelope.region, slot_name(slot.object_key)
         self._regional.put(name, [slot.serialise()], region=region, replace=replace)
+
+
+def _whole_body(source: RegionalReader, data_key: bytes, object_key: ObjectKey, stored_size: int) -> BodyReader:
+    """Open the body in the first region that has it whole.
+
+    Raises:
+        TamperedError: none has; names what is wrong with the last.
+    """
+    while True:
+        region = source.region
+        try:
+            return BodyReader(source, data_key, object_key, stored_size=stored_size)
+        except TamperedError as error:
+            if not source.distrust(region, error, size=stored_size):
+                raise
 
 
 def _checked(ciphertext: Iterable[Chunk], object_key: ObjectKey) -> Iterator[Chunk]:

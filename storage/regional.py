@@ -21,6 +21,7 @@ from storage.errors import (
     StorageError,
     StoreUnavailableError,
 )
+from storage.health import StoreHealth
 from storage.partial import ResumableStore
 from storage.store import ImmediateReader
 
@@ -63,14 +64,17 @@ class Placement:
 class RegionalReader:
     """An open object that goes on in the next allowed region when the one it reads from fails."""
 
-    def __init__(self, name: str, candidates: Iterator[tuple[Region, ObjectReader]]) -> None:
-        """Read from the first of *candidates*, each opened when it is asked for.
+    def __init__(
+        self, name: str, candidates: Iterator[tuple[Region, ObjectReader]], health: StoreHealth | None = None
+    ) -> None:
+        """Read from the first of *candidates*, each opened when it is asked for; tell *health* of those that fail.
 
         Raises:
             ObjectNotFoundError, NoReplicaError: there is no first one.
         """
         self._name = name
         self._candidates = candidates
+        self._health = health or StoreHealth()
         self._lock = threading.Lock()
         self._region, self._reader = next(candidates)
         self._size = self._reader.size
@@ -110,6 +114,20 @@ class RegionalReader:
             self._closed = True
             self._reader.close()
 
+    def distrust(self, region: Region, error: Exception, *, size: int) -> bool:
+        """Go on elsewhere because what *region* gave is not what was stored; say whether there is an elsewhere.
+
+        *size* is how long the object is for sure: what is longer or shorter is passed over.
+        """
+        with self._lock:
+            if self._closed:
+                return False
+            if self._region != region:
+                return True  # another thread was faster
+            _log.error("replica_altered region=%s object=%s error=%s", region, self._name, type(error).__name__)
+            self._size = size
+            return self._move_on()
+
     def _fail_over(self, region: Region, failed: ObjectReader, error: Exception) -> None:
         with self._lock:
             if self._closed:
@@ -117,23 +135,39 @@ class RegionalReader:
             if self._reader is not failed:
                 return  # another thread was faster
             _log.warning("replica_failed region=%s object=%s error=%s", region, self._name, type(error).__name__)
-            for next_region, reader in self._candidates:
-                if reader.size != self._size:
-                    reader.close()
-                    continue
-                failed.close()
-                self._region, self._reader = next_region, reader
-                return
-            raise NoReplicaError(f"{self._name}: no allowed region is left to read from") from error
+            self._health.failed(region)
+            if not self._move_on():
+                raise NoReplicaError(f"{self._name}: no allowed region is left to read from") from error
+
+    def _move_on(self) -> bool:
+        for region, reader in self._candidates:
+            if reader.size != self._size:
+                reader.close()
+                continue
+            self._reader.close()
+            self._region, self._reader = region, reader
+            return True
+        return False
 
 
 class RegionalStore:
     """The stores of several regions, seen through one placement. Made for each call; holds nothing open."""
 
-    def __init__(self, stores: Mapping[Region, ObjectStore], placement: Placement) -> None:
-        """Use *stores* as far as *placement* allows; regions of it that *stores* lacks are unavailable here."""
+    def __init__(
+        self, stores: Mapping[Region, ObjectStore], placement: Placement, health: StoreHealth | None = None
+    ) -> None:
+        """Use *stores* as far as *placement* allows; regions of it that *stores* lacks are unavailable here.
+
+        *health* is what is known of them, and learns from what is met; None: nothing is known.
+        """
         self._stores = stores
+        self._health = health or StoreHealth()
         self.placement = placement
+
+    @property
+    def read_order(self) -> tuple[Region, ...]:
+        """Where to read, nearest first, those that are ailing behind the others."""
+        return self._health.order(self.placement.read_order)
 
     def put(
         self, name: str, chunks: Iterable[Chunk], *, region: Region | None = None, replace: bool = False
@@ -153,7 +187,7 @@ class RegionalStore:
             ObjectNotFoundError: every region of the read order answers, and none has it.
             NoReplicaError: none that answers has it, and at least one does not answer.
         """
-        return RegionalReader(name, self._open_each(name))
+        return RegionalReader(name, self._open_each(name), self._health)
 
     def open_in(self, region: Region, name: str) -> ObjectReader:
         """Open an object in that region alone."""
@@ -243,15 +277,17 @@ class RegionalStore:
         """Yield a reader for each region that has it; raise only if there was none at all."""
         unavailable: list[str] = []
         found = False
-        for region in self.placement.read_order:
+        for region in self.read_order:
             try:
                 reader = self._store(region).open(name)
             except ObjectNotFoundError:
                 continue
             except (StoreUnavailableError, OSError) as error:
                 _log.warning("replica_failed region=%s object=%s error=%s", region, name, type(error).__name__)
+                self._health.failed(region)
                 unavailable.append(region)
                 continue
+            self._health.succeeded(region)
             found = True
             yield region, reader
         if found:

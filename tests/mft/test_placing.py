@@ -14,6 +14,7 @@ from mft.catalog.model import BODIES, CASE_KEYS, PSEUDONYM_BOOKS, REPLICAS
 from mft.intake import copying as copying_module
 from mft.intake import service as intake_service
 from protocols.errors import NotFoundError, RejectedError
+from protocols.path import parse_path
 from storage.errors import StoreUnavailableError
 from tests.core import running_core, until
 
@@ -312,3 +313,48 @@ def test_copy_is_made_from_another_region_when_home_is_gone(house):
     settle(house)
     assert house.events("copy.verified")[-1]["source"] == "us"
     assert house.client("eve", "in").get(f"{IN}/a") == b"content\n"
+
+
+class Flagging:
+    """A region's store whose readers answer twice and then never again."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.left = 2
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def open(self, name: str) -> Any:
+        return self._inner.open(name) if name.startswith("slots/") else FlaggingReader(self, self._inner.open(name))
+
+
+class FlaggingReader:
+    """One of its readers."""
+
+    def __init__(self, store: Flagging, inner: Any) -> None:
+        self._store, self._inner = store, inner
+        self.size = inner.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        self._store.left -= 1
+        if self._store.left < 0:
+            raise StoreUnavailableError("it has gone down")
+        return bytes(self._inner.read(offset, length))
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def test_client_does_not_notice_that_a_region_fails_in_mid_read(house):
+    """The nearest copy goes down while it is read; every offset is served on from another region."""
+    content = "".join(f"{number:09}\n" for number in range(60_000)).encode()
+    house.client("ann").put(f"{IN}/a", content)
+    settle(house)
+    house.parts.objects._stores["us"] = Flagging(house.parts.objects._stores["us"])
+    handle = house.client("eve", "us").filesystem.open_read(parse_path(f"{IN}/a"))
+    for offset in (0, 599_000, 300_000, 10):
+        assert handle.read(offset, 500) == content[offset : offset + 500]
+    handle.close()
+    assert house.events("file.opened")[-1]["served_from"] == "us"
+    assert house.parts.objects._stores["us"].left < 0

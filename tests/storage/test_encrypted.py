@@ -359,3 +359,71 @@ def test_every_error_of_storage_has_one_base():
     names = [cls.what for cls in TamperedError.__subclasses__()]
     assert len(set(names)) == len(names)
     assert "altered" not in names
+
+
+# -- reading on where it is whole --------------------------------------------------------------------------------------
+
+
+def copied(house):
+    """Return an object that lies in both regions; that of the US can be altered."""
+    key = house.put()
+    house.store().copy(key, US, "case:1", house.scopes[US])
+    return key
+
+
+def alter(house, name, change):
+    house.stores[US]._objects[name] = change(house.stores[US]._objects[name])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda body: body[:40] + b"?" + body[41:],
+        lambda body: body[:-1] + bytes([body[-1] ^ 1]),
+        lambda body: body[:300_000] + bytes([body[300_000] ^ 1]) + body[300_001:],
+        lambda body: body[:-1000],
+        lambda body: body + b"more",
+    ],
+    ids=["header", "end", "middle", "short", "long"],
+)
+def test_copy_that_has_rotted_is_read_on_elsewhere(house, change):
+    """Whatever is wrong with the nearest body, the reader gets what was stored; alone it is named, as ever."""
+    key = copied(house)
+    alter(house, body_name(key), change)
+    assert read(house.store(US, EU), key) == PLAIN
+    with pytest.raises(TamperedError):
+        read(house.store(US), key)
+
+
+def test_reader_goes_on_at_any_offset_when_a_copy_rots_under_it(house):
+    """In mid-read, forwards and backwards, the region changes and the bytes do not."""
+    key = copied(house)
+    reader = house.store(US, EU).open(key)
+    assert (reader.region, reader.read(0, 1000)) == (US, PLAIN[:1000])
+    alter(house, body_name(key), lambda body: body[:100] + bytes(len(body) - 100))
+    reader._source._reader._data = house.stores[US]._objects[body_name(key)]
+    for offset in (600_000, 300_000, len(PLAIN) - 10, 0):
+        assert reader.read(offset, 5000) == PLAIN[offset : offset + 5000]
+    assert reader.region == EU
+
+
+@pytest.mark.parametrize("change", [lambda slot: slot[:-1] + b"?", lambda _slot: b""], ids=["altered", "empty"])
+def test_slot_that_has_rotted_is_passed_over(house, change):
+    """The next region's slot opens the same object; alone it is named."""
+    key = copied(house)
+    alter(house, slot_name(key), change)
+    assert read(house.store(US, EU), key) == PLAIN
+    with pytest.raises(AlteredSlotError):
+        read(house.store(US), key)
+
+
+def test_copy_is_refused_before_its_slot(house):
+    """What `permit` raises leaves a body that nobody can open, and no slot."""
+    key = house.put()
+
+    def refuse():
+        raise RegionNotAllowedError("not any more")
+
+    with pytest.raises(RegionNotAllowedError):
+        house.store().copy(key, US, "case:1", house.scopes[US], permit=refuse)
+    assert [each.name for each in house.stores[US].list()] == [body_name(key)]

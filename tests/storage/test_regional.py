@@ -12,6 +12,7 @@ from storage.errors import (
     RegionNotAllowedError,
     StoreUnavailableError,
 )
+from storage.health import StoreHealth
 from storage.keys.envelope import Region
 from storage.local import LocalStore
 from storage.memory import MemoryStore
@@ -314,3 +315,41 @@ def test_part_on_disk_survives_its_writer_and_has_one_at_a_time(tmp_path):
     with pytest.raises(ObjectExistsError):
         late.finish()
     assert store.reap(0) == 0
+
+
+# -- health ------------------------------------------------------------------------------------------------------------
+
+
+def test_region_that_fails_again_and_again_is_asked_last_for_a_while():
+    """Three failures in a row, and others are asked first; after its rest, or once it answers, it stands as before."""
+    now = [0.0]
+    health = StoreHealth(failures=3, rest=20.0, clock=lambda: now[0])
+    for _ in range(2):
+        health.failed(US)
+    assert health.order((US, EU)) == (US, EU)
+    health.failed(US)
+    assert (health.order((US, EU)), health.is_ailing(US)) == ((EU, US), True)
+    now[0] = 20.0
+    assert health.order((US, EU)) == (US, EU)
+    health.failed(US)
+    assert health.is_ailing(US)
+    health.succeeded(US)
+    assert health.order((US, EU)) == (US, EU)
+
+
+def test_reader_is_spared_a_region_that_is_down(stores):
+    """Once it has failed often enough it is not asked before the others any more, and never left out."""
+    health = StoreHealth()
+    placement = Placement(home=EU, copies=(US,), read_order=(US, EU))
+    both = RegionalStore(stores, placement, health)
+    both.put("a", [b"data"])
+    both.copy("a", EU, US)
+    stores[US].down = True
+    for _ in range(3):
+        assert both.open("a").region == EU
+    assert both.read_order == (EU, US)
+    stores[EU].down = True
+    with pytest.raises(NoReplicaError):
+        both.open("a")
+    stores[US].down = stores[EU].down = False
+    assert both.open("a").read(0, 9) == b"data"
