@@ -31,6 +31,7 @@ _COMMANDS = {
     "lookup": "lookup",
     "quarantine": "quarantine",
     "quota": "quota",
+    "rebuild": "rebuild",
     "receipt": "receipt",
     "residency": "residency",
     "restore": "restore",

@@ -13,7 +13,7 @@ import typer
 
 from mft.cli import options
 from mft.cli.ledger import DEFAULT, actor, printable, show_json
-from mft.cli.verify import lack
+from mft.cli.verify import lack, open_parts
 
 if TYPE_CHECKING:
     from mft.backup.restoring import Restored
@@ -83,7 +83,8 @@ def restore(
         work.check_target()
         done = work.run(destroyed=destroyed or (), end_tokens=end_tokens, by=actor())
         wrong = _wrong(settings, with_objects=work.has_objects) if drill else []
-    _tell(done, wrong, as_json=as_json, drill=drill)
+    entered = 0 if drill else _enter(config)
+    _tell(done, wrong, entered, as_json=as_json, drill=drill)
     raise typer.Exit(UNSOUND if wrong else 0)
 
 
@@ -131,13 +132,26 @@ def _wrong(config: Config, *, with_objects: bool) -> list[str]:
     return found
 
 
-def _tell(done: Restored, wrong: list[str], *, as_json: bool, drill: bool) -> None:
+def _enter(config: Path) -> int:
+    """Enter what stores hold that was stored after the backup; return how many objects."""
+    from mft.cli.rebuild import adopt  # noqa: PLC0415  keeps `mft --help` quick
+
+    with open_parts(config) as (settings, parts, locked):
+        for region, why in locked.items():
+            told = f"{region} was not looked into for what was stored since: {why}; `mft rebuild` does it later"
+            typer.echo(f"mft: {printable(told)}", err=True)
+        taken, _ = adopt(parts, tuple(each for each in settings.regions if each not in locked), by=actor())
+    return len(taken)
+
+
+def _tell(done: Restored, wrong: list[str], entered: int, *, as_json: bool, drill: bool) -> None:
     if as_json:
         told = {
             "name": done.name,
             "made_at": done.made_at,
             "objects": done.objects,
             "destroyed_again": list(done.ended),
+            "stored_since": entered,
             "tokens": done.tokens,
             "needs": list(done.needs),
             **({"wrong": wrong} if drill else {}),
@@ -147,6 +161,8 @@ def _tell(done: Restored, wrong: list[str], *, as_json: bool, drill: bool) -> No
     typer.echo(
         f"{'a drill of ' if drill else ''}{done.name}, made at {done.made_at}: {done.objects} files put in place"
     )
+    if entered:
+        typer.echo(f"{entered} objects that were stored since are entered, from their slots")
     for number in done.ended:
         typer.echo(printable(f"{number}: it was destroyed since, and is so again"))
     for each in wrong:

@@ -318,7 +318,7 @@ class Scrubbing:
         def manifest() -> bytes:
             body = result["body"]
             info = BodyInfo(size=body["size"], sha256=bytes.fromhex(body["sha256"]), stored_size=body["stored_size"])
-            facts = _facts(row, tree, result["report"]["sha256_in"])
+            facts = _facts(row, tree, result) | {"home": envelope.region}
             return seal_manifest(errand.data_key, object_key, Manifest(body=info, facts=facts))
 
         home = Residency(home=envelope.region, copies=(), readers=frozenset(), rule="", reason="")
@@ -413,9 +413,16 @@ def _checked(result: dict[str, Any], errand: Errand) -> dict[str, Any]:
     return result
 
 
-def _facts(row: Row[Any], tree: CaseTree, sha256: str) -> dict[str, object]:
-    """Say in an object's manifest what a catalog could be rebuilt from."""
+def _facts(row: Row[Any], tree: CaseTree, result: dict[str, Any]) -> dict[str, object]:
+    """Say in an object's manifest what a catalog can be rebuilt from (`mft.rebuilding`)."""
     return {
+        "kind": tree.kind,
+        "classification": tree.classification,
+        "path": result["names"],
+        "shown": safe_names(result["shown"]),
+        "modified": row.modified,
+        "unscrubbed": row.state == UploadState.QUARANTINED,
+        "made_at": time.time(),
         "case": tree.number,
         "customer": tree.customer,
         "upload": row.id,
@@ -425,5 +432,5 @@ def _facts(row: Row[Any], tree: CaseTree, sha256: str) -> dict[str, object]:
         "login": row.login,
         "landed_at": moment(row.landed_at),
         "sent_size": row.size,
-        "sent_sha256": sha256,
+        "sent_sha256": result["report"]["sha256_in"],
     }
