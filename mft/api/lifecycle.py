@@ -10,10 +10,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
+from sqlalchemy import select
 
 from mft.api.document import Document, Moment, Nothing, Number, Page, PageQuery, Parameters, moment
 from mft.api.fault import ApiError, conflict, not_found
 from mft.api.route import Answer, Call, Route
+from mft.breakglass import SHRED, BreakGlass, GlassError
+from mft.catalog.model import CASES
 from mft.holds import HoldError, NoSuchCaseError
 from mft.permissions import Permission
 
@@ -54,6 +57,20 @@ class RoundOrder(Document):
     """What a round is to look at."""
 
     case: Annotated[Number | None, Field(description="This case alone; null: every case.")] = None
+
+
+class ShredOrder(Document):
+    """Whose keys are to be destroyed: of a case, or of every case of a customer."""
+
+    case: Annotated[Number | None, Field(description="A case; else customer.")] = None
+    customer: Annotated[
+        str | None,
+        Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1F\x7F]+$", description="A customer; else case."),
+    ] = None
+    reason: Reason
+    request: Annotated[
+        str, Field(pattern="^[0-9a-f]{16}$", description="What releasers have agreed on by `mft break-glass`.")
+    ]
 
 
 class HoldQuery(Parameters):
@@ -178,6 +195,19 @@ class LifecycleRoutes:
             repeatable=True,
         )
         yield Route(
+            method="POST",
+            path="/lifecycle/shred",
+            name="shredKeys",
+            tag="lifecycle",
+            summary="Destroy the keys of a case or customer, on order that releasers agreed to",
+            handle=self.shred,
+            permission=write,
+            body_model=ShredOrder,
+            answer_model=RoundDocument,
+            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+            repeatable=True,
+        )
+        yield Route(
             method="GET",
             path="/lifecycle/destructions",
             name="listDestructions",
@@ -282,6 +312,42 @@ class LifecycleRoutes:
             tokens_revoked=done.tokens,
         )
         return Answer(document=document)
+
+    def shred(self, call: Call[Nothing, Nothing, ShredOrder]) -> Answer:
+        """Destroy keys, in the caller's name; a legal hold wins."""
+        case, customer, rooms = call.body.case, call.body.customer, self._rooms
+        if (case is None) == (customer is None):
+            raise conflict("name a case or a customer, one of the two")
+        owner = customer if case is None else self._customer_of(case)
+        settings = rooms.config.break_glass
+        glass = BreakGlass(database=rooms.database, trail=rooms.trail, approvals=settings.approvals, ttl=settings.ttl)
+        try:
+            glass.use(
+                SHRED,
+                f"customer:{customer}" if case is None else f"case:{case}",
+                call.body.request,
+                by=call.caller.login,
+                reason=call.body.reason,
+                customer=owner,
+                case=case,
+            )
+        except GlassError as error:
+            raise conflict(str(error)) from error
+        done = rooms.lifecycle.shred(case=case, customer=customer, reason=call.body.reason, by=call.caller.login)
+        document = RoundDocument(
+            destroyed=[DestroyedCase(case=number, destruction=each) for number, each in done.destroyed],
+            left=[LeftCase(case=number, why=why) for number, why in done.left],
+            unfinished=list(rooms.lifecycle.unfinished()),
+            tokens_revoked=done.tokens,
+        )
+        return Answer(document=document)
+
+    def _customer_of(self, number: str) -> str:
+        with self._rooms.database.read() as connection:
+            found = connection.execute(select(CASES.c.customer).where(CASES.c.number == number)).scalar()
+        if found is None:
+            raise not_found("case")
+        return str(found)
 
     def destructions(self, call: Call[Nothing, DestructionQuery, Nothing]) -> Answer:
         """Return a page of what was destroyed."""

@@ -174,3 +174,36 @@ def test_desk_is_closed_to_other_users(house: House) -> None:
     """The socket of those who administer keys lets in the server's own user alone."""
     socket = house.data / "run" / "keys.sock"
     assert socket.stat().st_mode & 0o077 == 0
+
+
+def test_operator_shreds_what_a_releaser_asked_for(house: House) -> None:
+    """Over the API, with the request of somebody else; without one, or for another case, it is refused."""
+    word = "a long enough password"
+    for login, role in (("op", "operator"), ("rel", "releaser")):
+        made = mft(house, "user", "add", login, "--role", role, "--password-stdin", stdin=word)
+        assert made.returncode == 0, made.stderr
+    path = house.directory / "doomed.log"
+    path.write_text("doomed\n")
+    assert house.curl("ann", "/cases/ACME-5/doomed.log", "-T", str(path))[0] == 201
+    house.until(house.settled, "the file")
+    asked = mft(
+        house, "break-glass", "request", "--shred-case", "ACME-5", "--login", "rel", "--reason", "they asked",
+        "--password-stdin", stdin=word,
+    )  # fmt: skip
+    assert asked.returncode == 0, asked.stderr
+    request = asked.stdout.partition(":")[0]
+
+    def shred(case: str, request: str) -> tuple[int, bytes]:
+        body = json.dumps({"case": case, "reason": "they asked", "request": request})
+        order = ("-X", "POST", "-H", "Content-Type: application/json", "-d", body)
+        return house.curl("op", "/api/v1/lifecycle/shred", *order, password=word)
+
+    assert shred("ACME-5", "0" * 16)[0] == 409
+    assert shred("ACME-1", request)[0] == 409
+    assert shred("ACME-404", request)[0] == 404
+    status, body = shred("ACME-5", request)
+    assert status == 200
+    assert [each["case"] for each in json.loads(body)["destroyed"]] == ["ACME-5"]
+    assert shred("ACME-5", request)[0] in {404, 409}
+    ledger = [json.loads(line) for line in (house.data / "regions" / "eu" / "destroyed-keys").read_text().splitlines()]
+    assert [each["kind"] for each in ledger] == ["scope"]
