@@ -27,6 +27,8 @@ _WORD = frozenset((*b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 """What a word goes on with: letters and digits, and whatever is beyond ASCII."""
 _ESCAPE_BEFORE = re.compile(rb"(?:\\[nrtbfv]|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|%[0-9A-Fa-f]{2}|#[0-7]{3})\Z")
 _LABEL_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+_LABEL_AFTER = re.compile(rb"(?:-{1,8}[A-Za-z0-9_]{1,62}){1,20}(?=\.[A-Za-z0-9_])")
+"""What a label goes on with behind a hyphen, in a name of several."""
 _LABELS_AFTER = re.compile(rb"(?:\.[A-Za-z0-9_][A-Za-z0-9_\-]{0,62}){1,10}")
 _REVERSED = frozenset((b"com", b"org", b"net", b"io", b"eu", b"dev", b"app", b"java", b"javax", b"lib"))
 """How names of packages begin."""
@@ -93,8 +95,8 @@ class Lexicon:
                 if start < 0:
                     continue
                 value = buf[start:end].lower()
-            elif label and ((end < size and buf[end] == 0x2E) or (start and buf[start - 1] == 0x2E)):
-                name = _full_name(buf, start, end, realm=label == "realm")
+            elif label:
+                name = _name_of_label(buf, start, end, realm=label == "realm")
                 if name is not None:
                     value = buf[slice(*name)]
                     append((name[0], ranks["identity.domain"], -name[1], value.lower(), self._full(value)))
@@ -164,6 +166,16 @@ def _whole_host(buf: bytes, start: int, end: int) -> tuple[int, int]:
     if buf[end - 8 : end].lower() == b".example" and DOMAIN_PSEUDONYM.fullmatch(buf, start, end):
         return -1, -1
     return start, end
+
+
+def _name_of_label(buf: bytes, start: int, end: int, *, realm: bool) -> tuple[int, int] | None:
+    """Give the span of the host's full name in which a word is a label, or a label's beginning, if it is in one."""
+    after = buf[end : end + 1]
+    if after == b"-":
+        rest = _LABEL_AFTER.match(buf, end)
+        return None if rest is None else _full_name(buf, start, rest.end(), realm=realm)
+    alone = after != b"." and buf[max(0, start - 1) : start] != b"."
+    return None if alone else _full_name(buf, start, end, realm=realm)
 
 
 def _full_name(buf: bytes, start: int, end: int, *, realm: bool) -> tuple[int, int] | None:

@@ -63,3 +63,25 @@ def test_domain_goes_from_distinguished_names():
     made, pseudonyms = scrubbed("domain", b"kundenord.de", b'suffix "dc=lager,dc=kundenord,dc=de" DC=kundenord,DC=de\n')
     first, second = pseudonyms.host(b"kundenord.de").split(b".")
     assert made == b'suffix "dc=lager,dc=%s,dc=%s" DC=%s,DC=%s\n' % (first, second, first, second)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "full"),
+    [
+        ("realm", b"kundenord", b"zeus7.lager.kundenord-gruppe.de"),
+        ("realm", b"kundenord", b"KUNDENORD-gruppe.de"),
+        ("host", b"zeus7", b"zeus7-mgmt.lager.kundenord-gruppe.de"),
+    ],
+)
+def test_of_a_full_name_in_which_a_label_only_begins_with_it_nothing_stays(kind, name, full):
+    """`kundenord` is `kundenord-gruppe.de` in short: the name becomes what it is where its domain is known."""
+    out, pseudonyms = scrubbed(kind, name, b"on " + full + b" now")
+    assert out == b"on " + pseudonyms.host(full) + b" now"
+
+
+@pytest.mark.parametrize("text", [b"the kundenord-gruppe is", b"kundenord-tools.github.io", b"kundenord-1.2.rpm"])
+def test_a_word_with_a_hyphen_and_others_names_keep_their_rest(text):
+    """What is no host's full name, or somebody's public one, is replaced by the word alone."""
+    out, _ = scrubbed("realm", b"kundenord", text)
+    assert out.endswith(text.partition(b"-")[2])
+    assert b"kundenord" not in out
