@@ -151,7 +151,8 @@ def _decoder(data: bytes, start: int) -> tuple[Decoder, int] | None:
     head = data[start : start + 30]
     if head.startswith(b"PK"):
         names = int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
-        return (zlib.decompressobj(-15), start + 30 + names) if head[8:10] == b"\x08\0" else None
+        stored = head[8:10] == b"\0\0" and head[18:22] == head[22:26]  # and no field of it was damaged
+        return None if stored else (zlib.decompressobj(-15), start + 30 + names)
     if head.startswith(b"BZh"):
         return (bz2.BZ2Decompressor(), start) if head[4:10] == b"1AY&SY" else None
     if head.startswith(b"\xfd7zXZ"):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from scrubber.walk import Walk
 
 _LARGEST = 16 << 20
+_RECORD = 16
+_NANOSECONDS = 1_000_000_000
 _SECTION, _INTERFACE, _OLD_PACKET, _SIMPLE, _NAMES, _ENHANCED, _SECRETS = 0x0A0D0D0A, 1, 2, 3, 4, 6, 10
 _IF_ADDRESSES = {4: 4, 5: 16, 6: 6}
 _NAME_ADDRESSES = {1: 4, 2: 16, 3: 6}
@@ -40,14 +42,24 @@ def walk_pcap(walk: Walk, stream: Stream, out: Callable[[bytes], object], name: 
     order = "<" if head[:1] in {b"\xd4", b"\x4d"} else ">"
     link = struct.unpack_from(order + "I", head.ljust(24, b"\0"), 20)[0] & 0x0FFFFFFF
     window.add(bytearray(head), [])
-    while header := stream.read_exactly(16):
-        size = struct.unpack_from(order + "I", header, 8)[0] if len(header) == 16 else 0
-        if size > _LARGEST:
+    while header := stream.read_exactly(_RECORD):
+        size = _size_of_record(header, order) if len(header) == _RECORD else 0
+        if size is None:
             raise ObstacleError(name, "the packet capture is damaged", advice=WHOLE)
         data = bytearray(header + stream.read_exactly(size))
         payload = packets.rewrite(data, 16, len(data), link=link, base=window.offset)
         window.add(data, [payload])
     window.flush()
+
+
+def _size_of_record(header: bytes, order: str) -> int | None:
+    """Give how many bytes of a packet follow a record's header, None where it is no such header.
+
+    Time's fraction is below a second, a packet has bytes, and no more were kept than it had (section 5 of the draft):
+    what was put into a capture or behind it would else pass as records without any.
+    """
+    _seconds, fraction, kept, had = struct.unpack(order + "4I", header)
+    return kept if fraction < _NANOSECONDS and 0 < kept <= min(had, _LARGEST) else None
 
 
 def walk_pcapng(walk: Walk, stream: Stream, out: Callable[[bytes], object], name: str) -> None:

@@ -339,7 +339,8 @@ class MemberLearner:
     def conclude(self) -> None:
         """Take what the text's name says of it."""
         for login in logins_in(self._secrets_of, self._whole):
-            self._learner.take_user(login)
+            if not is_ordinary(login.rstrip(b"0123456789").lower()):
+                self._learner.take_user(login)
         for kind, value in _told_by_name(self._known, self._whole):
             if kind == "host":
                 self._learner.take_host(value)

@@ -218,3 +218,19 @@ def test_damage_never_crashes_nor_moves_a_byte(newer, damage, draw):
     report = scrub(Held(bytes(data)), out.append, pseudonyms=Pseudonymizer(b"k" * 32), name="x")
     if report.scannable and not newer and data[:4] == b"\xd4\xc3\xb2\xa1":
         assert len(b"".join(out)) == len(data)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        bytes(16),
+        struct.pack("<4I", 1_767_000_000, 0, 0, 60),  # nothing kept of it
+        struct.pack("<4I", 1_767_000_000, 0, 60, 59),  # more kept than there was
+        struct.pack("<4I", 1_767_000_000, 1_000_000_000, 4, 4),  # a second and more
+        b"PK\x03\x04" + bytes(12),
+    ],
+)
+def test_what_is_no_record_is_not_passed_as_one(scrubbed, header):
+    """Other data behind the records, or among them, hold the capture back: nobody would look into them."""
+    _, report = scrubbed(pcap(PACKETS) + header + b"\ndb_password=geheimes-Wort-99\n" + bytes(30))
+    assert [obstacle.reason for obstacle in report.obstacles] == ["the packet capture is damaged"]

@@ -90,10 +90,11 @@ def test_secret_is_replaced_in_all_of_the_file_and_in_archives():
 
 
 def test_login_is_learned_from_it():
-    """Who has a password in such a file is somebody; system's accounts are not."""
-    out, _ = scrubbed("rsyncd.secrets", "# for qzwickel, and for backup\nqzwickel:Gartenzaun7\nbackup:Gartentor8\n")
+    """Who has a password in such a file is somebody; system's accounts, and words with a number, are not."""
+    text = "# for qzwickel, backup and branch1\nqzwickel:Gartenzaun7\nbackup:Gartentor8\nbranch1:Gartenweg9\n"
+    out, _ = scrubbed("rsyncd.secrets", text)
     assert b"qzwickel" not in out
-    assert out.count(b"backup") == 2
+    assert (out.count(b"backup"), out.count(b"branch1")) == (2, 2)
 
 
 def test_scrubbing_twice_changes_nothing_more():
