@@ -35,6 +35,7 @@ _SEEN = 100_000
 _HOST = re.compile(rb"[A-Za-z0-9](?:[A-Za-z0-9\-_]{1,62}[A-Za-z0-9])")
 _PERSON_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['\u2019.-](?=[^\W\d_]))*\.?")
 _HOSTS_LINE = re.compile(rb"^[ \t]*(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f:]{2,39})[ \t]+([^#\r\n]+)", re.MULTILINE)
+_FIRST_WORD = re.compile(rb"[a-z]*")
 _ONE_NAME = re.compile(rb"\s*([A-Za-z0-9][A-Za-z0-9.\-_]{1,252})\s*\Z")
 _KNOWN_FILES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?:^|[/_!])hostname(?:_-[fsA]|_--fqdn|\.txt)?$|/etc_hostname$|/nodename$"), "hostname"),
@@ -339,7 +340,7 @@ class MemberLearner:
     def conclude(self) -> None:
         """Take what the text's name says of it."""
         for login in logins_in(self._secrets_of, self._whole):
-            if not is_ordinary(login.rstrip(b"0123456789").lower()):
+            if not is_ordinary(_FIRST_WORD.match(login.lower())[0]):  # type: ignore[index]  # it matches anything
                 self._learner.take_user(login)
         for kind, value in _told_by_name(self._known, self._whole):
             if kind == "host":

