@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with running_house(tmp_path_factory.mktemp("house")) as house:
+    with running_house(tmp_path_factory.mktemp("house"), replication={"review": "1s"}) as house:
         yield house
 
 
@@ -113,3 +115,24 @@ def test_ssh_login_for_one_case_by_the_wrong_entrance(house):
     assert done.returncode != 0
     assert "this case is served at another entrance" in done.stderr
     assert sftp_with_password(house, "ann@ACME-2", "wrong", "us").stderr.count("entrance") == 0
+
+
+def test_copy_goes_when_the_case_system_changes_its_mind(house):
+    """What the running server finds out by itself: the copy is withdrawn, its key shredded; the report proves it."""
+    path = house.directory / "b.txt"
+    path.write_bytes(b"content\n")
+    assert house.curl("ann", "/cases/ACME-5/b.txt", "-T", str(path))[0] == 201
+    house.until(lambda: house.events("copy.verified", case="ACME-5"), "the copy")
+    house.system.change_case("ACME-5", {"classification": "eu-only"})
+    house.until(lambda: house.events("copy.withdrawn", case="ACME-5"), "its end")
+    assert house.events("key.shredded", case="ACME-5")[0]["region"] == "us"
+    stored = house.events("upload.stored", case="ACME-5")[0]["object"]
+    assert not list((house.data / "regions" / "us").rglob(f"*{stored}*"))
+    assert house.curl("eve", "/files/ACME-5/to-support/b.txt") == (200, b"content\n")
+    told = subprocess.run(
+        [sys.executable, "-m", "mft", "residency", "report", "acme", "--config", str(house.config), "--json"],
+        capture_output=True, timeout=90, check=False,
+    )  # fmt: skip
+    report = json.loads(told.stdout)
+    assert (told.returncode, report["violations"], report["totals"]["pending"]) == (0, [], 0)
+    assert [each["region"] for each in report["withdrawals"]] == ["us"]
