@@ -20,14 +20,18 @@ from bench.rounds import Comparison, Sample
 from bench.sshd import OpenSsh, PeerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from bench.room import Room
+    from mft.catalog.database import Database
+    from mft.vfs.tree import Place
 
 Report = dict[str, Any]
 SESSIONS = 20
 PAGES = 40
-"""Pages of 256 entries that are timed in each catalog."""
+"""Pages that are timed in each catalog, each way."""
+ENTRIES = 256
+"""Of a page of entries."""
 FEW, MANY = 10_000, 1_000_000
 """Files in the catalog while pages are timed."""
 
@@ -95,35 +99,74 @@ def _logins(room: Room, house: FilledHouse) -> Report:
 
 
 def measure_pages(where: Path, many: int, few: int = FEW) -> Report:
-    """Time pages of one directory's listing, in a catalog with *few* files and then with *many* more beside them."""
+    """Time pages of one directory's listing in a catalog with *few* files, and in one with *many* more beside them.
+
+    Pages of the two take turns, so that whatever else the machine does slows both alike.
+    """
+    with tempfile.TemporaryDirectory(dir=where) as directory, contextlib.ExitStack() as stack:
+        small = _filled(Path(directory) / "few.db", [("FEW-1", few)])
+        large = _filled(
+            Path(directory) / "many.db", [("FEW-1", few), *((f"MANY-{number}", few) for number in range(many // few))]
+        )
+        times: dict[str, dict[Path, list[float]]] = {}
+        for way in ("entries", "rows"):
+            pages = {catalog: stack.enter_context(_pages(catalog, way)) for catalog in (small, large)}
+            times[way] = {catalog: [] for catalog in pages}
+            for _ in range(PAGES):
+                for catalog, page in pages.items():
+                    begun = time.process_time()
+                    next(page)
+                    times[way][catalog].append(time.process_time() - begun)
+    found = {way: (statistics.median(each[small]), statistics.median(each[large])) for way, each in times.items()}
+    return {
+        "few": few,
+        "many": few + many,
+        **{
+            way: {"few_seconds": before, "many_seconds": after, "ratio": after / before}
+            for way, (before, after) in found.items()
+        },
+    }
+
+
+def _filled(catalog: Path, cases: Sequence[tuple[str, int]]) -> Path:
+    """Make a catalog of *cases*, each with so many files."""
+    from mft.catalog.schema import upgrade  # noqa: PLC0415  only where our own server is measured
+
+    upgrade(catalog)
+    with contextlib.closing(sqlite3.connect(catalog)) as connection:
+        for number, files in cases:
+            fill_case(connection, number, CUSTOMER, "bench", files)
+        connection.commit()
+    return catalog
+
+
+@contextlib.contextmanager
+def _pages(catalog: Path, way: str) -> Iterator[Iterator[object]]:
+    """Give whole pages of the first case's upload folder, again and again: `entries` as for HTTPS, `rows` for SFTP."""
     from mft.catalog.database import Database  # noqa: PLC0415  only where our own server is measured
-    from mft.catalog.schema import upgrade  # noqa: PLC0415
     from mft.vfs.tree import Place  # noqa: PLC0415
 
-    with tempfile.TemporaryDirectory(dir=where) as directory:
-        catalog = Path(directory) / "catalog.db"
-        upgrade(catalog)
-        with contextlib.closing(sqlite3.connect(catalog)) as connection:
-            root = fill_case(connection, "FEW-1", CUSTOMER, "bench", few)
-            connection.commit()
-            database = Database(catalog)
-            place = Place(case_id=1, node_id=root, login=CUSTOMER, sender=True)
-            before = _page_seconds(database, place)
-            for number in range(many // few):
-                fill_case(connection, f"MANY-{number}", CUSTOMER, "bench", few)
-            connection.commit()
-            after = _page_seconds(database, place)
-            database.close()
-    return {"few": few, "many": few + many, "few_seconds": before, "many_seconds": after, "ratio": after / before}
+    database = Database(catalog)
+    with database.read() as connection:
+        root = connection.exec_driver_sql("SELECT upload_root FROM case_record WHERE id = 1").scalar_one()
+    place = Place(case_id=1, node_id=root, login=CUSTOMER, sender=True)
+    try:
+        yield _row_pages(database, place) if way == "rows" else _entry_pages(database, place)
+    finally:
+        database.close()
 
 
-def _page_seconds(database: Any, place: Any) -> float:
+def _entry_pages(database: Database, place: Place) -> Iterator[object]:
     from mft.vfs.tree import list_leaves  # noqa: PLC0415
 
-    found = list_leaves(database, place)
-    times: list[float] = []
     while True:
-        begun = time.process_time()
-        if len(list(islice(found, 256))) < 256 or len(times) == PAGES:
-            return statistics.median(times)
-        times.append(time.process_time() - begun)
+        found = list_leaves(database, place)
+        while len(page := list(islice(found, ENTRIES))) == ENTRIES:
+            yield page
+
+
+def _row_pages(database: Database, place: Place) -> Iterator[object]:
+    from mft.vfs.tree import LONG_PAGE, list_rows  # noqa: PLC0415
+
+    while True:
+        yield from (page for page in list_rows(database, place) if len(page) == LONG_PAGE)

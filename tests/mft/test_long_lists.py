@@ -158,6 +158,7 @@ def test_full_catalog_does_not_slow_a_page(tmp_path):
     """A page is the same query by the same index, whatever else the catalog holds; the bench measures a million."""
     pages = measure_pages(tmp_path, 30_000, few=3_000)
     assert pages["many"] == 33_000
+    assert all(pages[way]["ratio"] > 0 for way in ("rows", "entries"))
     with contextlib.closing(sqlite3.connect(core_catalog(tmp_path))) as connection:
         plan = connection.execute(
             "EXPLAIN QUERY PLAN SELECT id FROM node WHERE parent_id = 1 AND name > 'a' ORDER BY name LIMIT 256"
