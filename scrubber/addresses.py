@@ -45,7 +45,7 @@ _BEFORE_COORDINATES = frozenset((b"|", b":", b"=", b"^", b"~"))
 _COORDINATE_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.:/"
 _PRODUCT_BEFORE = re.compile(rb"\b(?:" + _PRODUCT_WORDS + rb")" + _THEN, re.IGNORECASE)
 _WORD_ENDS = tuple(word.encode() for word in load_words("before_versions"))
-_BEFORE_VERSIONS = (*_WORD_ENDS, b" to", b" from", b"value")
+BEFORE_VERSIONS = (*_WORD_ENDS, b" to", b" from", b"value")
 _AFTER_WORDS = b" \t\"'<>(v:=V"
 _BEFORE_WORD = b" \"'("
 _BEFORE_CLOSED = b"\n\t[,;@{"
@@ -168,7 +168,7 @@ def _has_port(buf: bytes, start: int, end: int, *, private: bool) -> bool:
 def _is_version(context: bytes, before: bytes, *, private: bool) -> bool:
     word = context.rstrip(_AFTER_WORDS)
     if before not in {b"v", b"V", b"_", b">"} and (
-        word[-2:].lower() not in TAILS_OF_KEYS or not word.lower().endswith(_BEFORE_VERSIONS)
+        word[-2:].lower() not in TAILS_OF_KEYS or not word.lower().endswith(BEFORE_VERSIONS)
     ):
         return False
     return bool(_VERSION_BEFORE.search(context) or (not private and _PRODUCT_BEFORE.search(context)))

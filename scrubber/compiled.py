@@ -24,6 +24,7 @@ _COMPILERS = ("cc", "gcc", "clang")
 FLAGS = (
     "-std=c11",
     "-O2",
+    "-ftree-vectorize",
     "-fPIC",
     "-shared",
     "-fvisibility=default",
@@ -40,7 +41,7 @@ _Flag = ctypes.c_bool
 _Bytes = ctypes.c_char_p
 _Out = ctypes.POINTER(_Pointer)
 _FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
-    "sieve_new": (_Pointer, (_Bytes, _Bytes, _Pointer, _Pointer, _Number, _Number, _Bytes)),
+    "sieve_new": (_Pointer, (_Bytes, _Bytes, _Pointer, _Pointer, _Number, _Number, _Bytes, _Bytes, _Size)),
     "sieve_words": (_Flag, (_Pointer, _Bytes, _Size, _Pointer, _Size)),
     "sieve_free": (None, (_Pointer,)),
     "sieve_scan": (_Pointer, (_Pointer, _Bytes, _Size)),
@@ -58,6 +59,19 @@ _FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sieve_written": (_Size, (_Pointer, _Out)),
     "sieve_notes": (_Size, (_Pointer, _Out)),
     "sieve_news": (_Size, (_Pointer, _Out)),
+    "sieve_rule": (_Flag, (_Pointer, _Size, _Size, _Pointer, _Bytes, _Pointer, _Size, _Bytes, _Size)),
+    "sieve_assignments": (_Flag, (_Pointer, _Size, _Size, _Number, _Bytes, _Size, _Bytes, _Size)),
+    "sieve_leave": (_Flag, (_Pointer, _Size, _Size)),
+    "sieve_confirm": (_Flag, (_Pointer, _Bytes, _Size, _Bytes, _Size)),
+    "sieve_unknown": (_Size, (_Pointer, _Out)),
+    "sieve_learn": (_Flag, (_Pointer, _Bytes, _Size, _Bytes, _Size)),
+    "sieve_forget": (None, (_Pointer,)),
+    "sieve_try": (
+        ctypes.c_int,
+        (_Pointer, _Size, _Bytes, _Size, _Bytes, _Size, _Size, _Size, _Pointer),
+    ),
+    "sieve_runs": (_Flag, (_Pointer, _Bytes, _Size)),
+    "sieve_told": (_Size, (_Pointer, _Out)),
     "sieve_done": (None, (_Pointer,)),
 }
 """What the library gives and takes: see native/sieve.h and native/rewrite.h."""

@@ -14,7 +14,7 @@ from scrubber.compiled import load_library
 from scrubber.lexicon import Lexicon, build_lexicon
 from scrubber.pseudonym import TAG, Pseudonymizer
 from scrubber.rules import KNOWN_RULE, LEARNED_RULES
-from scrubber.sieve import Look, Sieve, looks_for
+from scrubber.sieve import Confirmers, Look, Sieve, looks_for
 from scrubber.tables import CellImages, TableReader
 from scrubber.terms import Allowed, Terms
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _NO_TERMS = Terms()
 _ENCODED_TAGS = frozenset((b"W2", b"W3", b"5b", b"5B"))
 """How a bracket and a small letter begin in base64 and in hexadecimal digits."""
+_STATEMENT = Anchor(pattern=rb"insert |copy ", caseless=True, once=True)
 _TAG = Anchor(pattern=rb":[0-9a-f]{8}\]", shape=True)
 
 
@@ -41,6 +42,8 @@ class Search(NamedTuple):
     """Where runs begin that may be text encoded as a whole."""
     sifted: Sifted | None = None
     """What the compiled part found besides."""
+    statements: bool = True
+    """Whether there may be tables of SQL."""
 
     def all_candidates(self) -> list[Candidate]:
         """Give all that was found, in order."""
@@ -85,7 +88,18 @@ class Detector:
         for group in _NOTICED:
             self._handlers += [(0, self._remember_end())] * len(group)
         self._scanner = build_scanner(layout.anchors, accelerated=accelerated)
-        self._sieve = Sieve(library, pseudonyms, layout.looks, self.lexicon, layout.learned) if library else None
+        self._sieve = (
+            Sieve(
+                library,
+                pseudonyms,
+                looks=layout.looks,
+                lexicon=self.lexicon,
+                ranks=layout.learned,
+                rules=Confirmers(layout.ranked, layout.owners),
+            )
+            if library
+            else None
+        )
         self._unsifted = layout.unsifted
         self._runs = encoded.RunFinder(accelerated=accelerated)
 
@@ -93,9 +107,11 @@ class Detector:
         """Give what follows the tables of one text."""
         return TableReader(self._cells)
 
-    def in_tables(self, tables: TableReader, buf: bytes, base: int, limit: int) -> list[Candidate]:
+    def in_tables(
+        self, tables: TableReader, buf: bytes, base: int, limit: int, *, statements: bool = True
+    ) -> list[Candidate]:
         """Give what *tables* finds in the rows that begin before *limit*; see `TableReader.read`."""
-        spans = tables.read(buf, base, limit)
+        spans = tables.read(buf, base, limit, statements=statements)
         ranks = self._learned
         allowed, ranked = self._allowed, self.ranked
         return [
@@ -133,23 +149,28 @@ class Detector:
 
     def search(self, buf: bytes, depth: int = 0) -> Search:
         """Do what `find` does; what was sifted is given by itself, where nothing else is to be done with it."""
-        sifted = self._sieve.scan(buf) if self._sieve is not None else None
-        found = self._confirmed(buf, sifted)
+        events = self._scanner.scan(buf)
+        sifted = self._sieve.scan(buf, events) if self._sieve is not None else None
+        if sifted is not None:
+            events = sifted.events()
+        elif self._sieve is not None:
+            events += ReScanner(self._unsifted).scan(buf)
+        found = self._confirmed(buf, events, sifted)
+        runs: list[int] = []
+        if depth < DEPTH:
+            runs = self._runs.starts(buf) if sifted is None else sifted.runs()
+        statements = self._sieve is None or bool(self._seen[-1])
+        self._seen[-1].clear()
         if sifted is not None and (self._allowed is not None or any(self._seen)):
             found += sifted.candidates()
             sifted = None
-        return Search(self._chosen(buf, found, depth), self._runs.starts(buf) if depth < DEPTH else [], sifted)
+        return Search(self._chosen(buf, found, depth), runs, sifted, statements=statements)
 
-    def _confirmed(self, buf: bytes, sifted: Sifted | None) -> list[Candidate]:
-        """Give what finders and lexicon find where the scanner, or *sifted*, tells them to look."""
+    def _confirmed(self, buf: bytes, events: list[int], sifted: Sifted | None) -> list[Candidate]:
+        """Give what finders find at *events*, and the lexicon where *sifted* tells it to look."""
         found: list[Candidate] = []
         append = found.append
         handlers = self._handlers
-        events = self._scanner.scan(buf)
-        if sifted is not None:
-            events += sifted.events()
-        elif self._sieve is not None:
-            events += ReScanner(self._unsifted).scan(buf)
         for event in events:
             rank, finder = handlers[event & INDEX_MASK] or self._build(event & INDEX_MASK)
             start = event >> START_SHIFT
@@ -180,7 +201,7 @@ class Detector:
         if any(self._seen):
             seen, self._seen[:] = list(self._seen), [[] for _ in self._seen]
             if depth < DEPTH:
-                found = self._read_again(buf, found, seen[1:], depth)
+                found = self._read_again(buf, found, seen[1:-1], depth)
             if seen[0]:
                 found = apart_from(found, _tags(buf, seen[0]))
         found = [c for c in found if c[3][:2] not in _ENCODED_TAGS or not _holds_tag(c[3])]
@@ -213,7 +234,7 @@ def _tags(buf: bytes, ends: list[int]) -> list[tuple[int, int]]:
     return spans
 
 
-_NOTICED = ((_TAG,), *(notation.anchors for notation in escapes.NOTATIONS))
+_NOTICED = ((_TAG,), *(notation.anchors for notation in escapes.NOTATIONS), (_STATEMENT,))
 """Anchors of which only the places are remembered."""
 
 

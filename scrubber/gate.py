@@ -77,7 +77,7 @@ _FALSE_KEYS = load_words("no_secret_keys")
 
 _LETTERS = "a-z\u00c0-\u1fff\u2c00-\u2fff\u3040-\ufaff\ufffd"  # no punctuation of any script
 _WORDS = re.compile(rf"[A-Z]+(?![{_LETTERS}])|[A-Z]?[{_LETTERS}]+|[0-9]+")
-_SETTINGS = frozenset(word.encode() for word in load_words("settings"))
+SETTINGS = frozenset(word.encode() for word in load_words("settings"))
 _PLACEHOLDER = re.compile(
     rb"\$\{.*\}|\$\(.*\)|\{\{.*|\{%.*|<[^<>]*>|%\([\w.]+\)s|%[\w.]+%|%[sdv]|\$[A-Z_][A-Z0-9_]*|\$[a-z_]+(?:[.\->\[].*)?|"
     rb"@[\w.]+@|"
@@ -205,7 +205,7 @@ def is_secret(value: bytes, believed: Strength, *, quoted: bool, prose: bool) ->
 _DIGIT, _LETTER, _CAPITAL = re.compile(rb"[0-9]"), re.compile(rb"[A-Za-z]"), re.compile(rb"[A-Z]")
 _SIGN = re.compile(rb"[!@#$%^&*+=~]")
 _CODE_VALUE = re.compile(rb"[0-9]{3,8}|[0-9]{3} [0-9]{3}|[A-Z2-7]{16,64}=*")
-_MASKS = (
+MASKS = (
     *(b"redacted", b"masked", b"hidden", b"filtered", b"secret", b"protected", b"removed", b"omitted", b"scrubbed"),
     *(b"sanitized", b"notset", b"notshown", b"sensitive", b"null", b"none", b"empty", b"unset"),
 )
@@ -222,10 +222,10 @@ def _is_refused(value: bytes, *, quoted: bool) -> bool:  # noqa: PLR0911 - a tab
     if not value or value.count(value[:1]) == len(value) or not value.strip(b"*xX.-_#?\xe2\x80\xa2"):
         return True
     if value.isalnum():  # nothing else below is letters and digits alone
-        return lower in _SETTINGS or lower.startswith(_MASKS)
+        return lower in SETTINGS or lower.startswith(MASKS)
     if b"[" in value and TAG.search(value):
         return True
-    if lower.rstrip(b".,;:!)") in _SETTINGS or _PLACEHOLDER.fullmatch(value):
+    if lower.rstrip(b".,;:!)") in SETTINGS or _PLACEHOLDER.fullmatch(value):
         return True
     if (not quoted and _CODE.fullmatch(value)) or _URL.fullmatch(value):
         return True

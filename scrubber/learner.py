@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from scrubber.anchor import INDEX_MASK, START_SHIFT, Anchor
 from scrubber.anchors import AnchorSet, build_scanner
+from scrubber.compiled import load_library
 from scrubber.errors import RuleError
 from scrubber.hostnames import is_fqdn, is_public_domain, split_host, words
+from scrubber.informant import Expression, Informant
 from scrubber.logins import is_login, is_odd, is_ordinary
 from scrubber.pseudonym import DOMAIN_PSEUDONYM
 from scrubber.rulefiles import load_files
@@ -115,14 +117,16 @@ class _Reader(NamedTuple):
 class Learner:
     """Reads texts and adds what they tell to a dictionary. One for each thread."""
 
-    def __init__(self, dictionary: Dictionary, *, accelerated: bool = True) -> None:
-        """Add to *dictionary*."""
+    def __init__(self, dictionary: Dictionary, *, accelerated: bool = True, compiled: bool = True) -> None:
+        """Add to *dictionary*; see `Detector` for *accelerated* and *compiled*."""
         self._dictionary = dictionary
         self._origins, anchors = _anchors()
         self._scanner = build_scanner(anchors, accelerated=accelerated)
         self._seen: set[bytes] = set()
         self._taken: set[tuple[str | None, bytes]] = set()
         self._readers: list[_Reader | None] = [None] * len(self._origins)
+        library = load_library() if accelerated and compiled else None
+        self._informant = Informant(library, self._expression) if library is not None else None
         self._takers: dict[str, Callable[[bytes], object]] = {
             "user": self.take_user,
             "users": self._take_users,
@@ -149,10 +153,14 @@ class Learner:
         """Add to *dictionary* from here on."""
         self._dictionary = dictionary
         self._taken.clear()
+        if self._informant is not None:
+            self._informant.forget()
 
     def forget(self) -> None:
         """Forget which lines were seen: from here on the outcome does not depend on what came before."""
         self._seen.clear()
+        if self._informant is not None:
+            self._informant.forget()
 
     def learn(self, buf: bytes) -> None:
         """Take what *buf* tells; lines must begin after a line break."""
@@ -162,7 +170,13 @@ class Learner:
             self._taken.clear()
         lines: dict[str, Origin] = {}
         readers = self._readers
-        for event in self._scanner.scan(buf):
+        events = self._scanner.scan(buf)
+        read = self._informant.read(buf, events) if self._informant is not None else None
+        if read is not None:
+            told, events = read
+            for kind, value in told:
+                self._takers[kind](value)
+        for event in events:
             reader = readers[event & INDEX_MASK]
             if reader is None:
                 reader = readers[event & INDEX_MASK] = self._reader(self._origins[event & INDEX_MASK])
@@ -190,6 +204,12 @@ class Learner:
                 taken.add(told)
                 if kind is not None:
                     self._takers[kind](value)
+
+    def _expression(self, index: int) -> Expression | None:
+        """Give what reads at an anchor, nothing where whole files are read line by line."""
+        reader = self._reader(self._origins[index])
+        origin = reader.origin
+        return None if origin.lines else Expression(origin.expression, origin.flags, origin.quick, reader.kinds)
 
     def _reader(self, origin: Origin) -> _Reader:
         pattern = _compiled(origin.expression, origin.flags)

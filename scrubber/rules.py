@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scrubber.anchor import Anchor
 from scrubber.checks import CHECKS
@@ -18,6 +18,7 @@ from scrubber.errors import RuleError
 from scrubber.finder import REACH, Found, remembered
 from scrubber.finders import FINDERS
 from scrubber.model import Rule
+from scrubber.programs import make_program
 from scrubber.pseudonym import TAG, Pseudonymizer
 from scrubber.rulefiles import load_files, rules_version
 from scrubber.tokens import expand_row
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from scrubber.finder import Finder
     from scrubber.profile import Category
+    from scrubber.programs import Program
 
 _FIELDS = frozenset(
     (
@@ -51,6 +53,13 @@ _FIELDS = frozenset(
 )
 
 
+class Written(NamedTuple):
+    """An expression as a program, and the group that is its value."""
+
+    program: Program
+    group: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CompiledRule:
     """A rule ready to run. Rules sort by id, so that equal candidates win in a fixed order."""
@@ -71,6 +80,19 @@ class CompiledRule:
     def __lt__(self, other: CompiledRule) -> bool:
         """Order by id."""
         return self.rule.id < other.rule.id
+
+    def program(self) -> Written | None:
+        """Give what the compiled part confirms a candidate by, None where only `build` does."""
+        if self.finder is not None or self.block or self.back or not self.expression:
+            return None
+        program = make_program(self.expression, self.flags)
+        if program is None:
+            return None
+        return Written(program, _compiled(self.expression, self.flags).groupindex.get("value", 0))
+
+    def image(self, pseudonyms: Pseudonymizer) -> Callable[[bytes], bytes]:
+        """Give what makes the pseudonym of a matched text, nothing where it is none of the rule's."""
+        return _checked_image(self, pseudonyms)
 
     def build(self, pseudonyms: Pseudonymizer) -> Finder:
         """Build what confirms a candidate, under one key. The expression is compiled now: most never are.

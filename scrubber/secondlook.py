@@ -8,14 +8,13 @@ last output that is kept in memory, whatever stands around them there. Values ne
 from __future__ import annotations
 
 import contextlib
-import math
 import re
-from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from scrubber import vectorscan
 from scrubber.alternatives import write_out
+from scrubber.checks import entropy
 from scrubber.detector import Detector
 from scrubber.replaced import secrets_of
 from scrubber.rules import KNOWN_RULE, RuleSet
@@ -163,12 +162,14 @@ def is_sure(rule: CompiledRule) -> bool:
 
 def is_distinctive(value: bytes) -> bool:
     """Say whether *value* is long and mixed enough that it stands nowhere by chance: no word, name, path or number."""
-    if not SHORTEST <= len(value) <= LONGEST or re.search(rb"[\s\[\]{}<>$%/\\]", value):
+    if not SHORTEST <= len(value) <= LONGEST or value.lower() == value or value.upper() == value:
         return False
-    if not (re.search(rb"[a-z]", value) and re.search(rb"[A-Z]", value) and re.search(rb"[0-9]", value)):
+    if _DIGIT.search(value) is None or _BETWEEN.search(value) is not None:
         return False
-    shares = [count / len(value) for count in Counter(value).values()]
-    return -sum(share * math.log2(share) for share in shares) >= 3.5
+    return entropy(value) >= 3.5
+
+
+_DIGIT, _BETWEEN = re.compile(rb"[0-9]"), re.compile(rb"[\s\[\]{}<>$%/\\]")
 
 
 def build_search(values: list[bytes]) -> Callable[[bytes], set[bytes]]:

@@ -10,10 +10,14 @@ from __future__ import annotations
 import ctypes
 import struct
 from array import array
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from scrubber.addresses import TAILS, TAILS_OF_KEYS
+from scrubber.addresses import BEFORE_VERSIONS, TAILS, TAILS_OF_KEYS
+from scrubber.anchor import INDEX_MASK
 from scrubber.contacts import mail_host
+from scrubber.finder import REACH
+from scrubber.gate import MASKS, SETTINGS, strength
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,7 +25,9 @@ if TYPE_CHECKING:
     from scrubber.anchor import Anchor
     from scrubber.candidate import Candidate
     from scrubber.lexicon import Lexicon
+    from scrubber.programs import Program
     from scrubber.pseudonym import Pseudonymizer
+    from scrubber.rules import CompiledRule
 
 LOOKS: dict[bytes, int] = {
     rb"\b[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\b": 0,
@@ -39,11 +45,22 @@ _NET, _MAC, _HOST, _FULL_NAME, _REALM_NAME, _FIRST_WORD = 1, 3, 5, 7, 8, 16
 _KNOWN, _NONE = 1, 2
 _BELOW, _ASK = 1, 4
 _LABELS = {"": 0, "host": 2, "realm": 3}
-_IPV4 = 0
+_IPV4, _RULE, _KEY_NAME = 0, 9, 10
+_FIRST_RULE = 0x80000000
+_TAG, _VARIED = 1, 4
+_GROUPS = 32
 _HEAD = struct.Struct("=2I")
 _ANSWER = struct.Struct("=3I")
 _HIT = struct.Struct("=6I")
 _FOUND = struct.Struct("=2Ii2I")
+
+
+class Confirmers(NamedTuple):
+    """Whose the anchors are that a scan tells of."""
+
+    ranked: Sequence[CompiledRule]
+    owners: Sequence[tuple[int, int]]
+    """For each anchor the rank of its rule, and the number of that rule's first."""
 
 
 class Look(NamedTuple):
@@ -72,6 +89,16 @@ def _pairs(texts: Iterable[bytes]) -> bytes:
 _TAILS = _pairs(TAILS) + _pairs(TAILS_OF_KEYS)
 
 
+def _listed(words: Iterable[bytes]) -> bytes:
+    """Give words behind their lengths."""
+    return b"".join(bytes((len(word),)) + word for word in words)
+
+
+_VERSIONS = _listed(BEFORE_VERSIONS)
+_MASKS = _listed(MASKS)
+_SETTINGS = _listed(word for word in SETTINGS if word.isalnum())
+
+
 class Sieve:
     """What is frequent, under one key. One for each thread."""
 
@@ -79,11 +106,13 @@ class Sieve:
         self,
         library: ctypes.CDLL,
         pseudonyms: Pseudonymizer,
+        *,
         looks: Mapping[int, Look],
         lexicon: Lexicon | None,
         ranks: Mapping[str, int],
+        rules: Confirmers,
     ) -> None:
-        """Look for *looks* and for the names of *lexicon*, whose rules have *ranks*.
+        """Look for *looks* and for the names of *lexicon*, whose rules have *ranks*; confirm what *rules* can.
 
         Raises:
             MemoryError: there is not enough.
@@ -91,17 +120,15 @@ class Sieve:
         self._library = library
         self._pseudonyms = pseudonyms
         self._lexicon = lexicon
-        all_looks = [looks.get(number, Look(_NO_RANK, 0)) for number in range(len(_FINDERS))]
-        self._state = library.sieve_new(
-            *pseudonyms.pads,
-            _numbers(look.rank for look in all_looks),
-            _numbers(look.anchor for look in all_looks),
-            ranks.get("identity.domain", 0),
-            int(pseudonyms.dictionary.settling),
-            _TAILS,
+        self._rules = rules
+        self._images: list[Callable[[bytes], bytes]] = []
+        self._state: int | None = new_state(
+            library,
+            pseudonyms.pads,
+            looks,
+            domain_rank=ranks.get("identity.domain", 0),
+            settling=pseudonyms.dictionary.settling,
         )
-        if not self._state:
-            raise MemoryError
         literals = lexicon.literals if lexicon is not None else ()
         if literals:
             ends: list[int] = []
@@ -125,19 +152,49 @@ class Sieve:
         if getattr(self, "_state", None):
             self.close()
 
-    def scan(self, buf: bytes) -> Sifted | None:
-        """Look at *buf*; None where it is too much, and the finders must do it."""
+    def scan(self, buf: bytes, events: Sequence[int]) -> Sifted | None:
+        """Look at *buf*, and at *events* of the scan of anchors; None where it is too much, and finders must do it."""
         library = self._library
         scan = library.sieve_scan(self._state, buf, len(buf))
         if not scan:
             return None
         sifted = Sifted(library, scan, buf, self)
+        left = array("Q", events).tobytes()
+        while left:
+            if not library.sieve_confirm(scan, buf, len(buf), left, len(left) // 8):
+                return None
+            left = sifted.take(library.sieve_unknown)
+            for index in {event & INDEX_MASK for event in array("Q", left)}:
+                self._introduce(index)
         asked = sifted.take(library.sieve_asked)
         if asked:
             answers = b"".join(self._answers(asked))
             if not library.sieve_tell(scan, answers, len(answers)):
                 return None
         return sifted if library.sieve_settle(scan, buf, len(buf)) else None
+
+    def _introduce(self, index: int) -> None:
+        """Say what confirms an anchor that is met for the first time."""
+        rules = self._rules
+        if self._state is None:
+            return
+        rank, first = rules.owners[index] if index < len(rules.owners) else (-1, index)
+        rule = rules.ranked[rank] if rank >= 0 else None
+        if rule is not None and rule.finder == "assignment":
+            words = _SETTINGS, len(_SETTINGS), _MASKS, len(_MASKS)
+            if not self._library.sieve_assignments(self._state, first, len(rule.anchors), rank, *words):
+                raise MemoryError
+            self._images.append(rule.image(self._pseudonyms))
+            return
+        written = rule.program() if rule is not None else None
+        if rule is None or written is None:
+            self._library.sieve_leave(self._state, first, len(rule.anchors) if rule is not None else 1)
+            return
+        flags = _TAG if rule.replace == "tag" and rule.check in {None, "varied"} else 0
+        numbers = (rank, written.group, flags | (_VARIED if rule.check else 0), REACH, *([0] * _GROUPS))
+        anchors = first, len(rule.anchors)
+        add_rule(self._library, self._state, written.program, anchors=anchors, numbers=numbers, kind=rule.kind)
+        self._images.append(rule.image(self._pseudonyms))
 
     def _answers(self, asked: bytes) -> Iterator[bytes]:
         """Say what each text becomes that is met for the first time, in order."""
@@ -150,25 +207,30 @@ class Sieve:
             yield _ANSWER.pack(_NONE if made is None else _KNOWN, extra, len(made or b"")) + (made or b"")
 
     def _answer(self, space: int, text: bytes) -> tuple[bytes | None, int]:
-        lexicon = self._lexicon
         if space == _HOST:
             host = mail_host(text)
             return (self._pseudonyms.host(host), len(host)) if host else (None, 0)
         if space == _NET:
             image, flips = self._pseudonyms.networks.net(text)
             return flips.to_bytes(32, "big") + image, 0
+        if space == _KEY_NAME:
+            return b"", int(strength(text))
+        return (self._images[space - _FIRST_RULE](text) or None if space >= _FIRST_RULE else self._name(space, text)), 0
+
+    def _name(self, space: int, text: bytes) -> bytes | None:
+        lexicon = self._lexicon
         if lexicon is None:
-            return None, 0
+            return None
         if space < _FIRST_WORD:
-            return lexicon.full_name(text, realm=space == _REALM_NAME), 0
-        return lexicon.literals[space - _FIRST_WORD].image(text), 0
+            return lexicon.full_name(text, realm=space == _REALM_NAME)
+        return lexicon.literals[space - _FIRST_WORD].image(text)
 
 
 class Sifted:
     """What was found in one block."""
 
-    def __init__(self, library: ctypes.CDLL, scan: int, buf: bytes, sieve: Sieve) -> None:
-        """Take *scan* over *buf*; it must not outlive *sieve*, which is kept for that."""
+    def __init__(self, library: ctypes.CDLL, scan: int, buf: bytes, sieve: object) -> None:
+        """Take *scan* over *buf*; what it looks at is kept, and so is *sieve*, which made it."""
         self._library = library
         self._scan = scan
         self._buf = buf
@@ -200,6 +262,16 @@ class Sifted:
         """Give the places that the lexicon must look at: ends of names, with the names' numbers."""
         return array("Q", self.take(self._library.sieve_names)).tolist()
 
+    def runs(self) -> list[int]:
+        """Give where runs of base64 or hexadecimal digits begin that may be text, as `RunFinder.starts` does.
+
+        Raises:
+            MemoryError: there is not enough.
+        """
+        if not self._library.sieve_runs(self._scan, self._buf, len(self._buf)):
+            raise MemoryError
+        return array("Q", self.take(self._library.sieve_told)).tolist()
+
     def candidates(self) -> list[Candidate]:
         """Give all that was found, in order."""
         made: list[Candidate] = []
@@ -209,6 +281,12 @@ class Sifted:
             at += 4 + size
             made.append((start, rank, -end, self._value(start, end, kind), news[at - size : at]))
         return made
+
+    @property
+    def is_small(self) -> bool:
+        """Say whether so little was found that it is written at less cost one by one."""
+        size: int = self._library.sieve_hits(self._scan, ctypes.byref(ctypes.c_void_p()))
+        return size < _FEW * _HIT.size
 
     def values(self) -> Callable[[int], bytes]:
         """Give what tells the value of a hit by its number."""
@@ -222,7 +300,7 @@ class Sifted:
 
     def _value(self, start: int, end: int, kind: int) -> bytes:
         text = self._buf[start:end]
-        if kind == _IPV4:
+        if kind in {_IPV4, _RULE}:
             return text
         return text.lower() if kind != _MAC else text.replace(b":", b"").lower()
 
@@ -250,7 +328,53 @@ class Sifted:
         return came, self.take(library.sieve_written), self.take(library.sieve_notes)
 
 
+_FEW = 100
 _SIZE = struct.Struct("=I")
+
+
+def new_state(
+    library: ctypes.CDLL,
+    pads: tuple[bytes, bytes] = (bytes(64), bytes(64)),
+    looks: Mapping[int, Look] = MappingProxyType({}),
+    *,
+    domain_rank: int = 0,
+    settling: bool = False,
+) -> int:
+    """Give what the compiled part knows; without anything it looks for nothing. See native/sieve.h.
+
+    Raises:
+        MemoryError: there is not enough.
+    """
+    all_looks = [looks.get(number, Look(_NO_RANK, 0)) for number in range(len(_FINDERS))]
+    state: int | None = library.sieve_new(
+        *pads,
+        _numbers(look.rank for look in all_looks),
+        _numbers(look.anchor for look in all_looks),
+        domain_rank,
+        int(settling),
+        _TAILS,
+        _VERSIONS,
+        len(_VERSIONS),
+    )
+    if not state:
+        raise MemoryError
+    return state
+
+
+def add_rule(
+    library: ctypes.CDLL, state: int, program: Program, *, anchors: tuple[int, int], numbers: tuple[int, ...], kind: str
+) -> None:
+    """Let *program* confirm *anchors*, which are the first one's number and how many they are; see native/sieve.h.
+
+    Raises:
+        MemoryError: there is not enough.
+    """
+    code = _numbers(program.code)
+    sets = program.sets
+    if not library.sieve_rule(
+        state, *anchors, _numbers(numbers), kind.encode(), code, len(code), sets, len(sets) // 32
+    ):
+        raise MemoryError
 
 
 def _numbers(numbers: Iterable[int]) -> ctypes.Array[ctypes.c_uint32]:

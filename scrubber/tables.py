@@ -152,8 +152,11 @@ class TableReader:
         """Give all that the next row's fate depends on."""
         return self._begun, self._at, self.heading, tuple(self._later)
 
-    def read(self, buf: bytes, base: int, limit: int) -> list[Span]:
-        """Give what must go from the rows that begin before *limit*; the text's byte *base* is the first of *buf*."""
+    def read(self, buf: bytes, base: int, limit: int, *, statements: bool = True) -> list[Span]:
+        """Give what must go from the rows that begin before *limit*; the text's byte *base* is the first of *buf*.
+
+        Where somebody saw that there are no *statements* of SQL in it, none is looked for.
+        """
         spans: list[Span] = [_moved(span, -base) for span in self._later]
         pos = self._at - base
         if not self._begun:
@@ -167,7 +170,7 @@ class TableReader:
             elif self._mode == "insert":
                 pos = self._tuples(buf, pos, limit, spans)
             else:
-                pos = self._seek(buf, pos, limit)
+                pos = self._seek(buf, pos, limit) if statements else limit
         self._at = base + pos
         # A row that begins before the limit may have cells beyond it, which are written with the next block.
         self._later = [_moved(span, base) for span in spans if span[0] >= limit]

@@ -125,13 +125,13 @@ class TextScrubber:
         limit = len(buf) if final else max(self._done, _line_start(buf, len(buf) - AHEAD))
         pieces: list[bytes] = []
         pos = self._swallow(buf, self._done, limit)
-        candidates, runs, sifted = self._detector.search(buf, self._depth)
+        candidates, runs, sifted, statements = self._detector.search(buf, self._depth)
         if runs:
             limit = self._decode(buf, pos, limit, runs, candidates, final=final)
-        cells = self._detector.in_tables(self._tables, buf, self._base, limit)
+        cells = self._detector.in_tables(self._tables, buf, self._base, limit, statements=statements)
         if cells:
             candidates = sorted([*candidates, *cells], key=itemgetter(0, 1, 2))
-        if sifted is not None and (self._key.inside or self._needs_each(candidates)):
+        if sifted is not None and (sifted.is_small or self._key.inside or self._needs_each(candidates)):
             candidates, sifted = Search(candidates, [], sifted).all_candidates(), None
         keys_end = pos
         if sifted is not None:

@@ -27,7 +27,23 @@ static size_t gap_behind_key(text buf, size_t start, int before) {
     return before == ' ' && byte_at(buf, start - 2) == ':' ? 2 : 0;
 }
 
-/* `addresses._stands_alone`. */
+/* Say whether a word before versions ends at `end` (`addresses._BEFORE_VERSIONS`). */
+static bool ends_before_version(const sieve *s, text buf, size_t end) {
+    for (size_t at = 0; at < s->versions.size;) {
+        size_t size = s->versions.at[at++], i = 0;
+        if (size > s->versions.size - at)
+            break;
+        if (size <= end && size < 48)
+            while (i < size && lower(buf.at[end - size + i]) == s->versions.at[at + i])
+                i++;
+        if (i == size)
+            return true;
+        at += size;
+    }
+    return false;
+}
+
+/* `addresses._stands_alone`, and of `_is_address` what stands behind a word that only ends like one before versions. */
 static bool stands_alone(const sieve *s, text buf, size_t start, size_t end) {
     int after = byte_at(buf, end);
     if (start < 3 || after < 0 || among(after, "+~_-.") || is(after, LETTER))
@@ -36,7 +52,8 @@ static bool stands_alone(const sieve *s, text buf, size_t start, size_t end) {
     if (among(before, "\n\t[,;@{"))
         return true;
     if (among(before, " \"'(") && !among(byte_at(buf, start - 2), " \t\"'<>(v:=V"))
-        return !in_set(s->tails[0], byte_at(buf, start - 3), byte_at(buf, start - 2));
+        return !in_set(s->tails[0], byte_at(buf, start - 3), byte_at(buf, start - 2)) ||
+               (!ends_before_version(s, buf, start - 1) && memcmp(buf.at + end - 4, ".0.0", 4) != 0);
     size_t key_end = start - gap_behind_key(buf, start, before);
     return key_end > 4 && key_end < start && !among(byte_at(buf, key_end - 1), " \t\"'<>(v:=V~!^]") &&
            !in_set(s->tails[1], byte_at(buf, key_end - 2), byte_at(buf, key_end - 1)) &&

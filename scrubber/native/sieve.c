@@ -8,7 +8,8 @@
 #define ASKED UINT32_MAX
 
 sieve *sieve_new(const uint8_t inner[64], const uint8_t outer[64], const uint32_t *ranks, const uint32_t *anchors,
-                 uint32_t domain_rank, uint32_t settling, const uint8_t *tails) {
+                 uint32_t domain_rank, uint32_t settling, const uint8_t *tails, const uint8_t *versions,
+                 size_t versions_size) {
     text_prepare();
     sieve *s = calloc(1, sizeof *s);
     if (s == NULL)
@@ -20,6 +21,10 @@ sieve *sieve_new(const uint8_t inner[64], const uint8_t outer[64], const uint32_
     memcpy(s->ranks, ranks, sizeof s->ranks);
     memcpy(s->anchors, anchors, sizeof s->anchors);
     memcpy(s->tails, tails, sizeof s->tails);
+    if (!bytes_add(&s->versions, versions, versions_size)) {
+        free(s);
+        return NULL;
+    }
     s->domain_rank = domain_rank;
     s->settling = settling != 0;
     return s;
@@ -33,7 +38,11 @@ void sieve_free(sieve *s) {
         return;
     }
     words_free(s);
+    rules_free(s);
     memo_free(&s->memo);
+    free(s->versions.at);
+    free(s->masks.at);
+    free(s->settings.at);
     memset(&s->key, 0, sizeof s->key);
     free(s);
 }
@@ -57,48 +66,63 @@ bool add_hit(scan *c, size_t start, size_t end, uint32_t entry, uint32_t rank, u
     return c->of->memo.store.size < TOO_MUCH && bytes_add(&c->hits, &h, sizeof h);
 }
 
-/* What a byte may be the beginning of. */
-enum { NOTHING = 0, DOT, COLON, SIGN, PERCENT };
+static bool see_at(scan *c, text buf, size_t i) {
+    const uint32_t *ranks = c->of->ranks;
+    switch (buf.at[i]) {
+    case '.':
+        if (ranks[LOOK_IPV4] != NO_RANK && is(byte_at(buf, i + 1), DIGIT) && is(byte_at(buf, i - 1), DIGIT))
+            return see_ipv4(c, buf, i);
+        break;
+    case ':':
+        if (byte_at(buf, i + 1) == ':') {
+            if (is(byte_at(buf, i - 1), HEXDIGIT) && ranks[LOOK_IPV6] != NO_RANK)
+                return ask_finder(c, LOOK_IPV6, i - 1, 3);
+        } else if (byte_at(buf, i + 3) == ':' && byte_at(buf, i + 6) == ':' && ranks[LOOK_MAC] != NO_RANK)
+            return see_mac(c, buf, i);
+        break;
+    case '@':
+        if (ranks[LOOK_MAIL] != NO_RANK && is_alnum(byte_at(buf, i + 1)))
+            return see_mail(c, buf, i);
+        break;
+    case '%':
+        if (ranks[LOOK_MAIL_ENCODED] != NO_RANK && byte_at(buf, i + 1) == '4' && byte_at(buf, i + 2) == '0' &&
+            is_alnum(byte_at(buf, i + 3)))
+            return ask_finder(c, LOOK_MAIL_ENCODED, i, 4);
+        break;
+    default:
+        break;
+    }
+    return true;
+}
+
+/* Mark what `see_at` looks at. */
+static uint64_t marked(const uint8_t *at) {
+    uint8_t marks[STRIDE]; /* one byte after the other: of all four at once compilers make a table, and go byte by byte */
+    for (int i = 0; i < STRIDE; i++)
+        marks[i] = at[i] == '.';
+    for (int i = 0; i < STRIDE; i++)
+        marks[i] |= at[i] == ':';
+    for (int i = 0; i < STRIDE; i++)
+        marks[i] |= at[i] == '@';
+    for (int i = 0; i < STRIDE; i++)
+        marks[i] |= at[i] == '%';
+    return gathered(marks);
+}
 
 static bool see(scan *c, text buf) {
-    uint8_t what[256] = {0};
-    const uint32_t *ranks = c->of->ranks;
-    if (ranks[LOOK_IPV4] != NO_RANK)
-        what['.'] = DOT;
-    if (ranks[LOOK_MAC] != NO_RANK || ranks[LOOK_IPV6] != NO_RANK)
-        what[':'] = COLON;
-    if (ranks[LOOK_MAIL] != NO_RANK)
-        what['@'] = SIGN;
-    if (ranks[LOOK_MAIL_ENCODED] != NO_RANK)
-        what['%'] = PERCENT;
-    for (size_t i = 0; i < buf.size; i++) {
-        bool good = true;
-        switch (what[buf.at[i]]) {
-        case NOTHING:
-            continue;
-        case DOT:
-            if (is(byte_at(buf, i + 1), DIGIT) && is(byte_at(buf, i - 1), DIGIT))
-                good = see_ipv4(c, buf, i);
-            break;
-        case COLON:
-            if (byte_at(buf, i + 1) == ':') {
-                if (is(byte_at(buf, i - 1), HEXDIGIT) && ranks[LOOK_IPV6] != NO_RANK)
-                    good = ask_finder(c, LOOK_IPV6, i - 1, 3);
-            } else if (byte_at(buf, i + 3) == ':' && byte_at(buf, i + 6) == ':' && ranks[LOOK_MAC] != NO_RANK)
-                good = see_mac(c, buf, i);
-            break;
-        case SIGN:
-            if (is_alnum(byte_at(buf, i + 1)))
-                good = see_mail(c, buf, i);
-            break;
-        case PERCENT:
-            if (byte_at(buf, i + 1) == '4' && byte_at(buf, i + 2) == '0' && is_alnum(byte_at(buf, i + 3)))
-                good = ask_finder(c, LOOK_MAIL_ENCODED, i, 4);
-            break;
-        }
-        if (!good)
+    bool any = false;
+    for (int look = 0; look < LOOKS; look++)
+        any = any || c->of->ranks[look] != NO_RANK;
+    if (!any)
+        return true;
+    size_t at = 0;
+    for (; at + STRIDE <= buf.size; at += STRIDE)
+        for (uint64_t marks = marked(buf.at + at); marks != 0; marks &= marks - 1)
+            if (!see_at(c, buf, at + first_marked(marks)))
+                return false;
+    for (; at < buf.size; at++)
+        if (!see_at(c, buf, at))
             return false;
-    }
     return true;
 }
 
@@ -192,6 +216,17 @@ static bool sort_hits(hit *hits, size_t count) {
     return true;
 }
 
+/* Keep one of what several anchors have found. */
+static void drop_doubles(scan *c) {
+    hit *hits = (hit *)(void *)c->hits.at;
+    size_t count = c->hits.size / sizeof(hit), kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || hits[i].start != hits[kept - 1].start || hits[i].end != hits[kept - 1].end ||
+            hits[i].rank != hits[kept - 1].rank)
+            hits[kept++] = hits[i];
+    c->hits.size = kept * sizeof(hit);
+}
+
 bool sieve_settle(scan *c, const uint8_t *buf, size_t size) {
     memo *m = &c->of->memo;
     hit *hits = (hit *)(void *)c->hits.at;
@@ -211,7 +246,10 @@ bool sieve_settle(scan *c, const uint8_t *buf, size_t size) {
     c->hits.size = kept * sizeof(hit);
     if (!settle_mails(c, (text){buf, size}))
         return false;
-    return sort_hits((hit *)(void *)c->hits.at, c->hits.size / sizeof(hit));
+    if (!sort_hits((hit *)(void *)c->hits.at, c->hits.size / sizeof(hit)))
+        return false;
+    drop_doubles(c);
+    return true;
 }
 
 size_t sieve_events(const scan *c, const uint8_t **at) {
@@ -247,6 +285,7 @@ void sieve_done(scan *c) {
     free(c->events.at);
     free(c->names.at);
     free(c->told.at);
+    free(c->unknown.at);
     free(c->written.at);
     free(c->notes.at);
     free(c);

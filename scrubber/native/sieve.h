@@ -8,10 +8,12 @@
 #define MFT_SIEVE_H
 
 #include "hmac.h"
+#include "match.h"
 #include "memo.h"
 
 /* The spaces of the memo. From `FIRST_WORD` on each of the case's names has its own. */
-enum { IPV4 = 0, NET, FLIPS, MAC, USER, HOST, MAIL, FULL_NAME, FULL_NAME_OF_REALM, FIRST_WORD = 16 };
+enum { IPV4 = 0, NET, FLIPS, MAC, USER, HOST, MAIL, FULL_NAME, FULL_NAME_OF_REALM, RULE, KEY_NAME, PASSWORD, FIRST_WORD = 16 };
+#define FIRST_RULE_SPACE 0x80000000u
 
 /* What a name of the case's is (`lexicon._Literal`). */
 enum { WORD_PLAIN = 0, WORD_BELOW = 1, WORD_HOST = 2, WORD_REALM = 3, WORD_ASK = 4 };
@@ -42,6 +44,9 @@ typedef struct {
     uint32_t domain_rank;
     bool settling; /* the case's dictionary settles which public network gets which image */
     uint8_t tails[2][8192]; /* two bytes before an address that end a version's word, and a key's */
+    bytes masks; /* how a value begins that stands for one that was taken out, each behind its length */
+    bytes settings; /* what a value is that is a setting */
+    bytes versions; /* words that make what follows a version, each behind its length */
     case_word *words;
     uint32_t word_count;
     uint64_t *edges; /* node << 8 | byte, and one; 0 for none */
@@ -51,6 +56,10 @@ typedef struct {
     uint32_t node_count;
     uint8_t pairs[8192]; /* two letters with which a name begins */
     uint8_t singles[256];
+    struct rule *rules; /* see rules.c */
+    size_t rule_count;
+    uint32_t *of_anchor;
+    matcher matcher;
     bool closed;
     uint32_t outstanding; /* scans whose hits are still wanted: the memo is not cleared under them */
 } sieve;
@@ -64,17 +73,35 @@ typedef struct {
     bytes events; /* of uint64_t: for finders */
     bytes names; /* of uint64_t: end << 20 | literal, for the lexicon */
     bytes told;  /* what is asked, written for Python */
+    bytes unknown; /* of uint64_t: events of anchors whose rules were not told */
     bytes written, notes; /* see rewrite.c */
 } scan;
 
 sieve *sieve_new(const uint8_t inner[64], const uint8_t outer[64], const uint32_t *ranks, const uint32_t *anchors,
-                 uint32_t domain_rank, uint32_t settling, const uint8_t *tails);
+                 uint32_t domain_rank, uint32_t settling, const uint8_t *tails, const uint8_t *versions,
+                 size_t versions_size);
 /* Take the case's names: their texts one behind the other, and of each its end, rank and flags. */
 bool sieve_words(sieve *s, const uint8_t *texts, size_t size, const uint32_t *of_each, size_t count);
 void sieve_free(sieve *s);
 
 /* Look at a block of fewer than 2^31 bytes; NULL where there is no memory. The block must stay for `sieve_settle`. */
 scan *sieve_scan(sieve *s, const uint8_t *buf, size_t size);
+/* Take what confirms the anchors from `first` on: four numbers (the rule's rank, the group that is its value, flags, how
+ * far it may look), what each group tells, what its tag says, and its program. */
+bool sieve_rule(sieve *s, size_t first, size_t count, const uint32_t *numbers, const char *kind, const uint32_t *code,
+                size_t size, const uint8_t *sets, size_t set_count);
+/* Let anchors be words of keys, as `finders.find_assignment` takes them; `settings` and `masks` are `gate.SETTINGS` of letters
+ * and digits, and `gate.MASKS`. */
+bool sieve_assignments(sieve *s, size_t first, size_t count, uint32_t rank, const uint8_t *settings,
+                       size_t settings_size, const uint8_t *masks, size_t masks_size);
+/* Leave these anchors to Python. */
+bool sieve_leave(sieve *s, size_t first, size_t count);
+/* Confirm the events of a scan of anchors. Those that Python must see are given by `sieve_events`, those of anchors of
+ * which nothing was said by `sieve_unknown`. */
+bool sieve_confirm(scan *c, const uint8_t *buf, size_t size, const uint8_t *events, size_t count);
+size_t sieve_unknown(const scan *c, const uint8_t **at);
+bool sieve_learn(scan *c, const uint8_t *buf, size_t size, const uint8_t *events, size_t count);
+void sieve_forget(sieve *s);
 /* Give what is asked: of each the space and the size as 32 bits of this machine, then the text. */
 size_t sieve_asked(scan *c, const uint8_t **told);
 /* Take the answers in the same order: state, extra and size as 32 bits, then what stands for it. */
@@ -92,6 +119,8 @@ size_t sieve_write(scan *c, const uint8_t *buf, size_t size, size_t pos, size_t 
 bool sieve_write_rest(scan *c, const uint8_t *buf, size_t size, size_t from, size_t to);
 size_t sieve_written(const scan *c, const uint8_t **at);
 size_t sieve_notes(const scan *c, const uint8_t **at);
+bool sieve_runs(scan *c, const uint8_t *buf, size_t size);
+size_t sieve_told(const scan *c, const uint8_t **at);
 size_t sieve_news(scan *c, const uint8_t **at);
 
 /* --- used among the files of this library */
@@ -109,6 +138,10 @@ bool settle_mails(scan *c, text buf);
 bool settle_ipv4(scan *c, uint32_t entry);
 bool see_words(scan *c, text buf);
 void words_free(sieve *s);
+void rules_free(sieve *s);
+bool set_tag(scan *c, uint32_t entry, const char *kind, text value);
+bool may_hold_tag(text value);
+bool see_assignment(scan *c, text buf, size_t seen, uint32_t rank, bool *ask);
 
 bool ask_entry(scan *c, uint32_t entry);
 bool ask_finder(scan *c, int look, size_t start, size_t size);

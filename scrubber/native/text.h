@@ -52,6 +52,34 @@ static inline bool is_alnum(int c) { return is(c, DIGIT | LETTER); }
 static inline bool is_wordy(int c) { return c >= 0x80 || is_alnum(c); }
 static inline uint8_t lower(uint8_t c) { return (byte_classes[c] & UPPER) ? (uint8_t)(c | 0x20) : c; }
 
+/* Sixty-four bytes are looked at together, in loops that a compiler makes wide; what they mark is then gone through. */
+enum { STRIDE = 64 };
+
+static inline unsigned first_marked(uint64_t marks) {
+#if defined(__GNUC__) || defined(__clang__)
+    unsigned bit = (unsigned)__builtin_ctzll(marks);
+#else
+    unsigned bit = 0;
+    while (!(marks >> bit & 1))
+        bit++;
+#endif
+    return bit;
+}
+
+/* One bit for each of 64 marks of 0 or 1: eight times eight bytes, each gathered by a multiplication. */
+static inline uint64_t gathered(const uint8_t marks[STRIDE]) {
+    uint64_t made = 0;
+    for (int i = 0; i < STRIDE / 8; i++) {
+        uint64_t eight;
+        memcpy(&eight, marks + 8 * i, 8);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        eight = __builtin_bswap64(eight);
+#endif
+        made |= (eight * 0x0102040810204080u >> 56) << (8 * i);
+    }
+    return made;
+}
+
 /* Bytes that grow. `size` and `room` never overflow: `LARGEST` is far below what a size_t holds. */
 typedef struct {
     uint8_t *at;

@@ -96,6 +96,9 @@ static size_t labels_start(text buf, size_t start) {
         if (name > first)
             break;
     }
+    if (end < start && byte_at(buf, end - 1) == '%' && is(byte_at(buf, end), HEXDIGIT) &&
+        is(byte_at(buf, end + 1), HEXDIGIT) && is(byte_at(buf, end + 2), DIGIT | LETTER | UNDERSCORE))
+        return end + 2; /* `lexicon._PERCENT`: what was encoded before the name */
     return end;
 }
 
@@ -220,27 +223,47 @@ static size_t escape_length(text buf, size_t at) {
     return c == '#' && all_octal(buf, at + 1, 3) ? 4 : 0;
 }
 
-bool see_words(scan *c, text buf) {
+static bool see_word_at(scan *c, text buf, size_t i) {
     const sieve *s = c->of;
-    uint8_t what[256];
-    for (int b = 0; b < 256; b++)
-        what[b] = (uint8_t)((s->singles[lower((uint8_t)b)] ? 1 : 0) | (is_wordy(b) ? 2 : 0) |
-                            (b == '\\' || b == '%' || b == '#' ? 4 : 0));
-    uint8_t before = 0; /* whether the byte before goes on with a word */
-    for (size_t i = 0; i < buf.size; i++) {
-        uint8_t now = what[buf.at[i]];
-        if (now & 4) {
-            size_t length = escape_length(buf, i);
-            if (length > 0 && i + length < buf.size && s->singles[lower(buf.at[i + length])] &&
-                !take_names(c, buf, i + length))
-                return false;
-        }
-        if ((now & 1) && !before) {
-            unsigned pair = (unsigned)lower(buf.at[i]) << 8 | (i + 1 < buf.size ? lower(buf.at[i + 1]) : 0u);
-            if ((s->pairs[pair >> 3] >> (pair & 7) & 1) && !take_names(c, buf, i))
-                return false;
-        }
-        before = now & 2;
+    int b = buf.at[i];
+    if (b == '\\' || b == '%' || b == '#') {
+        size_t length = escape_length(buf, i);
+        if (length > 0 && i + length < buf.size && s->singles[lower(buf.at[i + length])] &&
+            !take_names(c, buf, i + length))
+            return false;
     }
+    int before = byte_at(buf, i - 1);
+    if (before >= 0 && is_wordy(before))
+        return true;
+    unsigned pair = (unsigned)lower((uint8_t)b) << 8 | (i + 1 < buf.size ? lower(buf.at[i + 1]) : 0u);
+    return !(s->pairs[pair >> 3] >> (pair & 7) & 1) || take_names(c, buf, i);
+}
+
+/* Mark where words begin, and escapes; `before` is whether the byte before goes on with a word. */
+static uint64_t marked(const uint8_t *at, uint64_t before) {
+    uint8_t words[STRIDE], escapes[STRIDE];
+    for (int i = 0; i < STRIDE; i++) {
+        uint8_t b = at[i], letter = (uint8_t)((b | 0x20) - 'a'), digit = (uint8_t)(b - '0');
+        words[i] = (uint8_t)((letter < 26) | (digit < 10) | (b >> 7));
+        escapes[i] = (uint8_t)((b == '\\') | (b == '%') | (b == '#'));
+    }
+    uint64_t wordy = gathered(words);
+    return (wordy & ~(wordy << 1 | before)) | gathered(escapes);
+}
+
+bool see_words(scan *c, text buf) {
+    size_t at = 0;
+    bool only_words = true; /* no name begins with what goes on with no word */
+    for (int b = 0; b < 256; b++)
+        only_words = only_words && (is_wordy(b) || !c->of->singles[b]);
+    for (; only_words && at + STRIDE <= buf.size; at += STRIDE) {
+        int before = byte_at(buf, at - 1);
+        for (uint64_t marks = marked(buf.at + at, before >= 0 && is_wordy(before)); marks != 0; marks &= marks - 1)
+            if (!see_word_at(c, buf, at + first_marked(marks)))
+                return false;
+    }
+    for (; at < buf.size; at++)
+        if (!see_word_at(c, buf, at))
+            return false;
     return true;
 }

@@ -66,6 +66,59 @@ SECRETS = (
     b"Authorization: Bearer 0123456789abcdef0123456789abcdef",
     b"https://bob:geheim99@10.1.2.3/x",
     b"[password:0123abcd]",
+    b"Authorization: Bearer aaaaaaaaaaaaaaaaaaab",
+    b"secret.AKIAIOSFODNN7EXAMPLF",
+)
+KEYS = (
+    b"password passwd PASSWORD db_password token api_key API_TOKEN session_id pin auth secret secretName primary_key "
+    b"next_page_token password_min_length x.y-password pwd psk client_secret otp sid salt key private_key user "
+    b"-password --password env.password \xc3\xa9password ghp_token passwort"
+).split(b" ")
+VALUES = (
+    b"geheim123 0123456789abcdef0123456789abcdef 0123456789abcdef abc true changeme redacted7 xxxxxxxx 12345678 123456 "
+    b"1234 aaaaaaaa Zq7Yp2Wm9Kd4 5b70617373776f72643a3031323334353637385d W2FiY2RlZjpzZWNyZXQ6MDEyMzQ1Njdd null7 none "
+    b"123456ab 12345a geheimnis 0x1234567890abcdef1234 Hidden99 VeryLongPasswordWithoutAnyDigitsInIt"
+).split(b" ")
+SIGNS = (
+    *(
+        b"=",
+        b"=",
+        b"=",
+        b'="',
+        b"='",
+        b": ",
+        b":",
+        b'": "',
+        b'":"',
+        b'" : "',
+        b"==",
+        b" = ",
+        b"=>",
+        b"=${",
+        b"=b'",
+        b"%3D",
+    ),
+)
+BEFORE_KEYS = (
+    *(
+        b"\n",
+        b"\n",
+        b" ",
+        b'{"',
+        b', "',
+        b'"',
+        b"\nexport ",
+        b"\n# ",
+        b"\n  ",
+        b"2026 ",
+        b"name=",
+        b"key: ",
+        b"\nset ",
+        b"&",
+    ),
+)
+AFTER_VALUES = (
+    *(b"\n", b"\n", b" ", b'"', b"'", b'",', b"''", b" and more\n", b";", b",", b"&", b"\r\n", b"", b")", b"\t#x\n"),
 )
 
 
@@ -88,6 +141,8 @@ def make_text(chance: random.Random, pieces: int) -> bytes:
             piece = b".".join(b"%d" % chance.randrange(260) for _ in range(chance.randrange(2, 6)))
         elif kind == 9 and chance.random() < 0.3:
             piece = chance.choice(SECRETS)
+        elif kind in {9, 10}:
+            piece = b"".join(chance.choice(parts) for parts in (BEFORE_KEYS, KEYS, SIGNS, VALUES, AFTER_VALUES))
         else:
             piece = chance.choice((b"connection", b"accepted", b"line", b"2026-11-22T10:11:12Z", b"pool 7"))
         made += (piece, chance.choice(JOINTS) if chance.random() < 0.6 else b" ")

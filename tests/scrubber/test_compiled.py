@@ -97,15 +97,15 @@ def test_names_without_end_are_left_to_python():
     dictionary = Dictionary()
     dictionary.learn("host", b"aa")
     fast = detector.Detector(make_detector(compiled=False).rules, Pseudonymizer(b"k" * 32, dictionary))
-    assert fast._sieve.scan(b"aa." * 300 + b"\n") is not None
-    assert fast._sieve.scan(b"".join(b"aa.%06d." % n for n in range(400_000))) is None
+    assert fast._sieve.scan(b"aa." * 300 + b"\n", []) is not None
+    assert fast._sieve.scan(b"".join(b"aa.%06d." % n for n in range(400_000)), []) is None
 
 
 def test_what_the_compiled_part_gives_up_python_does(pairs, monkeypatch):
     """A block that it leaves alone comes out as Python has it."""
     fast, slow = pairs[0]
     data = make_text(random.Random(77), 200)
-    monkeypatch.setattr(sieve.Sieve, "scan", lambda _sieve, _buf: None)
+    monkeypatch.setattr(sieve.Sieve, "scan", lambda _sieve, _buf, _events: None)
     assert outcome(fast, data) == outcome(slow, data)
 
 

@@ -1,0 +1,245 @@
+/* Confirm what the scan of anchors saw by the rules' expressions: `rules._pattern_finder`; and read what texts tell of
+ * who is who: `learner.Learner.learn`. */
+#include "match.h"
+#include "sieve.h"
+
+#include <stdlib.h>
+
+enum { ANCHORS = 1 << INDEX_BITS, LONG_VALUE = 1000, QUICK = 64, LEARNING_REACH = 4096 };
+enum { RULE_TAG = 1, RULE_QUICK = 2, RULE_VARIED = 4, RULE_ASSIGNMENT = 8 };
+enum { SHORT_VALUE = 12 }; /* `checksums._SHORT` */
+enum { NOT_ASKED = 0, FOR_PYTHON = 1, FIRST_RULE = 2 };
+enum { MARK = 1, TOLD = 32 }; /* spaces of the memo of a sieve that learns */
+
+struct rule {
+    program made;
+    uint32_t *code;
+    uint8_t *sets;
+    uint32_t rank, group, flags, number, reach;
+    uint32_t kinds[GROUPS]; /* what each group tells, and one; 0 for nothing */
+    char kind[64];
+};
+
+void rules_free(sieve *s) {
+    for (size_t i = 0; i < s->rule_count; i++) {
+        free(s->rules[i].code);
+        free(s->rules[i].sets);
+    }
+    free(s->rules);
+    free(s->of_anchor);
+    match_free(&s->matcher);
+}
+
+static bool map_anchors(sieve *s, size_t first, size_t count, uint32_t to) {
+    if (s->of_anchor == NULL)
+        s->of_anchor = calloc(ANCHORS, sizeof *s->of_anchor);
+    if (s->of_anchor == NULL || first > ANCHORS || count > ANCHORS - first)
+        return false;
+    for (size_t i = first; i < first + count; i++)
+        s->of_anchor[i] = to;
+    return true;
+}
+
+bool sieve_leave(sieve *s, size_t first, size_t count) { return map_anchors(s, first, count, FOR_PYTHON); }
+
+bool sieve_rule(sieve *s, size_t first, size_t count, const uint32_t *numbers, const char *kind, const uint32_t *code,
+                size_t size, const uint8_t *sets, size_t set_count) {
+    if (size == 0 || size > LARGEST / 8 || set_count > LARGEST / 64 || strlen(kind) >= sizeof(((struct rule *)0)->kind))
+        return false;
+    struct rule *grown = realloc(s->rules, (s->rule_count + 1) * sizeof *grown);
+    if (grown == NULL)
+        return false;
+    s->rules = grown;
+    struct rule r = {.rank = numbers[0], .group = numbers[1], .flags = numbers[2], .reach = numbers[3]};
+    r.number = (uint32_t)s->rule_count;
+    memcpy(r.kinds, numbers + 4, sizeof r.kinds);
+    memcpy(r.kind, kind, strlen(kind) + 1);
+    r.code = malloc(size * sizeof *code);
+    r.sets = malloc(32 * set_count + 1);
+    if (r.code == NULL || r.sets == NULL || r.group >= GROUPS ||
+        !map_anchors(s, first, count, FIRST_RULE + r.number)) {
+        free(r.code);
+        free(r.sets);
+        return false;
+    }
+    memcpy(r.code, code, size * sizeof *code);
+    memcpy(r.sets, sets, 32 * set_count);
+    r.made = (program){r.code, size, r.sets, set_count};
+    s->rules[s->rule_count++] = r;
+    return true;
+}
+
+bool sieve_assignments(sieve *s, size_t first, size_t count, uint32_t rank, const uint8_t *settings,
+                       size_t settings_size, const uint8_t *masks, size_t masks_size) {
+    uint32_t numbers[4 + GROUPS] = {rank, 0, RULE_ASSIGNMENT, 0}, nothing[4] = {0};
+    s->settings.size = s->masks.size = 0;
+    return bytes_add(&s->settings, settings, settings_size) && bytes_add(&s->masks, masks, masks_size) &&
+           sieve_rule(s, first, count, numbers, "password", nothing, 4, masks, 0);
+}
+
+/* Give what confirms the event, NULL where Python does, which is told of it then. */
+static const struct rule *rule_of(scan *c, uint64_t event, bool *good) {
+    const sieve *s = c->of;
+    uint32_t to = s->of_anchor == NULL ? NOT_ASKED : s->of_anchor[event & (ANCHORS - 1)];
+    *good = true;
+    if (to == NOT_ASKED)
+        *good = bytes_add(&c->unknown, &event, sizeof event);
+    else if (to == FOR_PYTHON)
+        *good = bytes_add(&c->events, &event, sizeof event);
+    return to < FIRST_RULE || to - FIRST_RULE >= s->rule_count ? NULL : &s->rules[to - FIRST_RULE];
+}
+
+/* `Pseudonymizer.tag`. */
+bool set_tag(scan *c, uint32_t entry, const char *kind, text value) {
+    static const char digits[] = "0123456789abcdef";
+    uint8_t digest[32], made[80];
+    size_t size = strlen(kind);
+    hmac_digest(&c->of->key, "secret", value, digest);
+    made[0] = '[';
+    memcpy(made + 1, kind, size);
+    made[size + 1] = ':';
+    for (size_t i = 0; i < 4; i++) {
+        made[size + 2 + 2 * i] = (uint8_t)digits[digest[i] >> 4];
+        made[size + 3 + 2 * i] = (uint8_t)digits[digest[i] & 15];
+    }
+    made[size + 10] = ']';
+    return memo_set(&c->of->memo, entry, KNOWN, 0, (text){made, size + 11});
+}
+
+static bool all_the_same(text value) {
+    for (size_t i = 1; i < value.size; i++)
+        if (value.at[i] != value.at[0])
+            return false;
+    return true;
+}
+
+/* Say whether a value begins as what encodes a tag does: Python looks at it (`detector._ENCODED_TAGS`). */
+bool may_hold_tag(text value) {
+    return value.size >= 2 && ((value.at[0] == 'W' && (value.at[1] == '2' || value.at[1] == '3')) ||
+                               (value.at[0] == '5' && (value.at[1] | 0x20) == 'b'));
+}
+
+/* `checksums.varied`. */
+static bool is_varied(text value) {
+    size_t counts[256] = {0}, last[256] = {0}, kinds = 0;
+    size_t from = value.size < SHORT_VALUE ? 0 : value.size - SHORT_VALUE;
+    for (size_t i = 0; i < value.size; i++) {
+        if (2 * ++counts[value.at[i]] > value.size)
+            return false;
+        if (i >= from)
+            kinds += last[value.at[i]]++ == 0;
+    }
+    return kinds >= (value.size < SHORT_VALUE ? 3 : 4);
+}
+
+static bool confirm(scan *c, text buf, uint64_t event, const struct rule *r) {
+    size_t start = (size_t)(event >> (INDEX_BITS + LENGTH_BITS));
+    if (start > buf.size)
+        return false;
+    if (r->flags & RULE_ASSIGNMENT) {
+        bool ask;
+        return see_assignment(c, buf, start, r->rank, &ask) && (!ask || bytes_add(&c->events, &event, sizeof event));
+    }
+    matcher *m = &c->of->matcher;
+    size_t stop = buf.size - start > r->reach ? start + r->reach : buf.size;
+    int result = match_at(m, &r->made, buf, start, stop);
+    if (result == FAILED)
+        return true;
+    size_t from = m->from[r->group], to = m->to[r->group];
+    if (result == MATCHED && (from == SIZE_MAX || to == SIZE_MAX || from >= to))
+        return true;
+    text value = result == MATCHED ? part(buf, from, to) : buf;
+    if (result != MATCHED || value.size >= LONG_VALUE || may_hold_tag(value))
+        return bytes_add(&c->events, &event, sizeof event);
+    if (all_the_same(value))
+        return true;
+    uint32_t entry = memo_find(&c->of->memo, FIRST_RULE_SPACE + r->number, value);
+    if (entry == NO_ENTRY)
+        return false;
+    if (c->of->memo.entries[entry].state == UNKNOWN) {
+        bool plain = (r->flags & RULE_TAG) && memchr(value.at, '[', value.size) == NULL &&
+                     memchr(value.at, '\n', value.size) == NULL;
+        bool stays = plain && (r->flags & RULE_VARIED) && !is_varied(value);
+        if (!(stays   ? memo_set(&c->of->memo, entry, NONE, 0, (text){value.at, 0})
+              : plain ? set_tag(c, entry, r->kind, value)
+                      : ask_entry(c, entry)))
+            return false;
+    }
+    return add_hit(c, from, to, entry, r->rank, RULE, NO_ENTRY);
+}
+
+bool sieve_confirm(scan *c, const uint8_t *at, size_t size, const uint8_t *events, size_t count) {
+    c->unknown.size = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t event;
+        bool good;
+        memcpy(&event, events + i * sizeof event, sizeof event);
+        const struct rule *r = rule_of(c, event, &good);
+        if (!good || (r != NULL && !confirm(c, (text){at, size}, event, r)))
+            return false;
+    }
+    return true;
+}
+
+size_t sieve_unknown(const scan *c, const uint8_t **at) {
+    *at = c->unknown.at;
+    return c->unknown.size;
+}
+
+/* --- learning */
+
+static bool learn(scan *c, text buf, uint64_t event, const struct rule *r) {
+    memo *known = &c->of->memo;
+    matcher *m = &c->of->matcher;
+    size_t start = (size_t)(event >> (INDEX_BITS + LENGTH_BITS));
+    if (start > buf.size)
+        return false;
+    uint32_t mark = NO_ENTRY;
+    if (r->flags & RULE_QUICK) {
+        mark = memo_find(known, MARK, part(buf, start, start + QUICK));
+        if (mark == NO_ENTRY)
+            return false;
+        if (known->entries[mark].state == KNOWN)
+            return true;
+    }
+    size_t stop = buf.size - start > LEARNING_REACH ? start + LEARNING_REACH : buf.size;
+    int result = match_at(m, &r->made, buf, start, stop);
+    if (result == GAVE_UP)
+        return bytes_add(&c->events, &event, sizeof event);
+    if (result == FAILED)
+        return true;
+    if (mark != NO_ENTRY)
+        known->entries[mark].state = KNOWN;
+    for (uint32_t group = 1; group < GROUPS; group++) {
+        size_t from = m->from[group], to = m->to[group];
+        if (r->kinds[group] == 0 || from == SIZE_MAX || to == SIZE_MAX || from >= to)
+            continue;
+        text value = part(buf, from, to);
+        uint32_t entry = memo_find(known, TOLD + r->kinds[group], value);
+        if (entry == NO_ENTRY)
+            return false;
+        if (known->entries[entry].state == KNOWN)
+            continue;
+        known->entries[entry].state = KNOWN;
+        uint32_t head[2] = {r->kinds[group] - 1, (uint32_t)value.size};
+        if (!bytes_add(&c->told, head, sizeof head) || !bytes_add(&c->told, value.at, value.size))
+            return false;
+    }
+    return true;
+}
+
+/* Read at the events: what is told for the first time stands in `told`, kind and size as 32 bits, then the value. */
+bool sieve_learn(scan *c, const uint8_t *at, size_t size, const uint8_t *events, size_t count) {
+    c->unknown.size = c->events.size = c->told.size = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t event;
+        bool good;
+        memcpy(&event, events + i * sizeof event, sizeof event);
+        const struct rule *r = rule_of(c, event, &good);
+        if (!good || (r != NULL && !learn(c, (text){at, size}, event, r)))
+            return false;
+    }
+    return true;
+}
+
+void sieve_forget(sieve *s) { memo_clear(&s->memo); }

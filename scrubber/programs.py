@@ -1,0 +1,243 @@
+"""Make of an expression of a rule what the compiled part matches it by: see native/match.c.
+
+It is taken apart as `re` itself does. What is rarely written (atomic groups, conditions, repetitions of what may be
+empty) makes no program, and is left to `re`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_PARSER: Any = getattr(re, "_parser", None)
+"""What `re` takes expressions apart by: nobody's to rely on, so nothing is lost but time where it is no more."""
+_NAMES: Any = getattr(re, "_constants", None)
+
+(
+    _SET,
+    _REPEAT,
+    _LAZY,
+    _SPLIT,
+    _JUMP,
+    _SAVE,
+    _BEGIN,
+    _LINE,
+    _END,
+    _DOLLAR,
+    _LINE_END,
+    _BOUNDARY,
+    _LOOK,
+    _LOOK_DONE,
+    _SAME,
+    _MATCH,
+) = range(16)
+_MOST_GROUPS = 31
+_MOST_CODE = 16_384
+"""Instructions of a program: what would be longer, for repetitions written out, is left to `re`."""
+_UNBOUNDED = 0xFFFFFFFF
+_DIGITS, _SPACES = b"0123456789", b" \t\n\r\f\v"
+_WORDS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
+
+
+class _Unwritable(Exception):  # noqa: N818 - says that there is no program, which is no error
+    """The expression has something for which there is no instruction."""
+
+
+class Program(NamedTuple):
+    """Instructions of four numbers each, and the sets of bytes that they name."""
+
+    code: tuple[int, ...]
+    sets: bytes
+    """Of 32 bytes each, a bit for each byte."""
+
+
+@lru_cache(maxsize=2048)
+def make_program(expression: bytes, flags: int = 0) -> Program | None:
+    """Give the program of *expression*, None where it has something that only `re` does."""
+    if _PARSER is None or _NAMES is None:
+        return None
+    parsed = _PARSER.parse(expression, flags)
+    if parsed.state.groups - 1 > _MOST_GROUPS:
+        return None
+    writer = _Writer()
+    try:
+        writer.sequence(parsed, parsed.state.flags)
+    except _Unwritable:
+        return None
+    writer.add(_MATCH)
+    return Program(tuple(writer.code), b"".join(writer.sets))
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.code: list[int] = []
+        self.sets: list[bytes] = []
+        self._numbers: dict[bytes, int] = {}
+
+    def add(self, operation: int, first: int = 0, second: int = 0, third: int = 0) -> int:
+        """Add an instruction; give its place."""
+        if len(self.code) >= 4 * _MOST_CODE:
+            raise _Unwritable
+        self.code += (operation, first, second, third)
+        return len(self.code) - 4
+
+    @property
+    def here(self) -> int:
+        return len(self.code)
+
+    def _set(self, these: Iterable[int]) -> int:
+        made = bytearray(32)
+        for byte in these:
+            made[byte >> 3] |= 1 << (byte & 7)
+        key = bytes(made)
+        if key not in self._numbers:
+            self._numbers[key] = len(self.sets)
+            self.sets.append(key)
+        return self._numbers[key]
+
+    def sequence(self, parsed: Any, flags: int) -> None:  # noqa: ANN401 - re's own
+        for operation, argument in parsed:
+            self._one(operation, argument, flags)
+
+    def _one(self, operation: Any, argument: Any, flags: int) -> None:  # noqa: ANN401 - re's own
+        these = _bytes_of(operation, argument, flags)
+        if these is not None:
+            self.add(_SET, self._set(these))
+        elif operation is _NAMES.BRANCH:
+            self._branch(argument[1], flags)
+        elif operation is _NAMES.SUBPATTERN:
+            group, added, removed, inner = argument
+            if group is not None:
+                self.add(_SAVE, 2 * group)
+            self.sequence(inner, (flags | added) & ~removed)
+            if group is not None:
+                self.add(_SAVE, 2 * group + 1)
+        elif operation in {_NAMES.MAX_REPEAT, _NAMES.MIN_REPEAT}:
+            self._repeat(argument, flags, greedy=operation is _NAMES.MAX_REPEAT)
+        elif operation is _NAMES.AT:
+            self._place(argument, flags)
+        elif operation in {_NAMES.ASSERT, _NAMES.ASSERT_NOT}:
+            self._look(argument, flags, wanted=operation is _NAMES.ASSERT)
+        elif operation is _NAMES.GROUPREF and not flags & re.IGNORECASE:
+            self.add(_SAME, argument)
+        else:
+            raise _Unwritable
+
+    def _branch(self, parts: Any, flags: int) -> None:  # noqa: ANN401 - re's own
+        jumps = []
+        for part in parts[:-1]:
+            split = self.add(_SPLIT)
+            self.code[split + 1] = self.here
+            self.sequence(part, flags)
+            jumps.append(self.add(_JUMP))
+            self.code[split + 2] = self.here
+        self.sequence(parts[-1], flags)
+        for jump in jumps:
+            self.code[jump + 1] = self.here
+
+    def _repeat(self, argument: Any, flags: int, *, greedy: bool) -> None:  # noqa: ANN401 - re's own
+        least, most, inner = argument
+        endless = most == _NAMES.MAXREPEAT
+        most = _UNBOUNDED if endless else int(most)
+        these = _bytes_of(inner[0][0], inner[0][1], flags) if len(inner) == 1 else None
+        if these is not None:
+            self.add(_REPEAT if greedy else _LAZY, self._set(these), int(least), most)
+            return
+        if inner.getwidth()[0] == 0 and most > 1:
+            raise _Unwritable
+        for _ in range(least):
+            self.sequence(inner, flags)
+        if endless:
+            split = self.add(_SPLIT)
+            self.sequence(inner, flags)
+            self.add(_JUMP, split)
+            self._choose(split, split + 4, self.here, greedy=greedy)
+            return
+        splits = []
+        for _ in range(most - least):
+            splits.append(self.add(_SPLIT))
+            self.sequence(inner, flags)
+        for split in splits:
+            self._choose(split, split + 4, self.here, greedy=greedy)
+
+    def _choose(self, split: int, on: int, out: int, *, greedy: bool) -> None:
+        self.code[split + 1 : split + 3] = (on, out) if greedy else (out, on)
+
+    def _place(self, where: Any, flags: int) -> None:  # noqa: ANN401 - re's own
+        lines = bool(flags & re.MULTILINE)
+        if where is _NAMES.AT_BEGINNING:
+            self.add(_LINE if lines else _BEGIN)
+        elif where is _NAMES.AT_BEGINNING_STRING:
+            self.add(_BEGIN)
+        elif where is _NAMES.AT_END:
+            self.add(_LINE_END if lines else _DOLLAR)
+        elif where is _NAMES.AT_END_STRING:
+            self.add(_END)
+        elif where in {_NAMES.AT_BOUNDARY, _NAMES.AT_NON_BOUNDARY}:
+            self.add(_BOUNDARY, int(where is _NAMES.AT_BOUNDARY))
+        else:
+            raise _Unwritable
+
+    def _look(self, argument: Any, flags: int, *, wanted: bool) -> None:  # noqa: ANN401 - re's own
+        direction, inner = argument
+        back = 0
+        if direction < 0:
+            back, most = inner.getwidth()
+            if back != most:
+                raise _Unwritable
+        look = self.add(_LOOK, 0, int(wanted), back)
+        self.sequence(inner, flags)
+        self.add(_LOOK_DONE)
+        self.code[look + 1] = self.here
+
+
+def _bytes_of(operation: Any, argument: Any, flags: int) -> frozenset[int] | None:  # noqa: ANN401 - re's own
+    """Give the bytes that match, where it is one byte that does."""
+    if operation is _NAMES.ANY:
+        return frozenset(range(256)) - (frozenset() if flags & re.DOTALL else frozenset(b"\n"))
+    if operation is _NAMES.LITERAL:
+        return _caseless(frozenset((argument,)), flags)
+    if operation is _NAMES.NOT_LITERAL:
+        return frozenset(range(256)) - _caseless(frozenset((argument,)), flags)
+    if operation is not _NAMES.IN:
+        return None
+    these: set[int] = set()
+    negated = False
+    for kind, value in argument:
+        if kind is _NAMES.NEGATE:
+            negated = True
+        elif kind is _NAMES.LITERAL:
+            these.add(value)
+        elif kind is _NAMES.RANGE:
+            these.update(range(value[0], value[1] + 1))
+        elif kind is _NAMES.CATEGORY:
+            these |= _categories()[value]
+        else:
+            raise _Unwritable
+    known = _caseless(frozenset(these), flags)
+    return frozenset(range(256)) - known if negated else known
+
+
+@lru_cache(maxsize=1)
+def _categories() -> dict[Any, frozenset[int]]:
+    """Give what stands for a class of bytes, such as digits."""
+    every = frozenset(range(256))
+    digits, spaces, words = frozenset(_DIGITS), frozenset(_SPACES), frozenset(_WORDS)
+    return {
+        _NAMES.CATEGORY_DIGIT: digits,
+        _NAMES.CATEGORY_SPACE: spaces,
+        _NAMES.CATEGORY_WORD: words,
+        _NAMES.CATEGORY_NOT_DIGIT: every - digits,
+        _NAMES.CATEGORY_NOT_SPACE: every - spaces,
+        _NAMES.CATEGORY_NOT_WORD: every - words,
+    }
+
+
+def _caseless(these: frozenset[int], flags: int) -> frozenset[int]:
+    if not flags & re.IGNORECASE:
+        return these
+    return these | {ord(bytes((byte,)).swapcase()) for byte in these}
