@@ -86,6 +86,5 @@ class LifecycleRounds:
             except Exception:  # the border of this thread: one bad round must not end it
                 log.exception("lifecycle.round_failed")
                 continue
-            if done.destroyed or done.finished or done.tokens:
-                facts = {"destroyed": len(done.destroyed), "finished": done.finished, "tokens": done.tokens}
-                log.info("lifecycle.round", extra=facts)
+            facts = {"destroyed": len(done.destroyed), "finished": done.finished, "tokens": done.tokens}
+            log.info("lifecycle.round", extra=facts)

@@ -26,6 +26,7 @@ RULES = {
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with running_house(tmp_path_factory.mktemp("house"), lifecycle=RULES) as running:
+        running.until(lambda: "lifecycle.round" in running.log.read_text(), "its own round, which would take part")
         yield running
 
 
