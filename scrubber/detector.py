@@ -71,7 +71,7 @@ class Detector:
         """
         self.pseudonyms = pseudonyms
         self.rules = rules
-        library = load_library() if accelerated and compiled else None
+        library = load_library() if accelerated and compiled and pseudonyms.is_plain else None
         layout = _layout(rules, with_known=bool(known), sifted=library is not None)
         personal = layout.personal
         self.ranked: list[CompiledRule] = layout.ranked

@@ -43,6 +43,9 @@ _NAME = re.compile(rb"[^\s,;+_/()\[\]&|<>\"'.:%\\-]+(?:[-'][^\s,;+_/()\[\]&|<>\"
 class Pseudonymizer:
     """Pseudonyms under one key of 16 bytes or more."""
 
+    is_plain = True
+    """Whether nothing comes of making one but the pseudonym, so that compiled code may make it instead."""
+
     def __init__(self, key: bytes, dictionary: Dictionary | None = None) -> None:
         """Take the key, and the case's dictionary; without one, begin an empty one.
 

@@ -65,6 +65,8 @@ def _text(data: bytes) -> str:
 class RecordingPseudonymizer(Pseudonymizer):
     """Makes the same pseudonyms, and notes in a list what each stands for."""
 
+    is_plain = False
+
     def __init__(self, key: bytes, dictionary: Dictionary | None, reverse: ReverseMap) -> None:
         """Note into *reverse*."""
         super().__init__(key, dictionary)
