@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.house import House
     from tests.vault import VaultServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("keys")]
+pytestmark = pytest.mark.e2e
 IN = "/cases/ACME-1"
 PASSPHRASE = "a person knows it"
 
@@ -75,6 +75,13 @@ def mft(house: House, *arguments: str, stdin: str = "") -> subprocess.CompletedP
     )
 
 
+def open_all(house: House) -> None:
+    """See to it that each region's keys are open, whichever test came before."""
+    done = mft(house, "keys", "unlock", "us", stdin=PASSPHRASE + "\n")
+    assert done.returncode == 0, done.stderr
+    house.until(lambda: set(states(house).values()) == {"open"}, "all regions' keys")
+
+
 def states(house: House) -> dict[str, str]:
     answer = json.loads(mft(house, "keys", "status", "--json").stdout)
     return {each["region"]: each["state"] for each in answer["regions"]}
@@ -108,7 +115,7 @@ def test_region_whose_keyring_is_locked_waits_for_a_person(house: House) -> None
 
 def test_region_whose_vault_is_sealed_is_out_of_reach_alone(house: House, vault: VaultServer) -> None:
     """Uploads at home go on; its copies wait, and are made when it answers again."""
-    assert mft(house, "keys", "unlock", "us", stdin=PASSPHRASE + "\n").returncode == 0
+    open_all(house)
     house.until(lambda: house.settled() and present(house, "us") == present(house, "in"), "copies that waited")
     before = present(house, "in")
     vault.sealed = True
@@ -136,6 +143,9 @@ def running(stop: threading.Event, *works: Callable[[], None]) -> Iterator[None]
 
 def test_keys_are_exchanged_while_files_come_and_go(house: House) -> None:
     """Uploads and downloads beside two rotations at the agent's desk: none fails, and the server was not restarted."""
+    open_all(house)
+    assert put(house, "read.log", "read\n") == 201
+    house.until(house.settled, "what is read meanwhile")
     agent = next(number for number, name in house.processes().items() if name == "mft-keyagent")
     stop, bad, counts = threading.Event(), [], [0, 0]
 
@@ -149,7 +159,7 @@ def test_keys_are_exchanged_while_files_come_and_go(house: House) -> None:
     def read() -> None:
         while not stop.is_set():
             counts[1] += 1
-            status, _body = house.curl("ann", "/files/ACME-1%20Cannot%20boot/to-support/first.log")
+            status, _body = house.curl("ann", "/files/ACME-1%20Cannot%20boot/to-support/read.log")
             if status != 200:
                 bad.append(status)
 
@@ -168,7 +178,7 @@ def test_keys_are_exchanged_while_files_come_and_go(house: House) -> None:
         assert again.returncode == 0, again.stderr
         found = json.loads(mft(house, "keys", "status", region, "--count", "--json").stdout)["regions"][0]
         assert list(found["wrapped"]) == [key["id"] for key in found["keys"] if key["current"]]
-    assert house.curl("ann", "/files/ACME-1%20Cannot%20boot/to-support/first.log")[1] == b"first\n"
+    assert house.curl("ann", "/files/ACME-1%20Cannot%20boot/to-support/read.log")[1] == b"read\n"
     assert len(yaml.safe_load(house.config.read_text())["regions"]) == 3
 
 
@@ -180,10 +190,12 @@ def test_desk_is_closed_to_other_users(house: House) -> None:
 
 def test_operator_shreds_what_a_releaser_asked_for(house: House) -> None:
     """Over the API, with the request of somebody else; without one, or for another case, it is refused."""
+    open_all(house)
     word = "a long enough password"
     for login, role in (("op", "operator"), ("rel", "releaser")):
         made = mft(house, "user", "add", login, "--role", role, "--password-stdin", stdin=word)
         assert made.returncode == 0, made.stderr
+    assert put(house, "other.log", "of another case\n") == 201
     path = house.directory / "doomed.log"
     path.write_text("doomed\n")
     assert house.curl("ann", "/cases/ACME-5/doomed.log", "-T", str(path))[0] == 201
