@@ -36,13 +36,12 @@ class Memory:
         return bytes(self._data[offset : offset + length])
 
 
-def measure_sealing(size: int, rounds: int) -> dict[str, object]:
-    """Seal and open *size* bytes in turn with `openssl speed`; return MB/s, medians, and their ratios to it."""
+def _works(size: int, step: int) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Give what seals *size* bytes, dropping them as `openssl speed` does, and what opens as many, *step* at a time."""
     key, piece = bytes(32), bytes(PIECE)
     sealed = bytearray()
 
     def seal(write: Callable[[memoryview], object] = len) -> None:
-        """Seal; what is sealed is dropped, as `openssl speed` does, unless *write* keeps it."""
         writer = StreamWriter(write, key, b"bench")
         for _ in range(size // PIECE):
             writer.write(piece)
@@ -50,10 +49,16 @@ def measure_sealing(size: int, rounds: int) -> dict[str, object]:
 
     def open_all() -> None:
         reader = StreamReader(Memory(sealed), key, b"bench")
-        for offset in range(0, reader.size, SEGMENT_BYTES):
-            reader.read(offset, SEGMENT_BYTES)
+        for offset in range(0, reader.size, step):
+            reader.read(offset, step)
 
     seal(sealed.extend)
+    return seal, open_all
+
+
+def measure_sealing(size: int, rounds: int) -> dict[str, object]:
+    """Seal and open *size* bytes in turn with `openssl speed`; return MB/s, medians, and their ratios to it."""
+    seal, open_all = _works(size, SEGMENT_BYTES)
     sealing, opening, openssl = [], [], []
     for _ in range(rounds):
         sealing.append(size / _seconds(seal) / 1e6)
@@ -79,19 +84,7 @@ def measure_sealing(size: int, rounds: int) -> dict[str, object]:
 def measure_threads(rounds: int, size: int = 256 << 20) -> dict[str, object]:
     """Seal and open on as many threads as there are processors; return MB/s together, and how it grows with them."""
     count = len(os.sched_getaffinity(0))
-    key, piece = bytes(32), bytes(PIECE)
-    sealed = bytearray()
-
-    def seal(write: Callable[[memoryview], object] = len) -> None:
-        writer = StreamWriter(write, key, b"bench")
-        for _ in range(size // PIECE):
-            writer.write(piece)
-        writer.close()
-
-    def open_all() -> None:
-        reader = StreamReader(Memory(sealed), key, b"bench")
-        for offset in range(0, reader.size, PIECE):
-            reader.read(offset, PIECE)
+    seal, open_all = _works(size, PIECE)
 
     def together(work: Callable[[], None], threads: int) -> float:
         with ThreadPoolExecutor(threads) as pool:
@@ -100,7 +93,6 @@ def measure_threads(rounds: int, size: int = 256 << 20) -> dict[str, object]:
                 done.result()
             return threads * size / (time.perf_counter() - begun) / 1e6
 
-    seal(sealed.extend)
     result: dict[str, object] = {"threads": count}
     for word, work in (("seal", seal), ("open", open_all)):
         pairs = [(together(work, 1), together(work, count)) for _ in range(rounds)]

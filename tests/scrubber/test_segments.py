@@ -209,6 +209,7 @@ def test_process_that_dies_ends_the_work():
     with pytest.raises(CrewError, match="died"):
         text.run(list[bytes]().append, walk.adder_for("x"))
     left = list(crew._pids)
+    assert left
     crew.close()
     for pid in left:
         with pytest.raises(ChildProcessError):
