@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from mft.catalog.model import EVENTS, HEADS
 
@@ -29,6 +29,16 @@ SYSTEM = "system"
 GENESIS = "0" * 64
 FOLD_SECONDS = 60.0
 _PAGE = 1000
+
+# Written with nearly every change: to build these anew costs as much as to run them.
+_HEAD = select(HEADS.c.position, HEADS.c.hash).where(HEADS.c.chain == bindparam("of"))
+_NEW_EVENT = insert(EVENTS)
+_NEW_HEAD = insert(HEADS)
+_NEXT_HEAD = (
+    update(HEADS)
+    .where(HEADS.c.chain == bindparam("of"))
+    .values({name: bindparam(name) for name in ("position", "hash", "signature")})
+)
 
 
 def customer_chain(customer: str | None) -> str:
@@ -57,7 +67,7 @@ class AuditTrail:
 
         *kind* is `noun.verb-in-the-past` (`upload.landed`). *details* are JSON values; None is left out.
         """
-        head = connection.execute(select(HEADS.c.position, HEADS.c.hash).where(HEADS.c.chain == chain)).first()
+        head = connection.execute(_HEAD, {"of": chain}).first()
         position, previous = (head.position + 1, head.hash) if head else (1, GENESIS)
         body = json.dumps(
             {
@@ -73,16 +83,13 @@ class AuditTrail:
             ensure_ascii=False,
         )
         link = _link(previous, body)
-        connection.execute(
-            insert(EVENTS).values(chain=chain, position=position, body=body, previous=previous, hash=link)
-        )
-        signature = self._sign(_head_statement(chain, position, link))
+        place = {"position": position, "hash": link}
+        connection.execute(_NEW_EVENT, {"chain": chain, "body": body, "previous": previous, **place})
+        place["signature"] = self._sign(_head_statement(chain, position, link))
         if head is None:
-            connection.execute(insert(HEADS).values(chain=chain, position=position, hash=link, signature=signature))
+            connection.execute(_NEW_HEAD, {"chain": chain, **place})
         else:
-            connection.execute(
-                update(HEADS).where(HEADS.c.chain == chain).values(position=position, hash=link, signature=signature)
-            )
+            connection.execute(_NEXT_HEAD, {"of": chain, **place})
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ import datetime as dt
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from casemap.identifier import CustomerId, RegionName
 from casemap.model import Principal, Role
@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     from mft.auth.ledger import Ledger
 
 _KEPT = frozenset({"login", "created", "updated", "has_password"})
+# Asked at each login, twice: to build them anew costs as much as to run them.
+_ACCOUNT = select(ACCOUNTS).where(ACCOUNTS.c.login == bindparam("of"))
+_KEYS = (
+    select(ACCOUNT_KEYS.c.public_key)
+    .where(ACCOUNT_KEYS.c.login == bindparam("of"))
+    .order_by(ACCOUNT_KEYS.c.created_at, ACCOUNT_KEYS.c.fingerprint)
+)
 
 
 class Accounts:
@@ -189,15 +196,10 @@ class Accounts:
     def principal(self, login: str) -> Principal | None:
         """Return who the local account *login* is, active or not; None if there is none."""
         with self._ledger.database.read() as connection:
-            row = connection.execute(select(ACCOUNTS).where(ACCOUNTS.c.login == login)).first()
+            row = connection.execute(_ACCOUNT, {"of": login}).first()
             if row is None:
                 return None
-            lines = connection.execute(
-                select(ACCOUNT_KEYS.c.public_key)
-                .where(ACCOUNT_KEYS.c.login == login)
-                .order_by(ACCOUNT_KEYS.c.created_at, ACCOUNT_KEYS.c.fingerprint)
-            ).scalars()
-            keys = tuple(lines)
+            keys = tuple(connection.execute(_KEYS, {"of": login}).scalars())
             grants = grants_of(connection, login) if row.limited else None
         account = account_of(row)
         return Principal(

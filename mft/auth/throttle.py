@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
 from mft.catalog.model import FAILURES
 from protocols.errors import ThrottledError
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
     from mft.catalog.database import Database
     from mft.config import ThrottleConfig
+
+_LOCKED_UNTIL = select(func.max(FAILURES.c.locked_until)).where(
+    FAILURES.c.subject.in_(bindparam("subjects", expanding=True)),
+    FAILURES.c.locked_until.between(bindparam("since"), bindparam("latest")),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +73,9 @@ class Throttle:
             return
         now = self._clock()
         with self._database.read() as connection:
-            until = connection.execute(
-                select(func.max(FAILURES.c.locked_until)).where(
-                    FAILURES.c.subject.in_(attempt.subjects), FAILURES.c.locked_until.between(*self._in_force(now))
-                )
-            ).scalar()
+            since, latest = self._in_force(now)
+            bound = {"subjects": list(attempt.subjects), "since": since, "latest": latest}
+            until = connection.execute(_LOCKED_UNTIL, bound).scalar()
         if until is not None and until > now:
             raise ThrottledError("too many failed logins; try again later", retry_after=until - now)
 

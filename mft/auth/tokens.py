@@ -17,7 +17,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select, tuple_, update
+from sqlalchemy import bindparam, insert, select, tuple_, update
 
 from casemap.identifier import check_login
 from mft.auth.errors import InvalidAccountError, NoSuchTokenError
@@ -38,6 +38,8 @@ MOST_LABEL = 200
 CASE_LOGIN = ":"
 """What stands between case and token id in the login of a case's token, and in no login that anybody can have."""
 _FORM = re.compile("mft[tc]_[a-z2-7]{39}")
+_BY_ID = select(TOKENS).where(TOKENS.c.id == bindparam("of"))
+_BY_DIGEST = select(TOKENS).where(TOKENS.c.digest == bindparam("of"))
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -236,7 +238,7 @@ class Tokens:
         self._check_end(expires)
         text = None
         with self._ledger.database.write() as connection:
-            row = connection.execute(select(TOKENS).where(TOKENS.c.id == token_id)).first()
+            row = connection.execute(_BY_ID, {"of": token_id}).first()
             if row is None:
                 raise NoSuchTokenError(f"no token has the id {token_id!r}")
             if row.revoked_at is not None:
@@ -261,7 +263,7 @@ class Tokens:
             NoSuchTokenError: there is none of that id.
         """
         with self._ledger.database.write() as connection:
-            row = connection.execute(select(TOKENS).where(TOKENS.c.id == token_id)).first()
+            row = connection.execute(_BY_ID, {"of": token_id}).first()
             if row is None:
                 raise NoSuchTokenError(f"no token has the id {token_id!r}")
             if row.revoked_at is None:
@@ -304,14 +306,14 @@ class Tokens:
             return None
         digest = self._digest(text)
         with self._ledger.database.read() as connection:
-            row = connection.execute(select(TOKENS).where(TOKENS.c.digest == digest)).first()
+            row = connection.execute(_BY_DIGEST, {"of": digest}).first()
         # The index was searched by a keyed hash: how long that took tells nothing about the token.
         return _token(row) if row is not None and hmac.compare_digest(row.digest, digest) else None
 
     def get(self, token_id: str) -> Token | None:
         """Return the token of that id."""
         with self._ledger.database.read() as connection:
-            row = connection.execute(select(TOKENS).where(TOKENS.c.id == token_id)).first()
+            row = connection.execute(_BY_ID, {"of": token_id}).first()
         return None if row is None else _token(row)
 
     def _record(self, connection: Connection, event: str, token: Token, *, by: str, **details: object) -> None:

@@ -171,7 +171,10 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         finally:
             self._connection.listeners.discard(self._wake.set)
             reason = self._session.revoked or self._lost or "the channel ended before the file was closed"
-            await self._crossing.run(self._requests.abandon, reason)
+            if self._requests.is_idle:
+                self._requests.end()
+            else:
+                await self._crossing.run(self._requests.abandon, reason)
         # Today's scp takes a missing exit status for a failure.
         self._chan.exit(status)
 
@@ -210,9 +213,11 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
                 continue
             # The turn runs on a thread while the replies of the turn before it are sealed and sent from here.
             turn = asyncio.ensure_future(self._turn())
-            await asyncio.sleep(0)
-            await self._write(replies)
-            replies = await turn
+            try:
+                await asyncio.sleep(0)
+                await self._write(replies)
+            finally:  # whatever happens: nothing is abandoned while a thread may still open something
+                replies = await turn
             if not self._can_write():
                 await self._write(replies)
                 replies = []

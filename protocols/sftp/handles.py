@@ -180,6 +180,8 @@ class Listing:
         self._begin = begin
         self._first: Names | None = None
         self._next: Future[Names] | None = None
+        self.is_over = False
+        """Whether every row was given out: nothing is left to wait for, nor to let go."""
 
     def open(self) -> None:
         """Fetch the first page, so that a directory that is not there fails now and not at the first read."""
@@ -188,16 +190,19 @@ class Listing:
     @property
     def is_ready(self) -> bool:
         """Whether the next page is made, so that `page` returns at once."""
-        return self._first is not None or (self._next is not None and self._next.done())
+        return self.is_over or self._first is not None or (self._next is not None and self._next.done())
 
     def page(self) -> Names:
         """Return the next rows, encoded; none at the end."""
+        if self.is_over:
+            return Names(0, b"", is_full=False)
         if self._first is not None:
             names, self._first = self._first, None
         elif self._next is not None and not self._next.cancel():
             names, self._next = self._next.result(), None
         else:  # nothing was begun, or it waits behind others for a thread, and this call has one
             names, self._next = self._names(), None
+        self.is_over = not names.is_full
         if names.is_full and self._begin is not None:
             self._next = self._begin(self._names)
         return names

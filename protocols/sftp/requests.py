@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from protocols.errors import FileSystemError, NotFoundError, PermissionDeniedError
 from protocols.filesystem import SetTimes, Space, WriteMode
-from protocols.path import parse_path
+from protocols.path import MAX_PATH_BYTES, parse_path
 from protocols.sftp.attrs import encode_attributes, parse_attributes
 from protocols.sftp.handles import LISTING_BYTES, Download, Listing, Upload, scan_pages
 from protocols.sftp.status import EndOfFileError, UnsupportedError, status_of
@@ -155,8 +155,9 @@ class Requests:
     ) -> bool:
         """Answer those requests at the front of *batch* that have nothing to wait for, and say whether there were any.
 
-        Such are reads and writes, and pages of listings that are made already. A hop to a thread and back costs more
-        than such an answer; this may be called on an event loop. It stops after `TURN_BYTES` of data, too.
+        Such are reads and writes, pages of listings that are made already, and what asks the filesystem nothing. A hop
+        to a thread and back costs more than such an answer; this may be called on an event loop. It stops after
+        `TURN_BYTES` of data, too.
 
         Args:
             batch: packets; those that are answered are taken from it.
@@ -173,7 +174,7 @@ class Requests:
                     pieces = self._write_immediate(packet, takes)
                 elif packet[0] == Request.READ:
                     pieces = self._read_immediate(packet, takes)
-                elif self._is_ready(packet) and takes(LISTING_BYTES):
+                elif (room := self._room_at_once(packet)) is not None and takes(room):
                     pieces = (self._answer(packet),)
                 if pieces is None:
                     break
@@ -189,13 +190,18 @@ class Requests:
                 send(short)
         return size > 0
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is open that `abandon` would have to end."""
+        return not self._handles
+
     def end(self) -> None:
         """Let `answer` stop after the request at hand; may be called from any thread."""
         self._ended = True
 
     def abandon(self, reason: str) -> None:
         """End everything that is open without the client's word: no upload becomes a file by this."""
-        self._ended = True
+        self.end()
         handles, self._handles = self._handles, {}
         for handle in handles.values():
             try:
@@ -245,15 +251,34 @@ class Requests:
         self._received += len(data)
         return (_ok(int.from_bytes(packet[1:5], "big")),)
 
-    def _is_ready(self, packet: Packet) -> bool:
-        """Say whether *packet* is a READDIR whose page is made."""
-        if packet[0] != Request.READDIR:
-            return False
+    def _room_at_once(self, packet: Packet) -> int | None:
+        """Return how many bytes the reply to *packet* takes at most, if nothing has to be waited for; else None.
+
+        Such are a page of a listing that is made, the end of one that is over, and what is answered without asking the
+        filesystem.
+        """
+        kind = packet[0]
+        if kind == Request.INIT or not self._greeted:
+            return _SHORT if kind == Request.INIT and not self._greeted else None
+        if kind not in {Request.REALPATH, Request.READDIR, Request.CLOSE, Request.EXTENDED} or len(packet) < 5:
+            return None
+        if kind == Request.REALPATH:
+            return 2 * MAX_PATH_BYTES
         try:
-            handle = self._handles.get(Fields(packet, 5).string())
+            name = Fields(packet, 5).string()
         except MalformedError:
-            return False
-        return isinstance(handle, Listing) and handle.is_ready
+            return None
+        if kind == Request.EXTENDED:
+            return _SHORT if name in _KNOWN_AT_ONCE else None
+        return self._listing_room(kind, self._handles.get(name))
+
+    @staticmethod
+    def _listing_room(kind: int, handle: OpenHandle | None) -> int | None:
+        if not isinstance(handle, Listing):
+            return None
+        if kind == Request.CLOSE:
+            return _SHORT if handle.is_over else None
+        return LISTING_BYTES if handle.is_ready else None
 
     def _answer(self, packet: Packet) -> bytes:
         kind = packet[0]
@@ -501,6 +526,10 @@ _EXTENSION_VERSIONS = {
     b"statvfs@openssh.com": b"2",
     b"fstatvfs@openssh.com": b"2",
 }
+_KNOWN_AT_ONCE = frozenset({b"limits@openssh.com"})
+"""Extensions that are answered without asking the filesystem."""
+_SHORT = 1024
+"""More than such a reply takes, in bytes."""
 _NAMES = {kind.value: kind.name.lower() for kind in Request}
 _OK_TAIL = uint32(Status.OK) + string(b"") + string(b"en")
 
