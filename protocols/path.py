@@ -23,6 +23,9 @@ _REFUSED_CATEGORIES = {
     "Zp": "a paragraph separator",
 }
 
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and signs that show as space."""
+
 
 @dataclass(frozen=True, slots=True)
 class VirtualPath:
@@ -51,19 +54,27 @@ class VirtualPath:
         return "/" + "/".join(self.parts)
 
 
+def _refused_code(code: int) -> str | None:
+    """Say what is wrong with a code point that no text holds (Unicode, section 23.7); XML cannot carry some of them."""
+    return "no character" if code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF else None
+
+
 def check_name(name: str) -> str:
     """Return *name* in NFC, or say why it cannot be the name of anything here.
 
     Raises:
-        InvalidNameError: a backslash, a control or invisible character, or more than `MAX_NAME_BYTES`.
+        InvalidNameError: a backslash, a control or invisible character or none at all, nothing that shows, or more
+        than `MAX_NAME_BYTES`.
     """
     normal = unicodedata.normalize("NFC", name)
     for character in normal:
-        refused = _REFUSED_CATEGORIES.get(unicodedata.category(character))
+        refused = _REFUSED_CATEGORIES.get(unicodedata.category(character)) or _refused_code(ord(character))
         if refused:
             raise InvalidNameError(
                 f"the name holds {refused} (U+{ord(character):04X}); rename the file and send it again"
             )
+    if normal and all(character in _BLANK or character.isspace() for character in normal):
+        raise InvalidNameError("the name shows nothing but space; give the file a name and send it again")
     if "\\" in normal:
         raise InvalidNameError("the name holds a backslash; use '/' between directories")
     length = len(normal.encode())

@@ -15,7 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 import paramiko
 import pytest
-from paramiko.sftp import CMD_HANDLE, CMD_OPEN, CMD_STATUS
+from paramiko.sftp import (
+    CMD_EXTENDED,
+    CMD_HANDLE,
+    CMD_LSTAT,
+    CMD_MKDIR,
+    CMD_OPEN,
+    CMD_OPENDIR,
+    CMD_REALPATH,
+    CMD_REMOVE,
+    CMD_RENAME,
+    CMD_RMDIR,
+    CMD_SETSTAT,
+    CMD_STAT,
+    CMD_STATUS,
+)
 
 from mft.casesystem import Behaviour, Nonsense
 from tests.house import PASSWORD, House, close, running_house
@@ -153,30 +167,92 @@ def test_hostile_name_is_refused_by_https_and_nothing_lands(house: House, kind: 
     assert house.query("SELECT count(*) AS n FROM upload") == before
 
 
-@pytest.mark.parametrize(
-    "name",
-    [b"a\0b", b"..\\..\\x", b"n" * 300, "日".encode() * 100, b"\xff\xfe", b"\xed\xa0\x80", b"new\nline", b"\x1b[2J"],
-    ids=["nul", "backslash", "long", "long in utf-8", "latin", "surrogate", "newline", "escape"],
-)
-def test_hostile_name_is_refused_by_sftp_and_nothing_lands(house: House, name: bytes) -> None:
-    """A status with a reason, for whatever bytes a client puts where a name should be; the session goes on."""
+HOSTILE_BYTES = {
+    "NUL": (b"a\0b", "U+0000"),
+    "newline": (b"new\nline", "U+000A"),
+    "escape": (b"\x1b[2J", "U+001B"),
+    "control of Latin-1": ("a\x85b".encode(), "U+0085"),
+    "backslash": (b"..\\..\\x", "backslash"),
+    "256 bytes": (b"n" * 256, "256 bytes"),
+    "300 bytes in 100 characters": ("日".encode() * 100, "300 bytes"),
+    "no UTF-8": (b"\xff\xfe", "UTF-8"),
+    "overlong": (b"\xc0\xae\xc0\xae", "UTF-8"),
+    "surrogate": (b"\xed\xa0\x80", "UTF-8"),
+    "right to left": ("a\u202etxt.exe".encode(), "U+202E"),
+    "zero width": ("a\u200bb".encode(), "U+200B"),
+    "no character": ("a\uffff".encode(), "U+FFFF"),
+    "spaces": (b"   ", "nothing but space"),
+    "fillers": ("\u3164".encode(), "nothing but space"),
+    "beyond a path's length": (b"x/" * 3000, "4096 bytes"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE_BYTES)
+def test_hostile_name_is_refused_by_each_operation_of_sftp_and_nothing_lands(house: House, kind: str) -> None:
+    """A status that says what is wrong, for whatever bytes stand where a name should be; the session goes on."""
+    name, reason = HOSTILE_BYTES[kind]
+    path = sftp_string(IN.encode() + b"/" + name)
+    there = sftp_string(IN.encode() + b"/base")
+    none = bytes(4)
+    requests = {
+        "open to write": (CMD_OPEN, path + b"\0\0\0\x1a" + none),
+        "open to read": (CMD_OPEN, path + b"\0\0\0\1" + none),
+        "opendir": (CMD_OPENDIR, path),
+        "stat": (CMD_STAT, path),
+        "lstat": (CMD_LSTAT, path),
+        "setstat": (CMD_SETSTAT, path + none),
+        "realpath": (CMD_REALPATH, path),
+        "mkdir": (CMD_MKDIR, path + none),
+        "rmdir": (CMD_RMDIR, path),
+        "remove": (CMD_REMOVE, path),
+        "rename to it": (CMD_RENAME, there + path),
+        "rename it": (CMD_RENAME, path + there),
+        "posix-rename": (CMD_EXTENDED, sftp_string(b"posix-rename@openssh.com") + there + path),
+    }
     before = house.query("SELECT count(*) AS n FROM upload")
     with house.client("ann") as client:
-        kind, answer = request(client, CMD_OPEN, IN.encode() + b"/" + name, 0x1A)
-        assert kind == CMD_STATUS
-        assert answer.get_int() == 4
-        assert answer.get_text()
+        for operation, (number, body) in requests.items():
+            answered, answer = exchange(client, number, body)
+            assert (answered, answer.get_int()) == (CMD_STATUS, 4), operation
+            assert reason in answer.get_text(), operation
         assert client.listdir("/")
     assert house.query("SELECT count(*) AS n FROM upload") == before
 
 
+@pytest.mark.parametrize("name", [b"", b".", b"..", b"../..", b"./"])
+def test_name_that_means_a_folder_is_no_file_by_sftp(house: House, name: bytes) -> None:
+    """It cannot be opened, removed or renamed, the answer says that it is a folder, and nothing lands."""
+    path = sftp_string(IN.encode() + b"/" + name)
+    before = house.query("SELECT count(*) AS n FROM upload")
+    with house.client("ann") as client:
+        for number, body in (
+            (CMD_OPEN, path + b"\0\0\0\x1a" + bytes(4)),
+            (CMD_OPEN, path + b"\0\0\0\1" + bytes(4)),
+            (CMD_REMOVE, path),
+            (CMD_RMDIR, path),
+            (CMD_RENAME, path + sftp_string(IN.encode() + b"/x")),
+        ):
+            answered, answer = exchange(client, number, body)
+            assert (answered, answer.get_int()) == (CMD_STATUS, 3)
+            assert re.search("folder|directory", answer.get_text())
+    assert house.query("SELECT count(*) AS n FROM upload") == before
+
+
+def sftp_string(text: bytes) -> bytes:
+    """Encode a string as SFTP does."""
+    return len(text).to_bytes(4) + text
+
+
 def request(client: paramiko.SFTPClient, kind: int, path: bytes, flags: int) -> tuple[int, paramiko.Message]:
     """Send OPEN with a path of any bytes; return the answer as it is."""
+    return exchange(client, kind, sftp_string(path) + flags.to_bytes(4) + bytes(4))
+
+
+def exchange(client: paramiko.SFTPClient, kind: int, body: bytes) -> tuple[int, paramiko.Message]:
+    """Send a request with any fields; return the answer as it is."""
     message = paramiko.Message()
     message.add_int(77)
-    message.add_string(path)
-    message.add_int(flags)
-    message.add_int(0)
+    message.add_bytes(body)
     client._send_packet(kind, message)
     answer, data = client._read_packet()
     parsed = paramiko.Message(data)
@@ -202,7 +278,7 @@ def test_dots_and_slashes_stay_in_the_tree(house: House, path: bytes) -> None:
             " JOIN case_record c ON c.id = u.case_id ORDER BY u.created_at DESC LIMIT 1"
         )
         assert (row["name"], row["parent"], row["number"]) == ("slashes.txt", "", "ACME-1")
-        for outside in ("/../../../../etc/passwd", "//etc//passwd", "/ACME-1/../../etc"):
+        for outside in ("/../../../../etc/passwd", "//etc/passwd", "//etc//passwd", "/ACME-1/../../etc"):
             with pytest.raises(FileNotFoundError):
                 client.stat(outside)
 
