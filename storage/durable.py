@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import secrets
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """EFBIG too: a file-size limit (RLIMIT_FSIZE) is a full disk for whoever writes."""
+
+
+_LIBC = ctypes.CDLL(None)
+_SYNC_FILE_RANGE_WRITE, _SYNC_FILE_RANGE_WAIT_AFTER = 2, 4
 
 
 def storage_error(error: OSError, doing: str) -> StorageError:
@@ -40,13 +45,34 @@ def disk_errors(doing: str) -> Iterator[None]:
         raise storage_error(error, doing) from error
 
 
-def sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path | str) -> None:
     """Make the names in *directory* durable."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def begin_writeback(fd: int) -> None:
+    """Have the operating system write what *fd* holds in memory, without waiting for it (sync_file_range(2)).
+
+    It makes nothing durable; it says where on the disk the bytes will lie. A file system with a journal then commits
+    several small new files by the fsync of the first of them, and those that follow find little left to do. Where the
+    system does not know the call nothing happens.
+    """
+    _sync_range(fd, _SYNC_FILE_RANGE_WRITE)
+
+
+def await_writeback(fd: int) -> None:
+    """Return when what `begin_writeback` began is over, well or badly: a failure is told by the fsync that follows."""
+    _sync_range(fd, _SYNC_FILE_RANGE_WAIT_AFTER)
+
+
+def _sync_range(fd: int, flags: int) -> None:
+    call = getattr(_LIBC, "sync_file_range", None)
+    if call is not None:
+        call(fd, ctypes.c_int64(0), ctypes.c_int64(0), flags)
 
 
 def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:

@@ -11,7 +11,6 @@ in nobody's way, and no two attempts can mix a body of one key with a slot of an
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import time
 from dataclasses import dataclass
@@ -164,9 +163,7 @@ class EncryptedStore:
         home = self._regional.placement.home
         data_key, envelope = self._keys.new_key(home, scope, scope_key, object_key)
         body = SealedBody(chunks, data_key, object_key)
-        self._regional.put(body_name(object_key), body)
-        sealed = seal_manifest(data_key, object_key, Manifest(body=body.info, facts=facts))
-        self._publish(Slot(envelope=envelope, sealed_manifest=sealed))
+        self._put(object_key, body, envelope, lambda: _sealed(data_key, object_key, body, facts))
         return SealedObject(object_key=object_key, region=home, body=body.info, envelope=envelope)
 
     def put_sealed(
@@ -193,9 +190,7 @@ class EncryptedStore:
             raise WrongObjectError(
                 f"the envelope is of {envelope.subject} in {envelope.region!r}, not of {object_key} in {home!r}"
             )
-        stored = self._regional.put(body_name(object_key), _checked(ciphertext, object_key))
-        self._publish(Slot(envelope=envelope, sealed_manifest=sealed_manifest()))
-        return stored
+        return self._put(object_key, _checked(ciphertext, object_key), envelope, sealed_manifest)
 
     def open(self, object_key: ObjectKey) -> SealedReader:
         """Open an object in the nearest region that may be read from and answers.
@@ -346,15 +341,20 @@ class EncryptedStore:
             raise WrongObjectError(f"the envelope is of {envelope.subject}, not of {object_key}")
         self._put_slot(Slot(envelope=envelope, sealed_manifest=slot.sealed_manifest), replace=True)
 
-    def _publish(self, slot: Slot) -> None:
-        """Put the slot of a body that has just been stored; without it the body goes again, as far as that can be."""
-        try:
-            self._put_slot(slot)
-        except StorageError:
-            # Whether the slot is there may not be known: `delete` takes it first, and the body only if that worked.
-            with contextlib.suppress(StorageError):
-                self.delete(slot.object_key, (slot.envelope.region,))
-            raise
+    def _put(
+        self,
+        object_key: ObjectKey,
+        body: Iterable[Chunk],
+        envelope: Envelope,
+        sealed_manifest: Callable[[], bytes],
+    ) -> StoredObject:
+        """Put body and slot at home, both or neither; *sealed_manifest* is asked once *body* has come to its end."""
+
+        def slot() -> Iterator[Chunk]:
+            yield Slot(envelope=envelope, sealed_manifest=sealed_manifest()).serialise()
+
+        stored, _ = self._regional.put_together([(body_name(object_key), body), (slot_name(object_key), slot())])
+        return stored
 
     def _put_slot(self, slot: Slot, *, replace: bool = False) -> None:
         region, name = slot.envelope.region, slot_name(slot.object_key)
@@ -374,6 +374,10 @@ def _whole_body(source: RegionalReader, data_key: bytes, object_key: ObjectKey, 
         except TamperedError as error:
             if not source.distrust(region, error, size=stored_size):
                 raise
+
+
+def _sealed(data_key: bytes, object_key: ObjectKey, body: SealedBody, facts: Mapping[str, object]) -> bytes:
+    return seal_manifest(data_key, object_key, Manifest(body=body.info, facts=facts))
 
 
 def _checked(ciphertext: Iterable[Chunk], object_key: ObjectKey) -> Iterator[Chunk]:

@@ -1,30 +1,30 @@
 """A store in a directory of the local disk: nothing is acknowledged before file and directory are on it.
 
 Content goes into a file under `.incoming/` (same filesystem, made with O_EXCL), is fsynced, linked to its name (which
-fails if the name is taken, on every POSIX filesystem), and the directory is fsynced. What a crash leaves in
-`.incoming/` is reaped.
+fails if the name is taken, on every POSIX filesystem), and the directory is fsynced. Where several files belong
+together, each of these steps is taken for all of them before the next. What a crash leaves in `.incoming/` is reaped.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.descriptor import Descriptor
-from storage.durable import disk_errors, sync_directory, write_all
+from storage.durable import await_writeback, begin_writeback, disk_errors, sync_directory
 from storage.errors import ObjectExistsError, ObjectNotFoundError
+from storage.incoming import Incoming
 from storage.partial import LocalPartial, partial_path
 from storage.probe import PROBES
 from storage.store import Chunk, StoredObject, check_name, check_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _INCOMING = ".incoming"
 _AHEAD_BYTES = 4 * 1024 * 1024
@@ -76,7 +76,7 @@ class LocalStore:
         """Keep objects below *root*; two stores on one root, in any processes, are one store."""
         self._root = root
         self._incoming = root / _INCOMING
-        self._known: set[Path] = set()
+        self._known: set[str] = {str(root)}
         """Directories whose own names this process has made durable."""
         self._lock = threading.Lock()
         with disk_errors(f"making the store {root}"):
@@ -86,19 +86,42 @@ class LocalStore:
 
     def put(self, name: str, chunks: Iterable[Chunk], *, replace: bool = False) -> StoredObject:
         """Store the concatenation of *chunks*, whole or not at all, and return when it is durable."""
-        path = self._path(name)
+        if not replace:
+            return self.put_together([(name, chunks)])[0]
+        path = self._place(name)
         doing = f"storing {name}"
-        if not replace and path.exists():
-            raise ObjectExistsError(f"{name} is stored already")
-        temporary = self._incoming / secrets.token_hex(16)
-        try:
-            size = _write(temporary, chunks, doing)
+        with Incoming(self._incoming, doing) as incoming:
+            incoming.write(chunks)
             with disk_errors(doing):
-                self._publish(temporary, path, replace=replace)
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-        return StoredObject(name=name, size=size)
+                incoming.sync()
+                self._name(os.replace, incoming.path, path)
+                sync_directory(os.path.dirname(path))  # noqa: PTH120 - see `_place`
+            return StoredObject(name=name, size=incoming.size)
+
+    def put_together(self, puts: Sequence[tuple[str, Iterable[Chunk]]]) -> tuple[StoredObject, ...]:
+        """Store several objects at once; see `storage.store.StoresTogether`.
+
+        On a file system with a journal that is one commit for all the files and one for all their names.
+        """
+        doing = f"storing {', '.join(name for name, _ in puts)}"
+        paths = [self._place(name) for name, _ in puts]
+        for path, (name, _) in zip(paths, puts, strict=True):
+            if os.path.lexists(path):
+                raise ObjectExistsError(f"{name} is stored already")
+        with contextlib.ExitStack() as stack:
+            files = []
+            for _, chunks in puts:
+                files.append(stack.enter_context(Incoming(self._incoming, doing)))
+                files[-1].write(chunks)
+                if len(puts) > 1:
+                    begin_writeback(files[-1].fd)
+            with disk_errors(doing):
+                for file in files[1:]:
+                    await_writeback(file.fd)
+                for file in files:
+                    file.sync()
+                self._publish([file.path for file in files], paths)
+            return tuple(StoredObject(name=name, size=file.size) for (name, _), file in zip(puts, files, strict=True))
 
     def resume(self, name: str) -> LocalPartial:
         """Return what there is of a copy that was cut short; see `storage.partial`."""
@@ -107,19 +130,32 @@ class LocalStore:
 
     def _publish_whole(self, part: Path, name: str) -> StoredObject:
         with disk_errors(f"storing {name}"):
-            self._publish(part, self._path(name), replace=False)
+            self._publish([str(part)], [self._place(name)])
         return self.stat(name)
 
-    def _publish(self, temporary: Path, path: Path, *, replace: bool) -> None:
+    def _publish(self, files: Sequence[str], paths: Sequence[str]) -> None:
+        """Give durable *files* the names *paths*, durably, all of them or none."""
+        named: list[str] = []
         try:
-            self._make_directory(path.parent)
-            if replace:
-                temporary.replace(path)
-            else:
-                os.link(temporary, path)
+            for file, path in zip(files, paths, strict=True):
+                self._name(os.link, file, path)
+                named.append(path)
+            for directory in dict.fromkeys(os.path.dirname(path) for path in paths):  # noqa: PTH120 - see `_place`
+                sync_directory(directory)
+        except BaseException:
+            for path in reversed(named):
+                with contextlib.suppress(OSError):
+                    os.unlink(path)  # noqa: PTH108 - see `_place`
+            raise
+
+    def _name(self, give: Callable[[str, str], object], file: str, path: str) -> None:
+        directory = os.path.dirname(path)  # noqa: PTH120 - see `_place`
+        try:
+            if directory not in self._known:
+                self._make_directory(Path(directory))
+            give(file, path)
         except (FileExistsError, NotADirectoryError) as error:
-            raise ObjectExistsError(f"{path.relative_to(self._root)} is stored already") from error
-        sync_directory(path.parent)
+            raise ObjectExistsError(f"{path.removeprefix(f'{self._root}/')} is stored already") from error
 
     def open(self, name: str) -> LocalReader:
         """Open an object for reading."""
@@ -187,17 +223,22 @@ class LocalStore:
     def _path(self, name: str) -> Path:
         return self._root / check_name(name)
 
+    def _place(self, name: str) -> str:
+        """Return the path of *name* as text: building paths would cost a small file as much as writing it."""
+        return f"{self._root}/{check_name(name)}"
+
     def _make_directory(self, directory: Path) -> None:
         """Make *directory* and its parents below the root, durably, whoever made them."""
         with self._lock:
-            if directory in self._known:
+            if str(directory) in self._known:
                 return
-        if directory != self._root:
-            self._make_directory(directory.parent)
-            directory.mkdir(exist_ok=True, mode=0o700)
-            sync_directory(directory.parent)
+        self._make_directory(directory.parent)
+        directory.mkdir(exist_ok=True, mode=0o700)
+        with os.scandir(directory.parent) as entries:  # its siblings become durable with it
+            known = {entry.path for entry in entries if entry.is_dir(follow_symlinks=False)}
+        sync_directory(directory.parent)
         with self._lock:
-            self._known.add(directory)
+            self._known |= known
 
     def _walk(self, directory: str, prefix: str) -> Iterator[StoredObject]:
         try:
@@ -216,20 +257,3 @@ class LocalStore:
                     yield StoredObject(name=name, size=entry.stat(follow_symlinks=False).st_size)
                 except FileNotFoundError:
                     continue
-
-
-def _write(path: Path, chunks: Iterable[Chunk], doing: str) -> int:
-    """Write *chunks* to a new file and fsync it; return how many bytes they were."""
-    with disk_errors(doing):
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        size = 0
-        for chunk in chunks:
-            with disk_errors(doing):
-                write_all(fd, chunk)
-            size += len(chunk)
-        with disk_errors(doing):
-            os.fsync(fd)
-        return size
-    finally:
-        os.close(fd)

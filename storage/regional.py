@@ -23,10 +23,10 @@ from storage.errors import (
 )
 from storage.health import StoreHealth
 from storage.partial import ResumableStore
-from storage.store import ImmediateReader
+from storage.store import ImmediateReader, StoresTogether
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from storage.keys.envelope import Region
     from storage.store import Chunk, ObjectReader, ObjectStore, StoredObject
@@ -179,6 +179,28 @@ class RegionalStore:
             ObjectExistsError, OutOfSpaceError, StoreUnavailableError: as the store of that region says.
         """
         return self._store(region or self.placement.home).put(name, chunks, replace=replace)
+
+    def put_together(self, puts: Sequence[tuple[str, Iterable[Chunk]]]) -> tuple[StoredObject, ...]:
+        """Store several objects at home, in this order: all of them, or none as far as that can be.
+
+        Raises:
+            ObjectExistsError, OutOfSpaceError, StoreUnavailableError: as the home store says.
+        """
+        store = self._store(self.placement.home)
+        if isinstance(store, StoresTogether):
+            return store.put_together(puts)
+        stored: list[StoredObject] = []
+        name = ""
+        try:
+            for name, chunks in puts:
+                stored.append(store.put(name, chunks))
+        except BaseException:
+            # Whether the one that failed is there may not be known. What stood before it goes only if it is gone.
+            with contextlib.suppress(StorageError):
+                for gone in [name, *(each.name for each in reversed(stored))] if stored else []:
+                    store.delete(gone)
+            raise
+        return tuple(stored)
 
     def open(self, name: str) -> RegionalReader:
         """Open an object in the first region of the read order that has it and answers.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NewType, Protocol, TypeAlias, runtime_checkabl
 from storage.errors import ObjectNameError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 ObjectKey = NewType("ObjectKey", str)
 """The name of one object everywhere: 128 random bits as 32 lower-case hexadecimal digits. Never a client's path."""
@@ -167,3 +167,19 @@ class LeavesLeftovers(Protocol):
 
     def reap(self, older_than_seconds: float) -> int:
         """Remove what was left longer ago than so many seconds, and say how many things."""
+
+
+@runtime_checkable
+class StoresTogether(Protocol):
+    """Optional: a store that makes several objects durable at the cost of little more than one."""
+
+    def put_together(self, puts: Sequence[tuple[str, Iterable[Chunk]]]) -> tuple[StoredObject, ...]:
+        """Store objects, each as `ObjectStore.put` would, in this order, and return when all are durable.
+
+        The chunks of one are consumed to their end before those of the next are asked for. If any of it fails none is
+        there afterwards. None has a name before all of its bytes are durable, and none before those that stand before
+        it: what a power cut leaves, where the file system keeps the order of its names, is a beginning of the row.
+
+        Raises:
+            ObjectExistsError, OutOfSpaceError, StoreUnavailableError: as `ObjectStore.put` says.
+        """

@@ -43,6 +43,8 @@ TAG_BYTES = 16
 _SALT_BYTES = 32
 _PREFIX_BYTES = 7
 _MAX_SEGMENTS = 1 << 32
+_FIRST_BYTES = 8192
+"""What a writer has memory for before it is given more."""
 _SEARCHED_SEGMENTS = 2048
 """How many places to either side are tried before a segment that does not open is called altered, not misplaced."""
 _SLOTS = 2
@@ -159,9 +161,12 @@ class StreamWriter:
         header = bytes([HEADER_BYTES]) + os.urandom(_SALT_BYTES + _PREFIX_BYTES)
         self._write = write
         self._segments = _Segments(key, header, associated_data)
-        self._plain = memoryview(bytearray(segment_bytes - TAG_BYTES))
-        self._sealed = memoryview(bytearray(segment_bytes))
-        self._sealed[:HEADER_BYTES] = header
+        self._header = header
+        self._segment_bytes = segment_bytes
+        self._room = segment_bytes - TAG_BYTES
+        self._plain = memoryview(bytearray(min(_FIRST_BYTES, self._room)))
+        """What is held; it grows to a segment's length where so much comes."""
+        self._sealed = memoryview(b"")
         self._start = HEADER_BYTES
         """Where ciphertext begins in the segment's buffer: behind the header in the first one."""
         self._held = 0
@@ -173,7 +178,7 @@ class StreamWriter:
     @property
     def room(self) -> int:
         """Plaintext bytes of a whole first segment: no write of as many hands out more than one segment."""
-        return len(self._plain) - HEADER_BYTES
+        return self._room - HEADER_BYTES
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Take plaintext. A full segment is held until more comes, because the last one is sealed as such.
@@ -185,11 +190,13 @@ class StreamWriter:
             raise StorageError("the stream is closed")
         view = memoryview(data).cast("B")
         while view:
-            room = len(self._plain) - self._start - self._held
+            room = self._room - self._start - self._held
             if not room:
                 self._flush(last=False)
                 continue
             part = view[:room]
+            if self._held + len(part) > len(self._plain):
+                self._grow(self._held + len(part))
             self._plain[self._held : self._held + len(part)] = part
             self._held += len(part)
             view = view[len(part) :]
@@ -200,10 +207,20 @@ class StreamWriter:
             self._closed = True
             self._flush(last=True)
 
+    def _grow(self, needed: int) -> None:
+        """Make room for *needed* bytes: most files are far shorter than a segment, and memory has to be cleared."""
+        grown = memoryview(bytearray(min(self._room, max(needed, 4 * len(self._plain)))))
+        grown[: self._held] = self._plain[: self._held]
+        self._plain = grown
+
     def _flush(self, *, last: bool) -> None:
         if self._number >= _MAX_SEGMENTS:
             raise ObjectTooLargeError(f"a stream has at most {_MAX_SEGMENTS} segments")
         end = self._start + self._held + TAG_BYTES
+        if len(self._sealed) < end:
+            self._sealed = memoryview(bytearray(end if last else self._segment_bytes))
+        if not self._number:
+            self._sealed[:HEADER_BYTES] = self._header
         self._segments.seal(self._number, self._plain[: self._held], last=last, into=self._sealed[self._start : end])
         self._number += 1
         self._held = self._start = 0

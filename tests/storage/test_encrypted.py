@@ -323,18 +323,22 @@ def test_older_body_under_the_same_name_is_refused(house):
         read(house.store(), key)
 
 
-@pytest.mark.parametrize("failing", ["bodies", "slots"])
-def test_full_disk_leaves_nothing(house, failing):
-    """A put that cannot write body or slot leaves neither, and says that the disk is full."""
-    store = house.stores[EU]
-    put = store.put
+class FillingStore(MemoryStore):
+    """One that has no room for what is called by some names."""
 
-    def full(name, chunks, *, replace=False):
-        if name.startswith(failing):
+    failing = "none"
+
+    def put(self, name, chunks, *, replace=False):
+        if name.startswith(self.failing):
             raise OutOfSpaceError("full")
-        return put(name, chunks, replace=replace)
+        return super().put(name, chunks, replace=replace)
 
-    store.put = full
+
+@pytest.mark.parametrize("failing", ["bodies", "slots"])
+def test_full_store_leaves_nothing(house, failing):
+    """A put that cannot write body or slot, one after the other, leaves neither, and says that there is no room."""
+    house.stores[EU] = store = FillingStore()
+    store.failing = failing
     with pytest.raises(OutOfSpaceError):
         house.put()
     assert list(store.list()) == []
