@@ -12,6 +12,7 @@
     ├── QuotaExceededError       also: below the free-space watermark
     ├── RejectedError            policy says no, with a reason for the sender
     ├── LockedError              somebody else is writing it; try again
+    │   └── LockConflictError        a write lock stands against it; names its place
     └── UnavailableError         the case system or a store does not answer; try again
 
     AuthenticationError          the credential was not accepted (never says which part)
@@ -81,6 +82,15 @@ class RejectedError(FileSystemError):
 
 class LockedError(FileSystemError):
     """Somebody else is writing it."""
+
+
+class LockConflictError(LockedError):
+    """A write lock stands against it."""
+
+    def __init__(self, message: str, *, place: str) -> None:
+        """Say it, and the place (as `Locking.lock_place` has it) that is locked."""
+        super().__init__(message)
+        self.place = place
 
 
 class UnavailableError(FileSystemError):

@@ -224,3 +224,96 @@ class Space(Protocol):
 
     def space(self, path: VirtualPath) -> SpaceReport:
         """Say how much room this session has at *path*."""
+
+
+@runtime_checkable
+class Copy(Protocol):
+    """Optional: the filesystem copies a file by itself."""
+
+    def copy(self, source: VirtualPath, target: VirtualPath, *, replace: bool = False) -> None:
+        """Make a new version at *target* of what a reader of *source* gets; without *replace* nothing may be there.
+
+        Raises:
+            RejectedError: what is at *source* may not be brought there, to another case say.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """A write lock (RFC 4918, section 6)."""
+
+    token: str
+    """An absolute URI that nobody can guess."""
+    place: str
+    """What `Locking.lock_place` said: the root of the lock."""
+    login: str
+    """Who took it, and alone can use it."""
+    exclusive: bool
+    deep: bool
+    """Whether it covers everything below `place` too."""
+    owner: str = ""
+    """XML that the client gave to be shown to others."""
+    expires: float
+    """POSIX seconds."""
+
+
+class LockTable(Protocol):
+    """The locks of everybody, shared between processes. Those that have expired are not there."""
+
+    def create(self, lock: Lock) -> None:
+        """Keep *lock*, unless another stands against it: looked for and kept in one transaction.
+
+        Raises:
+            LockedError: another covers the place, or lies below it; `LockConflictError` names it.
+            QuotaExceededError: the login has as many as it may have.
+        """
+
+    def find(self, token: str) -> Lock | None:
+        """Return the lock of that token."""
+
+    def refresh(self, token: str, expires: float) -> Lock | None:
+        """Have a lock live until *expires*; None: there is none."""
+
+    def release(self, tokens: Sequence[str]) -> None:
+        """Let go of locks; of what is not there, nothing is said."""
+
+    def held(self, place: str, *, below: bool) -> Sequence[Lock]:
+        """Return the locks on *place* and on each directory above it, with *below* also those on what it holds."""
+
+
+@runtime_checkable
+class Locking(Protocol):
+    """Optional: the filesystem keeps write locks. Heads that speak of locks ask for them; it enforces none."""
+
+    @property
+    def locks(self) -> LockTable:
+        """Return where they are kept."""
+
+    def lock_place(self, path: VirtualPath, *, changing: bool = False) -> str | None:
+        """Return the name that *path* has for locks: the same for whoever may write there, however it gets there.
+
+        It is a path: `/` and parts that are joined by `/`, and what lies below *path* lies below it too. None: nothing
+        is locked there. With *changing* the session must be able to write there.
+
+        Raises:
+            PermissionDeniedError: it may not.
+        """
+
+
+@runtime_checkable
+class Properties(Protocol):
+    """Optional: the filesystem keeps what clients want said of files: names in Clark's notation, values of XML."""
+
+    def properties(self, path: VirtualPath, *, children: bool = False) -> Mapping[str, Mapping[str, str]]:
+        """Return the properties of *path* under the name `""`; with *children*, those of what it holds by their names.
+
+        What has none is left out.
+        """
+
+    def change_properties(self, path: VirtualPath, changes: Mapping[str, str | None]) -> None:
+        """Set properties, or remove those whose value is None, all together.
+
+        Raises:
+            PermissionDeniedError: the session may not write there, or nothing is kept there.
+            QuotaExceededError: they are too many or too large.
+        """

@@ -18,7 +18,7 @@ class Origin:
     """Where a login comes from."""
 
     protocol: str
-    """`sftp` or `https`."""
+    """`sftp`, `https` or `webdav`."""
     peer: str
     """Address of the client, without port."""
     region: str

@@ -150,7 +150,7 @@ class CredentialChecker:
             raise self._denials.refuse(tried, None, "the token's login is unknown")
         self._check_current(token, principal, tried)
         narrowing = narrowing_of(token)
-        if tried.origin.protocol != "https" and narrowing.scopes == frozenset():
+        if tried.origin.protocol not in {"https", "webdav"} and narrowing.scopes == frozenset():
             told = "this token is not for transfers: it is good for the API over HTTPS"
             raise self._denials.refuse(tried, None, "the token is not for transfers", told=told)
         if principal is None:

@@ -284,6 +284,34 @@ class ArchivePassword(Table, table=True):
     created_at: float
 
 
+class WriteLock(Table, table=True):
+    """A WebDAV lock (RFC 4918, section 6), for every worker; see `mft.vfs.locks`."""
+
+    __tablename__ = "write_lock"
+
+    token: str = Field(primary_key=True)
+    case_id: int = Field(foreign_key="case_record.id", index=True)
+    place: str = Field(index=True)
+    """Case, zone and names below it, as its writers see them: `/12/upload/folder/name`."""
+    login: str = Field(index=True)
+    exclusive: bool
+    deep: bool
+    owner: str = Field(sa_column=Column(Text, nullable=False))
+    """XML that is shown to others."""
+    created_at: float
+    expires_at: float = Field(index=True)
+
+
+class NodeProperty(Table, table=True):
+    """What a client wants said of a file (RFC 4918, section 4): shown to those who may write there, as they gave it."""
+
+    __tablename__ = "node_property"
+
+    node_id: int = Field(primary_key=True, foreign_key="node.id")
+    name: str = Field(primary_key=True)
+    value: str = Field(sa_column=Column(Text, nullable=False))
+
+
 class Replica(Table, table=True):
     """One region's copy of an object, the wish for it, or what is known of one that is gone.
 
@@ -729,6 +757,8 @@ OWN_VERSIONS = _table(OwnVersion)
 UNFILED = _table(UnfiledDeposit)
 BODIES = _table(StoredBody)
 ARCHIVE_PASSWORDS = _table(ArchivePassword)
+WRITE_LOCKS = _table(WriteLock)
+NODE_PROPERTIES = _table(NodeProperty)
 REPLICAS = _table(Replica)
 OBJECT_FAULTS = _table(ObjectFault)
 RECEIPTS = _table(ReceiptRecord)

@@ -1,6 +1,6 @@
 """Where clients come in: listeners, the heads behind them, and the operator's own port."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -59,6 +59,17 @@ class SftpConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DavConfig:
+    """WebDAV, below `/dav` of every HTTPS listener."""
+
+    enabled: bool = True
+    lock_timeout: PositiveSeconds = 3600.0
+    """Longest time that a lock is given for; clients refresh theirs."""
+    locks: Count = 1000
+    """Locks that a login may have at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HttpsConfig:
     """What the HTTPS head does that the standard leaves open."""
 
@@ -74,3 +85,4 @@ class HttpsConfig:
     """How long an idle connection is kept for a next request."""
     connections: Count = 1000
     """Connections at once for each worker."""
+    dav: DavConfig = field(default_factory=DavConfig)

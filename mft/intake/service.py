@@ -17,6 +17,7 @@ from mft.box import ZONE
 from mft.catalog.model import BODIES, CASES, NODES, REPLICAS, UPLOADS
 from mft.catalog.states import UploadState
 from mft.standing import PART_SUFFIXES
+from mft.upload.arrival import PLACEHOLDER_SECONDS, PLACING
 
 if TYPE_CHECKING:
     import socket
@@ -221,6 +222,8 @@ class Intake:
         """Return uploads that nobody works on: landed ones, and those that a crash or a failure left half scrubbed."""
         part = or_(*(NODES.c.name.endswith(suffix) for suffix in PART_SUFFIXES))
         patience = UPLOADS.c.landed_at > time.time() - self._settings.resume_grace
+        placeholder = and_(UPLOADS.c.protocol == PLACING, UPLOADS.c.size == 0)
+        fresh = UPLOADS.c.landed_at > time.time() - PLACEHOLDER_SECONDS
         states = [UploadState.LANDED]
         if time.monotonic() >= self._adopt_at:
             states.append(UploadState.SCRUBBING)
@@ -235,6 +238,7 @@ class Intake:
                     UPLOADS.c.zone != ZONE,
                     UPLOADS.c.id.not_in([work.split(":")[1] for work in taken]),
                     not_(and_(part, patience)),
+                    not_(and_(placeholder, fresh)),
                 )
                 .order_by(UPLOADS.c.landed_at)
                 .limit(max(0, self._settings.workers * STARTED_PER_WORKER - len(started)))

@@ -26,6 +26,7 @@ from mft.catalog.model import (
     CASE_KEYS,
     CASES,
     DESTRUCTIONS,
+    NODE_PROPERTIES,
     NODES,
     OWN_VERSIONS,
     PSEUDONYM_BOOKS,
@@ -35,6 +36,7 @@ from mft.catalog.model import (
     REPLICAS,
     TOKENS,
     UPLOADS,
+    WRITE_LOCKS,
 )
 from mft.catalog.states import UploadState, destroy_uploads
 from mft.holds import hold_on
@@ -435,6 +437,9 @@ _NOTHING_SHOWN = {"head_upload": None, "shown_size": None, "shown_at": None}
 def _overwrite(connection: Connection, case: Row[Any], destruction_id: str, now: float) -> None:
     """Overwrite every name, and give the case's number free: a case of that number would be a new one."""
     uploads = select(UPLOADS.c.id).where(UPLOADS.c.case_id == case.id)
+    nodes = select(NODES.c.id).where(NODES.c.case_id == case.id)
+    connection.execute(delete(NODE_PROPERTIES).where(NODE_PROPERTIES.c.node_id.in_(nodes)))
+    connection.execute(delete(WRITE_LOCKS).where(WRITE_LOCKS.c.case_id == case.id))
     connection.execute(delete(OWN_VERSIONS).where(OWN_VERSIONS.c.upload_id.in_(uploads)))
     connection.execute(delete(RECEIPTS).where(RECEIPTS.c.upload_id.in_(uploads)))
     connection.execute(delete(RELEASE_VOTES).where(RELEASE_VOTES.c.upload_id.in_(uploads)))

@@ -49,7 +49,10 @@ STORE_UP = Gauge(
     multiprocess_mode="mostrecent",
 )
 RESTARTS = Counter("mft_process_restarts_total", "Processes that died and were started again", ["role"])
-METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH"})
+METHODS = frozenset(
+    {"GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH"}
+    | {"PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK"}
+)
 
 
 class SftpMeter:
@@ -81,5 +84,5 @@ def count_exchange(exchange: Exchange) -> None:
     method = exchange.method if exchange.method in METHODS else "other"
     HTTP_ANSWERS.labels(method, str(exchange.status)).inc()
     HTTP_SECONDS.labels(method).observe(exchange.seconds)
-    BYTES.labels("https", "in").inc(exchange.received)
-    BYTES.labels("https", "out").inc(exchange.sent)
+    BYTES.labels(exchange.protocol, "in").inc(exchange.received)
+    BYTES.labels(exchange.protocol, "out").inc(exchange.sent)

@@ -119,6 +119,7 @@ class Worker:
             layout=self.parts.layout,
             unfiled=self._make_unfiled(),
             drops=self.parts.drops,
+            most_locks=config.https.dav.locks,
         )
         self.ledger = Ledger(database=self.parts.database, audit=self.parts.trail)
         self.tokens = Tokens(self.ledger, key=credentials.token_key)
@@ -340,6 +341,8 @@ class Worker:
             idle_timeout=config.keepalive,
             body_timeout=config.body_idle_timeout,
             upload_php=self._config.deposit.upload_php,
+            dav=config.dav.enabled,
+            dav_lock_timeout=config.dav.lock_timeout,
         )
 
     # -- what goes on beside ---------------------------------------------------------------------------------------

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from mft.upload.deposit import UploadSettings
     from storage.landing import LandingWriter
 
+PLACING = "webdav"
+"""The protocol whose clients send an empty file before its content."""
+PLACEHOLDER_SECONDS = 60.0
+"""How long such an empty file waits for it."""
 SAME_AGAIN_SECONDS = 24 * 3600.0
 """A login that sends the same name and digest within this time gets its first receipt."""
 
@@ -123,9 +127,14 @@ class Arrivals:
         node_id = make_node(
             connection, case_id=row.case_id, parent_id=row.parent_id, name=row.name, owner=row.login, is_directory=False
         )
-        version = connection.execute(
-            update(NODES).where(NODES.c.id == node_id).values(versions=NODES.c.versions + 1).returning(NODES.c.versions)
-        ).scalar_one()
+        version = self._take_place(connection, row, node_id, now) or (
+            connection.execute(
+                update(NODES)
+                .where(NODES.c.id == node_id)
+                .values(versions=NODES.c.versions + 1)
+                .returning(NODES.c.versions)
+            ).scalar_one()
+        )
         move_upload(
             connection,
             row.id,
@@ -182,6 +191,39 @@ class Arrivals:
             session=row.session_id,
         )
         return Receipt(id=row.id, document=document)
+
+    def _take_place(self, connection: Connection, row: Row[tuple[object, ...]], node_id: int, now: float) -> int | None:
+        """Have an upload take the place of the empty file that its sender put there for it; return its version.
+
+        Explorer and Finder send an empty file, lock it, and then send the content: that is one version. None: there is
+        no such file, or it has been there for too long.
+        """
+        empty = connection.execute(
+            select(UPLOADS.c.id, UPLOADS.c.version)
+            .join(OWN_VERSIONS, OWN_VERSIONS.c.upload_id == UPLOADS.c.id)
+            .where(
+                OWN_VERSIONS.c.node_id == node_id,
+                OWN_VERSIONS.c.login == row.login,
+                UPLOADS.c.node_id == node_id,
+                UPLOADS.c.protocol == PLACING,
+                UPLOADS.c.size == 0,
+                UPLOADS.c.state == UploadState.LANDED,
+                UPLOADS.c.landed_at > now - PLACEHOLDER_SECONDS,
+            )
+        ).first()
+        if empty is None:
+            return None
+        move_upload(
+            connection,
+            empty.id,
+            UploadState.EXPIRED,
+            reason=f"an empty file that stood for its content: {row.id}",
+            node_id=None,
+            finished_at=now,
+        )
+        chain = chain_of(connection, row.case_id)
+        self._trail.append(connection, chain, "upload.replaced", upload=empty.id, login=row.login, by=row.id)
+        return int(empty.version)
 
     def _keep_unfiled(
         self, connection: Connection, row: Row[tuple[object, ...]], chain: str, now: float

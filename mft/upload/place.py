@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
@@ -55,6 +55,9 @@ def make_node(
         AlreadyExistsError: a directory stands where a file is to be, or the other way round.
     """
     row = find_node(connection, parent_id, name)
+    if row is not None and row.hidden_at is not None and row.is_directory != is_directory:
+        retire(connection, row)
+        row = None
     if row is None:
         made = connection.execute(
             insert(NODES).values(
@@ -73,3 +76,11 @@ def make_node(
     if row.hidden_at is not None:
         connection.execute(update(NODES).where(NODES.c.id == row.id).values(hidden_at=None, owner=owner))
     return int(row.id)
+
+
+def retire(connection: Connection, row: Row[Any]) -> None:
+    """Give the name of a removed node free for one of the other kind; what it holds is kept, by its number.
+
+    Names that clients give hold no control character, so that the new one is nobody's.
+    """
+    connection.execute(update(NODES).where(NODES.c.id == row.id).values(name=f"{row.name}\x1f{row.id}"))

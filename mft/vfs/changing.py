@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, select, update
 
-from mft.catalog.model import NODES, OWN_VERSIONS, UPLOADS
+from mft.catalog.model import NODE_PROPERTIES, NODES, OWN_VERSIONS, UPLOADS
 from mft.catalog.states import PARTIAL, UploadState, move_upload
 from mft.policy import Part, may_remove
 from mft.upload.newest import show_own, show_time
-from mft.upload.place import find_node, make_node
+from mft.upload.place import find_node, make_node, retire
 from protocols.errors import (
     AlreadyExistsError,
     InvalidNameError,
@@ -36,8 +36,6 @@ def make_directory(connection: Connection, place: Place, name: str) -> int:
     node = find_node(connection, place.node_id, name)
     if node is not None and node.hidden_at is None:
         raise AlreadyExistsError("something of that name is there")
-    if node is not None and not node.is_directory:
-        raise AlreadyExistsError("a removed file of that name is still retained; choose another name")
     return make_node(
         connection,
         case_id=place.case_id,
@@ -69,6 +67,9 @@ def rename(connection: Connection, source: Place, leaf: Leaf, target: Place, nam
     if row.is_directory:
         _refuse_loop(connection, row.id, target.node_id)
     there = find_node(connection, target.node_id, name)
+    if there is not None and there.hidden_at is not None and (row.is_directory or there.is_directory):
+        retire(connection, there)
+        there = None
     if there is None:
         connection.execute(
             update(NODES).where(NODES.c.id == row.id).values(parent_id=target.node_id, name=name, shown_name=None)
@@ -116,6 +117,8 @@ def _merge(connection: Connection, row: Any, there: Any, *, replace: bool, login
     for own in connection.execute(select(OWN_VERSIONS).where(OWN_VERSIONS.c.node_id == row.id)).all():
         show_own(connection, there.id, own.login, own.upload_id)
     connection.execute(delete(OWN_VERSIONS).where(OWN_VERSIONS.c.node_id == row.id))
+    connection.execute(delete(NODE_PROPERTIES).where(NODE_PROPERTIES.c.node_id == there.id))
+    connection.execute(update(NODE_PROPERTIES).where(NODE_PROPERTIES.c.node_id == row.id).values(node_id=there.id))
     connection.execute(delete(NODES).where(NODES.c.id == row.id))
     connection.execute(
         update(NODES)
@@ -167,6 +170,7 @@ def remove(connection: Connection, place: Place, leaf: Leaf, part: Part, *, dire
             finished_at=time.time(),
         )
         return "upload.discarded"
+    connection.execute(delete(NODE_PROPERTIES).where(NODE_PROPERTIES.c.node_id == leaf.node_id))
     connection.execute(update(NODES).where(NODES.c.id == leaf.node_id).values(hidden_at=time.time(), shown_name=None))
     return "directory.removed" if directory else "file.hidden"
 

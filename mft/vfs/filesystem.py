@@ -16,8 +16,10 @@ from mft.vfs import changing
 from mft.vfs.dropping import DropFolderTarget, Drops, DropTarget, UnsortedTarget
 from mft.vfs.finding import AREAS, NOTHING, Finder, Rooms, Spot
 from mft.vfs.folders import Folders
+from mft.vfs.locks import CatalogLocks
 from mft.vfs.metafolder import MetaFolder
 from mft.vfs.opening import Opener
+from mft.vfs.properties import change_properties, properties_in, properties_of
 from mft.vfs.tree import list_leaves, list_rows
 from mft.vfs.unsorted import UnsortedFolder
 from protocols.errors import (
@@ -28,20 +30,23 @@ from protocols.errors import (
     PermissionDeniedError,
     RejectedError,
 )
-from protocols.filesystem import Entry, SpaceReport
+from protocols.filesystem import Entry, SpaceReport, WriteMode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from casemap.resolver import Target
     from mft.cases import EnteredCase
     from mft.policy import Reader
     from mft.vfs.tree import Leaf, Place
-    from protocols.filesystem import ReadHandle, Row, WriteHandle, WriteMode
+    from protocols.filesystem import ReadHandle, Row, WriteHandle
     from protocols.path import VirtualPath
     from protocols.session import Origin
 
 __all__ = ["CaseFileSystem", "Rooms"]
+
+COPY_PIECE = 1 << 20
+"""Bytes that are copied at a time."""
 
 
 class CaseFileSystem:
@@ -242,6 +247,79 @@ class CaseFileSystem:
                 return self._finder.rooms.uploads.space(self._finder.rooms.cases.tree(entered), entered.residency.home)
             self.stat(path)
             return SpaceReport(total=0, free=0)
+
+    def copy(self, source: VirtualPath, target: VirtualPath, *, replace: bool = False) -> None:
+        """Make a new version at *target*, in the same case, of what a reader of *source* gets."""
+        with translated():
+            old, new = self._found(source), self._placed(target)[0]
+            if not (isinstance(old, ZoneTarget) and isinstance(new, ZoneTarget) and old.number == new.number):
+                raise RejectedError("files are copied within their case alone; upload it there instead")
+        reading = self.open_read(source)
+        try:
+            size = reading.entry.size
+            mode = WriteMode.REPLACE if replace else WriteMode.CREATE
+            writing = self.open_write(target, mode, length=size)
+            try:
+                for offset in range(0, size, COPY_PIECE):
+                    writing.write(offset, reading.read(offset, min(COPY_PIECE, size - offset)))
+                writing.commit(length=size, modified=reading.entry.modified or None)
+            except BaseException:
+                writing.abort("the copy broke off")
+                raise
+        finally:
+            reading.close()
+
+    # -- marks -----------------------------------------------------------------------------------------------------
+
+    @property
+    def locks(self) -> CatalogLocks:
+        """Return everybody's write locks."""
+        rooms = self._finder.rooms
+        return CatalogLocks(rooms.database, most=rooms.most_locks)
+
+    def lock_place(self, path: VirtualPath, *, changing: bool = False) -> str | None:
+        """Return the name that *path* has for locks; None outside of the zones of cases."""
+        target = self._drops.target(path)
+        if not isinstance(target, ZoneTarget) or target.zone is Zone.META or is_box(target.number):
+            return None
+        with translated():
+            if changing and target.rest:
+                self._finder.spot(target, Action.WRITE)
+            try:
+                entered = self._finder.enter(target, Action.WRITE if changing else Action.STAT)
+            except (NotFoundError, PermissionDeniedError):
+                if changing:
+                    raise
+                return None
+            tree = self._finder.rooms.cases.tree(entered)
+        return "/".join(("", str(tree.id), target.zone.value, *target.rest))
+
+    def properties(self, path: VirtualPath, *, children: bool = False) -> dict[str, dict[str, str]]:
+        """Return what clients want said of *path*, and of what it holds; to those who may write there."""
+        with translated():
+            target = self._found(path)
+            if not isinstance(target, ZoneTarget) or target.zone is Zone.META or is_box(target.number):
+                return {}
+            entered = self._finder.enter(target)
+            node = self._finder.place_of(entered, target.zone)[1]
+            if not node.sender or node.own_only:
+                return {}
+            node_id: int | None = node.node_id
+            if target.rest:
+                node_id = self._finder.leaf(self._finder.spot(target)).node_id
+            if node_id is None:
+                return {}
+            with self._finder.rooms.database.read() as connection:
+                found = properties_in(connection, node_id) if children else {}
+                return {**found, "": properties_of(connection, node_id)}
+
+    def change_properties(self, path: VirtualPath, changes: Mapping[str, str | None]) -> None:
+        """Set what a client wants said of *path*."""
+        with translated():
+            spot = self._writable_spot(path, Action.WRITE)
+            leaf = self._finder.leaf(spot)
+            with self._finder.rooms.database.write() as connection:
+                change_properties(connection, spot.place, leaf, changes)
 
     def _found(self, path: VirtualPath) -> Target | DropFolderTarget | UnsortedTarget:
         """Say what *path* means for whoever looks for something that is there."""

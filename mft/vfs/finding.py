@@ -92,6 +92,8 @@ class Rooms:
     layout: LayoutSettings
     unfiled: Unfiled
     drops: DropSettings = field(default_factory=DropSettings)
+    most_locks: int = 1000
+    """Write locks that a login may have at once."""
     since: float = field(default_factory=time.time)
     """When the service began (POSIX seconds): the time of directories of which nobody knows another."""
 

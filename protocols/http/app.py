@@ -22,6 +22,7 @@ from protocols.errors import (
 )
 from protocols.http.auth import GATE, SESSION, Gate, challenges, connection_of
 from protocols.http.connection import Connection
+from protocols.http.dav import add_dav, protocol_of
 from protocols.http.drops import add_drops
 from protocols.http.files import CROSSING, SETTINGS, add_files
 from protocols.http.settings import Exchange, HttpSettings
@@ -89,6 +90,8 @@ class HttpServer:
         self._app[CROSSING] = crossing
         self._app[SETTINGS] = settings
         add_files(self._app, mounts)
+        if settings.dav:
+            add_dav(self._app, crossing, settings)
         if extra is not None:
             extra(self._app)
         add_drops(self._app)
@@ -278,6 +281,7 @@ class HttpServer:
             received=request.content.total_bytes,
             sent=sent,
             seconds=seconds,
+            protocol=session.origin.protocol if session else protocol_of(request.raw_path),
         )
         if _log.isEnabledFor(logging.INFO):
             details = {name: getattr(exchange, name) for name in Exchange.__slots__}

@@ -43,8 +43,10 @@ class Gate:
         self._crossing = crossing
         self._key = secrets.token_bytes(32)
 
-    async def session(self, request: web.Request) -> Session:
+    async def session(self, request: web.Request, protocol: str) -> Session:
         """Return the session of *request*'s credential on its connection, opening it at the first request.
+
+        *protocol* is what the session is said to speak.
 
         Raises:
             AuthenticationError: there is no credential, or it is not good.
@@ -56,11 +58,11 @@ class Gate:
         connection = connection_of(request)
         credential = parse_authorization(request.headers.getall(hdrs.AUTHORIZATION, []))
         mark = hashlib.blake2b(
-            request.headers[hdrs.AUTHORIZATION].encode("utf-8", "surrogateescape"), key=self._key
+            f"{protocol} {request.headers[hdrs.AUTHORIZATION]}".encode("utf-8", "surrogateescape"), key=self._key
         ).digest()
         session = connection.session(mark)
         if session is None:
-            origin = Origin(protocol="https", peer=connection.peer, region=connection.region)
+            origin = Origin(protocol=protocol, peer=connection.peer, region=connection.region)
             loop = asyncio.get_running_loop()
             session = await self._crossing.run(self._open, connection, mark, credential, origin, loop)
         if session.revoked is not None:
@@ -92,9 +94,9 @@ GATE = web.AppKey("gate", Gate)
 SESSION = web.RequestKey("session", Session)
 
 
-async def session_of(request: web.Request) -> Session:
+async def session_of(request: web.Request, protocol: str = "https") -> Session:
     """Return the session of *request*; raises as `Gate.session` does, which the head turns into 401, 429 or 503."""
-    return await request.app[GATE].session(request)
+    return await request.app[GATE].session(request, protocol)
 
 
 def connection_of(request: web.BaseRequest) -> Connection:

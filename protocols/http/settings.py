@@ -45,6 +45,14 @@ class HttpSettings:
     """Rows of a directory fetched in one crossing."""
     upload_php: bool = False
     """Whether `/incoming/upload.php?file=NAME` takes files, as scripts of one vendor's customers expect."""
+    dav: bool = True
+    """Whether `/dav` serves the tree by WebDAV."""
+    dav_document: int = 256 * KIB
+    """Largest XML body of a WebDAV request."""
+    dav_lock_timeout: float = 3600.0
+    """Longest time, in seconds, that a WebDAV lock is given for; clients refresh theirs."""
+    dav_copies: int = 2
+    """COPY and other requests over whole folders that a process works on at once; more of them wait."""
     hsts: int = 365 * 24 * 3600
     """max-age of Strict-Transport-Security (RFC 6797), seconds; 0 leaves the header out."""
     realm: str = "mft"
@@ -66,3 +74,5 @@ class Exchange:
     sent: int
     """Bytes handed to the connection, its head included; of a small answer, those of its body."""
     seconds: float
+    protocol: str = "https"
+    """`webdav` below `/dav`, else `https`."""

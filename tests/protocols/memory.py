@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from protocols.errors import (
     AlreadyExistsError,
     AuthenticationError,
     IsADirectoryPathError,
+    LockConflictError,
     LockedError,
     NotADirectoryPathError,
     NotFoundError,
@@ -26,7 +27,7 @@ from protocols.errors import (
     QuotaExceededError,
     ThrottledError,
 )
-from protocols.filesystem import Entry, Receipt, SpaceReport, WriteMode
+from protocols.filesystem import Entry, Lock, Receipt, SpaceReport, WriteMode
 from protocols.path import VirtualPath, parse_path
 from protocols.session import (
     BearerCredential,
@@ -39,7 +40,7 @@ from protocols.session import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 
 @dataclass
@@ -74,6 +75,9 @@ class MemoryTree:
         """Up to where reads and writes of a file need no thread, in bytes."""
         self.read_only: set[tuple[str, ...]] = set()
         """Directories in which nothing may be created, changed or removed."""
+        self.locks = MemoryLocks()
+        self.properties: dict[tuple[str, ...], dict[str, str]] = {}
+        """Of what clients want said, by path."""
         self.before: Callable[[str, VirtualPath], None] | None = None
         """Called at the start of every operation with its name and path; may raise or wait."""
         for directory in directories:
@@ -101,6 +105,55 @@ class MemoryTree:
         """Return the events of one kind."""
         with self.lock:
             return [(path, detail) for event, path, detail in self.events if event == kind]
+
+
+class MemoryLocks:
+    """Write locks of one test server."""
+
+    def __init__(self) -> None:
+        self.all: dict[str, Lock] = {}
+        self.most = 100
+        """Locks that a login may have."""
+        self._lock = threading.RLock()
+
+    def create(self, lock: Lock) -> None:
+        with self._lock:
+            for other in self.held(lock.place, below=lock.deep):
+                covers = other.place == lock.place or other.deep or other.place.startswith(lock.place + "/")
+                if covers and (lock.exclusive or other.exclusive):
+                    raise LockConflictError("somebody has locked it", place=other.place)
+            if sum(other.login == lock.login for other in self.all.values()) >= self.most:
+                raise QuotaExceededError("too many locks")
+            self.all[lock.token] = lock
+
+    def find(self, token: str) -> Lock | None:
+        with self._lock:
+            lock = self.all.get(token)
+            return None if lock is None or lock.expires <= time.time() else lock
+
+    def refresh(self, token: str, expires: float) -> Lock | None:
+        with self._lock:
+            lock = self.find(token)
+            if lock is not None:
+                lock = self.all[token] = replace(lock, expires=expires)
+            return lock
+
+    def release(self, tokens: Sequence[str]) -> None:
+        with self._lock:
+            for token in tokens:
+                self.all.pop(token, None)
+
+    def held(self, place: str, *, below: bool) -> list[Lock]:
+        with self._lock:
+            return [
+                lock
+                for lock in self.all.values()
+                if lock.expires > time.time()
+                and (
+                    (place + "/").startswith(lock.place.rstrip("/") + "/")
+                    or (below and lock.place.startswith(place.rstrip("/") + "/"))
+                )
+            ]
 
 
 class MemoryReadHandle:
@@ -222,7 +275,7 @@ _NUMBERS = itertools.count(1)
 
 
 class MemoryFileSystem:
-    """One session's view of a `MemoryTree`; has `SetTimes` and `Space` too."""
+    """One session's view of a `MemoryTree`; has `SetTimes`, `Space`, `Copy`, `Locking` and `Properties` too."""
 
     def __init__(self, tree: MemoryTree, login: str) -> None:
         self.tree = tree
@@ -303,9 +356,11 @@ class MemoryFileSystem:
             if taken:
                 raise AlreadyExistsError(f"{target} exists")
             if source.parts in self.tree.files:
+                self._move_properties(source, target)
                 self.tree.files[target.parts] = self.tree.files.pop(source.parts)
                 return
             depth = len(source.parts)
+            self._move_properties(source, target)
             for parts in [parts for parts in self.tree.directories if parts[:depth] == source.parts]:
                 self.tree.directories.remove(parts)
                 self.tree.directories.add(target.parts + parts[depth:])
@@ -324,11 +379,18 @@ class MemoryFileSystem:
             if not directory:
                 self.tree.partials.pop((self.login, path.parts), None)
                 self.tree.files.pop(path.parts, None)
+                self.tree.properties.pop(path.parts, None)
                 return
             below = itertools.chain(self.tree.directories, self.tree.files)
             if any(len(parts) > len(path.parts) and parts[: len(path.parts)] == path.parts for parts in below):
                 raise AlreadyExistsError(f"{path} is not empty")
             self.tree.directories.remove(path.parts)
+            self.tree.properties.pop(path.parts, None)
+
+    def _move_properties(self, source: VirtualPath, target: VirtualPath) -> None:
+        depth = len(source.parts)
+        for parts in [parts for parts in self.tree.properties if parts[:depth] == source.parts]:
+            self.tree.properties[target.parts + parts[depth:]] = self.tree.properties.pop(parts)
 
     def set_modified(self, path: VirtualPath, modified: float) -> None:
         self.enter("set_modified", path)
@@ -340,6 +402,49 @@ class MemoryFileSystem:
     def space(self, path: VirtualPath) -> SpaceReport:
         self.enter("space", path)
         return SpaceReport(total=1 << 40, free=1 << 30 if self.tree.quota is None else self.tree.quota)
+
+    def copy(self, source: VirtualPath, target: VirtualPath, *, replace: bool = False) -> None:
+        self.enter("copy", source)
+        with self.tree.lock:
+            if self.stat(source).is_directory:
+                raise IsADirectoryPathError(f"{source} is a directory")
+            handle = self.open_write(target, WriteMode.REPLACE if replace else WriteMode.CREATE)
+            handle.write(0, bytes(self.tree.files[source.parts].content))
+            handle.commit()
+
+    @property
+    def locks(self) -> MemoryLocks:
+        return self.tree.locks
+
+    def lock_place(self, path: VirtualPath, *, changing: bool = False) -> str | None:
+        self.enter("lock_place", path)
+        if not path.parts:
+            return None
+        if changing and {path.parts, path.parent.parts} & self.tree.read_only:
+            raise PermissionDeniedError(f"{path} is read-only")
+        return str(path)
+
+    def properties(self, path: VirtualPath, *, children: bool = False) -> dict[str, dict[str, str]]:
+        self.enter("properties", path)
+        with self.tree.lock:
+            depth = len(path.parts)
+            found = {"": dict(self.tree.properties.get(path.parts, {}))}
+            for parts, values in self.tree.properties.items():
+                if children and len(parts) == depth + 1 and parts[:depth] == path.parts:
+                    found[parts[-1]] = dict(values)
+            return found
+
+    def change_properties(self, path: VirtualPath, changes: Mapping[str, str | None]) -> None:
+        self.enter("change_properties", path)
+        with self.tree.lock:
+            self._entry(path)
+            self._check_parent(path)
+            values = self.tree.properties.setdefault(path.parts, {})
+            for name, value in changes.items():
+                if value is None:
+                    values.pop(name, None)
+                else:
+                    values[name] = value
 
     def _partial_paths(self) -> list[tuple[str, ...]]:
         return [parts for login, parts in self.tree.partials if login == self.login]

@@ -438,6 +438,34 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_archive_password_upload_id"), ["upload_id"], unique=False)
 
     op.create_table(
+        "write_lock",
+        sa.Column("token", sa.String(), nullable=False),
+        sa.Column("case_id", sa.Integer(), nullable=False),
+        sa.Column("place", sa.String(), nullable=False),
+        sa.Column("login", sa.String(), nullable=False),
+        sa.Column("exclusive", sa.Boolean(), nullable=False),
+        sa.Column("deep", sa.Boolean(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("expires_at", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(["case_id"], ["case_record.id"], name=op.f("fk_write_lock_case_id")),
+        sa.PrimaryKeyConstraint("token", name=op.f("pk_write_lock")),
+    )
+    with op.batch_alter_table("write_lock", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_write_lock_case_id"), ["case_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_write_lock_expires_at"), ["expires_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_write_lock_login"), ["login"], unique=False)
+        batch_op.create_index(batch_op.f("ix_write_lock_place"), ["place"], unique=False)
+
+    op.create_table(
+        "node_property",
+        sa.Column("node_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["node_id"], ["node.id"], name=op.f("fk_node_property_node_id")),
+        sa.PrimaryKeyConstraint("node_id", "name", name=op.f("pk_node_property")),
+    )
+    op.create_table(
         "replica",
         sa.Column("object_key", sa.String(), nullable=False),
         sa.Column("region", sa.String(), nullable=False),
@@ -626,6 +654,14 @@ def downgrade() -> None:
         batch_op.drop_index("ix_archive_password_place")
 
     op.drop_table("archive_password")
+    op.drop_table("node_property")
+    with op.batch_alter_table("write_lock", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_write_lock_place"))
+        batch_op.drop_index(batch_op.f("ix_write_lock_login"))
+        batch_op.drop_index(batch_op.f("ix_write_lock_expires_at"))
+        batch_op.drop_index(batch_op.f("ix_write_lock_case_id"))
+
+    op.drop_table("write_lock")
     with op.batch_alter_table("stored_body", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_stored_body_upload_id"))
         batch_op.drop_index(batch_op.f("ix_stored_body_case_id"))

@@ -1,0 +1,1 @@
+"""Tests of WebDAV, over the filesystem in memory."""
