@@ -13,6 +13,7 @@ from storage.encrypted import EncryptedStore
 from storage.errors import StorageError
 from storage.health import StoreHealth
 from storage.keys.envelope import Region
+from storage.nearness import Nearness, measure
 from storage.paced import PacedStore
 from storage.regional import Placement, RegionalStore
 
@@ -87,13 +88,44 @@ class Objects:
         keys: KeyService,
         stores: Mapping[str, ObjectStore],
         rules: ResidencyRules,
+        by_latency: bool = False,
     ) -> None:
-        """Read from and write to *stores* (by region)."""
+        """Read from and write to *stores* (by region).
+
+        With *by_latency* the nearest is what answers soonest; else, and among equals, what the configuration says.
+        """
         self._database = database
         self._keys = keys
         self._stores = {Region(name): store for name, store in stores.items()}
         self._rules = rules
         self._health = StoreHealth()
+        self._nearness = Nearness() if by_latency else None
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Those that have a store here."""
+        return tuple(self._stores)
+
+    def measure(self, region: str) -> float | None:
+        """Measure how far a region's store is; return the average in seconds, None before it counts.
+
+        Raises:
+            StorageError: it does not answer; readers are told.
+        """
+        if self._nearness is None:
+            return None
+        here = Region(region)
+        try:
+            self._nearness.note(here, measure(self._stores[here]))
+        except StorageError:
+            self._health.failed(here)
+            raise
+        return self._nearness.seconds(here)
+
+    def read_order(self, residency: Residency, listener: str) -> tuple[str, ...]:
+        """Return the regions that may hold a case, nearest first for who came in by *listener*'s; ailing ones last."""
+        order = tuple(Region(region) for region in self._rules.read_order(residency, listener))
+        return self._health.order(order if self._nearness is None else self._nearness.order(order))
 
     def store(self, residency: Residency, read_order: tuple[str, ...] | None = None) -> EncryptedStore:
         """Return the store of a case: its home, its copies, and the order in which they are read."""
@@ -150,7 +182,7 @@ class Objects:
                 select(REPLICAS.c.region).where(REPLICAS.c.object_key == key, REPLICAS.c.state == "present")
             )
             present = {row.region for row in rows}
-        order = tuple(region for region in self._rules.read_order(residency, listener) if region in present)
+        order = tuple(region for region in self.read_order(residency, listener) if region in present)
         if not order:
             raise UnavailableError("no copy of it can be read just now; try again in a moment")
         reader = self.store(residency, order).open(key)

@@ -16,11 +16,12 @@ from mft.cli import options
 from mft.cli.ledger import DEFAULT, open_ledger, parse_expiry, printable, show_json, show_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mft.auth.ledger import Ledger
     from mft.cases import Cases
     from mft.config import Config
+    from mft.residency import Residency
 
 REFUSED = 3
 """Exit code of `explain`: nothing of the case may be stored here. Of `report`: a rule was broken."""
@@ -48,6 +49,12 @@ Keys = Annotated[
 AuditExport = Annotated[
     Path | None,
     typer.Option("--audit", metavar="FILE", help="An export of the customer's chain (GET /api/v1/audit/export)."),
+]
+Measure = Annotated[
+    bool,
+    typer.Option(
+        "--measure", help="Ask the store of each region that may be read, and say in which order that puts them."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
@@ -90,7 +97,13 @@ def open_cases(path: Path) -> Iterator[tuple[Config, Ledger, Cases]]:
 
 
 def explain(
-    number: Number, *, config: ConfigFile = DEFAULT, at: At = None, principal: Principal = None, as_json: AsJson = False
+    number: Number,
+    *,
+    config: ConfigFile = DEFAULT,
+    at: At = None,
+    principal: Principal = None,
+    measure: Measure = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say where a case may lie and be read from, which rule says so, and why each other rule does not. Nothing changes.
 
@@ -114,6 +127,8 @@ def explain(
         }
         if principal is not None:
             found["principal"] = _entrances(ledger, cases, settings, principal, (case.number, moment))
+        if account.residency is not None:
+            found["reading"] = _reading(settings, ledger, account.residency, measured=measure)
     if as_json:
         show_json(found)
     else:
@@ -149,6 +164,38 @@ def _entrances(
     return {"login": login, "entrances": rows}
 
 
+def _reading(config: Config, ledger: Ledger, residency: Residency, *, measured: bool) -> dict[str, object]:
+    """Say in which order each entrance's region reads a case; measured from here, where that is asked for."""
+    from mft.objects import Objects  # noqa: PLC0415  keeps `mft --help` quick
+    from mft.server.parts import residency_rules  # noqa: PLC0415
+    from mft.stores import open_store  # noqa: PLC0415
+    from storage.errors import StorageError  # noqa: PLC0415
+    from storage.keys.service import LocalKeyService  # noqa: PLC0415
+    from storage.nearness import SAMPLES  # noqa: PLC0415
+
+    readers = [region for region in residency.regions if region in residency.readers]
+    objects = Objects(
+        database=ledger.database,
+        keys=LocalKeyService({}),  # no file is opened
+        stores={region: open_store(config.regions[region].store, region) for region in readers} if measured else {},
+        rules=residency_rules(config),
+        by_latency=measured,
+    )
+    answers: dict[str, float | None] = {}
+    for region in readers if measured else ():
+        answers[region] = None
+        with contextlib.suppress(StorageError):
+            for _ in range(SAMPLES):
+                answers[region] = objects.measure(region)
+    silent = [region for region, seconds in answers.items() if seconds is None]
+    orders = {}
+    for entrance in readers:
+        order = [region for region in objects.read_order(residency, entrance) if region in residency.readers]
+        orders[entrance] = sorted(order, key=lambda region: region in silent)
+    by = "measured from here" if measured else config.reading.nearness
+    return {"by": by, "answer_seconds": answers, "order": orders}
+
+
 def _show(found: dict[str, Any]) -> None:
     traits = ", ".join(f"{name} {found[name]}" for name in ("kind", "classification") if found[name])
     typer.echo(printable(f"{found['case']} of {found['customer']}{f' ({traits})' if traits else ''}, at {found['at']}"))
@@ -160,6 +207,8 @@ def _show(found: dict[str, Any]) -> None:
         typer.echo(f"  on demand  {', '.join(found['on_demand']) or 'none'}")
         typer.echo(f"  readers    {', '.join(found['readers']) or 'none'}")
         typer.echo(printable(f"  rule       {found['rule']}{': ' + found['reason'] if found['reason'] else ''}"))
+        for entrance, order in found["reading"]["order"].items():
+            typer.echo(f"  read by {entrance:<10} {', '.join(map(_with_answer(found['reading']), order))}")
     for note in found["notes"]:
         typer.echo(printable(f"  because    {note}"))
     typer.echo("rules, in their order:")
@@ -177,6 +226,19 @@ def _show(found: dict[str, Any]) -> None:
     for each in found.get("principal", {}).get("entrances", ()):
         word = "lets it in" if each["allowed"] else "does not let it in"
         typer.echo(printable(f"entrance {each['region']}: {word} {found['principal']['login']} ({each['why']})"))
+
+
+def _with_answer(reading: dict[str, Any]) -> Callable[[str], str]:
+    answers = reading["answer_seconds"]
+
+    def text(region: str) -> str:
+        if region not in answers:
+            return region
+        return (
+            f"{region} (does not answer)" if answers[region] is None else f"{region} ({1000 * answers[region]:.1f} ms)"
+        )
+
+    return text
 
 
 def status(*, config: ConfigFile = DEFAULT, as_json: AsJson = False) -> None:

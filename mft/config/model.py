@@ -23,6 +23,7 @@ from mft.config.work import (
     AuditConfig,
     LimitsConfig,
     LogConfig,
+    ReadingConfig,
     ReplicationConfig,
     ScrubConfig,
     WorkersConfig,
@@ -61,6 +62,7 @@ class Config:
     quarantine: QuarantineConfig = field(default_factory=QuarantineConfig)
     scrub: ScrubConfig = field(default_factory=ScrubConfig)
     replication: ReplicationConfig = field(default_factory=ReplicationConfig)
+    reading: ReadingConfig = field(default_factory=ReadingConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     webhooks: WebhooksConfig = field(default_factory=WebhooksConfig)
     lifecycle: LifecycleConfig = field(default_factory=LifecycleConfig)

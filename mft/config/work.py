@@ -152,6 +152,17 @@ class ReplicationConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingConfig:
+    """From which region a file is read, of those that may be read and hold it."""
+
+    nearness: Literal["measured", "configured"] = "measured"
+    """Measured: whose store answers soonest; `regions.NAME.nearest` decides among those that are about as near.
+    Configured: that order alone."""
+    measure: PositiveSeconds = 30.0
+    """How often each store is asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkersConfig:
     """Processes."""
 

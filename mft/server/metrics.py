@@ -42,6 +42,12 @@ LAST_PASS = Gauge(
 )
 CHECKED = Counter("mft_verify_objects_total", "Objects that were read through in the background")
 FREE_BYTES = Gauge("mft_free_bytes", "Free space below a region's landing zone", ["region"], multiprocess_mode="min")
+STORE_SECONDS = Gauge(
+    "mft_store_answer_seconds",
+    "How long a region's store takes to answer this node, as a moving average; readers are served from the nearest",
+    ["region"],
+    multiprocess_mode="mostrecent",
+)
 STORE_UP = Gauge(
     "mft_store_up",
     "Whether a region's store could be written, read and deleted in",

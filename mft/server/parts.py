@@ -68,6 +68,7 @@ class Parts:
             keys=keys,
             stores=self.stores,
             rules=self.rules,
+            by_latency=config.reading.nearness == "measured",
         )
         self.landed = LandedFiles(keys=keys, zones=self.zones)
         self.lookup = open_lookup(config, self.database)

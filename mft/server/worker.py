@@ -41,6 +41,7 @@ from mft.revocation import RevocationWatch, SessionSweep, Subject, sweep_interva
 from mft.server import metrics
 from mft.server.callers import caller_of
 from mft.server.courier import make_endpoints, make_outbox
+from mft.server.distances import Distances
 from mft.server.lifecycle import make_lifecycle
 from mft.server.operations import Health, measure_catalog, serve_operations
 from mft.server.parts import Parts, entrances_of, reader_of, worker_name
@@ -135,6 +136,7 @@ class Worker:
             bound=config.revocation.bound, ttl=config.lookup.ttl, stale_if_error=config.lookup.stale_if_error
         )
         self._sweep = SessionSweep([self.authenticator.recheck], every=every)
+        self._distances = Distances(self.parts.objects, every=config.reading.measure)
         self._stop = threading.Event()
         self._housekeeper = threading.Thread(target=self._keep_house, name="housekeeper", daemon=True)
 
@@ -247,6 +249,8 @@ class Worker:
         self._watch.start()
         self._sweep.start()
         self._housekeeper.start()
+        if self._config.reading.nearness == "measured" and len(self._config.regions) > 1:
+            self._distances.start()
         log.info("worker.started", extra={"slot": self._gear.slot})
         await stopped.wait()
         self.health.draining = True
@@ -308,6 +312,7 @@ class Worker:
         self._stop.set()
         self._watch.stop()
         self._sweep.stop()
+        self._distances.stop()
         self._housekeeper.join()
         self.authenticator.settle(everything=True)
         self.parts.write_folded(everything=True)

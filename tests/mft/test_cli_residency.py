@@ -61,6 +61,23 @@ def test_explain_tells_rule_regions_and_why(config, run):
         assert words in out
 
 
+def test_explain_measures_the_regions_that_may_be_read(config, run):
+    """On demand each store is asked, and the order of reading by each entrance is told with what it took to answer."""
+    code, out, _ = run("residency", "explain", "A-1", "--config", config, "--at", "2026-11-22T12:00Z", "--json")
+    told = json.loads(out)["reading"]
+    assert (code, told) == (
+        0,
+        {"by": "measured", "answer_seconds": {}, "order": {"eu": ["eu", "us"], "us": ["us", "eu"]}},
+    )
+    asked = ("--config", config, "--at", "2026-11-22T12:00Z", "--measure")
+    told = json.loads(run("residency", "explain", "A-1", *asked, "--json")[1])["reading"]
+    assert (told["by"], set(told["order"]["us"])) == ("measured from here", {"eu", "us"})
+    assert all(0 < seconds < 60 for seconds in told["answer_seconds"].values())
+    assert " ms)" in next(
+        line for line in run("residency", "explain", "A-1", *asked)[1].splitlines() if "read by eu" in line
+    )
+
+
 def test_explain_at_another_hour_with_a_principal(config, run):
     """At night the readers are others, and the login is told by which entrance it gets in."""
     arguments = ("--config", config, "--at", "2026-11-22T23:00+01:00", "--principal", "ann", "--json")
