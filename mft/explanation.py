@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from casemap.layout import FolderNode, LayoutSettings
     from casemap.model import Case, CaseGrant, Principal
     from mft.auth.ledger import Ledger
-    from mft.cases import EnteredCase
+    from mft.casetree import EnteredCase
     from mft.config.model import Config
     from mft.policy import Decision, Reader, ResidencyRules
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Row, Select
 
     from mft.audit import AuditTrail
-    from mft.cases import CaseTree, EnteredCase
+    from mft.casetree import CaseTree, EnteredCase
     from mft.catalog.database import Database
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class Unfiled:
         quotas: QuotaRules | None = None,
         wake: Callable[[], None] = lambda: None,
     ) -> None:
-        """Find a case's tree by *tree_of* (`Cases.tree`); *quotas* bound cases; *wake* tells intake."""
+        """Find a case's tree by *tree_of* (`CaseTrees.of`); *quotas* bound cases; *wake* tells intake."""
         self._database = database
         self._trail = trail
         self._tree_of = tree_of

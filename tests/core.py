@@ -128,11 +128,15 @@ class Core:
         self.unfiled = Unfiled(
             database=self.database,
             trail=self.parts.trail,
-            tree_of=self.parts.cases.tree,
+            tree_of=self.parts.cases.trees.of,
             quotas=self.parts.quotas,
         )
         self._numbers = itertools.count(1)
         self._intake: Any = None
+
+    def ask(self, lookup: Any) -> None:
+        """Have *lookup* asked from now on."""
+        self.parts.cases._lookup = self.parts.cases.lists._lookup = lookup
 
     def uploads(self, worker: str = "w0:1:a") -> Uploads:
         """Return the uploads of one more worker process."""

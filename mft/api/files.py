@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mft.api.caller import Caller
     from mft.api.rooms import ApiRooms
-    from mft.cases import CaseTree
+    from mft.casetree import CaseTree
 
 _AREAS = {"upload": Area.UPLOAD, "download": Area.DOWNLOAD}
 _MOST_DEPTH = 1000
@@ -172,7 +172,7 @@ class FileRoutes:
         return Answer(document=Page(items=[_version(row, caller) for row in page], next_cursor=more))
 
     def _tree(self, caller: Caller, number: str) -> CaseTree:
-        return self._rooms.cases.tree(self._rooms.enter(caller, number))
+        return self._rooms.cases.trees.of(self._rooms.enter(caller, number))
 
     @staticmethod
     def _allow(caller: Caller, zone: ZoneWord) -> None:

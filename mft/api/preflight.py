@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mft.api.caller import Caller
     from mft.api.rooms import ApiRooms
-    from mft.cases import EnteredCase
+    from mft.casetree import EnteredCase
 
 _MOST = 2**53 - 1
 
@@ -100,7 +100,7 @@ class PreflightRoutes:
         else:
             entered = self._rooms.enter(caller, call.path.number)
         residency, limit = entered.residency, self._rooms.config.limits.upload_size
-        free = self._rooms.uploads.space(self._rooms.cases.tree(entered), residency.home).free
+        free = self._rooms.uploads.space(self._rooms.cases.trees.of(entered), residency.home).free
         with self._rooms.database.read() as connection:
             left = left_of(connection, caller.login)
         token = None if caller.token is None else self._rooms.tokens.get(caller.token)
@@ -108,7 +108,7 @@ class PreflightRoutes:
             self._rights(caller, entered),
             _within("size", size, limit, "an upload may have {} bytes"),
             _within("space", size, free, "there is room for {} bytes"),
-            _files(self._rooms.uploads.files_left(self._rooms.cases.tree(entered))),
+            _files(self._rooms.uploads.files_left(self._rooms.cases.trees.of(entered))),
             _allowed(size, left),
         ]
         return Answer(

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from mft.api.cursor import Cursors
     from mft.audit import AuditTrail
     from mft.auth.tokens import Tokens
-    from mft.cases import Cases, EnteredCase
+    from mft.cases import Cases
+    from mft.casetree import EnteredCase
     from mft.catalog.database import Database
     from mft.config.model import Config
     from mft.entrances import Entrances

@@ -14,7 +14,8 @@ from mft.cli.ledger import DEFAULT, actor, moment, open_ledger, parse_expiry, sh
 
 if TYPE_CHECKING:
     from mft.auth.ledger import Ledger
-    from mft.cases import Cases, EnteredCase
+    from mft.cases import Cases
+    from mft.casetree import EnteredCase
     from mft.config import Config
     from mft.entrances import Entrances
     from mft.invitation import Invitation

@@ -59,7 +59,7 @@ def show(which: Which, *, config: ConfigFile = DEFAULT, as_json: AsJson = False)
 def _rows(connection: Connection, quotas: QuotaRules, which: str) -> list[dict[str, object]]:
     from sqlalchemy import or_, select  # noqa: PLC0415  keeps `mft --help` quick
 
-    from mft.cases import case_tree  # noqa: PLC0415
+    from mft.casetree import case_tree  # noqa: PLC0415
     from mft.catalog.model import CASES  # noqa: PLC0415
     from mft.upload.room import quota_of, used_by_case, used_by_customer  # noqa: PLC0415
 

@@ -51,7 +51,7 @@ def _opened(config_file: Path) -> Iterator[tuple[Unfiled, Cases]]:
             trail=audit,
             folding=Folding(),
         )
-        yield Unfiled(database=database, trail=audit, tree_of=cases.tree, quotas=quota_rules(config)), cases
+        yield Unfiled(database=database, trail=audit, tree_of=cases.trees.of, quotas=quota_rules(config)), cases
 
 
 def list_unfiled(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mft.audit import AuditTrail
-    from mft.cases import CaseTree
+    from mft.casetree import CaseTree
     from mft.catalog.database import Database
     from mft.intake.placing import Placing
     from mft.intake.records import CaseBook

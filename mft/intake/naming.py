@@ -13,7 +13,7 @@ from mft.scrubbing.child import Errand
 from protocols.path import MAX_NAME_BYTES
 
 if TYPE_CHECKING:
-    from mft.cases import CaseTree
+    from mft.casetree import CaseTree
     from mft.catalog.database import Database
     from mft.intake.pseudonyms import PseudonymBooks
     from mft.intake.records import CaseBook

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from mft.audit import customer_chain
 from mft.box import is_box
-from mft.cases import note_placement, placement_text
+from mft.casetree import note_placement, placement_text
 from mft.catalog.model import BODIES, CASE_KEYS, CASES, PSEUDONYM_BOOKS, REPLICAS, UPLOADS
 from mft.catalog.states import StateError, UploadState, move_upload
 from mft.intake.records import tree_in
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
     from mft.audit import AuditTrail
-    from mft.cases import Cases, CaseTree, EnteredCase
+    from mft.cases import Cases
+    from mft.casetree import CaseTree, EnteredCase
     from mft.catalog.database import Database
     from mft.intake.rebinding import Rebinding
     from mft.residency import Residency

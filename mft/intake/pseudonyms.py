@@ -24,7 +24,7 @@ from storage.keys.envelope import Envelope, Region
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
 
-    from mft.cases import CaseTree
+    from mft.casetree import CaseTree
     from mft.catalog.database import Database
     from mft.intake.records import CaseBook
     from mft.treatment import Scope

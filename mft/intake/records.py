@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, select
 
 from mft.audit import customer_chain
-from mft.cases import CaseTree, case_key, case_tree
+from mft.casetree import CaseTree, case_key, case_tree
 from mft.catalog.model import CASES, NODES
 
 if TYPE_CHECKING:

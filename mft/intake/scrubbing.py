@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mft.audit import AuditTrail
-    from mft.cases import CaseTree
+    from mft.casetree import CaseTree
     from mft.catalog.database import Database
     from mft.intake.ahead import Ahead
     from mft.intake.placing import Placing

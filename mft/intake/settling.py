@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mft.audit import AuditTrail
-    from mft.cases import CaseTree
+    from mft.casetree import CaseTree
     from mft.catalog.database import Database
     from mft.intake.pseudonyms import PseudonymBooks
     from mft.intake.settings import IntakeSettings

@@ -171,7 +171,7 @@ class Worker:
         return Unfiled(
             database=self.parts.database,
             trail=self.parts.trail,
-            tree_of=self.parts.cases.tree,
+            tree_of=self.parts.cases.trees.of,
             quotas=self.parts.quotas,
             wake=self._wake_intake,
         )

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from mft.cases import CaseTree, Lease
+    from mft.cases import Lease
+    from mft.casetree import CaseTree
     from mft.config.units import FreeSpace
 
 

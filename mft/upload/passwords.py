@@ -15,7 +15,7 @@ from sqlalchemy import and_, delete, exists, insert, or_, select, update
 
 from mft.audit import customer_chain
 from mft.box import case_or_none
-from mft.cases import case_key, case_tree
+from mft.casetree import case_key, case_tree
 from mft.catalog.model import ARCHIVE_PASSWORDS, CASES, OWN_VERSIONS, RELEASE_VOTES, RELEASES, UPLOADS
 from mft.catalog.states import PARTIAL, UploadState, move_upload
 from mft.scrubbing.sealedpassword import seal_password

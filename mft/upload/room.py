@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
-    from mft.cases import CaseTree
+    from mft.casetree import CaseTree
     from mft.config.units import FreeSpace
     from mft.quotas import Quota, QuotaRules
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import false, not_, or_, select, update
 
-from mft.cases import case_tree
+from mft.casetree import case_tree
 from mft.catalog.model import CASES, UPLOADS
 from mft.catalog.states import PARTIAL, UploadState, move_upload
 from mft.faults import translated
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from mft.audit import AuditTrail
-    from mft.cases import CaseTree
+    from mft.casetree import CaseTree
     from mft.catalog.database import Database
     from mft.upload.room import MemoryBudget
     from protocols.filesystem import WriteHandle

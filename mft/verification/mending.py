@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
-from mft.cases import case_key, case_tree
+from mft.casetree import case_key, case_tree
 from mft.catalog.model import CASES, REPLICAS
 from protocols.errors import FileSystemError
 from storage.errors import StorageError

@@ -113,7 +113,7 @@ class Drops:
             NotFoundError: this login sent none of that name.
         """
         found = numbers_in(drop.name, self._settings.grammars, separators=self._settings.separators)
-        boxes = [self._box] if self._finder.rooms.cases.known_tree(self._box) is not None else []
+        boxes = [self._box] if self._finder.rooms.cases.trees.known(self._box) is not None else []
         for number in [*self._own(found.every), *boxes]:
             target = ZoneTarget(number=number, zone=Zone.UPLOAD, rest=(drop.name,), alias=True)
             spot = self._finder.spot(target)
@@ -128,7 +128,7 @@ class Drops:
         """Return the row of the box in the root, where there is something in it."""
         if self._finder.role is not Role.CUSTOMER:
             return (self._settings.box, True, 0, self._finder.rooms.since, False) if self._finder.sorts else None
-        if self._finder.rooms.cases.known_tree(self._box) is None:
+        if self._finder.rooms.cases.trees.known(self._box) is None:
             return None
         spot = self._finder.spot(ZoneTarget(number=self._box, zone=Zone.UPLOAD, rest=("any",)))
         if next(list_leaves(self._finder.rooms.database, spot.place), None) is None:
@@ -182,7 +182,7 @@ class Drops:
                 return target
 
     def _in_box(self, rest: tuple[str, ...]) -> Target | DropFolderTarget:
-        if not rest and self._finder.rooms.cases.known_tree(self._box) is None:
+        if not rest and self._finder.rooms.cases.trees.known(self._box) is None:
             return DropFolderTarget()
         if rest[:1] == (self._finder.rooms.layout.meta,):
             return ZoneTarget(number=self._box, zone=Zone.META, rest=rest[1:])

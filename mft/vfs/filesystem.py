@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from casemap.resolver import Target
-    from mft.cases import EnteredCase
+    from mft.casetree import EnteredCase
     from mft.policy import Reader
     from mft.vfs.tree import Leaf, Place
     from protocols.filesystem import ReadHandle, Row, WriteHandle
@@ -244,7 +244,9 @@ class CaseFileSystem:
             target = self._found(path)
             if isinstance(target, CaseRootTarget | ZoneTarget):
                 entered = self._finder.enter(target)
-                return self._finder.rooms.uploads.space(self._finder.rooms.cases.tree(entered), entered.residency.home)
+                return self._finder.rooms.uploads.space(
+                    self._finder.rooms.cases.trees.of(entered), entered.residency.home
+                )
             self.stat(path)
             return SpaceReport(total=0, free=0)
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from casemap.names import CustomerFolders
     from casemap.resolver import Branch, Target
     from mft.audit import AuditTrail
-    from mft.cases import Cases, CaseTree, EnteredCase
+    from mft.cases import Cases
+    from mft.casetree import CaseTree, EnteredCase
     from mft.catalog.database import Database
     from mft.objects import Objects
     from mft.policy import Reader
@@ -205,7 +206,7 @@ class Finder:
 
     def place_of(self, entered: EnteredCase, zone: Zone) -> tuple[CaseTree, Place]:
         """Return a zone's own directory, in the view that this session has of it."""
-        tree = self.rooms.cases.tree(entered)
+        tree = self.rooms.cases.trees.of(entered)
         root = tree.download_root if zone is Zone.DOWNLOAD else tree.upload_root
         sender = may(self.reader.part, Action.WRITE, AREAS[zone]).allowed
         own_only = self.reader.scopes is not None and Scope.READ not in self.reader.scopes

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from casemap.resolver import Branch, FolderTarget
     from casemap.template import Segment
-    from mft.cases import EnteredCase
+    from mft.casetree import EnteredCase
     from mft.vfs.finding import Finder
     from protocols.filesystem import Row
 
@@ -65,7 +65,7 @@ class Folders:
 
     def _exists(self, target: FolderTarget) -> bool:
         customer, rest = self._customer(target)
-        pages = None if rest else self._finder.rooms.cases.folders(self._finder.reader, customer)
+        pages = None if rest else self._finder.rooms.cases.lists.folders(self._finder.reader, customer)
         return next(self._cases(target), None) is not None if pages is None else any(pages)
 
     def _cases(self, target: FolderTarget) -> Iterator[EnteredCase]:
@@ -74,7 +74,7 @@ class Folders:
         if len({branch.customer for branch in target.under} - {None}) > 1:
             return
         customer, rest = self._customer(target)
-        for entered in finder.rooms.cases.visible(finder.reader, customer):
+        for entered in finder.rooms.cases.lists.visible(finder.reader, customer):
             if not rest or finder.belongs(entered, rest):
                 yield entered
 
@@ -93,7 +93,7 @@ class Folders:
         if node.group is not None or folder is None or folder.mine or not folder.segment.is_plain:
             return None
         customer, rest = self._customer(target)
-        pages = None if rest else self._finder.rooms.cases.folders(self._finder.reader, customer)
+        pages = None if rest else self._finder.rooms.cases.lists.folders(self._finder.reader, customer)
         since = self._finder.rooms.since
         # What `_row` makes, without a call for each of very many
         return (

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from casemap.resolver import ZoneTarget
-    from mft.cases import CaseTree, EnteredCase
+    from mft.casetree import CaseTree, EnteredCase
     from mft.vfs.finding import Finder
     from mft.vfs.opening import Opener
     from mft.vfs.tree import Leaf, Place

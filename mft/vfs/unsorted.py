@@ -132,7 +132,7 @@ class UnsortedFolder:
         cases = self._finder.rooms.cases
         entered = cases.placed(number)
         *directories, name = rest or (file.name,)
-        tree = cases.tree(entered)
+        tree = cases.trees.of(entered)
         root = Place(case_id=tree.id, node_id=tree.upload_root, login=file.login, sender=True)
         place = walk_place(self._finder.rooms.database, root, tuple(directories))
         if place is None:

@@ -54,7 +54,7 @@ def rows(core: Core, table: Any) -> list[Any]:
 def book(core: Core, path_case: str = "ACME-1", scope: Any = "case") -> Any:
     """Return the open book of a case, or of its customer."""
     entered = core.parts.cases.placed(path_case)
-    return core.intake._scrubbing._books.open(core.parts.cases.tree(entered), entered.residency.home, scope)
+    return core.intake._scrubbing._books.open(core.parts.cases.trees.of(entered), entered.residency.home, scope)
 
 
 def known(core: Core, path_case: str = "ACME-1", scope: Any = "case") -> dict[bytes, str]:

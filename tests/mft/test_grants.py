@@ -129,7 +129,7 @@ def test_limited_engineer_finds_no_other_case(core):
         CustomerRegister(journal).add({"id": customer, "name": customer.title(), "home_region": "eu"}, by="test")
     for number, customer in (("A-1", "acme"), ("A-2", "acme"), ("G-1", "globex"), ("G-2", "globex")):
         CaseRegister(journal).open({"number": number, "customer": customer}, by="test")
-    core.parts.cases._lookup = CachedLookup(RegistryLookup(core.database), CacheSettings(ttl=0, negative_ttl=0))
+    core.ask(CachedLookup(RegistryLookup(core.database), CacheSettings(ttl=0, negative_ttl=0)))
 
     def client(*grants: CaseGrant):
         made = core.client("eve")

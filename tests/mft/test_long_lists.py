@@ -80,9 +80,9 @@ def core(tmp_path_factory) -> Iterator[Core]:
 def lookup(core: Core) -> Iterator[LongLookup]:
     before = core.parts.cases._lookup
     long = LongLookup(core.parts.lookup)
-    core.parts.cases._lookup = CachedLookup(long, CacheSettings())
+    core.ask(CachedLookup(long, CacheSettings()))
     yield long
-    core.parts.cases._lookup = before
+    core.ask(before)
 
 
 @pytest.mark.parametrize(("login", "path"), [("ann", "/"), ("eve", "/all"), ("eve", "/cases")])

@@ -191,9 +191,9 @@ def registry(core: Core) -> Iterator[tuple[CaseRegister, CustomerRegister]]:
     customers.add({"id": "acme", "name": "Acme Corp", "home_region": "eu"}, by="test")
     customers.add({"id": "globex", "name": "Globex / Initech", "home_region": "us"}, by="test")
     before = core.parts.cases._lookup
-    core.parts.cases._lookup = CachedLookup(RegistryLookup(core.database), CacheSettings(ttl=0, negative_ttl=0))
+    core.ask(CachedLookup(RegistryLookup(core.database), CacheSettings(ttl=0, negative_ttl=0)))
     yield cases, customers
-    core.parts.cases._lookup = before
+    core.ask(before)
 
 
 def test_registry_lists_the_folders_that_may_be_entered(core, registry):
@@ -221,7 +221,7 @@ def test_registry_lists_the_folders_that_may_be_entered(core, registry):
     ):
         client = core.client(login, region)
         for lookup in (quick, CachedLookup(Plain(quick._inner), CacheSettings(ttl=0, negative_ttl=0))):
-            core.parts.cases._lookup = lookup
+            core.ask(lookup)
             try:
                 found.setdefault((login, region, path), []).append((rows(client, path), entries(client, path)))
             except NotFoundError:
@@ -245,7 +245,7 @@ def test_registry_lists_page_by_page_and_notes_what_changes_meanwhile(core, regi
     for number in range(10):
         clearance = 50 if number in {4, 8} else 0
         cases.open({"number": f"C-{number}", "customer": "acme", "clearance": clearance}, by="test")
-    pages = core.parts.cases.folders(core.client("max").filesystem._finder.reader, "acme")
+    pages = core.parts.cases.lists.folders(core.client("max").filesystem._finder.reader, "acme")
     assert [name for name, _ in next(pages)] == ["C-0", "C-1", "C-2"]
     cases.close("C-3", by="test")
     cases.change("C-4", {"clearance": 90}, by="test")

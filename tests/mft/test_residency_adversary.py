@@ -255,7 +255,7 @@ class World:
         self.core, self.rng, self.books = core, rng, Books()
         self.stores = {region: WatchedStore(self, region) for region in REGIONS}
         core.parts.objects._stores = dict(self.stores)
-        core.parts.cases._lookup = self.books  # type: ignore[assignment]
+        core.ask(self.books)
         core.intake.placing._regions_of = WORKS_IN.get
         self.case_of: dict[str, str] = {}
         self.wrong: list[str] = []
