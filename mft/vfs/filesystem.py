@@ -293,7 +293,7 @@ class CaseFileSystem:
                 if changing:
                     raise
                 return None
-            tree = self._finder.rooms.cases.tree(entered)
+            tree = self._finder.rooms.cases.trees.of(entered)
         return "/".join(("", str(tree.id), target.zone.value, *target.rest))
 
     def properties(self, path: VirtualPath, *, children: bool = False) -> dict[str, dict[str, str]]:

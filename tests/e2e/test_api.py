@@ -19,7 +19,7 @@ from tests.house import MFT, PASSWORD, House, running_house
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("api")]
+pytestmark = [pytest.mark.e2e]
 STAFF = {"rita": [Role.RELEASER], "rolf": [Role.RELEASER], "olga": [Role.OPERATOR, Role.AUDITOR]}
 
 

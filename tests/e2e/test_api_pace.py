@@ -15,7 +15,7 @@ from tests.house import House, running_house
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("api-pace")]
+pytestmark = [pytest.mark.e2e]
 REQUESTS = 100
 
 

@@ -16,7 +16,7 @@ from mft.cli.ledger import open_ledger
 from tests.house import running_house
 
 KEPT = Path(__file__).parents[2] / "docs" / "api" / "openapi.json"
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("api-schema")]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

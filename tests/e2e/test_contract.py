@@ -21,7 +21,7 @@ from tests.house import PASSWORD, House, running_house
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("contract"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 QUOTA = 1_600_000
 NAMES = {"alice": "ann", "bob": "bob"}

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.timeout(180),
-    pytest.mark.xdist_group("demo"),
     pytest.mark.skipif(
         not all(shutil.which(program) for program in ("sftp", "curl", "tar")), reason="needs sftp, curl and tar"
     ),

@@ -14,7 +14,7 @@ from tests.house import MFT, House, running_house
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("folders"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 LAYOUT = {
     "folders": [
         {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("lookups"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 PATIENT = {"ttl": "30s", "negative_ttl": "30s", "stale_if_error": "20s"}
 """What is seen sooner than this was announced, and not found by asking again."""

@@ -23,7 +23,7 @@ from tests.house import House, running_house
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("plaintext"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 MARKER = b"Kuckucksuhrwerk-Zwiebelfisch-Marker"
 """Nothing that a rule looks for, and nothing that anybody else writes."""

@@ -19,7 +19,7 @@ from tests.house import MFT, House, close
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("server"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 
 def serve(config: Path) -> subprocess.CompletedProcess[str]:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.xdist_group("story"),
     pytest.mark.timeout(240),
     pytest.mark.skipif(not (shutil.which("sftp") and shutil.which("curl")), reason="sftp or curl is not installed"),
 ]

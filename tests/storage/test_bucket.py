@@ -125,7 +125,6 @@ class TestS3WithVersions(BucketContract):
         return bucket_store(s3_bucket(moto, "locked"))
 
 
-@pytest.mark.xdist_group("ceph")
 @pytest.mark.timeout(300)
 class TestS3OnCeph(BucketContract):
     """The contract on a real server."""
@@ -135,7 +134,6 @@ class TestS3OnCeph(BucketContract):
         return bucket_store(s3_bucket(ceph))
 
 
-@pytest.mark.xdist_group("azurite")
 class TestAzureOnAzurite(BucketContract):
     """The contract on Azure's emulator."""
 
@@ -190,9 +188,7 @@ def versions_of(url, bucket, prefix):
     return [each["Key"] for part in ("Versions", "DeleteMarkers") for each in found.get(part, [])]
 
 
-@pytest.fixture(
-    params=["moto", pytest.param("ceph", marks=[pytest.mark.xdist_group("ceph"), pytest.mark.timeout(300)])]
-)
+@pytest.fixture(params=["moto", pytest.param("ceph", marks=[pytest.mark.timeout(300)])])
 def server(request):
     """An S3 server: the emulator, then the real one."""
     return request.getfixturevalue(request.param)
@@ -278,7 +274,6 @@ def test_missing_bucket_is_no_missing_object(server):
             verb("a")
 
 
-@pytest.mark.xdist_group("ceph")
 @pytest.mark.timeout(300)
 def test_wrong_secret_is_refused_and_not_shown(ceph):
     """Credentials that are not taken are named as the reason; they stand in no message."""
