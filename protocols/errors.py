@@ -3,6 +3,7 @@
     FileSystemError
     ├── NotFoundError            nothing there, or nothing that this login may know of
     │   ├── NotADirectoryPathError   a file stands where a directory was asked for
+    │   ├── GoneError                it was there for this login, and is over
     │   └── ElsewhereError           it is there for this login, by another entrance; names it
     ├── PermissionDeniedError    it is there, and this login may not do that to it
     │   └── IsADirectoryPathError    a directory stands where a file was asked for
@@ -41,6 +42,10 @@ class NotFoundError(FileSystemError):
 
 class NotADirectoryPathError(NotFoundError):
     """A file stands where a directory was asked for."""
+
+
+class GoneError(NotFoundError):
+    """It was there for this login, and is over."""
 
 
 class ElsewhereError(NotFoundError):

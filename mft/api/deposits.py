@@ -219,6 +219,7 @@ def _rows() -> Select[Any]:
         .join(CASES, CASES.c.id == UPLOADS.c.case_id)
         .outerjoin(NODES, NODES.c.id == UPLOADS.c.node_id)
         .outerjoin(UNFILED, UNFILED.c.upload_id == UPLOADS.c.id)
+        .where(UPLOADS.c.part.is_(False))
     )
 
 

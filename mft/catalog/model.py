@@ -157,7 +157,7 @@ class Upload(Table, table=True):
         Index("ix_upload_node", "node_id", "version"),
         Index("ix_upload_landing_id", "landing_id"),
         Index("ix_upload_login", "login", "created_at", "id"),
-        Index("ix_upload_quota", "case_id", "state", "size", "reserved"),
+        Index("ix_upload_quota", "case_id", "state", "size", "reserved", "part"),
     )
 
     id: str = Field(primary_key=True)
@@ -191,6 +191,8 @@ class Upload(Table, table=True):
     """Bytes of the case's quota that it holds while it is under way."""
     prefix: int | None = Field(default=None, sa_type=BigInteger)
     """Where a resume may go on; None: not known, to be read from the landing log."""
+    part: bool = False
+    """Whether it is a part of a file to come (see `UploadResource`): no file of its own, and shown nowhere."""
     size: int = Field(default=0, sa_type=BigInteger)
     records: int = 0
     sha256: str | None = None
@@ -207,6 +209,32 @@ class Upload(Table, table=True):
     updated_at: float
     landed_at: float | None = None
     finished_at: float | None = None
+
+
+class UploadResource(Table, table=True):
+    """What an upload that has an address of its own is known by there; see `protocols.resumable`."""
+
+    __tablename__ = "upload_resource"
+
+    upload_id: str = Field(primary_key=True, foreign_key="upload.id")
+    kind: str
+    """`whole`, `part`, or `joined` of parts."""
+    dialect: str
+    path: str
+    """As the client gave it: looked at anew, with its sender's rights, at each request."""
+    described: str = Field(default="", sa_column=Column(Text, nullable=False))
+    """What the client told of it, as it was sent."""
+    length: int | None = Field(default=None, sa_type=BigInteger)
+    parts: str | None = Field(default=None, sa_column=Column(Text))
+    """JSON: of a joined one the ids of its parts, in order."""
+    joined_into: str | None = None
+    """Of a part: the id of the upload that it is for, once that is known."""
+    unverified_from: int | None = Field(default=None, sa_type=BigInteger)
+    """Where a piece began whose checksum has not been compared: what lies behind counts for nothing."""
+    landed_as: str | None = None
+    """The id of its receipt, once it has landed."""
+    ended_at: float | None = None
+    """When its sender gave the address up."""
 
 
 class OwnVersion(Table, table=True):
@@ -753,6 +781,7 @@ RECIPIENTS = _table(Recipient)
 LANDING_KEYS = _table(LandingKey)
 NODES = _table(Node)
 UPLOADS = _table(Upload)
+UPLOAD_RESOURCES = _table(UploadResource)
 OWN_VERSIONS = _table(OwnVersion)
 UNFILED = _table(UnfiledDeposit)
 BODIES = _table(StoredBody)

@@ -163,6 +163,7 @@ class Worker:
                 upload_size=config.limits.upload_size,
                 quotas=self.parts.quotas,
                 unfiled_retention=config.unfiled.retention,
+                partial_ttl=config.landing.partial_ttl,
                 key_holder=functools.partial(holder_of, config.customer_keys),
             ),
         )
@@ -317,6 +318,7 @@ class Worker:
         self.authenticator.settle(everything=True)
         self.parts.write_folded(everything=True)
         self.crossing.close()
+        self.uploads.close()
         for zone in self.parts.zones.values():
             zone.close()
         self.parts.database.close()

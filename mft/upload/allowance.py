@@ -97,7 +97,9 @@ def _limits(connection: Connection, login: str) -> Row[Any, Any] | None:
 
 
 def _files(login: str) -> Select[int]:
-    return select(func.count()).where(UPLOADS.c.login == login, UPLOADS.c.state.not_in(_GIVEN_UP))
+    return select(func.count()).where(
+        UPLOADS.c.login == login, UPLOADS.c.state.not_in(_GIVEN_UP), UPLOADS.c.part.is_(False)
+    )
 
 
 def _used(connection: Connection, login: str) -> int:

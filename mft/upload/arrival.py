@@ -16,6 +16,7 @@ from mft.upload.newest import show_own
 from mft.upload.passwords import bind_waiting, hand_on
 from mft.upload.place import find_node, make_node
 from mft.upload.record import chain_of, number_of
+from mft.upload.resources import note_landing
 from protocols.filesystem import Receipt
 
 if TYPE_CHECKING:
@@ -71,8 +72,12 @@ class Arrivals:
                 raise StateError("the upload was taken over or ended elsewhere")
             again = self._same_again(connection, row, writer.end, sha256)
             if again is not None:
-                return self._keep_first(connection, row, again), False
-            return self._land_row(connection, row, writer, sha256=sha256, modified=modified), True
+                receipt = self._keep_first(connection, row, again)
+            else:
+                modified = row.modified if modified is None else modified
+                receipt = self._land_row(connection, row, writer, sha256=sha256, modified=modified)
+            note_landing(connection, row.id, receipt.id)
+        return receipt, again is None
 
     def _same_again(
         self, connection: Connection, row: Row[tuple[object, ...]], size: int, sha256: str | None

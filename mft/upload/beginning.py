@@ -19,9 +19,11 @@ from mft.catalog.states import UploadState
 from mft.upload.allowance import cap_bytes, check_files
 from mft.upload.place import find_node
 from mft.upload.record import write_event
+from mft.upload.resources import keep_resource
 from mft.upload.room import FIRST_SLAB, reserve_quota
 from protocols.errors import AlreadyExistsError, PermissionDeniedError
 from protocols.filesystem import WriteMode
+from protocols.resumable import UploadKind
 from storage.keys.envelope import Region
 
 if TYPE_CHECKING:
@@ -81,15 +83,7 @@ class Beginnings:
                     raise PermissionDeniedError("a directory of that name is there")
                 if mode is not WriteMode.REPLACE:
                     self._refuse_existing(mode)
-            reserved = reserve_quota(
-                connection,
-                deposit.tree,
-                self._settings.quotas,
-                FIRST_SLAB if length is None else length,
-                least=1 if length is None else length,
-            )
-            check_files(connection, deposit.login)
-            reserved = cap_bytes(connection, deposit.login, reserved, least=1 if length is None else length)
+            reserved = self._reserve(connection, deposit, length)
             connection.execute(
                 insert(UPLOADS).values(
                     id=upload_id,
@@ -112,10 +106,14 @@ class Beginnings:
                     announced=length,
                     reserved=reserved,
                     prefix=0,
+                    part=deposit.resource is not None and deposit.resource.kind is UploadKind.PART,
+                    modified=None if deposit.resource is None else deposit.resource.modified,
                     created_at=now,
                     updated_at=now,
                 )
             )
+            if deposit.resource is not None:
+                keep_resource(connection, upload_id, deposit.resource)
             if deposit.zone == ZONE:
                 connection.execute(
                     insert(UNFILED).values(
@@ -127,6 +125,19 @@ class Beginnings:
                 )
             write_event(self._trail, connection, deposit, "upload.started", upload_id, announced=length)
         return Begun(id=upload_id, key=key, reserved=reserved)
+
+    def _reserve(self, connection: Connection, deposit: Deposit, length: int | None) -> int:
+        """Reserve what an upload needs at first: a part is no file, and a file of parts is given what these hold."""
+        kind = None if deposit.resource is None else deposit.resource.kind
+        first = 0 if kind is UploadKind.JOINED else FIRST_SLAB if length is None else length
+        least = min(first, 1) if length is None else first
+        is_part = kind is UploadKind.PART
+        reserved = reserve_quota(
+            connection, deposit.tree, self._settings.quotas, first, least=least, new_file=not is_part
+        )
+        if not is_part:
+            check_files(connection, deposit.login)
+        return cap_bytes(connection, deposit.login, reserved, least=least)
 
     @staticmethod
     def _refuse_existing(mode: WriteMode) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mft.cases import Lease
     from mft.casetree import CaseTree
     from mft.config.units import FreeSpace
+    from protocols.resumable import UploadKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +34,23 @@ class UploadSettings:
     quotas: QuotaRules = field(default_factory=QuotaRules)
     unfiled_retention: float = 30 * 86400.0
     """Seconds that a deposit without a case waits to be assigned to one."""
+    partial_ttl: float = 7 * 86400.0
+    """Seconds after which an upload that nobody goes on with is given up."""
     key_holder: Callable[[str, str], str | None] = lambda _region, _customer: None
     """Names, for a region and a customer, what holds the customer's own key for it; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """What an upload is known by that has an address of its own."""
+
+    kind: UploadKind
+    dialect: str
+    path: str
+    described: str = ""
+    length: int | None = None
+    parts: tuple[str, ...] = ()
+    modified: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,3 +73,5 @@ class Deposit:
     lease: Lease
     why_unfiled: str = ""
     """Why no case was found for it."""
+    resource: Resource | None = None
+    """What it has an address by, if it does."""

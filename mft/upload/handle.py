@@ -60,6 +60,11 @@ class UploadHandle:
         """End of the contiguous prefix received so far, in bytes."""
         return self._writer.prefix
 
+    @property
+    def durable(self) -> int:
+        """Bytes from the first on without a hole that would survive a power cut."""
+        return self._writer.durable_prefix
+
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Store *data* at *offset*; see `protocols.filesystem.WriteHandle.write`."""
         self._check_open()

@@ -57,6 +57,7 @@ class Resumptions:
                     UPLOADS.c.region.in_([deposit.home, *deposit.copies]),  # what may not lie there any more is let go
                     UPLOADS.c.state.in_([*PARTIAL, UploadState.LANDED, UploadState.SCRUBBING, UploadState.STORED]),
                     UPLOADS.c.landing_gone_at.is_(None),
+                    UPLOADS.c.part.is_(False),
                 )
                 .order_by(UPLOADS.c.created_at.desc())
                 .limit(1)

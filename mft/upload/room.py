@@ -98,7 +98,8 @@ def _used(connection: Connection, which: ColumnElement[bool]) -> Used:
     kept = select(func.coalesce(func.sum(UPLOADS.c.size), 0), func.count()).where(
         which, UPLOADS.c.state.in_(list(WHOLE))
     )
-    under_way = select(func.coalesce(func.sum(UPLOADS.c.reserved), 0), func.count()).where(
+    files = func.count().filter(UPLOADS.c.part.is_(False))
+    under_way = select(func.coalesce(func.sum(UPLOADS.c.reserved), 0), files).where(
         which, UPLOADS.c.state.in_(list(PARTIAL))
     )
     (held, whole), (reserved, partial) = connection.execute(kept).one(), connection.execute(under_way).one()

@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import false, not_, or_, select, update
 
@@ -22,14 +22,18 @@ from mft.upload.arrival import Arrivals
 from mft.upload.beginning import Beginnings
 from mft.upload.deposit import Deposit, UploadSettings
 from mft.upload.handle import UploadHandle
+from mft.upload.joining import Joins
 from mft.upload.landed import open_landing_key
 from mft.upload.note import note_of
+from mft.upload.numbered import NumberedUpload
 from mft.upload.passwords import ArchivePasswords
 from mft.upload.record import chain_of
+from mft.upload.resources import Resources, has_resource
 from mft.upload.resumption import Resumptions
 from mft.upload.room import check_space, quota_of, raise_reservation, reserve_quota, room_left
-from protocols.errors import QuotaExceededError, RejectedError
+from protocols.errors import LockedError, NotFoundError, QuotaExceededError, RejectedError
 from protocols.filesystem import Receipt, SpaceReport, WriteMode
+from protocols.resumable import UploadKind
 from storage.errors import LandingBusyError, LandingNotFoundError, StorageError
 
 if TYPE_CHECKING:
@@ -81,6 +85,8 @@ class Uploads:
         self._beginnings = Beginnings(database=database, trail=trail, keys=keys, settings=settings)
         self._resumptions = Resumptions(database=database, trail=trail, settings=settings)
         self.passwords = ArchivePasswords(database=database, trail=trail, keys=keys, wake=landed)
+        self.resources = Resources(database=database, trail=trail)
+        self.joins = Joins(resources=self.resources, keys=keys, zones=zones, go_on=self._go_on)
         self._arrivals = Arrivals(database=database, trail=trail, sign=sign, settings=settings)
         self._open: dict[str, UploadHandle] = {}
         self._metered: set[str] = set()
@@ -102,7 +108,12 @@ class Uploads:
             raise RejectedError("files that desktops leave behind are not taken")
         note = note_of(deposit, self.passwords)
         if note is not None:
+            if deposit.resource is not None:
+                raise RejectedError("a password comes in one piece: PUT it, or give it with its archive")
             return note
+        return self._open_file(deposit, mode, length)
+
+    def _open_file(self, deposit: Deposit, mode: WriteMode, length: int | None) -> UploadHandle:
         limit = self._settings.upload_size
         if length is not None and limit is not None and length > limit:
             raise QuotaExceededError(f"an upload may have {limit} bytes; this one has {length}")
@@ -189,6 +200,96 @@ class Uploads:
                 self._metered.add(upload_id)
         return handle
 
+    # -- uploads with an address -----------------------------------------------------------------------------------
+
+    @property
+    def partial_ttl(self) -> float:
+        """Seconds after which an upload that nobody goes on with is given up."""
+        return self._settings.partial_ttl
+
+    @property
+    def limit(self) -> int | None:
+        """Bytes that an upload may have; None: any number."""
+        return self._settings.upload_size
+
+    def begin_numbered(
+        self, deposit: Deposit, mode: WriteMode, *, length: int | None, part_came: Callable[[str], None]
+    ) -> NumberedUpload:
+        """Begin an upload that has an address: *deposit*'s resource says what is known of it. Raises as `open` does."""
+        handle = self.open(deposit, mode, length=length)
+        if not isinstance(handle, UploadHandle) or deposit.resource is None:
+            raise RejectedError("no upload of that name has an address")
+        return self._numbered(handle, deposit.resource.kind, deposit.resource.length, part_came)
+
+    def resume_numbered(
+        self, deposit: Deposit, row: Row[Any], *, unverified: bool, part_came: Callable[[str], None]
+    ) -> NumberedUpload:
+        """Go on with the upload of *row*, which `Resources.find` has found; whoever was writing it loses it.
+
+        Raises:
+            LockedError: it is over, or another session is just resuming it.
+        """
+        if row.state not in PARTIAL or row.kind == UploadKind.JOINED:
+            raise LockedError("nothing more can be sent to this upload")
+        handle = self._go_on(deposit, row)
+        try:
+            if row.unverified_from is not None and handle.received > row.unverified_from:
+                handle.truncate(row.unverified_from)
+            if unverified:
+                self.resources.distrust(row.id, handle.received)
+        except BaseException:
+            handle.abort("the server could not go on with it")
+            raise
+        return self._numbered(handle, UploadKind(row.kind), row.length, part_came)
+
+    def received(self, row: Row[Any]) -> int:
+        """Say how many bytes of an upload that is under way or interrupted are there for good."""
+        with self._open_lock:
+            here = self._open.get(row.id)
+        prefix = row.prefix if here is None else max(here.durable, row.prefix or 0)
+        if prefix is None:
+            prefix = self._measure(row)
+        return int(prefix if row.unverified_from is None else min(prefix, row.unverified_from))
+
+    def _measure(self, row: Row[Any]) -> int:
+        """Look into the landing log of an upload whose process died."""
+        try:
+            with translated():
+                writer = self._zones[row.region].resume(row.landing_id, open_landing_key(self._keys, row))
+        except (NotFoundError, LockedError):  # the row came first; or somebody just goes on with it
+            return 0
+        try:
+            prefix = writer.prefix
+        finally:
+            writer.close()
+        self.resources.measured(row.id, prefix)
+        return prefix
+
+    def end_numbered(self, row: Row[Any]) -> None:
+        """Give an upload up, and its address; what was being written is let go."""
+        self.resources.end(row)
+        self._lose(row.id)
+
+    def close(self) -> None:
+        """Stop what runs on threads of its own."""
+        self.joins.close()
+
+    def _go_on(self, deposit: Deposit, row: Row[Any]) -> UploadHandle:
+        self._budget.take()
+        try:
+            with translated():
+                return self._resume(deposit, row)
+        except BaseException:
+            self._budget.give_back()
+            raise
+
+    def _numbered(
+        self, handle: UploadHandle, kind: UploadKind, length: int | None, part_came: Callable[[str], None]
+    ) -> NumberedUpload:
+        return NumberedUpload(
+            handle, self.resources, kind=kind, length=length, limit=self._settings.upload_size, part_came=part_came
+        )
+
     # -- while it runs ---------------------------------------------------------------------------------------------
 
     def reserve(self, upload_id: str, held: int, wanted: int, least: int) -> int:
@@ -263,12 +364,12 @@ class Uploads:
             writer.sync()
         except StorageError:  # a full disk, say; what is durable is durable
             log.warning("upload.sync_failed", extra={"upload": handle.id})
-        empty = writer.end == 0
-        state = UploadState.EXPIRED if empty else UploadState.INTERRUPTED
         with self._database.write() as connection:
             row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == handle.id)).first()
             if row is None or row.epoch != handle.epoch or row.state != UploadState.RECEIVING:
                 return
+            empty = writer.end == 0 and not has_resource(connection, handle.id)
+            state = UploadState.EXPIRED if empty else UploadState.INTERRUPTED
             move_upload(
                 connection,
                 handle.id,

@@ -18,6 +18,7 @@ from mft.vfs.finding import AREAS, NOTHING, Finder, Rooms, Spot
 from mft.vfs.folders import Folders
 from mft.vfs.locks import CatalogLocks
 from mft.vfs.metafolder import MetaFolder
+from mft.vfs.numbered import NumberedUploadsOfSession
 from mft.vfs.opening import Opener
 from mft.vfs.properties import change_properties, properties_in, properties_of
 from mft.vfs.tree import list_leaves, list_rows
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from mft.vfs.tree import Leaf, Place
     from protocols.filesystem import ReadHandle, Row, WriteHandle
     from protocols.path import VirtualPath
+    from protocols.resumable import NumberedHandle, UploadOrder, UploadStatus
     from protocols.session import Origin
 
 __all__ = ["CaseFileSystem", "Rooms"]
@@ -60,6 +62,7 @@ class CaseFileSystem:
         self._opener = Opener(self._finder)
         self._meta = MetaFolder(self._finder, self._opener)
         self._unsorted = UnsortedFolder(self._finder)
+        self._numbered = NumberedUploadsOfSession(rooms.uploads, login=reader.login, place=self._deposit)
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -145,27 +148,50 @@ class CaseFileSystem:
     def open_write(self, path: VirtualPath, mode: WriteMode, *, length: int | None = None) -> WriteHandle:
         """Begin or resume the upload of *path*."""
         with translated():
-            target, why = self._placed(path)
-            spot = self._writable_spot(path, Action.WRITE, target)
-            unfiled = is_box(spot.tree.number)
-            deposit = Deposit(
-                tree=spot.tree,
-                home=spot.entered.residency.home,
-                copies=spot.entered.residency.copies,
-                zone=ZONE if unfiled else spot.zone.value,
-                directories=spot.directories,
-                parent_id=spot.place.node_id,
-                name=spot.name,
-                login=self._finder.reader.login,
-                session_id=self._finder.session_id,
-                protocol=self._finder.origin.protocol,
-                peer=self._finder.origin.peer,
-                lease=self._finder.rooms.cases.lease(
-                    self._finder.reader, spot.tree.number, writing=True, home=spot.entered.residency.home
-                ),
-                why_unfiled=why or ("its sender put it there" if unfiled else ""),
-            )
-            return self._finder.rooms.uploads.open(deposit, mode, length=length)
+            return self._finder.rooms.uploads.open(self._deposit(path), mode, length=length)
+
+    def _deposit(self, path: VirtualPath) -> Deposit:
+        """Say what a file that is sent to *path* is, if this session may send one there."""
+        target, why = self._placed(path)
+        spot = self._writable_spot(path, Action.WRITE, target)
+        unfiled = is_box(spot.tree.number)
+        return Deposit(
+            tree=spot.tree,
+            home=spot.entered.residency.home,
+            copies=spot.entered.residency.copies,
+            zone=ZONE if unfiled else spot.zone.value,
+            directories=spot.directories,
+            parent_id=spot.place.node_id,
+            name=spot.name,
+            login=self._finder.reader.login,
+            session_id=self._finder.session_id,
+            protocol=self._finder.origin.protocol,
+            peer=self._finder.origin.peer,
+            lease=self._finder.rooms.cases.lease(
+                self._finder.reader, spot.tree.number, writing=True, home=spot.entered.residency.home
+            ),
+            why_unfiled=why or ("its sender put it there" if unfiled else ""),
+        )
+
+    def begin_upload(self, order: UploadOrder) -> NumberedHandle:
+        """Make an upload that has an address; see `protocols.resumable`."""
+        return self._numbered.begin_upload(order)
+
+    def join_uploads(self, order: UploadOrder, parts: Sequence[str]) -> UploadStatus:
+        """Make a file of parts."""
+        return self._numbered.join_uploads(order, parts)
+
+    def upload_status(self, upload_id: str) -> UploadStatus:
+        """Say where an upload stands."""
+        return self._numbered.upload_status(upload_id)
+
+    def resume_upload(self, upload_id: str, *, unverified: bool = False) -> NumberedHandle:
+        """Open an upload where it stands."""
+        return self._numbered.resume_upload(upload_id, unverified=unverified)
+
+    def remove_upload(self, upload_id: str) -> None:
+        """Give an upload up."""
+        self._numbered.remove_upload(upload_id)
 
     def mkdir(self, path: VirtualPath) -> None:
         """Make one directory."""

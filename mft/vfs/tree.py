@@ -83,6 +83,7 @@ def partials(connection: Connection, place: Place, name: str | None = None) -> d
         UPLOADS.c.login == place.login,
         UPLOADS.c.parent_id == place.node_id,
         UPLOADS.c.state.in_(list(PARTIAL)),
+        UPLOADS.c.part.is_(False),
         *(() if name is None else (UPLOADS.c.name == name,)),
     )
     rows = connection.execute(select(UPLOADS).where(wanted).order_by(UPLOADS.c.created_at))

@@ -13,6 +13,7 @@ from aiohttp import http_exceptions, web
 from aiohttp.http import RawRequestMessage
 
 from protocols.http.status import ProblemError, problem_response
+from protocols.http.trailer import keep_last, parse_trailer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,6 +74,8 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
         """Of the request under way, or of the last one."""
         self._timer: asyncio.TimerHandle | None = None
         """Cuts the connection: while a head is coming, and once it is being closed."""
+        self._last = b""
+        """The end of what came: fields behind a body are found there."""
         self._wire: asyncio.Transport | None = None
         """aiohttp forgets its transport when it begins to close it; it may still have to be cut."""
         self._sessions: dict[bytes, Session] = {}
@@ -122,6 +125,7 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass *data* to the parser; start the clock of a head, and tell a body that its framing is broken."""
+        self._last = keep_last(self._last, data)
         super().data_received(data)
         if not self.idle.is_set():
             self._fail_broken_body()
@@ -143,6 +147,10 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
         self._stop_timer()
         if self._wire is not None:
             self._wire.abort()
+
+    def trailer(self) -> dict[str, str]:
+        """Return the fields behind the body that has just come to its end, by lower-case name."""
+        return parse_trailer(self._last)
 
     def session(self, mark: bytes) -> Session | None:
         """Return this connection's session of the credential that *mark* stands for."""

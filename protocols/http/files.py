@@ -10,10 +10,14 @@ from aiohttp import hdrs, web
 from protocols.aio import Crossing
 from protocols.http.auth import session_of
 from protocols.http.download import Downloads
+from protocols.http.draft import Drafts, completes
+from protocols.http.inflow import Inflow
 from protocols.http.settings import HttpSettings
 from protocols.http.status import defer_continue
 from protocols.http.target import Mount, parse_target
+from protocols.http.tus import PREFIX, Tus
 from protocols.http.upload import Uploads
+from protocols.resumable import NumberedUploads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,11 +31,15 @@ def add_files(app: web.Application, mounts: Sequence[Mount]) -> None:
     """Add GET, HEAD, PUT and OPTIONS for everything below *mounts*; other methods get 405 from the router."""
     crossing, settings = app[CROSSING], app[SETTINGS]
     downloads, uploads = Downloads(crossing, settings), Uploads(crossing, settings)
+    inflow = Inflow(crossing, settings)
+    drafts = Drafts(inflow)
+    tus = app.router.add_resource(PREFIX + "{below:(?s:/.*)?}")
+    tus.add_route(hdrs.METH_ANY, Tus(inflow, drafts).answer, expect_handler=defer_continue)
     for mount in mounts:
         resource = app.router.add_resource(mount.prefix + "{below:(?s:/.*)?}")
         resource.add_route(hdrs.METH_GET, partial(_get, mount, downloads), expect_handler=defer_continue)
         resource.add_route(hdrs.METH_HEAD, partial(_get, mount, downloads), expect_handler=defer_continue)
-        resource.add_route(hdrs.METH_PUT, partial(_put, mount, uploads), expect_handler=defer_continue)
+        resource.add_route(hdrs.METH_PUT, partial(_put, mount, uploads, drafts), expect_handler=defer_continue)
         resource.add_route(hdrs.METH_OPTIONS, _options, expect_handler=defer_continue)
 
 
@@ -41,9 +49,12 @@ async def _get(mount: Mount, downloads: Downloads, request: web.Request) -> web.
     return await downloads.answer(request, session.filesystem, parse_target(request.raw_path, mount))
 
 
-async def _put(mount: Mount, uploads: Uploads, request: web.Request) -> web.StreamResponse:
+async def _put(mount: Mount, uploads: Uploads, drafts: Drafts, request: web.Request) -> web.StreamResponse:
     """Answer PUT."""
     session = await session_of(request)
+    resumable = isinstance(session.filesystem, NumberedUploads) and hdrs.CONTENT_RANGE not in request.headers
+    if resumable and completes(request.headers) is not None:
+        return await drafts.create(request, session.filesystem, parse_target(request.raw_path, mount))
     return await uploads.answer(request, session.filesystem, parse_target(request.raw_path, mount))
 
 

@@ -13,6 +13,7 @@ from protocols.errors import (
     AlreadyExistsError,
     AuthenticationError,
     FileSystemError,
+    GoneError,
     InvalidNameError,
     IsADirectoryPathError,
     LockedError,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
     NotFoundError: HTTPStatus.NOT_FOUND,
+    GoneError: HTTPStatus.GONE,
     PermissionDeniedError: HTTPStatus.FORBIDDEN,
     IsADirectoryPathError: HTTPStatus.BAD_REQUEST,
     AlreadyExistsError: HTTPStatus.PRECONDITION_FAILED,

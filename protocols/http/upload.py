@@ -18,8 +18,8 @@ from urllib.parse import unquote
 from aiohttp import hdrs, web
 
 from protocols.errors import FileSystemError, NotFoundError
-from protocols.filesystem import Immediate, TakesPassword, WriteMode
-from protocols.http.body import Tail, announced_length, next_piece
+from protocols.filesystem import TakesPassword, WriteMode
+from protocols.http.body import Limit, Tail, announced_length, receive
 from protocols.http.conditions import (
     ContentRange,
     allow_write,
@@ -107,19 +107,14 @@ class Uploads:
         return _created(landed, target, order)
 
     async def _receive(self, request: web.Request, handle: WriteHandle, order: Order, tail: Tail) -> None:
-        """Take the body piece by piece; what is shorter than a piece stays in *tail* for the last crossing."""
-        received = 0
-        limit = order.body if order.body is not None else self._settings.max_body
-        while piece := await next_piece(request, self._settings.body_timeout):
-            received += len(piece)
-            if limit is not None and received > limit:
-                raise _too_large(limit) if order.body is None else _wrong_length(order.body)
-            tail.add(piece)
-            if tail.size >= self._settings.piece:
-                if isinstance(handle, Immediate) and handle.is_immediate(tail.offset + tail.size):
-                    tail.flush(handle)  # a hop would cost more
-                else:
-                    await self._crossing.run(tail.flush, handle)
+        """Take the body, no more and no less than was announced."""
+        limit = Limit(
+            most=order.body if order.body is not None else self._settings.max_body,
+            problem=lambda: (
+                _too_large(self._settings.max_body or 0) if order.body is None else _wrong_length(order.body)
+            ),
+        )
+        received = await receive(request, handle, tail, crossing=self._crossing, settings=self._settings, limit=limit)
         if order.body is not None and received != order.body:
             raise _wrong_length(order.body)
 
@@ -163,12 +158,12 @@ def parse_order(request: web.Request, target: Target, settings: HttpSettings) ->
         body=part.length if part is not None else body,
         whole=whole,
         final=part is None or part.final,
-        modified=_modified(headers),
-        password=_password(headers),
+        modified=parse_modified(headers),
+        password=parse_password(headers),
     )
 
 
-def _password(headers: CIMultiDictProxy[str]) -> str | None:
+def parse_password(headers: CIMultiDictProxy[str]) -> str | None:
     """Return the password of an archive: percent-encoded UTF-8 (RFC 3986, section 2.1); a header has ASCII alone."""
     text = headers.get(ARCHIVE_PASSWORD)
     if text is None:
@@ -197,7 +192,7 @@ def _mode(headers: CIMultiDictProxy[str], part: ContentRange | None) -> WriteMod
     return WriteMode.CREATE if wants_nothing_there(headers) else WriteMode.REPLACE
 
 
-def _modified(headers: CIMultiDictProxy[str]) -> float | None:
+def parse_modified(headers: CIMultiDictProxy[str]) -> float | None:
     """Return the client's own time stamp: `X-OC-Mtime` (POSIX seconds, as rclone sends it) or Last-Modified."""
     text = headers.get(_OC_MTIME)
     if text is not None:

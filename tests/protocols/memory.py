@@ -38,6 +38,7 @@ from protocols.session import (
     PublicKeyCredential,
     Session,
 )
+from tests.protocols.numbered import Kept, MemoryNumbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -69,6 +70,8 @@ class MemoryTree:
         self.partials: dict[tuple[str, tuple[str, ...]], _Partial] = {}
         self.events: list[tuple[str, str, object]] = []
         """(`landed`, path, size), (`aborted`, path, reason) and (`closed`, login, reason), in order."""
+        self.numbered: dict[str, Kept] = {}
+        """Uploads with an address, by their ids."""
         self.quota: int | None = None
         """Bytes that may be received from now on in all; None for no bound."""
         self.at_once = 0
@@ -251,7 +254,7 @@ class MemoryWriteHandle:
             self._ended = True
             partial.holder = None
             content = partial.data
-            del self._tree.partials[self._filesystem.login, self._path.parts]
+            self._tree.partials.pop((self._filesystem.login, self._path.parts), None)
             etag = f"{len(content)}-{next(_NUMBERS)}"
             self._tree.files[self._path.parts] = _File(content, modified or time.time(), etag)
             self._tree.events.append(("landed", str(self._path), len(content)))
@@ -274,7 +277,7 @@ class MemoryWriteHandle:
 _NUMBERS = itertools.count(1)
 
 
-class MemoryFileSystem:
+class MemoryFileSystem(MemoryNumbered):
     """One session's view of a `MemoryTree`; has `SetTimes`, `Space`, `Copy`, `Locking` and `Properties` too."""
 
     def __init__(self, tree: MemoryTree, login: str) -> None:
@@ -337,6 +340,10 @@ class MemoryFileSystem:
                     raise PermissionDeniedError(f"{path} is complete; send it anew")
             partial = self.tree.partials[key] = _Partial()
             return MemoryWriteHandle(self, path, partial)
+
+    def handle(self, path: VirtualPath, partial: _Partial) -> MemoryWriteHandle:
+        """Open a partial upload, wherever it is kept."""
+        return MemoryWriteHandle(self, path, partial)
 
     def mkdir(self, path: VirtualPath) -> None:
         self.enter("mkdir", path)

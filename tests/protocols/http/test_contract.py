@@ -61,6 +61,56 @@ class HttpClient:
         self.ask("PUT", path, part, content[offset:])
 
 
+class TusClient(HttpClient):
+    """The same login, whose uploads go by tus; all else goes as ever."""
+
+    def __init__(self, wire: Wire, login: str, password: str, places: dict[str, str]) -> None:
+        super().__init__(wire, login, password)
+        self._places = places
+
+    def put(self, path: str, content: bytes) -> None:
+        self._make(path, {"Upload-Length": str(len(content))})
+        if content:
+            self._tus("PATCH", self._places[path], self._piece(0), content)
+
+    def cut(self, path: str, content: bytes) -> None:
+        self._make(path, {"Upload-Defer-Length": "1"})
+        start = head(
+            "PATCH",
+            self._places[path],
+            {"Tus-Resumable": "1.0.0", **self._piece(0)},
+            authorization=self._authorization,
+            length=len(content) + 100,
+        )
+        self._wire.send(start + content)
+        self._wire.goodbye()
+
+    def resume(self, path: str, content: bytes) -> None:
+        place, answer = self._places[path], None
+        while answer is None or answer.status == 409:  # until the server knows that the older connection is gone
+            offset = int(self._tus("HEAD", place, {}).headers["upload-offset"])
+            headers = {**self._piece(offset), "Upload-Length": str(len(content))}
+            answer = self._tus("PATCH", place, headers, content[offset:], also=409)
+
+    def _make(self, path: str, length: dict[str, str]) -> None:
+        folder, _, name = path.rpartition("/")
+        named = {"Upload-Metadata": f"filename {base64.b64encode(name.encode()).decode()}"}
+        answer = self._tus("POST", f"/tus{quote(folder)}/", {**length, **named})
+        self._places[path] = answer.headers["location"].removeprefix("https://localhost")
+
+    def _tus(self, method: str, target: str, headers: dict[str, str], body: bytes = b"", also: int = 0) -> Answer:
+        answer = self._wire.ask(
+            method, target, {"Tus-Resumable": "1.0.0", **headers}, body, authorization=self._authorization
+        )
+        if answer.status >= 400 and answer.status != also:
+            raise HeadError({404: "missing", 401: "denied", 403: "denied"}.get(answer.status, "refused"))
+        return answer
+
+    @staticmethod
+    def _piece(offset: int) -> dict[str, str]:
+        return {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+
+
 class HttpHead:
     """A running head and the clients that it was asked for."""
 
@@ -89,3 +139,29 @@ class TestHttps(HeadCases):
         with running(certificate, tree=tree) as house, ExitStack() as clients:
             house.authenticator.passwords |= {"alice": PASSWORD, "bob": PASSWORD}
             yield HttpHead(house, clients)
+
+
+class TusHead(HttpHead):
+    """The same head, for clients of tus."""
+
+    def __init__(self, house: House, clients: ExitStack) -> None:
+        super().__init__(house, clients)
+        self._places: dict[str, str] = {}
+
+    def client(self, login: str = "alice", password: str = PASSWORD) -> HttpClient:
+        client = TusClient(self._clients.enter_context(self._house.wire()), login, password, self._places)
+        client.ask("GET", "/")
+        return client
+
+
+class TestTus(TestHttps):
+    """The same cases, with uploads by tus."""
+
+    @pytest.fixture
+    def head(self, certificate: tuple[Path, Path]) -> Iterator[HttpHead]:
+        tree = MemoryTree("/in", "/out")
+        tree.add("/out/report.txt", REPORT)
+        tree.read_only.add(("out",))
+        with running(certificate, tree=tree) as house, ExitStack() as clients:
+            house.authenticator.passwords |= {"alice": PASSWORD, "bob": PASSWORD}
+            yield TusHead(house, clients)

@@ -303,6 +303,7 @@ def upgrade() -> None:
         sa.Column("announced", sa.BigInteger(), nullable=True),
         sa.Column("reserved", sa.BigInteger(), nullable=False),
         sa.Column("prefix", sa.BigInteger(), nullable=True),
+        sa.Column("part", sa.Boolean(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("records", sa.Integer(), nullable=False),
         sa.Column("sha256", sa.String(), nullable=True),
@@ -328,9 +329,25 @@ def upgrade() -> None:
         batch_op.create_index("ix_upload_login", ["login", "created_at", "id"], unique=False)
         batch_op.create_index("ix_upload_node", ["node_id", "version"], unique=False)
         batch_op.create_index("ix_upload_partial", ["case_id", "login", "parent_id", "name", "state"], unique=False)
-        batch_op.create_index("ix_upload_quota", ["case_id", "state", "size", "reserved"], unique=False)
+        batch_op.create_index("ix_upload_quota", ["case_id", "state", "size", "reserved", "part"], unique=False)
         batch_op.create_index("ix_upload_state", ["state", "updated_at"], unique=False)
 
+    op.create_table(
+        "upload_resource",
+        sa.Column("upload_id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("dialect", sa.String(), nullable=False),
+        sa.Column("path", sa.String(), nullable=False),
+        sa.Column("described", sa.Text(), nullable=False),
+        sa.Column("length", sa.BigInteger(), nullable=True),
+        sa.Column("parts", sa.Text(), nullable=True),
+        sa.Column("joined_into", sa.String(), nullable=True),
+        sa.Column("unverified_from", sa.BigInteger(), nullable=True),
+        sa.Column("landed_as", sa.String(), nullable=True),
+        sa.Column("ended_at", sa.Float(), nullable=True),
+        sa.ForeignKeyConstraint(["upload_id"], ["upload.id"], name=op.f("fk_upload_resource_upload_id")),
+        sa.PrimaryKeyConstraint("upload_id", name=op.f("pk_upload_resource")),
+    )
     op.create_table(
         "own_version",
         sa.Column("node_id", sa.Integer(), nullable=False),
@@ -679,6 +696,7 @@ def downgrade() -> None:
     op.drop_table("release")
     op.drop_table("receipt")
     op.drop_table("own_version")
+    op.drop_table("upload_resource")
     with op.batch_alter_table("upload", schema=None) as batch_op:
         batch_op.drop_index("ix_upload_state")
         batch_op.drop_index("ix_upload_quota")
