@@ -317,3 +317,19 @@ class Properties(Protocol):
             PermissionDeniedError: the session may not write there, or nothing is kept there.
             QuotaExceededError: they are too many or too large.
         """
+
+
+@runtime_checkable
+class Digest(Protocol):
+    """Optional: the filesystem knows what digest its files have."""
+
+    def sha256(self, path: VirtualPath) -> str | None:
+        """Return the SHA-256 of what a reader of *path* gets, in hexadecimal digits; None where it is not known yet."""
+
+
+@runtime_checkable
+class Truncates(Protocol):
+    """Optional: a write handle that can throw away what came."""
+
+    def truncate(self, size: int) -> None:
+        """Keep the first *size* bytes alone."""

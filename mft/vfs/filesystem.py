@@ -150,6 +150,15 @@ class CaseFileSystem:
         with translated():
             return self._finder.rooms.uploads.open(self._deposit(path), mode, length=length)
 
+    def sha256(self, path: VirtualPath) -> str | None:
+        """Return the SHA-256 of what a reader of *path* gets; see `protocols.filesystem.Digest`."""
+        with translated():
+            match self._found(path):
+                case ZoneTarget(zone=Zone.UPLOAD | Zone.DOWNLOAD, rest=(_, *_)) as target:
+                    return self._opener.digest(self._finder.leaf(self._finder.spot(target, Action.STAT)))
+                case _:
+                    return None
+
     def _deposit(self, path: VirtualPath) -> Deposit:
         """Say what a file that is sent to *path* is, if this session may send one there."""
         target, why = self._placed(path)

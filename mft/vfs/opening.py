@@ -27,6 +27,15 @@ class Opener:
         """Open in the name of *finder*'s session."""
         self._finder = finder
 
+    def digest(self, leaf: Leaf) -> str | None:
+        """Return the SHA-256 of what `open` would give; None where it is not known yet."""
+        with self._finder.rooms.database.read() as connection:
+            row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == leaf.upload_id)).first()
+        if row is None or row.state in PARTIAL:
+            return None
+        digest: str | None = row.scrubbed_sha256 if row.state == UploadState.STORED else row.sha256
+        return digest
+
     def open(self, spot: Spot, leaf: Leaf) -> ReadHandle:
         """Open what *spot* holds, on the record before its first byte is read.
 

@@ -24,7 +24,7 @@ from protocols.http.auth import GATE, SESSION, Gate, challenges, connection_of
 from protocols.http.connection import Connection
 from protocols.http.dav import add_dav, protocol_of
 from protocols.http.drops import add_drops
-from protocols.http.files import CROSSING, SETTINGS, add_files
+from protocols.http.files import CROSSING, SETTINGS, add_files, add_overrides
 from protocols.http.settings import Exchange, HttpSettings
 from protocols.http.status import ProblemError, TransferCutError, as_http_problem, as_problem, problem_response
 from protocols.http.target import Mount
@@ -95,6 +95,7 @@ class HttpServer:
         if extra is not None:
             extra(self._app)
         add_drops(self._app)
+        add_overrides(self._app, mounts)
         self._app.on_response_prepare.append(self._stamp)
         self._runner = web.AppRunner(self._app, handle_signals=False, access_log=None)
         self._slots = asyncio.Semaphore(settings.max_connections)

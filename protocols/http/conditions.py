@@ -6,6 +6,7 @@ import email.utils
 import re
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from aiohttp import hdrs
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 
 _ETAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\uffff]*)"')
 _ETAG_LIST = re.compile(r'[ \t,]*(?:(?:W/)?"[^"\x00-\x20]*"[ \t]*(?:,[ \t,]*|$))+')
-_RANGE = re.compile(r"bytes=[ \t]*(\d{0,19})-(\d{0,19})[ \t]*", re.IGNORECASE | re.ASCII)
+_ONE_RANGE = r"[ \t]*\d{0,19}-\d{0,19}[ \t]*"
+_RANGES = re.compile(rf"bytes=({_ONE_RANGE}(?:,{_ONE_RANGE})*)", re.IGNORECASE | re.ASCII)
+_RANGE = re.compile(r"(\d{0,19})-(\d{0,19})", re.ASCII)
+MOST_RANGES = 64
+"""Of one request; who asks for more gets the whole file."""
 _CONTENT_RANGE = re.compile(r"bytes[ \t]+(\d{1,19})-(\d{1,19})/(\d{1,19})", re.IGNORECASE | re.ASCII)
 
 
@@ -99,28 +104,45 @@ def wants_nothing_there(headers: CIMultiDictProxy[str]) -> bool:
     return _joined(headers, hdrs.IF_NONE_MATCH) == "*"
 
 
-def parse_range(headers: CIMultiDictProxy[str], entry: Entry) -> Span | None:
-    """Return the part that a GET asks for; None means the whole file.
+def parse_ranges(headers: CIMultiDictProxy[str], entry: Entry) -> list[Span] | None:
+    """Return the parts that a GET asks for, in its order; None means the whole file.
 
-    Several ranges, other units and malformed ones are ignored, as section 14.2 allows. `If-Range` holds only for an
-    equal strong ETag: Last-Modified may be a client's own time and proves nothing about the bytes (section 13.1.5).
+    Other units and malformed ranges are ignored, and so are more than anybody needs, and those that overlap (RFC 9110,
+    sections 14.2 and 17.15). `If-Range` holds only for an equal strong ETag: Last-Modified may be a client's own time
+    and proves nothing about the bytes (section 13.1.5).
 
     Raises:
         ProblemError: 416, none of it is in the file.
     """
-    found = _RANGE.fullmatch(headers.get(hdrs.RANGE, ""))
+    found = _RANGES.fullmatch(headers.get(hdrs.RANGE, ""))
     if found is None or len(headers.getall(hdrs.RANGE)) > 1 or not _if_range(headers, entry):
         return None
-    first, last = found[1], found[2]
-    if not first:
-        return _suffix(last, entry.size)
-    start = int(first)
-    end = min(int(last) + 1, entry.size) if last else entry.size
-    if last and int(last) < start:
+    asked = _RANGE.findall(found[1])
+    if len(asked) > MOST_RANGES or any(_means_nothing(first, last) for first, last in asked):
         return None
-    if start >= entry.size:
+    spans = [span for first, last in asked if (span := _span(first, last, entry.size)) is not None]
+    if not spans:
+        if not entry.size and not asked[0][0] and int(asked[0][1]):
+            return None  # the last bytes of nothing are nothing
         raise _unsatisfiable(entry.size)
-    return Span(start=start, length=end - start)
+    ordered = sorted(spans, key=lambda span: span.start)
+    overlap = any(one.end > other.start for one, other in pairwise(ordered))
+    return None if overlap else spans
+
+
+def _means_nothing(first: str, last: str) -> bool:
+    """Say whether a range is malformed."""
+    return not (first or last) or bool(first and last and int(last) < int(first))
+
+
+def _span(first: str, last: str, size: int) -> Span | None:
+    """Return what of a file of *size* a range covers; None where that is nothing."""
+    if not first:
+        length = min(int(last), size)
+        return Span(start=size - length, length=length) if length else None
+    start = int(first)
+    end = min(int(last) + 1, size) if last else size
+    return Span(start=start, length=end - start) if start < size else None
 
 
 def parse_content_range(text: str) -> ContentRange:
@@ -159,16 +181,6 @@ def _if_range(headers: CIMultiDictProxy[str], entry: Entry) -> bool:
     """Say whether a Range header counts."""
     condition = headers.get(hdrs.IF_RANGE)
     return condition is None or (entry.etag is not None and condition.strip() == f'"{entry.etag}"')
-
-
-def _suffix(digits: str, size: int) -> Span | None:
-    """Return the last *digits* bytes of a file of *size*."""
-    if not digits:
-        return None
-    length = min(int(digits), size)
-    if int(digits) == 0:
-        raise _unsatisfiable(size)
-    return Span(start=size - length, length=length) if size else None
 
 
 def _unsatisfiable(size: int) -> ProblemError:

@@ -13,12 +13,16 @@ import email.utils
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
 from protocols.errors import NotADirectoryPathError, UnavailableError
-from protocols.http.conditions import Span, not_modified, parse_range
+from protocols.filesystem import Digest
+from protocols.http.archive import answer_archive, wanted_archive
+from protocols.http.byteranges import ByteRanges, byte_ranges
+from protocols.http.conditions import Span, not_modified, parse_ranges
+from protocols.http.digests import digest_field, wants_sha256
+from protocols.http.disposition import content_disposition
 from protocols.http.listing import answer_directory
 from protocols.http.upload import UPLOAD_OFFSET
 
@@ -31,9 +35,6 @@ if TYPE_CHECKING:
     from protocols.http.target import Target
     from protocols.path import VirtualPath
 
-_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 !#$&+-.^_`|~()[]{}=@,")
-"""Characters of a quoted file name that no client reads in a way of its own."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -45,6 +46,10 @@ class Plan:
     handle: ReadHandle | None = None
     """Open only where more than `first` is to be sent."""
     first: bytes = b""
+    ranges: ByteRanges | None = None
+    """Of several parts, each with what stands before it; `span` is the first one then."""
+    sha256: str | None = None
+    """Of the whole file, in hexadecimal digits, where known and asked for."""
 
 
 class Downloads:
@@ -68,25 +73,39 @@ class Downloads:
             _plan, filesystem, target, request.headers, None if head else self._settings.piece
         )
         if plan.entry.is_directory:
+            wanted = wanted_archive(request)
+            if wanted is not None:
+                return await answer_archive(request, filesystem, target.path, self._crossing, self._settings, wanted)
             return await answer_directory(request, filesystem, target.path, self._crossing, self._settings)
         headers = _headers(plan, target.path)
         if plan.handle is None:
             return _small(plan, headers, head=head)
         try:
             response = web.StreamResponse(status=plan.status, reason=plan.status.phrase, headers=headers)
-            response.content_length = plan.span.length
+            response.content_length = plan.span.length if plan.ranges is None else plan.ranges.length
             await response.prepare(request)
-            await self._stream(response, plan, plan.handle)
+            if plan.ranges is None:
+                await self._stream(response, plan.span, plan.handle, plan.first)
+            else:
+                await self._stream_parts(response, plan.ranges, plan.handle)
             await response.write_eof()
         finally:
             await self._crossing.run(plan.handle.close)
         return response
 
-    async def _stream(self, response: web.StreamResponse, plan: Plan, handle: ReadHandle) -> None:
-        """Send piece by piece; the next is read while one is sent."""
-        piece, offset = plan.first, plan.span.start + len(plan.first)
-        while offset < plan.span.end:
-            length = min(self._settings.piece, plan.span.end - offset)
+    async def _stream_parts(self, response: web.StreamResponse, ranges: ByteRanges, handle: ReadHandle) -> None:
+        """Send several parts, each with its own head."""
+        for head, span in ranges.parts:
+            await self._send(response, head)
+            first = await self._crossing.run(_read, handle, span.start, min(self._settings.piece, span.length))
+            await self._stream(response, span, handle, first)
+        await self._send(response, ranges.tail)
+
+    async def _stream(self, response: web.StreamResponse, span: Span, handle: ReadHandle, first: bytes) -> None:
+        """Send *span* piece by piece; the next is read while one is sent. *first* is its beginning."""
+        piece, offset = first, span.start + len(first)
+        while offset < span.end:
+            length = min(self._settings.piece, span.end - offset)
             coming = asyncio.create_task(self._crossing.run(_read, handle, offset, length))
             try:
                 await self._send(response, piece)
@@ -123,17 +142,25 @@ def _plan(filesystem: FileSystem, target: Target, headers: CIMultiDictProxy[str]
     if target.directory:
         raise NotADirectoryPathError("this is a file; ask for it without the slash at the end")
     plan = _decide(entry, headers, ranges=chunk is not None)
-    if chunk is None or plan.status == HTTPStatus.NOT_MODIFIED:
+    if plan.status == HTTPStatus.NOT_MODIFIED:
         return plan
+    digest = _digest(filesystem, target, headers, entry)
+    if chunk is None:
+        return dataclasses.replace(plan, sha256=digest)
     handle = filesystem.open_read(target.path)
     keep = False
     try:
         plan = _decide(handle.entry, headers, ranges=True)  # it may have changed since `stat`
         if plan.status == HTTPStatus.NOT_MODIFIED:
             return plan
+        if handle.entry.etag != entry.etag:
+            digest = None
+        if plan.ranges is not None:
+            keep = True
+            return dataclasses.replace(plan, handle=handle, sha256=digest)
         first = _read(handle, plan.span.start, min(chunk, plan.span.length))
         keep = len(first) < plan.span.length
-        return Plan(entry=plan.entry, status=plan.status, span=plan.span, handle=handle if keep else None, first=first)
+        return dataclasses.replace(plan, handle=handle if keep else None, first=first, sha256=digest)
     finally:
         if not keep:
             handle.close()
@@ -151,10 +178,18 @@ def _decide(entry: Entry, headers: CIMultiDictProxy[str], *, ranges: bool) -> Pl
     whole = Span(start=0, length=entry.size)
     if not_modified(headers, entry):
         return Plan(entry=entry, status=HTTPStatus.NOT_MODIFIED, span=whole)
-    span = parse_range(headers, entry) if ranges else None
-    if span is None:
+    spans = parse_ranges(headers, entry) if ranges else None
+    if spans is None:
         return Plan(entry=entry, status=HTTPStatus.OK, span=whole)
-    return Plan(entry=entry, status=HTTPStatus.PARTIAL_CONTENT, span=span)
+    several = byte_ranges(spans, entry.size) if len(spans) > 1 else None
+    return Plan(entry=entry, status=HTTPStatus.PARTIAL_CONTENT, span=spans[0], ranges=several)
+
+
+def _digest(filesystem: FileSystem, target: Target, headers: CIMultiDictProxy[str], entry: Entry) -> str | None:
+    """Return the SHA-256 of what a reader gets, where that is asked for and known."""
+    if not wants_sha256(headers.get("Want-Repr-Digest")) or not isinstance(filesystem, Digest) or entry.partial:
+        return None
+    return filesystem.sha256(target.path)
 
 
 def _read(handle: ReadHandle, offset: int, length: int) -> bytes:
@@ -191,15 +226,12 @@ def _headers(plan: Plan, path: VirtualPath) -> dict[str, str]:
         return headers
     headers[hdrs.CONTENT_TYPE] = "application/octet-stream"
     headers[hdrs.CONTENT_DISPOSITION] = content_disposition(path.name)
-    if plan.status == HTTPStatus.PARTIAL_CONTENT:
+    if plan.sha256 is not None:
+        headers["Repr-Digest"] = digest_field(plan.sha256)
+    if plan.ranges is not None:
+        headers[hdrs.CONTENT_TYPE] = plan.ranges.content_type
+    elif plan.status == HTTPStatus.PARTIAL_CONTENT:
         headers[hdrs.CONTENT_RANGE] = f"bytes {plan.span.start}-{plan.span.end - 1}/{entry.size}"
     if entry.partial:
         headers[UPLOAD_OFFSET] = str(entry.size)
     return headers
-
-
-def content_disposition(name: str) -> str:
-    """Return the header that makes a browser save *name* (RFC 6266, with RFC 8187 for what is not plain ASCII)."""
-    plain = "".join(character if character in _PLAIN else "_" for character in name)
-    header = f'attachment; filename="{plain}"'
-    return header if plain == name else f"{header}; filename*=UTF-8''{quote(name, safe='', errors='replace')}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
@@ -12,8 +13,9 @@ from protocols.http.auth import session_of
 from protocols.http.download import Downloads
 from protocols.http.draft import Drafts, completes
 from protocols.http.inflow import Inflow
+from protocols.http.override import method_of
 from protocols.http.settings import HttpSettings
-from protocols.http.status import defer_continue
+from protocols.http.status import ProblemError, defer_continue
 from protocols.http.target import Mount, parse_target
 from protocols.http.tus import PREFIX, Tus
 from protocols.http.upload import Uploads
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
 CROSSING = web.AppKey("crossing", Crossing)
 SETTINGS = web.AppKey("settings", HttpSettings)
-ALLOW = "GET, HEAD, OPTIONS, PUT"
+ALLOW = "GET,HEAD,OPTIONS,POST,PUT"
+"""POST is one of the others, told in a header."""
 
 
 def add_files(app: web.Application, mounts: Sequence[Mount]) -> None:
@@ -56,6 +59,41 @@ async def _put(mount: Mount, uploads: Uploads, drafts: Drafts, request: web.Requ
     if resumable and completes(request.headers) is not None:
         return await drafts.create(request, session.filesystem, parse_target(request.raw_path, mount))
     return await uploads.answer(request, session.filesystem, parse_target(request.raw_path, mount))
+
+
+def add_overrides(app: web.Application, mounts: Sequence[Mount]) -> None:
+    """Add POST with X-HTTP-Method-Override for everything below *mounts*, and the draft's POST of a file.
+
+    Forms are posted to some of these addresses, and their routes go before.
+    """
+    crossing, settings = app[CROSSING], app[SETTINGS]
+    downloads, uploads = Downloads(crossing, settings), Uploads(crossing, settings)
+    drafts = Drafts(Inflow(crossing, settings))
+    for mount in mounts:
+        app.router.add_route(
+            hdrs.METH_POST,
+            mount.prefix + "/{below:(?s:.*)}",
+            partial(_post, mount, downloads, uploads, drafts),
+            expect_handler=defer_continue,
+        )
+
+
+async def _post(
+    mount: Mount, downloads: Downloads, uploads: Uploads, drafts: Drafts, request: web.Request
+) -> web.StreamResponse:
+    """Answer POST: what it means is told in a header."""
+    match method_of(request):
+        case hdrs.METH_PUT:
+            return await _put(mount, uploads, drafts, request)
+        case hdrs.METH_GET | hdrs.METH_HEAD:
+            return await _get(mount, downloads, request)
+        case hdrs.METH_OPTIONS:
+            return await _options(request)
+        case hdrs.METH_POST if completes(request.headers) is not None:
+            return await _put(mount, uploads, drafts, request)
+        case _:
+            await session_of(request)
+            raise ProblemError(HTTPStatus.METHOD_NOT_ALLOWED, "files are sent here by PUT", headers={hdrs.ALLOW: ALLOW})
 
 
 async def _options(_request: web.Request) -> web.StreamResponse:

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 from aiohttp import hdrs, web
 
 from protocols.errors import FileSystemError, NotFoundError
-from protocols.filesystem import TakesPassword, WriteMode
+from protocols.filesystem import TakesPassword, Truncates, WriteMode
 from protocols.http.body import Limit, Tail, announced_length, receive
 from protocols.http.conditions import (
     ContentRange,
@@ -27,6 +27,7 @@ from protocols.http.conditions import (
     wants_nothing_there,
     wants_stat,
 )
+from protocols.http.digests import Checksum, parse_digest
 from protocols.http.status import ProblemError, TransferCutError, proceed
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Order:
     """The client's own time stamp, POSIX seconds."""
     password: str | None = field(default=None, repr=False)
     """Of the archive that the body is."""
+    checksum: Checksum | None = None
+    """What the body must have (RFC 9530)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +97,12 @@ class Uploads:
         """
         order = parse_order(request, target, self._settings)
         handle = await self._crossing.run(_open, filesystem, order, request.headers)
-        tail = Tail(offset=order.start, pieces=[])
+        tail = Tail(offset=order.start, pieces=[], checksum=order.checksum)
         try:
             await proceed(request)
             await self._receive(request, handle, order, tail)
+            if order.checksum is not None:
+                await self._crossing.run(_compare, handle, tail, order)
             if not order.final:
                 return await self._part_received(handle, tail)
             landed = await self._crossing.run(_land, filesystem, handle, tail, order)
@@ -160,7 +165,15 @@ def parse_order(request: web.Request, target: Target, settings: HttpSettings) ->
         final=part is None or part.final,
         modified=parse_modified(headers),
         password=parse_password(headers),
+        checksum=_checksum(headers, part),
     )
+
+
+def _checksum(headers: CIMultiDictProxy[str], part: ContentRange | None) -> Checksum | None:
+    """Return what the body is compared with: its own digest, or that of the file where the body is all of it."""
+    checksum = parse_digest("Content-Digest", headers.get("Content-Digest"))
+    whole = parse_digest("Repr-Digest", headers.get("Repr-Digest"))
+    return whole if checksum is None and part is None else checksum
 
 
 def parse_password(headers: CIMultiDictProxy[str]) -> str | None:
@@ -225,6 +238,21 @@ def _open(filesystem: WritableFileSystem, order: Order, headers: CIMultiDictProx
         handle.abort("resumed behind what was received")
         raise _gap(received)
     return handle
+
+
+def _compare(handle: WriteHandle, tail: Tail, order: Order) -> None:
+    """Throw the body away if it is not what was sent.
+
+    Raises:
+        ProblemError: 400.
+    """
+    tail.flush(handle)
+    if order.checksum is not None and not order.checksum.holds:
+        if isinstance(handle, Truncates):
+            handle.truncate(order.start)
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST, "what came does not have the digest that was sent with it; send it again"
+        )
 
 
 def _land(filesystem: WritableFileSystem, handle: WriteHandle, tail: Tail, order: Order) -> Landed:

@@ -240,6 +240,12 @@ class MemoryWriteHandle:
             partial.prefix = max(partial.prefix, end_of)
             del partial.islands[start_of]
 
+    def truncate(self, size: int) -> None:
+        with self._tree.lock:
+            del self._partial.data[size:]
+            self._partial.prefix = min(self._partial.prefix, size)
+            self._partial.islands.clear()
+
     def sync(self) -> None:
         self._filesystem.enter("sync", self._path)
         self.synced += 1
@@ -321,6 +327,11 @@ class MemoryFileSystem(MemoryNumbered):
             if found is None:
                 raise NotFoundError(f"{path} does not exist")
             return MemoryReadHandle(self, path, self._entry(path), found.content)
+
+    def sha256(self, path: VirtualPath) -> str | None:
+        with self.tree.lock:
+            found = self.tree.files.get(path.parts)
+            return None if found is None else hashlib.sha256(found.content).hexdigest()
 
     def open_write(self, path: VirtualPath, mode: WriteMode, *, length: int | None = None) -> MemoryWriteHandle:
         self.enter("open_write", path)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import email
 import hashlib
+import io
 import os
+import tarfile
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
 from protocols.errors import LockedError, PermissionDeniedError, UnavailableError
 from protocols.http import HttpSettings
-from protocols.http.download import content_disposition
+from protocols.http.disposition import content_disposition
 from tests.protocols.http.house import UPLOADS, head, running
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from protocols.path import VirtualPath
@@ -92,10 +98,20 @@ def test_get_of_a_range_gives_just_that(stored: House, wanted: str, first: int, 
 
 @pytest.mark.parametrize(
     "wanted",
-    ["bytes=0-1,5-6", "bytes=5-2", "bytes=a-b", "lines=0-1", "bytes=-", "bytes 0-1", "bytes=" + "9" * 40 + "-"],
+    [
+        "bytes=0-5,5-6",
+        "bytes=" + "0-0," * 64 + "1-1",
+        "bytes=0-1,5-2",
+        "bytes=5-2",
+        "bytes=a-b",
+        "lines=0-1",
+        "bytes=-",
+        "bytes 0-1",
+        "bytes=" + "9" * 40 + "-",
+    ],
 )
 def test_get_of_a_range_that_is_not_served_gives_the_whole(stored: House, wanted: str) -> None:
-    """Several ranges and malformed ones are ignored, as the standard allows."""
+    """Ranges that overlap, are very many or malformed are ignored, as the standard allows."""
     answer = stored.ask("GET", FILE, {"Range": wanted})
     assert (answer.status, answer.body) == (200, CONTENT)
 
@@ -336,3 +352,95 @@ def test_a_client_that_stops_reading_is_cut(certificate: tuple[Path, Path]) -> N
             assert wire.answer_head()[0] == 200
             with pytest.raises((EOFError, OSError)):
                 wire.take(8 << 20)
+
+
+def test_several_ranges_come_in_parts(stored: House) -> None:
+    """Each with its own head, in the order that was asked for; what lies outside is left out."""
+    wanted = f"bytes=700000-700009, 0-3,-5,{len(CONTENT)}-{len(CONTENT) + 5}"
+    answer = stored.ask("GET", FILE, {"Range": wanted})
+    assert answer.status == 206
+    message = email.message_from_bytes(
+        b"Content-Type: " + answer.headers["content-type"].encode() + b"\r\n\r\n" + answer.body
+    )
+    found = [(part["Content-Range"], part.get_payload(decode=True)) for part in message.get_payload()]
+    size = len(CONTENT)
+    assert found == [
+        (f"bytes 700000-700009/{size}", CONTENT[700000:700010]),
+        (f"bytes 0-3/{size}", CONTENT[:4]),
+        (f"bytes {size - 5}-{size - 1}/{size}", CONTENT[-5:]),
+    ]
+
+
+def test_one_of_several_ranges_that_is_in_the_file_comes_alone(stored: House) -> None:
+    """As if it had been asked for alone."""
+    answer = stored.ask("GET", FILE, {"Range": f"bytes=0-3,{len(CONTENT)}-"})
+    assert (answer.status, answer.body) == (206, CONTENT[:4])
+    assert answer.headers["content-range"] == f"bytes 0-3/{len(CONTENT)}"
+
+
+def test_digest_comes_where_it_is_wanted(stored: House) -> None:
+    """For HEAD, GET and a part of a file: always the whole file's."""
+    digest = f"sha-256=:{base64.b64encode(hashlib.sha256(CONTENT).digest()).decode()}:"
+    wish = {"Want-Repr-Digest": "sha-512=3, sha-256=10"}
+    for method, headers in (("HEAD", {}), ("GET", {}), ("GET", {"Range": "bytes=0-1"})):
+        assert stored.ask(method, FILE, {**wish, **headers}).headers["repr-digest"] == digest
+    assert "repr-digest" not in stored.ask("HEAD", FILE).headers
+    assert "repr-digest" not in stored.ask("HEAD", FILE, {"Want-Repr-Digest": "sha-256=0"}).headers
+
+
+@pytest.fixture(scope="module")
+def folder(certificate: tuple[Path, Path]) -> Iterator[House]:
+    """A head with a folder of files, and one that is not whole."""
+    with running(certificate) as house:
+        for path, content in TREE.items():
+            house.tree.directories.add(tuple(f"cases/4711/up/{path}".split("/")[:-1]))
+            house.tree.add(f"{UPLOADS}/{path}", content)
+        with house.wire() as wire:
+            wire.send(head("PUT", f"/files{UPLOADS}/cut", length=100) + b"beginning")
+            house.wait(lambda: bool(house.tree.partials))
+        yield house
+
+
+TREE = {"a.log": b"a" * 1000, "sub/b.log": CONTENT, "sub/deep/c.log": b"", "sub/ümläut 1": b"odd"}
+
+
+@pytest.mark.parametrize("query", ["?archive=zip", "?archive=zip&compression=deflate", ""])
+def test_folder_comes_as_a_zip(folder: House, query: str) -> None:
+    """Every file in it, and a word about what is left out."""
+    answer = folder.ask("GET", f"/files{UPLOADS}/{query}", {} if query else {"Accept": "application/zip"})
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/zip"
+    assert 'filename="up.zip"' in answer.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
+        assert archive.testzip() is None
+        names = {name for name in archive.namelist() if not name.endswith("/")}
+        assert names == {*TREE, "LEFT-OUT.txt"}
+        assert all(archive.read(name) == content for name, content in TREE.items())
+        assert b"cut" in archive.read("LEFT-OUT.txt")
+    assert ("deflate" in query) == (len(answer.body) < len(CONTENT))
+
+
+def test_folder_comes_as_a_tar(folder: House) -> None:
+    """The same, for tar."""
+    answer = folder.ask("GET", f"/files{UPLOADS}/?archive=tar")
+    assert answer.headers["content-type"] == "application/x-tar"
+    with tarfile.open(fileobj=io.BytesIO(answer.body)) as archive:
+        found = {each.name: archive.extractfile(each).read() for each in archive if each.isfile()}
+    assert {name: found[name] for name in TREE} == TREE
+    assert b"cut" in found["LEFT-OUT.txt"]
+
+
+def test_archive_that_is_not_made_here_is_refused(folder: House) -> None:
+    """It says which are."""
+    answer = folder.ask("GET", f"/files{UPLOADS}/?archive=rar")
+    assert (answer.status, "zip" in answer.json["detail"]) == (400, True)
+    assert folder.ask("GET", "/files/none/?archive=zip").status == 404
+
+
+def test_method_may_come_in_a_header(folder: House) -> None:
+    """PUT, GET and HEAD, where a proxy lets only POST pass."""
+    path = f"/files{UPLOADS}/by-post"
+    assert folder.ask("POST", path, {"X-HTTP-Method-Override": "PUT"}, b"abc").status == 201
+    assert folder.ask("POST", path, {"X-HTTP-Method-Override": "GET"}).body == b"abc"
+    assert folder.ask("POST", path, {"X-HTTP-Method-Override": "MELT"}).status == 400
+    assert folder.ask("POST", path, {}, b"abc").status == 405

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 from typing import TYPE_CHECKING
 
@@ -146,14 +148,14 @@ def test_put_onto_a_directory_is_400(house: House) -> None:
 def test_other_methods_are_405_with_allow(house: House, method: str) -> None:
     """What is not offered says what is."""
     answer = house.ask(method, FILE)
-    assert (answer.status, answer.headers["allow"]) == (405, "GET,HEAD,OPTIONS,PUT")
+    assert (answer.status, answer.headers["allow"]) == (405, "GET,HEAD,OPTIONS,POST,PUT")
     assert answer.headers["content-type"] == "application/problem+json"
 
 
 def test_options_says_what_is_allowed(house: House) -> None:
     """OPTIONS needs no sign-in and says nothing about files."""
     answer = house.ask("OPTIONS", FILE, authorization=None)
-    assert (answer.status, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS, PUT")
+    assert (answer.status, answer.headers["allow"]) == (204, "GET,HEAD,OPTIONS,POST,PUT")
 
 
 def test_put_without_a_length_is_411(house: House) -> None:
@@ -459,3 +461,17 @@ def test_two_uploads_to_one_name_do_not_mix(house: House) -> None:
         first.send(CONTENT[700_000:])
         status = first.answer().status
     assert house.tree.content(FILE) == (CONTENT if status == 201 else b"other" * 100)
+
+
+@pytest.mark.parametrize("field", ["Content-Digest", "Repr-Digest"])
+def test_body_without_the_digest_that_was_sent_is_thrown_away(house: House, field: str) -> None:
+    """400, nothing is published, and a resume does not build on it."""
+    right = f"sha-256=:{base64.b64encode(hashlib.sha256(b'content').digest()).decode()}:"
+    wrong = f"sha-256=:{base64.b64encode(hashlib.sha256(b'other').digest()).decode()}:"
+    path = f"/files{UPLOADS}/digest"
+    assert house.ask("PUT", path, {field: wrong}, b"content").status == 400
+    assert house.tree.content(f"{UPLOADS}/digest") is None
+    assert not house.tree.received("ann", f"{UPLOADS}/digest")
+    assert house.ask("PUT", path, {field: "sha-256=nonsense"}, b"content").status == 400
+    assert house.ask("PUT", path, {field: f"unixsum=:AAA=:, {right}"}, b"content").status == 201
+    assert house.tree.content(f"{UPLOADS}/digest") == b"content"
