@@ -26,6 +26,7 @@ from storage.errors import (
     StoreUnavailableError,
 )
 from storage.memory import MemoryReader
+from storage.multipart import MultipartObject, abort_parts
 from storage.parts import Parts
 from storage.probe import PROBES
 from storage.readahead import ReadAhead
@@ -48,8 +49,8 @@ _ATTEMPTS = 3
 _PAUSE_SECONDS = 0.2
 _SEEN_SECONDS = 60.0
 """How long it is believed that the bucket is there."""
-_LOCKED = "bodies/"
-"""What begins so is locked; slots never are, they must change and go."""
+_BODIES = "bodies/"
+"""What begins so may be long, and is locked; slots never are, they must change and go."""
 _ORDER = "-./0123456789_abcdefghijklmnopqrstuvwxyz"
 """The characters of names, in the order of their bytes."""
 
@@ -104,11 +105,24 @@ class BucketStore:
         parts = Parts(chunks, self._part_bytes)
         first = next(parts, b"")
         version = self._put_whole(name, first, replace=replace) if parts.ended else self._put_parts(name, first, parts)
-        self._retain(name, version)
-        self._check_size(name, parts.size)
+        self._settle(name, version, parts.size)
         if replace and self._keeps_versions() and self._requests is not None:
             self._requests.delete_versions(name, keep=version, spare_latest=version is None)
         return StoredObject(name=name, size=parts.size)
+
+    def resume(self, name: str) -> MultipartObject | None:
+        """Return what there is of a copy that was cut short, over S3; see `storage.partial`."""
+        if self._requests is None:
+            return None
+        if self._size(check_name(name)) is not None:
+            raise ObjectExistsError(f"{name} is stored already")
+        return MultipartObject(
+            self._requests,
+            name,
+            part_bytes=self._part_bytes,
+            whole=lambda data: self.put(name, [data]),
+            settle=lambda version, size: self._settle(name, version, size),
+        )
 
     def open(self, name: str) -> ObjectReader:
         """Open an object for reading."""
@@ -149,6 +163,8 @@ class BucketStore:
         import obstore  # noqa: PLC0415  see `storage.buckets`
 
         check_name(name)
+        if self._requests is not None and name.startswith(_BODIES):
+            abort_parts(self._requests, name)
         if self._requests is not None and self._keeps_versions():
             self._requests.delete_versions(name)
             return
@@ -254,6 +270,12 @@ class BucketStore:
             return self._size(name) == size
         return False
 
+    def _settle(self, name: str, version: str | None, size: int) -> StoredObject:
+        """Lock what was put, where it is to be locked, and look whether it is what the service says it is."""
+        self._retain(name, version)
+        self._check_size(name, size)
+        return StoredObject(name=name, size=size)
+
     def _check_size(self, name: str, size: int) -> None:
         found = self._size(name)
         if found == size:
@@ -264,7 +286,7 @@ class BucketStore:
         raise StoreUnavailableError(f"{self.place} took {size} bytes of {name} and holds {there}")
 
     def _retain(self, name: str, version: str | None) -> None:
-        if self._lock_mode is None or self._requests is None or not name.startswith(_LOCKED):
+        if self._lock_mode is None or self._requests is None or not name.startswith(_BODIES):
             return
         until = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self._lock_seconds)
         try:

@@ -29,9 +29,6 @@ class PartialObject(Protocol):
     def size(self) -> int:
         """Bytes that are there."""
 
-    def read(self, offset: int, length: int) -> bytes:
-        """Return up to *length* of them at *offset*."""
-
     def append(self, data: Chunk) -> None:
         """Write behind them. What a crash leaves of it may be anything."""
 
@@ -50,13 +47,22 @@ class PartialObject(Protocol):
 
 
 @runtime_checkable
+class ReadablePartial(Protocol):
+    """Optional: one whose bytes can be read before it is an object."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to *length* of them at *offset*."""
+
+
+@runtime_checkable
 class ResumableStore(Protocol):
     """What some stores can do besides: go on with an object that was cut short. `delete` throws the part away too."""
 
-    def resume(self, name: str) -> PartialObject:
-        """Return what there is of *name*, nothing of it at first.
+    def resume(self, name: str) -> PartialObject | None:
+        """Return what there is of *name*, nothing of it at first; None where it can only be put at once.
 
         Raises:
+            ObjectExistsError: the name is taken (or `finish` says so).
             StoreUnavailableError: somebody else is writing it, or the store does not answer.
         """
 

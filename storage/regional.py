@@ -22,13 +22,14 @@ from storage.errors import (
     StoreUnavailableError,
 )
 from storage.health import StoreHealth
-from storage.partial import ResumableStore
+from storage.partial import ReadablePartial, ResumableStore
 from storage.store import ImmediateReader, StoresTogether
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from storage.keys.envelope import Region
+    from storage.partial import PartialObject
     from storage.store import Chunk, ObjectReader, ObjectStore, StoredObject
 
 _log = logging.getLogger(__name__)
@@ -264,13 +265,15 @@ class RegionalStore:
         """
         from_store, to_store = self._store(source), self._store(target)
         reader = from_store.open(name)
-        digest = hashlib.sha256()
+        digest, all_read = hashlib.sha256(), True
         try:
             try:
-                if expected is not None and isinstance(to_store, ResumableStore):
-                    copied = _go_on(to_store, name, reader, digest)
-                else:
+                goes_on = expected is not None and isinstance(to_store, ResumableStore)
+                part = to_store.resume(name) if goes_on else None  # type: ignore[attr-defined]  # a ResumableStore
+                if part is None:
                     copied = to_store.put(name, _read_all(reader, digest))
+                else:
+                    copied, all_read = _go_on(part, reader, digest)
                 written = True
             except ObjectExistsError:
                 copied, written = to_store.stat(name), False
@@ -284,7 +287,7 @@ class RegionalStore:
         if written:
             with contextlib.suppress(StorageError):
                 to_store.delete(name)
-        wrong = source if written and digest.digest() != wanted else target
+        wrong = source if written and all_read and digest.digest() != wanted else target
         raise DifferingCopyError(f"{name} in {wrong!r} is not what was stored")
 
     def _store(self, region: Region) -> ObjectStore:
@@ -319,17 +322,24 @@ class RegionalStore:
         raise ObjectNotFoundError(f"{name} is in no region that may be read from")
 
 
-def _go_on(store: ResumableStore, name: str, reader: ObjectReader, digest: hashlib._Hash) -> StoredObject:
-    """Bring the part of *name* that *store* has to its end; what is cut again stays for the next time."""
-    part = store.resume(name)
+def _go_on(part: PartialObject, reader: ObjectReader, digest: hashlib._Hash) -> tuple[StoredObject, bool]:
+    """Bring *part* to the end of what *reader* reads; what is cut again stays for the next time.
+
+    Return the object, and whether *digest* has seen all of it: the beginning of some cannot be read before they are
+    whole.
+    """
     try:
         if part.size > reader.size:
             part.restart()
-        for offset in range(0, part.size, _COPY_BYTES):
-            digest.update(part.read(offset, min(_COPY_BYTES, part.size - offset)))
-        for data in _read_all(reader, digest, start=part.size):
+        start, all_read = part.size, True
+        if isinstance(part, ReadablePartial):
+            for offset in range(0, start, _COPY_BYTES):
+                digest.update(part.read(offset, min(_COPY_BYTES, start - offset)))
+        else:
+            all_read = not start
+        for data in _read_all(reader, digest, start=start):
             part.append(data)
-        return part.finish()
+        return part.finish(), all_read
     finally:
         part.close()
 

@@ -39,7 +39,9 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class Answer:
+    """What the service said."""
+
     status: int
     headers: Mapping[str, str]
     body: bytes
@@ -84,12 +86,12 @@ class S3Requests:
 
     def is_versioned(self) -> bool:
         """Say whether the bucket keeps old versions, or has done so once."""
-        answer = self._ask("GET", "", {"versioning": ""}, "asking whether it keeps versions")
+        answer = self.ask("GET", "", {"versioning": ""}, "asking whether it keeps versions")
         return (answer.tree.findtext("Status") or "") in {"Enabled", "Suspended"}
 
     def lock_rule(self) -> str | None:
         """Return "enabled" where the bucket has object lock, "default" if it locks all by itself; None without it."""
-        answer = self._ask("GET", "", {"object-lock": ""}, "asking for its object lock", allowed={_MISSING, 400})
+        answer = self.ask("GET", "", {"object-lock": ""}, "asking for its object lock", allowed={_MISSING, 400})
         if answer.status != http.HTTPStatus.OK:
             return None
         enabled = answer.tree.findtext("ObjectLockEnabled") == "Enabled"
@@ -104,7 +106,7 @@ class S3Requests:
             f"<Mode>{mode.upper()}</Mode><RetainUntilDate>{day}</RetainUntilDate></Retention>"
         ).encode()
         query = {"retention": ""} | ({"versionId": version} if version else {})
-        self._ask("PUT", name, query, f"locking {name}", body=body)
+        self.ask("PUT", name, query, f"locking {name}", body=body)
 
     def delete_versions(self, name: str, *, keep: str | None = None, spare_latest: bool = False) -> None:
         """Delete every version of *name*, marks of deletion too, but for *keep* and, if it is spared, the latest.
@@ -127,20 +129,25 @@ class S3Requests:
     def abort_uploads(self, before: dt.datetime) -> int:
         """Abort the multipart uploads below the prefix that were begun before then; say how many."""
         aborted = 0
-        for key, upload, begun in list(self._uploads()):
+        for key, upload, begun in list(self.uploads()):
             if begun < before:
                 query = {"uploadId": upload}
-                self._ask("DELETE", key, query, "aborting a multipart upload", allowed={_MISSING}, whole=True)
+                self.ask("DELETE", key, query, "aborting a multipart upload", allowed={_MISSING}, whole=True)
                 aborted += 1
         return aborted
 
+    def uploads_of(self, name: str) -> list[str]:
+        """Return the ids of the multipart uploads under way of *name* alone, the newest first."""
+        found = [(begun, upload) for key, upload, begun in self.uploads(name) if key == self._prefix + name]
+        return [upload for _, upload in sorted(found, reverse=True)]
+
     def exists(self) -> bool:
         """Say whether the bucket is there."""
-        return self._ask("HEAD", "", {}, "looking for it", allowed={_MISSING}).status != _MISSING
+        return self.ask("HEAD", "", {}, "looking for it", allowed={_MISSING}).status != _MISSING
 
     def _delete_version(self, name: str, version: str) -> None:
         doing = f"deleting {name}"
-        answer = self._ask("DELETE", name, {"versionId": version}, doing, allowed={_MISSING, _FORBIDDEN})
+        answer = self.ask("DELETE", name, {"versionId": version}, doing, allowed={_MISSING, _FORBIDDEN})
         if answer.status != _FORBIDDEN:
             return
         until, held = self._kept(name, version)
@@ -152,7 +159,7 @@ class S3Requests:
     def _kept(self, name: str, version: str) -> tuple[dt.datetime | None, bool]:
         """Say until when a version is locked, and whether a legal hold is on it."""
         query = {"versionId": version}
-        answer = self._ask("HEAD", name, query, "asking for a lock", allowed={_MISSING, 400, _FORBIDDEN})
+        answer = self.ask("HEAD", name, query, "asking for a lock", allowed={_MISSING, 400, _FORBIDDEN})
         until = _moment(answer.headers.get("x-amz-object-lock-retain-until-date", ""))
         return until, answer.headers.get("x-amz-object-lock-legal-hold", "").upper() == "ON"
 
@@ -160,7 +167,7 @@ class S3Requests:
         key, found = self._prefix + name, []
         query = {"versions": "", "prefix": key}
         while True:
-            tree = self._ask("GET", "", query, f"listing the versions of {name}").tree
+            tree = self.ask("GET", "", query, f"listing the versions of {name}").tree
             found += [
                 Version(version=each.findtext("VersionId") or "null", is_latest=each.findtext("IsLatest") == "true")
                 for each in tree
@@ -173,10 +180,12 @@ class S3Requests:
                 "version-id-marker": tree.findtext("NextVersionIdMarker") or "",
             }
 
-    def _uploads(self) -> Iterator[tuple[str, str, dt.datetime]]:
-        query = {"uploads": ""} | ({"prefix": self._prefix} if self._prefix else {})
+    def uploads(self, name: str = "") -> Iterator[tuple[str, str, dt.datetime]]:
+        """Yield the multipart uploads under way of what begins with *name*: full name, id, and when it was begun."""
+        begins = self._prefix + name
+        query = {"uploads": ""} | ({"prefix": begins} if begins else {})
         while True:
-            tree = self._ask("GET", "", query, "listing multipart uploads").tree
+            tree = self.ask("GET", "", query, "listing multipart uploads").tree
             for each in tree.findall("Upload"):
                 key, upload = each.findtext("Key"), each.findtext("UploadId")
                 begun = _moment(each.findtext("Initiated") or "")
@@ -189,17 +198,17 @@ class S3Requests:
                 "upload-id-marker": tree.findtext("NextUploadIdMarker") or "",
             }
 
-    def _ask(
+    def ask(
         self,
         method: str,
         name: str,
         query: Mapping[str, str],
         doing: str,
         *,
-        body: bytes = b"",
+        body: bytes | memoryview = b"",
         allowed: frozenset[int] | set[int] = frozenset(),
         whole: bool = False,
-    ) -> _Answer:
+    ) -> Answer:
         """Send one request, and again while the server cannot; *whole* says that *name* has the prefix already.
 
         Raises:
@@ -231,7 +240,7 @@ class S3Requests:
             )
         raise StoreUnavailableError(f"{self._place} failed at {doing}: {problem}")
 
-    def _send(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> _Answer:
+    def _send(self, method: str, path: str, query: Mapping[str, str], body: bytes | memoryview) -> Answer:
         text = "&".join(f"{quote(key, safe='-_.~')}={quote(query[key], safe='-_.~')}" for key in sorted(query))
         ours = self._signed(method, path, text, body)
         connection = self._connection()
@@ -239,7 +248,7 @@ class S3Requests:
             connection.request(method, f"{path}?{text}" if text else path, body=body or None, headers=ours)
             response = connection.getresponse()
             headers = {name.lower(): value for name, value in response.getheaders()}
-            return _Answer(status=response.status, headers=headers, body=response.read(_MOST_ANSWER_BYTES))
+            return Answer(status=response.status, headers=headers, body=response.read(_MOST_ANSWER_BYTES))
         finally:
             connection.close()
 
@@ -251,7 +260,7 @@ class S3Requests:
             context.load_verify_locations(cadata=self._ca.decode("ascii"))
         return http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout, context=context)
 
-    def _signed(self, method: str, path: str, query: str, body: bytes) -> dict[str, str]:
+    def _signed(self, method: str, path: str, query: str, body: bytes | memoryview) -> dict[str, str]:
         now = dt.datetime.now(dt.UTC)
         stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
         digest = hashlib.sha256(body).hexdigest()
