@@ -168,11 +168,20 @@ class BucketStore:
         if self._requests is not None and self._keeps_versions():
             self._requests.delete_versions(name)
             return
-        try:
-            with self._connection.errors("deleting", name) as client:
-                obstore.delete(client, name)
-        except ObjectNotFoundError:
-            self._check_bucket()
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with self._connection.errors("deleting", name) as client:
+                    obstore.delete(client, name)
+            except ObjectNotFoundError:
+                self._check_bucket()
+            except StoreRefusedError:
+                raise
+            except StoreUnavailableError:  # obstore repeats no deletion whose connection broke; to repeat it is safe
+                if attempt == _ATTEMPTS:
+                    raise
+                time.sleep(_PAUSE_SECONDS * attempt)
+                continue
+            return
 
     def reap(self, older_than_seconds: float) -> int:
         """Abort multipart uploads, and delete probes, that were left so many seconds ago; say how many.
