@@ -210,6 +210,17 @@ class SetTimes(Protocol):
         """Keep the client's modification time (POSIX seconds) beside the file; it decides nothing."""
 
 
+@runtime_checkable
+class Digests(Protocol):
+    """Optional: the filesystem may know the digest of a file without its being read."""
+
+    def digest(self, path: VirtualPath, algorithm: str) -> bytes | None:
+        """Return the digest of the file at *path* as `stat` shows it; None where one has to read it.
+
+        *algorithm* is a name of hashlib's. It may take as long as reading what this login sent itself.
+        """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpaceReport:
     """Room for this session at a path, in bytes."""

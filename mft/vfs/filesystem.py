@@ -13,6 +13,7 @@ from mft.faults import translated
 from mft.policy import Action, may
 from mft.upload.service import Deposit
 from mft.vfs import changing
+from mft.vfs.digests import KnownDigests
 from mft.vfs.dropping import DropFolderTarget, Drops, DropTarget, UnsortedTarget
 from mft.vfs.finding import AREAS, NOTHING, Finder, Rooms, Spot
 from mft.vfs.folders import Folders
@@ -60,6 +61,7 @@ class CaseFileSystem:
         self._drops = Drops(self._finder, rooms.drops)
         self._folders = Folders(self._finder)
         self._opener = Opener(self._finder)
+        self._known = KnownDigests(rooms.database, rooms.landed)
         self._meta = MetaFolder(self._finder, self._opener)
         self._unsorted = UnsortedFolder(self._finder)
         self._numbered = NumberedUploadsOfSession(rooms.uploads, login=reader.login, place=self._deposit)
@@ -272,6 +274,16 @@ class CaseFileSystem:
             if not leaf.is_directory:
                 with self._finder.rooms.database.write() as connection:
                     changing.set_modified(connection, leaf, modified)
+
+    def digest(self, path: VirtualPath, algorithm: str) -> bytes | None:
+        """Return the digest of the file at *path* as `stat` shows it, where that is known; see `Digests`."""
+        with translated():
+            match self._found(path):
+                case ZoneTarget(zone=Zone.UPLOAD | Zone.DOWNLOAD, rest=(_, *_)) as target:
+                    spot = self._finder.spot(target, Action.STAT)
+                    return self._known.digest(self._finder.leaf(spot), algorithm)
+                case _:
+                    return None
 
     def space(self, path: VirtualPath) -> SpaceReport:
         """Say how much room this session has at *path*."""

@@ -25,6 +25,8 @@ _EXTENDED = 0x80000000
 _FLAGS = _SIZE | _UIDGID | _PERMISSIONS | _ACMODTIME
 _ATTRIBUTES = struct.Struct(">IQIIIII")
 """Flags, size, owner, group, permissions, times of access and change (section 5)."""
+OWNER = b"mft"
+"""Who owns everything, as a long listing shows it; as a number it is 0."""
 _DIRECTORY = 0o40000
 _REGULAR = 0o100000
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

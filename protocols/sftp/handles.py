@@ -93,6 +93,10 @@ class Upload:
             self._failure = FileSystemError("the transfer failed")
             raise
 
+    def spoil(self, why: str) -> None:
+        """Let it not become whole any more, because what was to be written could not be had."""
+        self._failure = self._failure or FileSystemError(why)
+
     def sync(self) -> None:
         """Make what was written durable."""
         self._handle.sync()

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from protocols.errors import FileSystemError, NotFoundError, PermissionDeniedError
-from protocols.filesystem import SetTimes, Space, WriteMode
+from protocols.filesystem import SetTimes, WriteMode
 from protocols.path import MAX_PATH_BYTES, parse_path
 from protocols.sftp.attrs import encode_attributes, parse_attributes
+from protocols.sftp.extensions import AT_ONCE, Extensions
 from protocols.sftp.handles import LISTING_BYTES, Download, Listing, Upload, scan_pages
 from protocols.sftp.status import EndOfFileError, UnsupportedError, status_of
+from protocols.sftp.table import HandleTable
 from protocols.sftp.wire import (
     DATA_HEAD_BYTES,
     MAX_DATA,
-    MAX_PACKET,
     BrokenStreamError,
     Fields,
     MalformedError,
@@ -28,11 +29,11 @@ from protocols.sftp.wire import (
     Status,
     data_head,
     data_reply,
+    ok_reply,
     reply,
     status_reply,
     string,
     uint32,
-    uint64,
     version_reply,
 )
 
@@ -51,13 +52,8 @@ TURN_BYTES = 1 << 20
 """Bytes of replies after which a turn ends, so that they go out while the next turn runs."""
 TURN_SECONDS = 0.05
 """Time after which a turn ends with what is answered: slow requests must not hold back the replies before them."""
-_BLOCK = 4096
-"""Block size in which statvfs counts, in bytes."""
-_NO_SUID = 2
-"""SSH_FXE_STATVFS_ST_NOSUID, OpenSSH's PROTOCOL file, section 4.5."""
 
 Packet: TypeAlias = "bytearray | memoryview"
-H = TypeVar("H", Upload, Download, Listing)
 
 
 class RequestObserver(Protocol):
@@ -81,9 +77,8 @@ class Requests:
         self._session = session
         self._filesystem: WritableFileSystem = session.filesystem
         self._observer = observer
-        self._max_handles = max_handles
-        self._handles: dict[bytes, OpenHandle] = {}
-        self._next_handle = 0
+        self._handles = HandleTable(max_handles)
+        self._extensions = Extensions(session, self._handles, ended=lambda: self.ended)
         self._greeted = False
         self._ended = False
         self._received = 0
@@ -95,7 +90,7 @@ class Requests:
             Request.WRITE: self._write,
             Request.LSTAT: self._stat,
             Request.FSTAT: self._fstat,
-            Request.SETSTAT: self._setstat,
+            Request.SETSTAT: self._extensions.setstat,
             Request.FSETSTAT: self._fsetstat,
             Request.OPENDIR: self._opendir,
             Request.READDIR: self._readdir,
@@ -105,22 +100,13 @@ class Requests:
             Request.REALPATH: self._realpath,
             Request.STAT: self._stat,
             Request.RENAME: self._rename,
-            Request.EXTENDED: self._extended,
+            Request.EXTENDED: self._extensions.answer,
         }
-        self._extensions: dict[bytes, Callable[[int, Fields], bytes]] = {
-            b"posix-rename@openssh.com": self._posix_rename,
-            b"fsync@openssh.com": self._fsync,
-            b"lsetstat@openssh.com": self._setstat,
-            b"limits@openssh.com": self._limits,
-        }
-        if isinstance(self._filesystem, Space):
-            self._extensions[b"statvfs@openssh.com"] = self._statvfs
-            self._extensions[b"fstatvfs@openssh.com"] = self._fstatvfs
 
     @property
     def transfers(self) -> int:
         """Number of files that the client has open."""
-        return sum(handle.is_transfer for handle in list(self._handles.values()))
+        return self._handles.transfers
 
     @property
     def ended(self) -> bool:
@@ -202,8 +188,7 @@ class Requests:
     def abandon(self, reason: str) -> None:
         """End everything that is open without the client's word: no upload becomes a file by this."""
         self.end()
-        handles, self._handles = self._handles, {}
-        for handle in handles.values():
+        for handle in self._handles.take_all():
             try:
                 handle.abandon(reason)
             except Exception:
@@ -249,7 +234,7 @@ class Requests:
         except Exception as error:  # noqa: BLE001 - the border to the client, as in `_answer`
             return (self._explain(packet, error),)
         self._received += len(data)
-        return (_ok(int.from_bytes(packet[1:5], "big")),)
+        return (ok_reply(int.from_bytes(packet[1:5], "big")),)
 
     def _room_at_once(self, packet: Packet) -> int | None:
         """Return how many bytes the reply to *packet* takes at most, if nothing has to be waited for; else None.
@@ -269,7 +254,7 @@ class Requests:
         except MalformedError:
             return None
         if kind == Request.EXTENDED:
-            return _SHORT if name in _KNOWN_AT_ONCE else None
+            return _SHORT if name in AT_ONCE else None
         return self._listing_room(kind, self._handles.get(name))
 
     @staticmethod
@@ -314,7 +299,7 @@ class Requests:
         if self._greeted:
             raise BrokenStreamError("a second INIT")
         self._greeted = True
-        return version_reply(tuple((name, _EXTENSION_VERSIONS[name]) for name in self._extensions))
+        return version_reply(self._extensions.advertised())
 
     # -- files ---------------------------------------------------------------------------------------------------------
 
@@ -322,14 +307,14 @@ class Requests:
         path = parse_path(fields.string())
         flags = OpenFlag(fields.uint32() & 0x3F)
         wanted = parse_attributes(fields)
-        self._check_handles()
+        self._handles.check_room()
         if not flags & (OpenFlag.WRITE | OpenFlag.APPEND):
-            return self._opened(request_id, Download(self._filesystem.open_read(path), path))
+            return _opened(request_id, self._handles.add(Download(self._filesystem.open_read(path), path)))
         mode = self._write_mode(path, flags)
         handle = self._filesystem.open_write(path, mode)
         upload = Upload(handle, path, appending=bool(flags & OpenFlag.APPEND))
         upload.modified = wanted.modified
-        return self._opened(request_id, upload)
+        return _opened(request_id, self._handles.add(upload))
 
     def _write_mode(self, path: VirtualPath, flags: OpenFlag) -> WriteMode:
         """Say what an open for writing means, or why it cannot be.
@@ -350,14 +335,11 @@ class Requests:
         return WriteMode.REPLACE if fresh else WriteMode.RESUME
 
     def _close(self, request_id: int, fields: Fields) -> bytes:
-        handle = self._handles.pop(fields.string(), None)
-        if handle is None:
-            raise FileSystemError("no such handle")
-        handle.finish()
-        return _ok(request_id)
+        self._handles.take(fields).finish()
+        return ok_reply(request_id)
 
     def _read(self, request_id: int, fields: Fields) -> bytes:
-        download = self._handle(fields, Download)
+        download = self._handles.of(fields, Download)
         offset = fields.uint64()
         length = min(fields.uint32(), MAX_DATA)
         data = download.read(offset, length)
@@ -367,19 +349,13 @@ class Requests:
         return data_reply(request_id, data)
 
     def _write(self, request_id: int, fields: Fields) -> bytes:
-        upload = self._handle(fields, Upload)
+        upload = self._handles.of(fields, Upload)
         offset = fields.uint64()
         data = fields.view()
         if data:
             upload.write(offset, data)
             self._received += len(data)
-        return _ok(request_id)
-
-    def _fsync(self, request_id: int, fields: Fields) -> bytes:
-        handle = self._any_handle(fields)
-        if isinstance(handle, Upload):
-            handle.sync()
-        return _ok(request_id)
+        return ok_reply(request_id)
 
     # -- attributes ----------------------------------------------------------------------------------------------------
 
@@ -388,22 +364,13 @@ class Requests:
         return reply(Reply.ATTRS, request_id, encode_attributes(entry))
 
     def _fstat(self, request_id: int, fields: Fields) -> bytes:
-        handle = self._any_handle(fields)
+        handle = self._handles.any(fields)
         if isinstance(handle, Listing):
             raise FileSystemError("a listing has no attributes")
         return reply(Reply.ATTRS, request_id, encode_attributes(handle.entry))
 
-    def _setstat(self, request_id: int, fields: Fields) -> bytes:
-        path = parse_path(fields.string())
-        wanted = parse_attributes(fields)
-        entry = self._filesystem.stat(path)
-        if wanted.size is not None and (entry.is_directory or wanted.size != entry.size):
-            raise PermissionDeniedError("a file here cannot be cut or stretched; send it anew")
-        self._set_modified(path, wanted.modified)
-        return _ok(request_id)
-
     def _fsetstat(self, request_id: int, fields: Fields) -> bytes:
-        handle = self._any_handle(fields)
+        handle = self._handles.any(fields)
         wanted = parse_attributes(fields)
         if isinstance(handle, Listing):
             raise FileSystemError("a listing has no attributes")
@@ -413,7 +380,7 @@ class Requests:
             self._set_modified(handle.path, wanted.modified)
         elif wanted.modified is not None:
             handle.modified = wanted.modified
-        return _ok(request_id)
+        return ok_reply(request_id)
 
     def _set_modified(self, path: VirtualPath, modified: float | None) -> None:
         if modified is not None and isinstance(self._filesystem, SetTimes):
@@ -423,13 +390,13 @@ class Requests:
 
     def _opendir(self, request_id: int, fields: Fields) -> bytes:
         path = parse_path(fields.string())
-        self._check_handles()
+        self._handles.check_room()
         listing = Listing(scan_pages(self._filesystem, path), begin=self._begin)
         listing.open()
-        return self._opened(request_id, listing)
+        return _opened(request_id, self._handles.add(listing))
 
     def _readdir(self, request_id: int, fields: Fields) -> bytes:
-        names = self._handle(fields, Listing).page()
+        names = self._handles.of(fields, Listing).page()
         if not names.number:
             raise EndOfFileError("end of directory")
         return reply(Reply.NAME, request_id, uint32(names.number) + names.rows)
@@ -440,76 +407,19 @@ class Requests:
 
     def _mkdir(self, request_id: int, fields: Fields) -> bytes:
         self._filesystem.mkdir(parse_path(fields.string()))
-        return _ok(request_id)
+        return ok_reply(request_id)
 
     def _rmdir(self, request_id: int, fields: Fields) -> bytes:
         self._filesystem.remove(parse_path(fields.string()), directory=True)
-        return _ok(request_id)
+        return ok_reply(request_id)
 
     def _remove(self, request_id: int, fields: Fields) -> bytes:
         self._filesystem.remove(parse_path(fields.string()), directory=False)
-        return _ok(request_id)
+        return ok_reply(request_id)
 
     def _rename(self, request_id: int, fields: Fields) -> bytes:
         self._filesystem.rename(parse_path(fields.string()), parse_path(fields.string()))
-        return _ok(request_id)
-
-    # -- extensions ----------------------------------------------------------------------------------------------------
-
-    def _extended(self, request_id: int, fields: Fields) -> bytes:
-        extension = self._extensions.get(fields.string())
-        if extension is None:
-            raise UnsupportedError("this server does not know that extension")
-        return extension(request_id, fields)
-
-    def _posix_rename(self, request_id: int, fields: Fields) -> bytes:
-        self._filesystem.rename(parse_path(fields.string()), parse_path(fields.string()), replace=True)
-        return _ok(request_id)
-
-    def _limits(self, request_id: int, fields: Fields) -> bytes:  # noqa: ARG002 - the request has no fields
-        limits = (MAX_PACKET, MAX_DATA, MAX_DATA, self._max_handles)
-        return reply(Reply.EXTENDED, request_id, b"".join(map(uint64, limits)))
-
-    def _statvfs(self, request_id: int, fields: Fields) -> bytes:
-        return self._space(request_id, parse_path(fields.string()))
-
-    def _fstatvfs(self, request_id: int, fields: Fields) -> bytes:
-        handle = self._any_handle(fields)
-        if isinstance(handle, Listing):
-            raise UnsupportedError("a listing has no room")
-        return self._space(request_id, handle.path)
-
-    def _space(self, request_id: int, path: VirtualPath) -> bytes:
-        if not isinstance(self._filesystem, Space):
-            raise UnsupportedError("this server does not tell how much room there is")
-        report = self._filesystem.space(path)
-        free = report.free // _BLOCK
-        numbers = (_BLOCK, _BLOCK, report.total // _BLOCK, free, free, 0, 0, 0, 0, _NO_SUID, 255)
-        return reply(Reply.EXTENDED, request_id, b"".join(map(uint64, numbers)))
-
-    # -- handles -------------------------------------------------------------------------------------------------------
-
-    def _check_handles(self) -> None:
-        if len(self._handles) >= self._max_handles:
-            raise FileSystemError(f"{self._max_handles} files are open already; close one")
-
-    def _opened(self, request_id: int, handle: OpenHandle) -> bytes:
-        name = uint32(self._next_handle & 0xFFFFFFFF)
-        self._next_handle += 1
-        self._handles[name] = handle
-        return reply(Reply.HANDLE, request_id, string(name))
-
-    def _handle(self, fields: Fields, kind: type[H]) -> H:
-        handle = self._any_handle(fields)
-        if not isinstance(handle, kind):
-            raise FileSystemError(f"the handle is of {type(handle).__name__.lower()}, not of {kind.__name__.lower()}")
-        return handle
-
-    def _any_handle(self, fields: Fields) -> Upload | Download | Listing:
-        handle = self._handles.get(fields.string())
-        if isinstance(handle, (Upload, Download, Listing)):
-            return handle
-        raise FileSystemError("no such handle")
+        return ok_reply(request_id)
 
     def _stat_or_none(self, path: VirtualPath) -> Entry | None:
         try:
@@ -518,28 +428,17 @@ class Requests:
             return None
 
 
-_EXTENSION_VERSIONS = {
-    b"posix-rename@openssh.com": b"1",
-    b"fsync@openssh.com": b"1",
-    b"lsetstat@openssh.com": b"1",
-    b"limits@openssh.com": b"1",
-    b"statvfs@openssh.com": b"2",
-    b"fstatvfs@openssh.com": b"2",
-}
-_KNOWN_AT_ONCE = frozenset({b"limits@openssh.com"})
-"""Extensions that are answered without asking the filesystem."""
 _SHORT = 1024
 """More than such a reply takes, in bytes."""
 _NAMES = {kind.value: kind.name.lower() for kind in Request}
-_OK_TAIL = uint32(Status.OK) + string(b"") + string(b"en")
 
 
 def _refuse_unknown(_request_id: int, _fields: Fields) -> bytes:
     raise UnsupportedError("this server does not do that")
 
 
-def _ok(request_id: int) -> bytes:
-    return reply(Reply.STATUS, request_id, _OK_TAIL)
+def _opened(request_id: int, name: bytes) -> bytes:
+    return reply(Reply.HANDLE, request_id, string(name))
 
 
 def _name(kind: int) -> str:

@@ -221,6 +221,14 @@ def status_reply(request_id: int, code: Status, message: str) -> bytes:
     return reply(Reply.STATUS, request_id, body)
 
 
+_OK_TAIL = uint32(Status.OK) + string(b"") + string(b"en")
+
+
+def ok_reply(request_id: int) -> bytes:
+    """Encode an SSH_FXP_STATUS that says that all is well."""
+    return reply(Reply.STATUS, request_id, _OK_TAIL)
+
+
 def version_reply(extensions: tuple[tuple[bytes, bytes], ...]) -> bytes:
     """Encode an SSH_FXP_VERSION; it carries no request id."""
     body = uint32(VERSION) + b"".join(string(name) + string(value) for name, value in extensions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ def test_sftp_does_what_people_do_with_it(rig: Rig) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "Remote working directory: /in" in done.stdout
-    assert "drwxr-xr-x    1 mft      mft" in done.stdout
+    assert re.search(r"drwxr-xr-x    [1?] mft      mft", done.stdout)  # who knows owners' names draws the line itself
     assert "\n/in/sub/renamed" in done.stdout
     assert (rig.directory / "back").read_bytes() == MEGABYTE
     assert (rig.directory / "report").read_bytes() == REPORT
