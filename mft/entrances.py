@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mft.config.model import Config
 
 _EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - these are compared, not bound to
-SSH_PORT, HTTPS_PORT = 22, 443
+SSH_PORT, HTTPS_PORT, FTP_PORT, FTPS_PORT = 22, 443, 21, 990
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,13 +22,25 @@ class Entrance:
     host: str
     port: int
     region: str
+    implicit: bool = False
+    """Of FTPS: TLS begins with the connection, not with AUTH TLS."""
 
     @property
     def authority(self) -> str:
         """Host and port as a URL has them."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        usual = HTTPS_PORT if self.protocol == "https" else SSH_PORT
-        return host if self.port == usual else f"{host}:{self.port}"
+        return host if self.port == self._usual_port else f"{host}:{self.port}"
+
+    @property
+    def ftp_url(self) -> str:
+        """Return the URL of an FTPS entrance, as curl and lftp know it: `ftp` is that with AUTH TLS."""
+        return f"{'ftps' if self.implicit else 'ftp'}://{self.authority}"
+
+    @property
+    def _usual_port(self) -> int:
+        if self.protocol == "ftps":
+            return FTPS_PORT if self.implicit else FTP_PORT
+        return HTTPS_PORT if self.protocol == "https" else SSH_PORT
 
     @property
     def known_host(self) -> str:
@@ -55,6 +67,7 @@ class Signpost:
 def directions(what: str, ways: Mapping[str, Entrance]) -> str:
     """Say in one line where *what* is served."""
     words = {
+        "ftps": lambda way: f"{way.ftp_url} (with TLS)",
         "https": lambda way: f"https://{way.authority}",
         "sftp": lambda way: f"sftp to {way.host}" + ("" if way.port == SSH_PORT else f", port {way.port}"),
     }
@@ -101,5 +114,8 @@ def listening_at(config: Config, ports: Iterable[int | None]) -> tuple[Entrance,
         port = listener.public_port or bound or listener.port
         host = listener.public_host or ("localhost" if listener.address in _EVERYWHERE else listener.address)
         if port:
-            found.append(Entrance(protocol=listener.protocol, host=host, port=port, region=listener.region))
+            implicit = listener.tls == "implicit"
+            found.append(
+                Entrance(protocol=listener.protocol, host=host, port=port, region=listener.region, implicit=implicit)
+            )
     return tuple(found)

@@ -48,6 +48,19 @@ class HttpsInvitation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FtpsInvitation:
+    """The way by FTPS; the certificate is that of HTTPS."""
+
+    host: str
+    port: int
+    directory: str
+    implicit_tls: bool
+    url: str
+    curl: str
+    lftp: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
     """Everything at once."""
 
@@ -55,6 +68,7 @@ class Invitation:
     password: str
     sftp: SftpInvitation | None
     https: HttpsInvitation | None
+    ftps: FtpsInvitation | None
 
 
 def invite(entrances: Entrances, *, case: str, token: str, regions: tuple[str, ...], directory: str) -> Invitation:
@@ -68,11 +82,13 @@ def invite(entrances: Entrances, *, case: str, token: str, regions: tuple[str, .
         directory: the folder for uploads, in the case's root.
     """
     sftp, https = entrances.nearest("sftp", regions), entrances.nearest("https", regions)
+    ftps = entrances.nearest("ftps", regions)
     return Invitation(
         username=case,
         password=token,
         sftp=None if sftp is None else _sftp(entrances, sftp, case, token, directory),
         https=None if https is None else _https(entrances, https, case, token),
+        ftps=None if ftps is None else _ftps(entrances, ftps, case, token, directory),
     )
 
 
@@ -99,16 +115,41 @@ def _sftp(entrances: Entrances, at: Entrance, case: str, token: str, directory: 
 
 def _https(entrances: Entrances, at: Entrance, case: str, token: str) -> HttpsInvitation:
     url = f"https://{at.authority}/cases/{quote(case)}/"
-    curl = f"curl --fail-with-body --pinnedpubkey {entrances.public_key_pin}"
-    before = ""
-    if entrances.self_signed:
-        before = f"printf '%s' {shlex.quote(entrances.certificate)} > {CERTIFICATE} && "
-        curl += f" --cacert {CERTIFICATE}"
     return HttpsInvitation(
         url=url,
         page=f"https://{at.authority}/upload/#{quote(case)}",
         fingerprint=entrances.fingerprint,
         certificate=entrances.certificate if entrances.self_signed else None,
         public_key_pin=entrances.public_key_pin,
-        curl=f"{before}{curl} -u {shlex.quote(f'{case}:{token}')} -T {PLACEHOLDER} {url}",
+        curl=f"{_curl(entrances, '--fail-with-body')} -u {shlex.quote(f'{case}:{token}')} -T {PLACEHOLDER} {url}",
     )
+
+
+def _ftps(entrances: Entrances, at: Entrance, case: str, token: str, directory: str) -> FtpsInvitation:
+    url = f"{at.ftp_url}/{quote(directory)}/"
+    forced = "set ftp:ssl-force yes; set ftp:ssl-protect-data yes"
+    trust = f"; set ssl:ca-file {CERTIFICATE}" if entrances.self_signed else ""
+    script = f"{forced}{trust}; put -O {directory}/ {PLACEHOLDER}; bye"
+    lftp = f"lftp -u {shlex.quote(f'{case},{token}')} -e {shlex.quote(script)} {at.ftp_url}"
+    return FtpsInvitation(
+        host=at.host,
+        port=at.port,
+        directory=directory,
+        implicit_tls=at.implicit,
+        url=url,
+        curl=f"{_curl(entrances, '--ssl-reqd')} -u {shlex.quote(f'{case}:{token}')} -T {PLACEHOLDER} {url}",
+        lftp=f"{_before(entrances)}{lftp}",
+    )
+
+
+def _curl(entrances: Entrances, option: str) -> str:
+    """Return the beginning of a command of curl that believes this server's certificate and no other."""
+    trust = f" --cacert {CERTIFICATE}" if entrances.self_signed else ""
+    return f"{_before(entrances)}curl {option} --pinnedpubkey {entrances.public_key_pin}{trust}"
+
+
+def _before(entrances: Entrances) -> str:
+    """Return what writes down a certificate that no authority vouches for."""
+    if not entrances.self_signed:
+        return ""
+    return f"printf '%s' {shlex.quote(entrances.certificate)} > {CERTIFICATE} && "

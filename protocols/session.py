@@ -18,7 +18,7 @@ class Origin:
     """Where a login comes from."""
 
     protocol: str
-    """`sftp`, `https` or `webdav`."""
+    """`sftp`, `https`, `webdav` or `ftps`."""
     peer: str
     """Address of the client, without port."""
     region: str

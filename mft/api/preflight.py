@@ -46,11 +46,12 @@ class Check(Document):
 class Way(Document):
     """An entrance that takes it."""
 
-    protocol: Literal["sftp", "https"]
+    protocol: Literal["sftp", "https", "ftps"]
     host: str
     port: int
     region: str
     home: Annotated[bool, Field(description="Where it will lie: the shortest way.")]
+    implicit_tls: Annotated[bool, Field(description="Of FTPS: TLS begins with the connection, not with AUTH TLS.")]
 
 
 class Preflight(Document):
@@ -142,8 +143,16 @@ class PreflightRoutes:
         home, readers = entered.residency.home, entered.residency.readers
         ways = [each for each in self._rooms.entrances.listening if each.region in readers]
         for each in sorted(ways, key=lambda way: way.region != home):
-            protocol: Literal["sftp", "https"] = "sftp" if each.protocol == "sftp" else "https"
-            yield Way(protocol=protocol, host=each.host, port=each.port, region=each.region, home=each.region == home)
+            yield Way.model_validate(
+                {
+                    "protocol": each.protocol,
+                    "host": each.host,
+                    "port": each.port,
+                    "region": each.region,
+                    "home": each.region == home,
+                    "implicit_tls": each.implicit,
+                }
+            )
 
 
 def _within(name: Literal["size", "space"], size: int | None, limit: int | None, words: str) -> Check:

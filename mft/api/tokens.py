@@ -122,6 +122,18 @@ class HttpsWay(Document):
     curl: str
 
 
+class FtpsWay(Document):
+    """How to upload by FTPS; the password is the token."""
+
+    host: str
+    port: int
+    directory: str
+    implicit_tls: Annotated[bool, Field(description="TLS begins with the connection, not with AUTH TLS.")]
+    url: str
+    curl: str
+    lftp: str
+
+
 class MintedDocument(Document):
     """A new token, shown this once, with commands that are ready to be pasted (put the file's name for FILE)."""
 
@@ -130,6 +142,7 @@ class MintedDocument(Document):
     token: TokenDocument
     sftp: SftpWay | None
     https: HttpsWay | None
+    ftps: FtpsWay | None
 
 
 class RefreshedDocument(Document):
@@ -242,6 +255,7 @@ class TokenRoutes:
             token=_document(minted.token, self._rooms.now()),
             sftp=None if invitation.sftp is None else SftpWay.model_validate(_plain(invitation.sftp)),
             https=None if invitation.https is None else HttpsWay.model_validate(_plain(invitation.https)),
+            ftps=None if invitation.ftps is None else FtpsWay.model_validate(_plain(invitation.ftps)),
         )
         return Answer(
             document=document, etag=_etag(minted.token), headers={"Location": f"/api/v1/tokens/{minted.token.id}"}

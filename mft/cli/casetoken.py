@@ -175,6 +175,9 @@ def _show(invitation: Invitation) -> None:
     if invitation.sftp is not None:
         for name in ("sftp", "scp", "lftp"):
             typer.echo(f"\n{name}:\n{getattr(invitation.sftp, name)}", err=True)
+    if invitation.ftps is not None:
+        for name in ("curl", "lftp"):
+            typer.echo(f"\n{name}, over FTPS:\n{getattr(invitation.ftps, name)}", err=True)
     if invitation.https is not None:
         typer.echo(f"\ncurl:\n{invitation.https.curl}\n\nin a browser: {invitation.https.page}", err=True)
         typer.echo(f"certificate SHA-256 {invitation.https.fingerprint}", err=True)

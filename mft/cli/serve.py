@@ -37,7 +37,10 @@ def serve(config: ConfigPath) -> None:
         run = loaded.data / "run" / "endpoints.json"
         write_file(run, (json.dumps(endpoints, indent=2) + "\n").encode(), replace=True)
         for listener in endpoints["listeners"]:  # type: ignore[attr-defined]  # made by `House.endpoints`
-            typer.echo(f"{listener['protocol']} on {listener['address']} port {listener['port']}, {listener['region']}")
+            tls = f" ({listener['tls']} TLS)" if "tls" in listener else ""
+            typer.echo(
+                f"{listener['protocol']}{tls} on {listener['address']} port {listener['port']}, {listener['region']}"
+            )
         typer.echo(f"certificate {endpoints['certificate']}, SHA-256 {endpoints['fingerprint']}")
 
     passphrases = ask_for_passphrases(loaded)

@@ -75,6 +75,30 @@ def _listeners(config: Config) -> Iterator[Finding]:
             yield _no_region(("listeners", index, "region"), listener.region, config)
 
 
+def _ftps(config: Config) -> Iterator[Finding]:
+    ports = config.ftps.passive_ports
+    for index, listener in enumerate(config.listeners):
+        if listener.protocol != "ftps" and (listener.tls != "explicit" or listener.passive_address is not None):
+            key = "passive_address" if listener.tls == "explicit" else "tls"
+            yield Finding(("listeners", index, key), "no such key but with `protocol: ftps`")
+        elif listener.passive_address is not None and not _is_ipv4(listener.passive_address):
+            expected = "an IPv4 address such as 192.0.2.1: PASV has no room for anything else"
+            yield Finding(("listeners", index, "passive_address"), expected, repr(listener.passive_address))
+        if ports is not None and ports[0] <= listener.port <= ports[1]:
+            yield Finding(("listeners", index, "port"), "a port outside ftps.passive_ports", str(listener.port))
+    banner = config.ftps.banner
+    if banner is not None and not banner.isprintable():
+        yield Finding(("ftps", "banner"), "one line that can be printed")
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _ports(config: Config) -> Iterator[Finding]:
     taken: list[tuple[str, int, str]] = []
     if config.operations.enabled:
@@ -494,6 +518,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterator[Finding]]], ..
     (("regions",), _regions),
     (("listeners", "regions", "residency"), _listeners),
     (("listeners", "operations"), _ports),
+    (("listeners", "ftps"), _ftps),
     (("residency", "regions", "catalog"), _residency),
     (("regions", "data"), _directories),
     (("regions",), _stores),

@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from mft.config.units import Count, PortNumber, PositiveBytes, PositiveSeconds, Seconds
+from mft.config.units import Count, PortNumber, Ports, PositiveBytes, PositiveSeconds, Seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerConfig:
     """One address on which one protocol is served, as an entrance of one region."""
 
-    protocol: Literal["sftp", "https"]
+    protocol: Literal["sftp", "https", "ftps"]
     port: PortNumber
     """0 lets the system choose one: for tests."""
     address: str = "127.0.0.1"
@@ -22,6 +22,10 @@ class ListenerConfig:
     """The name that clients use, for certificates and paste-ready commands; null: the address."""
     public_port: PortNumber | None = None
     """The port that clients use, where it is forwarded; null: the port."""
+    tls: Literal["explicit", "implicit"] = "explicit"
+    """ftps: TLS begins with AUTH TLS, as on port 21, or with the connection, as on port 990."""
+    passive_address: str | None = None
+    """ftps: the IPv4 address that PASV names, where clients reach this one by another (NAT); null: the one reached."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,3 +90,25 @@ class HttpsConfig:
     connections: Count = 1000
     """Connections at once for each worker."""
     dav: DavConfig = field(default_factory=DavConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FtpsConfig:
+    """What the FTPS head does that the standard leaves open. Its certificate is that of `https`."""
+
+    passive_ports: Ports | None = None
+    """Ports of data connections, for all workers together; null: the system chooses."""
+    active: bool = False
+    """Whether PORT and EPRT are taken: the server then connects to the client, at its own address alone."""
+    banner: str | None = None
+    """One line in the greeting; null: none."""
+    login_attempts: Count = 6
+    """Failed tries on one connection before it is closed."""
+    connect_timeout: PositiveSeconds = 30.0
+    """How long a data connection is waited for."""
+    stall_timeout: PositiveSeconds = 60.0
+    """Longest silence within a transfer, either way."""
+    idle_timeout: PositiveSeconds = 900.0
+    """A session without any command for so long is closed."""
+    connections: Count = 1000
+    """Connections at once for each worker."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from mft.config.access import AuthConfig, LookupConfig, RevocationConfig
 from mft.config.api import ApiConfig, QuarantineConfig, TokensConfig
 from mft.config.deposits import DepositConfig, UnfiledConfig
-from mft.config.entrances import HttpsConfig, ListenerConfig, OperationsConfig, SftpConfig
+from mft.config.entrances import FtpsConfig, HttpsConfig, ListenerConfig, OperationsConfig, SftpConfig
 from mft.config.keys import BreakGlassConfig, CustomerKeyConfig
 from mft.config.layouts import LayoutConfig
 from mft.config.lifecycle import LifecycleConfig
@@ -68,6 +68,7 @@ class Config:
     lifecycle: LifecycleConfig = field(default_factory=LifecycleConfig)
     sftp: SftpConfig = field(default_factory=SftpConfig)
     https: HttpsConfig = field(default_factory=HttpsConfig)
+    ftps: FtpsConfig = field(default_factory=FtpsConfig)
     workers: WorkersConfig = field(default_factory=WorkersConfig)
     log: LogConfig = field(default_factory=LogConfig)
     audit: AuditConfig = field(default_factory=AuditConfig)

@@ -106,6 +106,21 @@ def parse_free_space(value: object) -> FreeSpace:
     return FreeSpace(bytes=parse_size(value))
 
 
+_PORTS = re.compile(r"([0-9]{1,5})\s*-\s*([0-9]{1,5})", re.ASCII)
+
+
+def parse_ports(value: object) -> tuple[int, int]:
+    """Return the first and the last port of `50000-50099`.
+
+    Raises:
+        ValueError: it is nothing of that kind, or there are no such ports.
+    """
+    match = _PORTS.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None or not 0 < int(match[1]) <= int(match[2]) < 65536:
+        raise ValueError("not a range of ports")
+    return int(match[1]), int(match[2])
+
+
 def whole_number(value: object) -> int:
     """Return a whole number; a number in text counts, because `${ENV}` only gives text.
 
@@ -191,6 +206,8 @@ Count = Annotated[int, Unit(expected="a whole number, 1 or more", parse=whole_nu
 CountOrNought = Annotated[int, Unit(expected="a whole number, 0 or more", parse=whole_number, accepts=_at_least(0))]
 """A count that may be nought."""
 PortNumber = Annotated[int, Unit(expected="a port from 0 to 65535", parse=whole_number, accepts=_within(0, 65535))]
+Ports = Annotated[tuple[int, int], Unit(expected="a range of ports such as 50000-50099", parse=parse_ports)]
+"""The first and the last."""
 Ipv4Prefix = Annotated[int, Unit(expected="a prefix length from 8 to 32", parse=whole_number, accepts=_within(8, 32))]
 Ipv6Prefix = Annotated[
     int, Unit(expected="a prefix length from 16 to 128", parse=whole_number, accepts=_within(16, 128))

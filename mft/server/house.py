@@ -224,6 +224,7 @@ class House:
                     "host": listener.public_host or listener.address,
                     "port": sock.getsockname()[1],
                     "region": listener.region,
+                    **({"tls": listener.tls} if listener.protocol == "ftps" else {}),
                 }
                 for listener, sock in self._listeners
             ],

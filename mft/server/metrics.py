@@ -13,6 +13,7 @@ CONNECTIONS = Gauge("mft_connections", "Open connections", ["protocol", "region"
 LOGINS = Counter("mft_logins_total", "Credentials looked at", ["protocol", "method", "outcome"])
 BYTES = Counter("mft_transferred_bytes_total", "Bytes of files", ["protocol", "direction"])
 SFTP_ANSWERS = Counter("mft_sftp_answers_total", "Answers but for plain reads and writes", ["operation", "status"])
+FTPS_ANSWERS = Counter("mft_ftps_answers_total", "Replies to commands", ["verb", "code"])
 HTTP_ANSWERS = Counter("mft_http_answers_total", "Answers", ["method", "status"])
 HTTP_SECONDS = Histogram(
     "mft_http_seconds",
@@ -83,6 +84,30 @@ class SftpMeter:
     def transferred(self, direction: str, count: int) -> None:
         """Bytes of a file went in or out."""
         BYTES.labels("sftp", direction).inc(count)
+
+
+class FtpsMeter:
+    """Counts what the FTPS head does."""
+
+    def connected(self, region: str) -> None:
+        """A TCP connection was accepted."""
+        CONNECTIONS.labels("ftps", region).inc()
+
+    def disconnected(self, region: str) -> None:
+        """It is gone."""
+        CONNECTIONS.labels("ftps", region).dec()
+
+    def authenticated(self, outcome: str) -> None:
+        """A password was looked at."""
+        LOGINS.labels("ftps", "password", outcome).inc()
+
+    def answered(self, verb: str, code: int) -> None:
+        """A command was answered."""
+        FTPS_ANSWERS.labels(verb, str(code)).inc()
+
+    def transferred(self, direction: str, count: int) -> None:
+        """Bytes of a file went in or out."""
+        BYTES.labels("ftps", direction).inc(count)
 
 
 def count_exchange(exchange: Exchange) -> None:

@@ -52,6 +52,9 @@ from mft.vfs.filesystem import CaseFileSystem, Rooms
 from mft.webhooks.inbox import Inbox
 from protocols.aio import Crossing
 from protocols.errors import ElsewhereError, NotFoundError, WrongEntranceError
+from protocols.ftp.server import FtpServer
+from protocols.ftp.settings import FtpSettings
+from protocols.ftp.tls import server_context as ftp_context
 from protocols.http.app import HttpServer
 from protocols.http.settings import HttpSettings
 from protocols.http.tls import server_context
@@ -239,11 +242,21 @@ class Worker:
             observe=metrics.count_exchange,
         )
         context = server_context(self._credentials.certificate, self._credentials.certificate_key)
+        ftps = FtpServer(self.authenticator, self._ftps_settings(), metrics.FtpsMeter())
         for listener, sock in self._gear.listeners:
-            if listener.protocol == "sftp":
-                await sftp.start(sock, listener.region)
-            else:
-                await http.start(sock, listener.region, context)
+            match listener.protocol:
+                case "sftp":
+                    await sftp.start(sock, listener.region)
+                case "https":
+                    await http.start(sock, listener.region, context)
+                case "ftps":
+                    ftps.start(
+                        sock,
+                        listener.region,
+                        ftp_context(self._credentials.certificate, self._credentials.certificate_key),
+                        implicit=listener.tls == "implicit",
+                        passive_address=listener.passive_address,
+                    )
         operations = None
         if self._gear.operations is not None:
             operations = await serve_operations(self._gear.operations, self.health, self._gear.metrics)
@@ -257,7 +270,7 @@ class Worker:
         self.health.draining = True
         log.info("worker.draining", extra={"slot": self._gear.slot})
         grace = self._config.workers.drain
-        await asyncio.gather(sftp.drain(grace), http.drain(grace))
+        await asyncio.gather(sftp.drain(grace), http.drain(grace), asyncio.to_thread(ftps.drain, grace))
         if operations is not None:
             await operations.cleanup()
         await asyncio.to_thread(self._end)
@@ -337,6 +350,20 @@ class Worker:
             idle_timeout=config.sftp.idle_timeout,
             window=config.sftp.window,
             rekey_bytes=config.sftp.rekey_bytes,
+        )
+
+    def _ftps_settings(self) -> FtpSettings:
+        config = self._config.ftps
+        return FtpSettings(
+            passive_ports=config.passive_ports,
+            active=config.active,
+            welcome=config.banner or "ready",
+            max_connections=config.connections,
+            max_attempts=config.login_attempts,
+            login_grace=self._config.auth.login_grace,
+            connect_timeout=config.connect_timeout,
+            stall_timeout=config.stall_timeout,
+            idle_timeout=config.idle_timeout,
         )
 
     def _http_settings(self) -> HttpSettings:

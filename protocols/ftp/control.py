@@ -6,6 +6,7 @@ for the client's own (RFC 4217, section 15.2).
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections import deque
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from protocols.ftp.status import encode_reply
-from protocols.ftp.wire import ConnectionEndedError, Wire
+from protocols.ftp.wire import ConnectionEndedError, TooSlowError, Wire, WokenError
 
 if TYPE_CHECKING:
     import socket
@@ -27,6 +28,7 @@ _TELNET = re.compile(rb"\xff(?:[\xfb-\xfe].|[\xf0-\xfa]|(\xff))", re.DOTALL)
 _TELNET_BYTES = bytes(range(0xF0, 0x100)) + b" "
 """What may stand around ABOR."""
 _CHUNK = 4096
+_GOODBYE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,23 +64,25 @@ class Control:
         self._skipping = False
         self._lost: ConnectionEndedError | None = None
         self._ended = False
+        self.is_mute = False
+        """Whether nothing can be said: a TLS handshake is under way."""
 
     @property
     def is_secure(self) -> bool:
         """Whether TLS is around it."""
         return self.wire.is_secure
 
-    @property
-    def is_lost(self) -> bool:
-        """Whether the client has left: nothing more comes."""
-        return self._ended
-
     def secure(self, side: TlsSide) -> None:
         """Make the TLS handshake; what came before it is dropped."""
         self._buffer.clear()
         self._lines.clear()
         self._skipping = False
-        self.wire.secure(lambda sock: side.wrap(sock, data=False), self._settings.handshake_timeout)
+        self.is_mute = True
+        try:
+            self.wire.secure(lambda sock: side.wrap(sock, data=False), self._settings.handshake_timeout)
+        except TooSlowError as error:
+            raise ConnectionEndedError("the TLS handshake took too long") from error
+        self.is_mute = False
 
     def next_command(self, seconds: float) -> Command:
         """Return the next command, which must come within *seconds*.
@@ -134,6 +138,13 @@ class Control:
             self._lines.popleft()
             return True
         return False
+
+    def goodbye(self, text: str) -> None:
+        """Send 421 to a client that takes it at once; another goes without."""
+        if not self.is_mute:
+            self._observer.answered("other", 421)
+            with contextlib.suppress(ConnectionEndedError, TooSlowError, WokenError):
+                self.wire.send(encode_reply(421, text), _GOODBYE_SECONDS)
 
     def reply(self, verb: str, code: int, text: str, lines: tuple[str, ...] = ()) -> None:
         """Send a reply.

@@ -109,10 +109,10 @@ def serve(visit: Visit) -> str:
         reason = str(error)
     except TooSlowError:
         reason = "idle for too long" if visit.session is not None else "it took too long to log in"
-        _say_goodbye(visit, reason)
+        visit.control.goodbye(reason)
     except WokenError:
         reason = visit.must_end or "ended"
-        _say_goodbye(visit, reason)
+        visit.control.goodbye(reason)
     except Exception:  # noqa: BLE001 -- the border of the session: its thread must not end without a reason
         _log.exception("session_failed", extra={"session": _session_id(visit)})
         reason = "internal error"
@@ -123,7 +123,7 @@ def _converse(visit: Visit) -> str:
     settings = visit.settings
     deadline = time.monotonic() + settings.login_grace
     if visit.entrance.implicit:
-        visit.control.wire.secure(lambda sock: visit.entrance.tls.wrap(sock, data=False), settings.handshake_timeout)
+        visit.control.secure(visit.entrance.tls)
     visit.control.reply("CONNECT", 220, settings.welcome)
     while visit.over is None:
         visit.busy = False
@@ -164,9 +164,7 @@ def _answer(visit: Visit, command: Command) -> None:
         reply = _carry_out(visit, command)
     except (ConnectionEndedError, TooSlowError, WokenError):
         raise
-    except transfer.AbortedError as error:
-        if visit.control.is_lost:
-            raise ConnectionEndedError(str(error)) from error
+    except transfer.AbortedError:
         visit.control.reply(name, 426, "the transfer was aborted")
         reply = Reply(code=226, text="aborted")
     except Exception as error:  # noqa: BLE001 -- the border of this head: the unknown is logged here, and not sent
@@ -191,13 +189,6 @@ def _carry_out(visit: Visit, command: Command) -> Reply:
     if visit.session is None and not verb.early:
         raise ReplyError(530, "log in with USER and PASS first")
     return verb.run(visit, command.argument)
-
-
-def _say_goodbye(visit: Visit, reason: str) -> None:
-    try:
-        visit.control.reply("other", 421, reason)
-    except (ConnectionEndedError, TooSlowError, WokenError):
-        _log.debug("goodbye_lost")
 
 
 def _session_id(visit: Visit) -> str:

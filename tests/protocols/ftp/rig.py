@@ -40,12 +40,16 @@ class Wire:
         self.sock: socket.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
         self.data: socket.socket | None = None
         self._buffer = b""
-        if implicit:
-            self.sock = self.context.wrap_socket(self.sock)
-        self.greeting = self.answer()
-        if tls and not implicit:
-            assert self.ask("AUTH TLS")[0] == 234
-            self.secure()
+        try:
+            if implicit:
+                self.secure()
+            self.greeting = self.answer()
+            if tls and not implicit:
+                assert self.ask("AUTH TLS")[0] == 234
+                self.secure()
+        except BaseException:
+            self.sock.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -108,7 +112,7 @@ class Wire:
             if code != 150:
                 self.data.close()
                 raise AssertionError(text)
-            self.data = self.context.wrap_socket(self.data)
+            self.data = self.context.wrap_socket(self.data, suppress_ragged_eofs=False)
         return self.data
 
     def fetch(self, command: str) -> bytes:
