@@ -45,7 +45,9 @@ LISTENERS = [
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A house with an entrance of explicit TLS in the EU and one of implicit TLS in the US."""
     directory = tmp_path_factory.mktemp("house")
-    with running_house(directory, listeners=LISTENERS, limits={"case_quota": QUOTA}, ftps={"stall_timeout": "3s"}) as house:
+    with running_house(
+        directory, listeners=LISTENERS, limits={"case_quota": QUOTA}, ftps={"stall_timeout": "3s"}
+    ) as house:
         yield house
 
 

@@ -509,7 +509,9 @@ def test_listings_and_facts(house: House) -> None:
         )
         assert wire.fetch("LIST /out/report.txt").endswith(b"/out/report.txt\r\n".rpartition(b"/")[2])
         assert wire.fetch("MLSD /out") == b"type=file;size=7000;modify=20231114221320;perm=r; report.txt\r\n"
-        assert "type=file;size=7000;modify=20231114221320;perm=r; /out/report.txt" in wire.ask("MLST /out/report.txt")[1]
+        assert (
+            "type=file;size=7000;modify=20231114221320;perm=r; /out/report.txt" in wire.ask("MLST /out/report.txt")[1]
+        )
         assert wire.ask("OPTS MLST size;unheard;")[1] == "200 MLST OPTS size;"
         assert wire.fetch("MLSD /out") == b"size=7000; report.txt\r\n"
         assert "size*" in wire.ask("FEAT")[1]
@@ -559,7 +561,8 @@ def test_digest_and_times(house: House) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [b"nul\0l", b"\xfftelnet", b"bad\xc3\x28utf", b"back\\slash", b"esc\x1b[31m", b"a" * 300, b"\xe2\x80\xaebidi"]
+    "name",
+    [b"nul\0l", b"\xfftelnet", b"bad\xc3\x28utf", b"back\\slash", b"esc\x1b[31m", b"a" * 300, b"\xe2\x80\xaebidi"],
 )
 def test_names_that_are_none(house: House, name: bytes) -> None:
     """553 with the reason, in the middle of a session that goes on."""
