@@ -80,6 +80,19 @@ class Wire:
                 lines.append(self._line())
         return int(code), "\n".join(lines)
 
+    def answers(self) -> None:
+        """Read replies until there are no more; raises what ends them."""
+        while True:
+            self.answer()
+
+    @staticmethod
+    def to_the_end(data: socket.socket) -> bytes:
+        """Read a data connection to its honest end; raises what else ends it."""
+        content = b""
+        while piece := data.recv(1 << 18):
+            content += piece
+        return content
+
     def _line(self) -> str:
         while b"\r\n" not in self._buffer:
             data = self.sock.recv(65536)
@@ -118,9 +131,7 @@ class Wire:
     def fetch(self, command: str) -> bytes:
         """Read all that a command sends, to its honest end, and its 226."""
         data = self.connect(tls_after=command)
-        content = b""
-        while piece := data.recv(65536):
-            content += piece
+        content = self.to_the_end(data)
         data.close()
         code, text = self.answer()
         assert code == 226, text
