@@ -54,7 +54,7 @@ Chain = Annotated[
 ]
 Kind = Annotated[str | None, typer.Option("--kind", metavar="KIND", help="Only this kind: login.denied, upload.*, …")]
 Last = Annotated[int, typer.Option("--last", metavar="N", min=1, help="How many, the newest.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsJson = options.AsJson
 
 
 class CatalogUnreadableError(Exception):

@@ -30,7 +30,7 @@ Regions = Annotated[
     list[str] | None,
     typer.Option("--region", metavar="REGION", help="Objects of this region alone; may be given again."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsJson = options.AsJson
 
 
 def register(app: typer.Typer) -> None:

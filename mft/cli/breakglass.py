@@ -30,9 +30,9 @@ ShredCase = Annotated[str | None, typer.Option("--shred-case", metavar="CASE", h
 ShredCustomer = Annotated[
     str | None, typer.Option("--shred-customer", metavar="CUSTOMER", help="To shred the keys of a customer's cases.")
 ]
-Login = Annotated[str, typer.Option("--login", metavar="LOGIN", help="Who you are: a login with the role releaser.")]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept in the audit.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+Login = options.Releaser
+Reason = options.Reason
+AsJson = options.AsJson
 
 
 def register(app: typer.Typer) -> None:

@@ -23,7 +23,7 @@ OneCase = Annotated[str | None, typer.Option("--case", metavar="CASE", help="Thi
 Clearance = Annotated[
     int | None, typer.Option("--clearance", metavar="N", help="In place of the account's own there, 0 to 100.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsJson = options.AsJson
 
 
 def register(app: typer.Typer) -> None:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 ConfigFile = options.ConfigPath
 Number = Annotated[str, typer.Argument(metavar="CASE", help="The case's number.")]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it stands in the audit.")]
+Reason = options.Reason
 Released = Annotated[bool, typer.Option("--released", help="Those that were released, too.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsJson = options.AsJson
 
 
 def register(app: typer.Typer) -> None:

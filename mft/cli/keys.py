@@ -26,10 +26,10 @@ ConfigFile = options.ConfigPath
 Region = Annotated[str, typer.Argument(metavar="REGION", help="The region.")]
 MaybeRegion = Annotated[str | None, typer.Argument(metavar="[REGION]", help="One region; without it, all.")]
 KeyId = Annotated[str, typer.Argument(metavar="KEY", help="The key's id, as `mft keys list` shows it.")]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it stands in the audit.")]
+Reason = options.Reason
 NoRewrap = Annotated[bool, typer.Option("--no-rewrap", help="Only make the new key; `mft keys rewrap` does the rest.")]
 Count = Annotated[bool, typer.Option("--count", help="Count what is wrapped under each key; reads every slot.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsJson = options.AsJson
 NewFile = Annotated[
     Path | None,
     typer.Option("--new-passphrase-file", metavar="FILE", help="The new passphrase, the first line of FILE."),

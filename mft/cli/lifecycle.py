@@ -26,7 +26,7 @@ At = Annotated[
     str | None, typer.Option("--at", metavar="WHEN", help="As it would be then: 30d, or a date such as 2027-01-31.")
 ]
 Every = Annotated[bool, typer.Option("--all", help="Every case, also what is kept.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsJson = options.AsJson
 OneCase = Annotated[str | None, typer.Option("--case", metavar="CASE", help="What the plan says of this case alone.")]
 Which = Annotated[
     str | None, typer.Argument(metavar="[CASE]", help="A case's number, or a destruction's id; without it, all.")

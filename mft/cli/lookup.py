@@ -28,7 +28,7 @@ Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Explain
 Region = Annotated[
     str | None, typer.Option("--region", metavar="REGION", help="As if by an entrance of it. Default: residency.home.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsJson = options.AsJson
 Url = Annotated[
     str | None, typer.Argument(metavar="[URL]", help="The endpoint, without /v1. Without it: the configuration's.")
 ]

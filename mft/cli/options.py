@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 ConfigPath = Annotated[
     Path, typer.Option("--config", "-c", envvar="MFT_CONFIG", metavar="FILE", help="The configuration file.")
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it stands in the audit.")]
+Releaser = Annotated[str, typer.Option("--login", metavar="LOGIN", help="Who you are: a login with the role releaser.")]
 
 
 def load(path: Path) -> Config:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 ConfigFile = options.ConfigPath
 UploadId = Annotated[str, typer.Argument(metavar="ID", help="As `mft quarantine list` shows it.")]
 OfCase = Annotated[str | None, typer.Option("--case", metavar="CASE", help="Files of one case.")]
-Login = Annotated[str, typer.Option("--login", metavar="LOGIN", help="Who you are: a login with the role releaser.")]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept in the audit.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+Login = options.Releaser
+Reason = options.Reason
+AsJson = options.AsJson
 
 
 def register(app: typer.Typer) -> None:

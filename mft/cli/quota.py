@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ConfigFile = options.ConfigPath
 Which = Annotated[str, typer.Argument(metavar="CUSTOMER|CASE", help="A customer's id, or a case's number.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsJson = options.AsJson
 
 
 class UnknownError(Exception):

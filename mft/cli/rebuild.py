@@ -22,7 +22,7 @@ Regions = Annotated[
     list[str] | None, typer.Option("--region", metavar="REGION", help="Of this region alone; may be given again.")
 ]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Say what would be entered; change nothing.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsJson = options.AsJson
 
 
 def register(app: typer.Typer) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mft.cli import options
 from mft.cli.ledger import open_ledger
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ Clear = Annotated[
 ]
 After = Annotated[str | None, typer.Option("--after", metavar="NAME", help="Begin behind this one.")]
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsJson = options.AsJson
 PAGE = 1000
 
 

@@ -56,7 +56,7 @@ Measure = Annotated[
         "--measure", help="Ask the store of each region that may be read, and say in which order that puts them."
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsJson = options.AsJson
 
 
 def register(app: typer.Typer) -> None:

@@ -40,7 +40,7 @@ EndTokens = Annotated[
     bool, typer.Option("--revoke-tokens", help="Have every token end: some were revoked since, perhaps.")
 ]
 Drill = Annotated[bool, typer.Option("--drill", help="Restore into a temporary directory, verify, and throw it away.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsJson = options.AsJson
 
 
 def register(app: typer.Typer) -> None:

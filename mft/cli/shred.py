@@ -19,7 +19,7 @@ Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it s
 Request = Annotated[
     str | None, typer.Option("--request", metavar="ID", help="What was agreed on by `mft break-glass`.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsJson = options.AsJson
 
 
 def register(app: typer.Typer) -> None:

@@ -23,7 +23,7 @@ Permissions = Annotated[
     list[str] | None,
     typer.Option("--scope", metavar="SCOPE", help="Good for this alone, such as tokens:write; may be repeated."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsJson = options.AsJson
 
 
 def register(app: typer.Typer) -> None:

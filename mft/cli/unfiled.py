@@ -23,7 +23,7 @@ UploadId = Annotated[str, typer.Argument(metavar="ID", help="As `mft unfiled lis
 CaseNumber = Annotated[str, typer.Argument(metavar="CASE", help="The number of the case that it is for.")]
 CustomerId = Annotated[str | None, typer.Option("--customer", metavar="ID", help="Only this customer's.")]
 Login = Annotated[str | None, typer.Option("--login", metavar="LOGIN", help="Only what this login sent.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsJson = options.AsJson
 
 
 def register(app: typer.Typer) -> None:

@@ -55,7 +55,7 @@ Request = Annotated[
     str | None,
     typer.Option("--request", metavar="ID", help="What was agreed on by `mft break-glass`, where more than one must."),
 ]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it goes into the audit.")]
+Reason = options.Reason
 
 
 class NotStoredError(Exception):

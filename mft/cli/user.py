@@ -48,7 +48,7 @@ KeyFile = Annotated[
     Path | None, typer.Option("--key", metavar="FILE", help="A file with its SSH public keys, one a line.")
 ]
 NoPassword = Annotated[bool, typer.Option("--no-password", help="Without a password: by key or token alone.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsJson = options.AsJson
 
 
 def register(app: typer.Typer) -> None:

@@ -34,7 +34,7 @@ Repair = Annotated[
 Bandwidth = Annotated[
     str | None, typer.Option("--bandwidth", metavar="SIZE", help="Bytes a second to read at most, such as 50MiB.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsJson = options.AsJson
 
 
 class NoSuchCaseError(Exception):

@@ -33,7 +33,7 @@ Dead = Annotated[bool, typer.Option("--dead", help="Everything that was given up
 OfEndpoint = Annotated[str | None, typer.Option("--endpoint", metavar="NAME", help="Of one endpoint only.")]
 InState = Annotated[str | None, typer.Option("--state", metavar="STATE", help="waiting, delivered or dead.")]
 Last = Annotated[int, typer.Option("--last", metavar="N", min=1, max=10_000, help="How many, the newest first.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsJson = options.AsJson
 
 
 def register(app: typer.Typer) -> None:

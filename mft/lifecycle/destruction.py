@@ -138,37 +138,11 @@ class Destruction:
         with self._database.write() as connection:
             case = connection.execute(select(CASES).where(CASES.c.id == case_id)).one()
             self._check(connection, case)
-            manifest = {**_manifest(connection, case), **_told(verdict), "by": by}
-            connection.execute(
-                insert(DESTRUCTIONS).values(
-                    id=destruction_id,
-                    case_id=case.id,
-                    number=case.number,
-                    customer=case.customer,
-                    manifest=json.dumps(manifest),
-                    begun_at=now,
-                )
-            )
-            _shred(connection, case, now)
+            manifest = _begin(connection, self._trail, case, verdict, destruction_id, by=by, now=now)
             for each in (*manifest["keys"], *manifest["pseudonyms"]):
                 why = f"destruction {destruction_id}"
                 note_destroyed(connection, each["region"], each["scope"], why=why, at=now)
-            _overwrite(connection, case, destruction_id, now)
-            self._end_tokens(connection, case, now)
             announce(connection, Subject.CASE, case.number, "case.destroyed", at=now)
-            self._trail.append(
-                connection,
-                customer_chain(case.customer),
-                "case.destruction_begun",
-                case=case.number,
-                destruction=destruction_id,
-                rule=verdict.rule,
-                why=verdict.reason or None,
-                by=by,
-                files=len(manifest["files"]),
-                objects=len(manifest["objects"]),
-                keys=manifest["keys"],
-            )
         log.info("lifecycle.destruction_begun", extra={"destruction": destruction_id, "case": case.number})
         return destruction_id
 
@@ -184,9 +158,6 @@ class Destruction:
         ).first()
         if busy is not None:
             raise NotDestroyedError("an upload of it is under way")
-
-    def _end_tokens(self, connection: Connection, case: Row[Any], now: float) -> None:
-        end_tokens(connection, self._trail, case.number, case.customer, now=now, why="the case was destroyed")
 
     # -- clearing away -----------------------------------------------------------------------------------------------
 
@@ -298,6 +269,21 @@ def end_again(connection: Connection, trail: AuditTrail, case: Row[Any], *, why:
     destruction_id = secrets.token_hex(16)
     closed = now if case.closed_at is None else case.closed_at
     verdict = Verdict(rule="restore", reason=why, retention=0, closed_at=closed, due_at=now)
+    _begin(connection, trail, case, verdict, destruction_id, by=by, now=now)
+    return True
+
+
+def _begin(
+    connection: Connection,
+    trail: AuditTrail,
+    case: Row[Any],
+    verdict: Verdict,
+    destruction_id: str,
+    *,
+    by: str,
+    now: float,
+) -> dict[str, Any]:
+    """Take from a case its keys, names and tokens; return the manifest of what there was."""
     manifest = {**_manifest(connection, case), **_told(verdict), "by": by}
     connection.execute(
         insert(DESTRUCTIONS).values(
@@ -319,13 +305,13 @@ def end_again(connection: Connection, trail: AuditTrail, case: Row[Any], *, why:
         case=case.number,
         destruction=destruction_id,
         rule=verdict.rule,
-        why=why,
+        why=verdict.reason or None,
         by=by,
         files=len(manifest["files"]),
         objects=len(manifest["objects"]),
         keys=manifest["keys"],
     )
-    return True
+    return manifest
 
 
 def end_tokens(connection: Connection, trail: AuditTrail, number: str, customer: str, *, now: float, why: str) -> int:
