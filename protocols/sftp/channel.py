@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 
 import asyncssh
 
+from protocols.sftp.commands import parse_command
+from protocols.sftp.console import Console
 from protocols.sftp.requests import Requests
+from protocols.sftp.running import Running
 from protocols.sftp.wire import Assembler, BrokenStreamError
 
 if TYPE_CHECKING:
@@ -37,7 +40,7 @@ _QUEUE_PACKETS = 1024
 
 
 class SftpChannel(asyncssh.SSHServerSession[bytes]):
-    """One channel of a logged-in connection; only the `sftp` subsystem may be started in it."""
+    """One channel of a logged-in connection: in it the `sftp` subsystem, or one of a few commands (`commands`)."""
 
     def __init__(
         self,
@@ -70,6 +73,10 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         self._lost: str | None = None
         self._broken: BrokenStreamError | None = None
         self._wake = asyncio.Event()
+        self._running: Running | None = None
+        """The command that was asked for in place of the subsystem."""
+        self._console = Console(self)
+        self._observer = observer
         self._chan: asyncssh.SSHServerChannel[bytes]
         self.task: asyncio.Task[None] | None = None
 
@@ -80,8 +87,24 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         self._chan = chan
 
     def subsystem_requested(self, subsystem: str) -> bool:
-        """Allow `sftp` alone; shell, exec and pty stay refused as they are in the superclass."""
+        """Allow `sftp` alone; shell and pty stay refused as they are in the superclass."""
         return subsystem == "sftp"
+
+    def exec_requested(self, command: str) -> bool:
+        """Allow what `parse_command` knows; nothing is ever executed."""
+        wanted = parse_command(command)
+        if wanted is None:
+            logger.info("command_refused", extra={"session": self._session.id})
+            return False
+        self._running = Running(
+            wanted,
+            self._console,
+            session=self._session,
+            crossing=self._crossing,
+            observer=self._observer,
+            ended=lambda: self._requests.ended,
+        )
+        return True
 
     def session_started(self) -> None:
         """Begin to serve."""
@@ -99,6 +122,9 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         if self._broken is not None:
             return
         self._heard()
+        if self._running is not None:
+            self._console.feed(data)
+            return
         try:
             packets: deque[Packet] = deque(self._assembler.feed(data))
         except BrokenStreamError as error:
@@ -119,6 +145,7 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         """Answer what is queued, then end; the other direction stays open for that."""
         self._no_more = True
         self._wake.set()
+        self._console.end()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -137,15 +164,20 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
     # -- what the connection calls -------------------------------------------------------------------------------------
 
     @property
+    def _is_running(self) -> bool:
+        return self._running is not None and (self.task is None or not self.task.done())
+
+    @property
     def is_busy(self) -> bool:
         """Whether a file is open or a request is not answered yet."""
-        return bool(self._queue) or self._answering or self._requests.transfers > 0
+        return bool(self._queue) or self._answering or self._is_running or self._requests.transfers > 0
 
     def lose(self, reason: str) -> None:
         """Take no more and abandon what is open, for *reason*."""
         if self._lost is None:
             self._lost = reason
             self._requests.end()
+            self._console.end()
             self._wake.set()
 
     async def close(self) -> None:
@@ -156,12 +188,35 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
             await asyncio.wait({self.task})
             await self._chan.wait_closed()
 
+    # -- what a command calls ------------------------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """Take no more from the client for now."""
+        self._chan.pause_reading()
+
+    def go_on(self) -> None:
+        """Take more."""
+        self._chan.resume_reading()
+
+    async def put(self, data: bytes) -> None:
+        """Send *data*, and return once more may be sent."""
+        await self._write([data])
+        await self._until(self._can_write)
+
+    def complain(self, data: bytes) -> None:
+        """Send *data* as an error's text."""
+        if self._lost is None and not self._chan.is_closing():
+            self._chan.write_stderr(data)
+
     # -- serving -------------------------------------------------------------------------------------------------------
 
     async def _serve(self) -> None:
         status = 0
         try:
-            await self._answer_all()
+            if self._running is None:
+                await self._answer_all()
+            else:
+                status = await self._running.run()
         except BrokenStreamError as error:
             status = 1
             logger.info("broken_stream", extra={"session": self._session.id, "problem": str(error)})
