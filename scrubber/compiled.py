@@ -73,8 +73,10 @@ _FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sieve_runs": (_Flag, (_Pointer, _Bytes, _Size)),
     "sieve_told": (_Size, (_Pointer, _Out)),
     "sieve_done": (None, (_Pointer,)),
+    "hmac_choose": (_Flag, (_Flag,)),
+    "hmac_try": (None, (_Bytes, _Bytes, _Bytes, _Bytes, _Size, _Pointer)),
 }
-"""What the library gives and takes: see native/sieve.h and native/rewrite.h."""
+"""What the library gives and takes: see native/sieve.h, native/rewrite.c and native/hmac.h."""
 
 
 @lru_cache(maxsize=1)
@@ -108,6 +110,7 @@ def open_library(path: Path) -> ctypes.CDLL:
     for name, (result, arguments) in _FUNCTIONS.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
+    library.hmac_choose(False)
     return library
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 import subprocess
@@ -62,6 +63,22 @@ def test_texts_with_keys_views_and_long_values_come_out_the_same(pairs, name):
     """What only Python follows and what is compiled do not get into each other's way."""
     fast, slow = pairs[0]
     assert outcome(fast, TEXTS[name], block=40_000) == outcome(slow, TEXTS[name], block=40_000)
+
+
+@pytest.mark.parametrize("plainly", [True, False], ids=["plainly", "by instructions"])
+def test_digests_are_those_of_python(plainly):
+    """HMAC-SHA256 is the same by the processor's own instructions, where it has them, and without."""
+    library = compiled.load_library()
+    chance = random.Random(5)
+    made = ctypes.create_string_buffer(32)
+    try:
+        assert not (library.hmac_choose(plainly) and plainly)
+        for size in (*range(140), 1000, 100_000):
+            pseudonyms, value = Pseudonymizer(chance.randbytes(32)), chance.randbytes(size)
+            library.hmac_try(*pseudonyms.pads, b"kind", value, size, made)
+            assert made.raw == pseudonyms.digest("kind", value)
+    finally:
+        library.hmac_choose(False)
 
 
 def test_allowed_terms_stay_in_both():
