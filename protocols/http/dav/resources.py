@@ -6,6 +6,7 @@ of it: `rules` raises it again.
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, unquote
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from protocols.http.target import Mount
 
 ET.register_namespace("D", "DAV:")
+logging.getLogger("wsgidav").setLevel(logging.CRITICAL + 1)  # it logs names, and what it was sent
 _NOWHERE = "/-"
 """Begins the names of what cannot be locked, where wsgidav wants one."""
 _WIN32_MODIFIED = "{urn:schemas-microsoft-com:}Win32LastModifiedTime"
@@ -61,7 +63,7 @@ class TreeProvider(DAVProvider):  # type: ignore[misc]  # wsgidav has no types
         self.failure: Exception | None = None
         """What went wrong behind wsgidav's back."""
         self.made_new = False
-        """Whether nothing was where something was copied or moved to: wsgidav says 204 in any case."""
+        """Whether nothing whole was where something is put, copied or moved to: wsgidav would say 204."""
         self.path = VirtualPath()
         """What the request is about."""
         self.write_locks: WriteLocks | None = None
@@ -90,6 +92,8 @@ class TreeProvider(DAVProvider):  # type: ignore[misc]  # wsgidav has no types
                 return None
             return File(self, path, entry, environ, is_placeholder=True)
         assert entry is not None  # noqa: S101 -- tells mypy what `stat` returns
+        if entry.partial and path == self.path and environ["REQUEST_METHOD"] == "PUT":
+            self.made_new = True  # of an upload that broke off nobody has seen a file yet
         kind = Folder if entry.is_directory else File
         return kind(self, path, entry, environ)
 
