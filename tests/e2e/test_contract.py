@@ -1,4 +1,4 @@
-"""The cases of every head, over the whole house: SFTP by paramiko, HTTPS by curl."""
+"""The cases of every head, over the whole house: SFTP by paramiko, HTTPS and WebDAV by curl."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 import socket
 import subprocess
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import paramiko
 import pytest
@@ -240,7 +240,7 @@ class HttpsClient:
         done = subprocess.run(command, capture_output=True, timeout=90, check=False)
         body, _, status = done.stdout.rpartition(b"\n")
         match int(status):
-            case 200 | 201 | 202 | 206:
+            case 200 | 201 | 202 | 204 | 206 | 207:
                 return body
             case 401:
                 raise HeadError("denied")
@@ -286,6 +286,37 @@ class HttpsClient:
         self._ask(path, "-T", str(local), "-C", str(at))
 
 
+class WebdavClient(HttpsClient):
+    """A `HeadClient` by curl, below `/dav`."""
+
+    def _address(self, path: str) -> str:
+        return "/dav" + quote(self.tree.real(path), safe="/")
+
+    def _ask(self, path: str, *arguments: str) -> bytes:
+        try:
+            return super()._ask(path, *arguments)
+        except HeadError as error:
+            if "refused: 409" in str(error):  # WebDAV's word for a directory that is missing
+                raise HeadError("missing", str(error)) from error
+            raise
+
+    def names(self, path: str) -> list[str]:
+        own, *hrefs = re.findall(r"<D:href>([^<]*)</D:href>", self._listed(path, 1))
+        return _as_in_the_cases([unquote(href[len(own) :].rstrip("/")) for href in hrefs])
+
+    def size(self, path: str) -> int:
+        return int(re.findall(r"getcontentlength>(\d+)<", self._listed(path, 0))[0])
+
+    def mkdir(self, path: str) -> None:
+        self._ask(path, "-X", "MKCOL")
+
+    def rename(self, source: str, target: str) -> None:
+        self._ask(source, "-X", "MOVE", "-H", f"Destination: {self._address(target)}")
+
+    def _listed(self, path: str, depth: int) -> str:
+        return self._ask(path, "-X", "PROPFIND", "-H", f"Depth: {depth}").decode()
+
+
 class _OverTheHouse(HeadCases):
     """What a tree in memory can be made to do, and a house cannot."""
 
@@ -312,5 +343,17 @@ class TestHttps(_OverTheHouse):
     @pytest.fixture
     def head(self, house: House) -> Iterator[RealHead]:
         head = RealHead(house, HttpsClient)
+        yield head
+        head.close()
+
+
+class TestWebdav(_OverTheHouse):
+    """WebDAV. Customers take nothing back that has been received, and parts of files are taken below `/files`."""
+
+    lacks = frozenset({"remove", "resume"})
+
+    @pytest.fixture
+    def head(self, house: House) -> Iterator[RealHead]:
+        head = RealHead(house, WebdavClient)
         yield head
         head.close()
