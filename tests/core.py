@@ -154,6 +154,7 @@ class Core:
                 host=self.parts.node,
                 worker=worker,
                 resume_grace=config.landing.resume_grace,
+                placeholder=config.landing.placeholder,
                 free_space=config.landing.free_space,
                 landing={name: region.landing for name, region in config.regions.items()},
                 catalog=config.catalog.path.parent,

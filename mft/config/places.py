@@ -138,6 +138,8 @@ class LandingConfig:
 
     resume_grace: Seconds = 3600.0
     """How long a closed upload may still be resumed by its sender."""
+    placeholder: Seconds = 60.0
+    """How long an empty file that came by WebDAV waits for its content, which is then the same version."""
     partial_ttl: PositiveSeconds = 7 * 86400.0
     """How long an interrupted upload is kept."""
     free_space: Watermark = field(default_factory=lambda: FreeSpace(bytes=2**30))

@@ -17,7 +17,7 @@ from mft.box import ZONE
 from mft.catalog.model import BODIES, CASES, NODES, REPLICAS, UPLOADS
 from mft.catalog.states import UploadState
 from mft.standing import PART_SUFFIXES
-from mft.upload.arrival import PLACEHOLDER_SECONDS, PLACING
+from mft.upload.arrival import PLACING
 
 if TYPE_CHECKING:
     import socket
@@ -223,7 +223,7 @@ class Intake:
         part = or_(*(NODES.c.name.endswith(suffix) for suffix in PART_SUFFIXES))
         patience = UPLOADS.c.landed_at > time.time() - self._settings.resume_grace
         placeholder = and_(UPLOADS.c.protocol == PLACING, UPLOADS.c.size == 0)
-        fresh = UPLOADS.c.landed_at > time.time() - PLACEHOLDER_SECONDS
+        fresh = UPLOADS.c.landed_at > time.time() - self._settings.placeholder
         states = [UploadState.LANDED]
         if time.monotonic() >= self._adopt_at:
             states.append(UploadState.SCRUBBING)

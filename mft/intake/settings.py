@@ -67,4 +67,6 @@ class IntakeSettings:
     quarantine_retention: float | None
     """How long a quarantined upload waits for a decision; None: without end."""
     resume_grace: float
+    placeholder: float
+    """Seconds that an empty file by WebDAV waits for its content."""
     partial_ttl: float

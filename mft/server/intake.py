@@ -95,6 +95,7 @@ def intake_settings(config: Config, host: str) -> IntakeSettings:
         retry_max=config.replication.retry_max,
         quarantine_retention=config.quarantine.retention,
         resume_grace=config.landing.resume_grace,
+        placeholder=config.landing.placeholder,
         partial_ttl=config.landing.partial_ttl,
     )
 

@@ -160,6 +160,7 @@ class Worker:
                 host=self.parts.node,
                 worker=worker_name(self._gear.slot),
                 resume_grace=config.landing.resume_grace,
+                placeholder=config.landing.placeholder,
                 free_space=config.landing.free_space,
                 landing={name: region.landing for name, region in config.regions.items()},
                 catalog=config.catalog.path.parent,

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 PLACING = "webdav"
 """The protocol whose clients send an empty file before its content."""
-PLACEHOLDER_SECONDS = 60.0
-"""How long such an empty file waits for it."""
 SAME_AGAIN_SECONDS = 24 * 3600.0
 """A login that sends the same name and digest within this time gets its first receipt."""
 
@@ -213,7 +211,7 @@ class Arrivals:
                 UPLOADS.c.protocol == PLACING,
                 UPLOADS.c.size == 0,
                 UPLOADS.c.state == UploadState.LANDED,
-                UPLOADS.c.landed_at > now - PLACEHOLDER_SECONDS,
+                UPLOADS.c.landed_at > now - self._settings.placeholder,
             )
         ).first()
         if empty is None:

@@ -32,6 +32,8 @@ class UploadSettings:
     """The directory of the catalog, which must keep room to commit."""
     upload_size: int | None = None
     quotas: QuotaRules = field(default_factory=QuotaRules)
+    placeholder: float = 60.0
+    """Seconds that an empty file by WebDAV waits for its content."""
     unfiled_retention: float = 30 * 86400.0
     """Seconds that a deposit without a case waits to be assigned to one."""
     partial_ttl: float = 7 * 86400.0

@@ -55,6 +55,8 @@ log = logging.getLogger(__name__)
 
 LITTER = ("._", "~$")
 LITTER_NAMES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
+UNRESUMED = frozenset({"webdav"})
+"""Protocols whose clients send a file again from its first byte: a partial would only hide what is there whole."""
 TAKE_OVER_SECONDS = 3.0
 """How long a resume waits for the older handle to let go of the log."""
 
@@ -407,7 +409,7 @@ class Uploads:
         others = [UPLOADS.c.worker.like(f"{slot}:%") for slot in slots if slot != own]
         with self._database.write() as connection:
             rows = connection.execute(
-                select(UPLOADS.c.id, UPLOADS.c.case_id, UPLOADS.c.login).where(
+                select(UPLOADS.c.id, UPLOADS.c.case_id, UPLOADS.c.login, UPLOADS.c.protocol).where(
                     UPLOADS.c.state == UploadState.RECEIVING,
                     UPLOADS.c.host == self._settings.host,
                     UPLOADS.c.worker != self._settings.worker,
@@ -416,7 +418,11 @@ class Uploads:
             ).all()
             for row in rows:
                 why = "the server process that received it ended"
-                move_upload(connection, row.id, UploadState.INTERRUPTED, reason=why, prefix=None)
+                if row.protocol in UNRESUMED:
+                    over = {"reserved": 0, "finished_at": time.time()}
+                    move_upload(connection, row.id, UploadState.EXPIRED, reason=why, **over)
+                else:
+                    move_upload(connection, row.id, UploadState.INTERRUPTED, reason=why, prefix=None)
                 chain = chain_of(connection, row.case_id)
                 self._trail.append(connection, chain, "upload.interrupted", upload=row.id, login=row.login, why=why)
         return len(rows)

@@ -31,7 +31,9 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A house in which a case may hold only a little."""
-    with running_house(tmp_path_factory.mktemp("heads"), limits={"case_quota": QUOTA}) as house:
+    with running_house(
+        tmp_path_factory.mktemp("heads"), limits={"case_quota": QUOTA}, landing={"placeholder": "1s"}
+    ) as house:
         yield house
 
 

@@ -256,3 +256,15 @@ def test_empty_file_that_is_older_is_a_version(shared):
     sftp.put(f"{IN}/sent", b"content")
     versions = [(row.name, row.version) for row in shared.rows() if row.name in {"old", "sent"}]
     assert sorted(versions) == [("old", 1), ("old", 2), ("sent", 1), ("sent", 2)]
+
+
+def test_upload_that_broke_off_hides_nothing(shared):
+    """Mounts send a file again from its start: what came is not kept in the way of the file that is there."""
+    client = over_webdav(shared, "ann")
+    client.put(f"{IN}/whole", b"the good one")
+    client.cut(f"{IN}/whole", b"the beginning of")
+    client.cut(f"{IN}/never", b"the beginning of")
+    assert client.get(f"{IN}/whole") == b"the good one"
+    assert client.stat(f"{IN}/whole").size == len(b"the good one")
+    assert "never" not in client.names(IN)
+    assert [row.state for row in shared.rows() if row.name == "never"] == ["expired"]

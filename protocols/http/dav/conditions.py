@@ -55,6 +55,15 @@ def canonical_if(text: str, name_of: Callable[[str], str]) -> str:
     return " ".join(made).replace("( ", "(").replace(" )", ")")
 
 
+def tokens_of(text: str) -> str:
+    """Return an If header that submits what a canonical one does, and sets no condition.
+
+    It is a list for a resource that is none (RFC 4918, section 10.4.1 lets tokens be submitted for any).
+    """
+    submitted = [part["uri"] for part in _parts(text) if part.lastgroup == "uri" and not part["uri"].startswith("/")]
+    return f"</-> ({' '.join(f'<{token}>' for token in submitted)})" if submitted else ""
+
+
 def _parts(text: str) -> Iterator[re.Match[str]]:
     position = 0
     while position < len(text):

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from aiohttp import hdrs
 
 from protocols.errors import FileSystemError
-from protocols.http.dav.conditions import canonical_if
+from protocols.http.dav.conditions import canonical_if, tokens_of
 from protocols.http.dav.documents import parse_document
 from protocols.http.status import ProblemError
 from protocols.http.target import parse_target
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _ADDRESS = re.compile(r"(?:https?:)?//([^/?#]*)", re.IGNORECASE)
 _HANDED_ON = ("Depth", "Overwrite", "Timeout", "Lock-Token")
 _CONDITIONS = (hdrs.IF_MATCH, hdrs.IF_NONE_MATCH, hdrs.IF_MODIFIED_SINCE, hdrs.IF_UNMODIFIED_SINCE)
+_CONDITION_NAMES = frozenset(f"HTTP_{name.upper().replace('-', '_')}" for name in _CONDITIONS)
 _WITH_XML = frozenset({"LOCK", "PROPPATCH"})
 _SENT_ON = frozenset({"content-type", "lock-token", "etag"})
 
@@ -89,6 +90,10 @@ def apply_rules(
     )
     provider.path = ask.target.path
     environ = _environ(ask, provider, quoted_path(ask.target.path))
+    if adopt is not None:  # what is there now is the upload itself: its conditions were met when it began
+        environ = {name: value for name, value in environ.items() if name not in _CONDITION_NAMES}
+        submitted = tokens_of(environ.pop("HTTP_IF", ""))
+        environ |= {"HTTP_IF": submitted} if submitted else {}
     environ["wsgidav.app"] = _Realm(provider)
     destination = parse_destination(ask)
     if destination is not None:
