@@ -371,15 +371,15 @@ class Uploads:
             if row is None or row.epoch != handle.epoch or row.state != UploadState.RECEIVING:
                 return
             empty = writer.end == 0 and not has_resource(connection, handle.id)
-            state = UploadState.EXPIRED if empty else UploadState.INTERRUPTED
+            over = empty or row.protocol in UNRESUMED
             move_upload(
                 connection,
                 handle.id,
-                state,
+                UploadState.EXPIRED if over else UploadState.INTERRUPTED,
                 reason=reason,
                 prefix=writer.durable_prefix,
-                reserved=0 if empty else writer.end,
-                finished_at=time.time() if empty else None,
+                reserved=0 if over else writer.end,
+                finished_at=time.time() if over else None,
             )
             chain = chain_of(connection, row.case_id)
             self._trail.append(
