@@ -118,4 +118,6 @@ def listening_at(config: Config, ports: Iterable[int | None]) -> tuple[Entrance,
             found.append(
                 Entrance(protocol=listener.protocol, host=host, port=port, region=listener.region, implicit=implicit)
             )
+            if listener.sftp:
+                found.append(Entrance(protocol="sftp", host=host, port=port, region=listener.region))
     return tuple(found)

@@ -73,6 +73,8 @@ def _listeners(config: Config) -> Iterator[Finding]:
     for index, listener in enumerate(config.listeners):
         if listener.region not in config.regions:
             yield _no_region(("listeners", index, "region"), listener.region, config)
+        if listener.sftp and listener.protocol != "https":
+            yield Finding(("listeners", index, "sftp"), "no such key but with `protocol: https`")
 
 
 def _ftps(config: Config) -> Iterator[Finding]:

@@ -22,6 +22,9 @@ class ListenerConfig:
     """The name that clients use, for certificates and paste-ready commands; null: the address."""
     public_port: PortNumber | None = None
     """The port that clients use, where it is forwarded; null: the port."""
+    sftp: bool = False
+    """`https`: the port takes SFTP clients too, for networks that let nothing but port 443 out. They tell by their
+    first bytes; who is silent for 2 s is one of them."""
     tls: Literal["explicit", "implicit"] = "explicit"
     """ftps: TLS begins with AUTH TLS, as on port 21, or with the connection, as on port 990."""
     passive_address: str | None = None

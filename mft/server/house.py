@@ -219,14 +219,15 @@ class House:
         return {
             "listeners": [
                 {
-                    "protocol": listener.protocol,
+                    "protocol": protocol,
                     "address": listener.address,
                     "host": listener.public_host or listener.address,
                     "port": sock.getsockname()[1],
                     "region": listener.region,
-                    **({"tls": listener.tls} if listener.protocol == "ftps" else {}),
+                    **({"tls": listener.tls} if protocol == "ftps" else {}),
                 }
                 for listener, sock in self._listeners
+                for protocol in (listener.protocol, *(("sftp",) if listener.sftp else ()))
             ],
             "operations": None
             if self._operations is None

@@ -249,7 +249,8 @@ class Worker:
                 case "sftp":
                     await sftp.start(sock, listener.region)
                 case "https":
-                    await http.start(sock, listener.region, context)
+                    ssh = await sftp.adopter(listener.region) if listener.sftp else None
+                    await http.start(sock, listener.region, context, ssh)
                 case "ftps":
                     ftps.start(
                         sock,

@@ -29,6 +29,7 @@ from protocols.http.settings import Exchange, HttpSettings
 from protocols.http.status import ProblemError, TransferCutError, as_http_problem, as_problem, problem_response
 from protocols.http.target import Mount
 from protocols.path import VirtualPath
+from protocols.sniffing import speaks_ssh
 
 if TYPE_CHECKING:
     import ssl
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from protocols.session import Authenticator
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+    Adopt = Callable[[socket.socket], Awaitable[None]]
+    """Takes over a connection that is not for HTTP."""
 
 _log = logging.getLogger(__name__)
 _OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -109,16 +112,20 @@ class HttpServer:
         """Connections that are open now, those in their TLS handshake included."""
         return len(self._serving)
 
-    async def start(self, sock: socket.socket, region: str, ssl_context: ssl.SSLContext) -> None:
+    async def start(
+        self, sock: socket.socket, region: str, ssl_context: ssl.SSLContext, ssh: Adopt | None = None
+    ) -> None:
         """Serve the listening socket *sock*, which this head closes in the end, as a listener of *region*.
 
-        May be called for several sockets.
+        May be called for several sockets. With *ssh* who speaks SSH on this port is handed to it.
         """
         if self._runner.server is None:
             await self._runner.setup()
         sock.setblocking(False)
         self._sockets.append(sock)
-        self._listeners.append(asyncio.create_task(self._listen(sock, region, ssl_context), name=f"https {region}"))
+        self._listeners.append(
+            asyncio.create_task(self._listen(sock, region, ssl_context, ssh), name=f"https {region}")
+        )
 
     async def drain(self, grace: float) -> None:
         """Stop accepting, let requests under way end for up to *grace* seconds, then cut what is left.
@@ -146,7 +153,7 @@ class HttpServer:
             await asyncio.wait(list(self._serving), timeout=_LAST_WORDS)
         await self._runner.cleanup()
 
-    async def _listen(self, sock: socket.socket, region: str, ssl_context: ssl.SSLContext) -> None:
+    async def _listen(self, sock: socket.socket, region: str, ssl_context: ssl.SSLContext, ssh: Adopt | None) -> None:
         """Accept while there is room; what is not accepted waits in the kernel, or goes to another worker."""
         loop = asyncio.get_running_loop()
         while True:
@@ -163,7 +170,7 @@ class HttpServer:
                 self._slots.release()
                 raise
             connection = self._connection(region)
-            task = asyncio.create_task(self._serve(client, connection, ssl_context))
+            task = asyncio.create_task(self._serve(client, connection, ssl_context, ssh))
             self._serving[task] = connection
             task.add_done_callback(self._served)
 
@@ -174,9 +181,14 @@ class HttpServer:
         if not task.cancelled() and task.exception() is not None:
             _log.error("http.connection_failed", exc_info=task.exception())
 
-    async def _serve(self, client: socket.socket, connection: Connection, ssl_context: ssl.SSLContext) -> None:
-        """See one connection through, from its handshake to the end of its sessions."""
+    async def _serve(
+        self, client: socket.socket, connection: Connection, ssl_context: ssl.SSLContext, ssh: Adopt | None
+    ) -> None:
+        """See one connection through, from its handshake to the end of its sessions; or hand it on to *ssh*."""
         client.setblocking(False)
+        if ssh is not None and await self._is_for_ssh(client):
+            await ssh(client)
+            return
         patience = int(self._settings.send_timeout * 1000)
         try:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)  # who never takes the last bytes
@@ -194,6 +206,14 @@ class HttpServer:
         await connection.lost.wait()
         await connection.idle.wait()
         await self._crossing.run(connection.close_sessions)
+
+    @staticmethod
+    async def _is_for_ssh(client: socket.socket) -> bool:
+        try:
+            return await speaks_ssh(client)
+        except asyncio.CancelledError:
+            client.close()
+            raise
 
     def _connection(self, region: str) -> Connection:
         """Make the protocol of a connection."""

@@ -14,6 +14,7 @@ from protocols.sftp.settings import SftpObserver, SftpSettings, SilentObserver
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from protocols.aio import Crossing
@@ -43,6 +44,7 @@ class SftpServer:
         self._host_keys: list[asyncssh.SSHKey] = []
         self._listeners: list[asyncio.Server] = []
         self._logins: set[Login] = set()
+        self._is_draining = False
 
     @property
     def connections(self) -> int:
@@ -55,20 +57,43 @@ class SftpServer:
         Raises:
             OSError, asyncssh.KeyImportError: a host key cannot be read.
         """
+        make = await self._make_connection(region)
+        self._listeners.append(await asyncio.get_running_loop().create_server(make, sock=sock))
+
+    async def adopter(self, region: str) -> Callable[[socket.socket], Awaitable[None]]:
+        """Return what takes over connections that somebody else accepted, as such of *region*.
+
+        Raises:
+            OSError, asyncssh.KeyImportError: a host key cannot be read.
+        """
+        make = await self._make_connection(region)
+
+        async def adopt(client: socket.socket) -> None:
+            if self._is_draining:
+                client.close()
+                return
+            try:
+                await asyncio.get_running_loop().connect_accepted_socket(make, client)
+            except OSError:  # it is gone
+                client.close()
+
+        return adopt
+
+    async def _make_connection(self, region: str) -> Callable[[], Connection]:
+        """Return what makes connections that came in at *region*."""
         loop = asyncio.get_running_loop()
         if not self._host_keys:
             self._host_keys = await self._crossing.run(_read_host_keys, self._settings.host_keys)
         options = await asyncssh.SSHServerConnectionOptions.construct(**self._options(region))
         chooses = self._settings.chooses_cipher
-        self._listeners.append(
-            await loop.create_server(lambda: Connection(loop, options, chooses_cipher=chooses), sock=sock)
-        )
+        return lambda: Connection(loop, options, chooses_cipher=chooses)
 
     async def drain(self, grace: float) -> None:
         """Accept nothing more, and end each connection once it has no file open; after *grace* seconds end all.
 
         Returns when every session is closed.
         """
+        self._is_draining = True
         await self._stop_listening()
         deadline = asyncio.get_running_loop().time() + grace
         while self._logins:
