@@ -10,7 +10,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from casemap.errors import LookupAnswerError, LookupUnavailableError
-from mft.catalog.errors import CatalogBusyError
+from mft.catalog.errors import CatalogBusyError, CatalogDiskError, CatalogFullError
 from mft.catalog.states import StateError
 from protocols.errors import (
     FileSystemError,
@@ -38,11 +38,12 @@ from storage.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_FULL = "the server has no room left; what was acknowledged is kept, try again later"
+
 TABLE: Mapping[type[Exception], tuple[type[FileSystemError], str]] = {
-    OutOfSpaceError: (
-        QuotaExceededError,
-        "the server has no room left; what was acknowledged is kept, try again later",
-    ),
+    OutOfSpaceError: (QuotaExceededError, _FULL),
+    CatalogFullError: (QuotaExceededError, _FULL),
+    CatalogDiskError: (UnavailableError, "the server's disk fails; what was acknowledged is kept, try again later"),
     ObjectTooLargeError: (QuotaExceededError, "the file is larger than any file may be"),
     HoleError: (OffsetMismatchError, "bytes in the middle are missing; resume the upload"),
     LandingBusyError: (LockedError, "another session is writing this upload; try again in a moment"),

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import OperationalError
 
-from mft.catalog.errors import CatalogBusyError
+from mft.catalog.errors import CatalogBusyError, CatalogDiskError, CatalogFullError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +60,25 @@ def _retry_locked(attempt: Any) -> Any:  # noqa: ANN401 - passes through whateve
             if time.monotonic() > deadline:
                 raise CatalogBusyError("the catalog's write lock was held by others for too long") from error
         time.sleep(random.uniform(0.0003, 0.0012))  # noqa: S311 - jitter, not a secret
+
+
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP}
+"""What SQLite says of a disk without room: the latter two of the journal's index, which it does not tell from a failure
+(result codes of SQLite's documentation)."""
+
+
+@contextlib.contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Raise what the block meets of a full or failing disk in the catalog's own words."""
+    try:
+        yield
+    except OperationalError as error:
+        code = getattr(error.orig, "sqlite_errorcode", 0)
+        if code in _FULL or code & 0xFF == sqlite3.SQLITE_FULL:
+            raise CatalogFullError("no space left for the catalog") from error
+        if code & 0xFF == sqlite3.SQLITE_IOERR:
+            raise CatalogDiskError(f"the catalog's disk failed ({error.orig})") from error
+        raise
 
 
 def open_engine(path: Path, *, read_only: bool = False, pool_size: int = 8) -> Engine:
@@ -135,14 +154,19 @@ class Database:
 
         Raises:
             CatalogBusyError: other processes held the lock for `PATIENCE` seconds.
+            CatalogFullError, CatalogDiskError: the disk is full or fails; nothing of the block counts.
         """
-        with self._write_lock, self._writer.begin() as connection:
+        with self._write_lock, _disk_errors(), self._writer.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection for reading one consistent state."""
-        with self._reader.begin() as connection:
+        """Give a connection for reading one consistent state.
+
+        Raises:
+            CatalogFullError, CatalogDiskError: the disk is full (readers write into the journal's index) or fails.
+        """
+        with _disk_errors(), self._reader.begin() as connection:
             yield connection
 
     def truncate_journal(self) -> bool:

@@ -2,6 +2,8 @@
 
 CatalogError
 ├── CatalogBusyError       no write lock within the patience given; a later try may succeed
+├── CatalogDiskError       its disk fails, and nothing of the transaction counts; a later try may succeed
+│   └── CatalogFullError       because it is full
 ├── CatalogVersionError    written by a newer release than this one
 └── NoSuchRowError         the row that was asked for is not there
 """
@@ -15,6 +17,14 @@ class CatalogError(Exception):
 
 class CatalogBusyError(CatalogError):
     """The write lock could not be had in time."""
+
+
+class CatalogDiskError(CatalogError):
+    """The disk of the catalog fails; nothing of the transaction counts."""
+
+
+class CatalogFullError(CatalogDiskError):
+    """The disk of the catalog is full; nothing of the transaction counts."""
 
 
 class CatalogVersionError(CatalogError):

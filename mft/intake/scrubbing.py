@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from mft.catalog.errors import CatalogBusyError
+from mft.catalog.errors import CatalogBusyError, CatalogDiskError
 from mft.catalog.model import ARCHIVE_PASSWORDS, BODIES, UPLOADS
 from mft.catalog.states import UploadState, move_upload
 from mft.intake.naming import safe_names
@@ -57,6 +57,7 @@ REPORT_FINDINGS = 1000
 """Findings kept one by one with an upload; the counts are of all."""
 LACKING = (
     CatalogBusyError,
+    CatalogDiskError,
     KeyUnavailableError,
     NurseryError,
     OutOfSpaceError,

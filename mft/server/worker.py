@@ -412,6 +412,7 @@ class Worker:
             try:
                 self.authenticator.settle()
                 self.parts.write_folded()
+                self.uploads.record_interruptions()
                 measure_catalog(self.parts.database, self._config.regions)
                 for name, region in self._config.regions.items():
                     state = os.statvfs(region.landing)

@@ -5,15 +5,18 @@ Order everywhere: row (with the wrapped key) before file, durable file before st
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import false, not_, or_, select, update
 
 from mft.casetree import case_tree
+from mft.catalog.errors import CatalogError
 from mft.catalog.model import CASES, UPLOADS
 from mft.catalog.states import PARTIAL, UploadState, move_upload
 from mft.faults import translated
@@ -37,9 +40,9 @@ from protocols.resumable import UploadKind
 from storage.errors import LandingBusyError, LandingNotFoundError, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from sqlalchemy import Row
+    from sqlalchemy import Connection, Row
 
     from mft.audit import AuditTrail
     from mft.casetree import CaseTree
@@ -59,6 +62,20 @@ UNRESUMED = frozenset({"webdav"})
 """Protocols whose clients send a file again from its first byte: a partial would only hide what is there whole."""
 TAKE_OVER_SECONDS = 3.0
 """How long a resume waits for the older handle to let go of the log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Interruption:
+    """An upload that broke off."""
+
+    upload_id: str
+    epoch: int
+    reason: str
+    received: int
+    durable: int | None
+    """Bytes that a resume can build on; None: the sweep looks."""
+    end: int
+    """Where the farthest byte lies that came; 0: none did."""
 
 
 class Uploads:
@@ -93,6 +110,7 @@ class Uploads:
         self._open: dict[str, UploadHandle] = {}
         self._metered: set[str] = set()
         """Those of them that count against a token or a quota."""
+        self._unrecorded: list[_Interruption] = []
         self._open_lock = threading.Lock()
 
     # -- opening ---------------------------------------------------------------------------------------------------
@@ -108,6 +126,8 @@ class Uploads:
         """
         if deposit.name.startswith(LITTER) or deposit.name.lower() in LITTER_NAMES:
             raise RejectedError("files that desktops leave behind are not taken")
+        if self._unrecorded:
+            self.record_interruptions()
         note = note_of(deposit, self.passwords)
         if note is not None:
             if deposit.resource is not None:
@@ -138,7 +158,8 @@ class Uploads:
             if row is not None:
                 return self._resume(deposit, row)
         begun = self._beginnings.begin(deposit, mode, length)
-        writer = self._zones[deposit.home].create(begun.id, begun.key)
+        with self._begun(begun.id, 0):
+            writer = self._zones[deposit.home].create(begun.id, begun.key)
         return self._handle(deposit, begun.id, 0, writer, begun.reserved, length=length)
 
     def _resume(self, deposit: Deposit, row: Row[tuple[object, ...]]) -> UploadHandle:
@@ -146,9 +167,23 @@ class Uploads:
             resumed = self._resumptions.take_over(deposit, row, held_here=self._lose(row.id))
         else:
             resumed = self._resumptions.reopen(deposit, row)
-        key = open_landing_key(self._keys, row)
-        writer = self._resume_log(self._zones[row.region], row.landing_id, key)
+        with self._begun(resumed.id, resumed.epoch, held=max(1, resumed.reserved)):
+            key = open_landing_key(self._keys, row)
+            writer = self._resume_log(self._zones[row.region], row.landing_id, key)
         return self._handle(deposit, resumed.id, resumed.epoch, writer, resumed.reserved)
+
+    @contextlib.contextmanager
+    def _begun(self, upload_id: str, epoch: int, *, held: int = 0) -> Iterator[None]:
+        """Record that an upload of *held* bytes broke off if its log cannot be had: nobody holds it who would do so."""
+        try:
+            yield
+        except BaseException:
+            broken = _Interruption(
+                upload_id=upload_id, epoch=epoch, reason="its log could not be had", received=0, durable=None, end=held
+            )
+            with contextlib.suppress(CatalogError):
+                self._record(broken)
+            raise
 
     def _lose(self, upload_id: str) -> bool:
         """Have this process's own handle of an upload let go; say whether there was one."""
@@ -366,31 +401,62 @@ class Uploads:
             writer.sync()
         except StorageError:  # a full disk, say; what is durable is durable
             log.warning("upload.sync_failed", extra={"upload": handle.id})
-        with self._database.write() as connection:
-            row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == handle.id)).first()
-            if row is None or row.epoch != handle.epoch or row.state != UploadState.RECEIVING:
-                return
-            empty = writer.end == 0 and not has_resource(connection, handle.id)
-            over = empty or row.protocol in UNRESUMED
-            move_upload(
-                connection,
-                handle.id,
-                UploadState.EXPIRED if over else UploadState.INTERRUPTED,
+        self._record(
+            _Interruption(
+                upload_id=handle.id,
+                epoch=handle.epoch,
                 reason=reason,
-                prefix=writer.durable_prefix,
-                reserved=0 if over else writer.end,
-                finished_at=time.time() if over else None,
-            )
-            chain = chain_of(connection, row.case_id)
-            self._trail.append(
-                connection,
-                chain,
-                "upload.interrupted",
-                upload=handle.id,
-                login=row.login,
                 received=writer.prefix,
-                why=reason,
+                durable=writer.durable_prefix,
+                end=writer.end,
             )
+        )
+
+    def record_interruptions(self) -> None:
+        """Record what broke off while the catalog could not be written: on a full disk, say. Called again and again."""
+        with self._open_lock:
+            waiting, self._unrecorded = self._unrecorded, []
+        for place, each in enumerate(waiting):
+            try:
+                self._record(each)
+            except CatalogError:
+                with self._open_lock:
+                    self._unrecorded += waiting[place + 1 :]
+                return
+
+    def _record(self, broken: _Interruption) -> None:
+        try:
+            with self._database.write() as connection:
+                self._write_interruption(connection, broken)
+        except CatalogError:
+            with self._open_lock:
+                self._unrecorded.append(broken)
+            raise
+
+    def _write_interruption(self, connection: Connection, broken: _Interruption) -> None:
+        row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == broken.upload_id)).first()
+        if row is None or row.epoch != broken.epoch or row.state != UploadState.RECEIVING:
+            return
+        empty = broken.end == 0 and not has_resource(connection, broken.upload_id)
+        over = empty or row.protocol in UNRESUMED
+        move_upload(
+            connection,
+            row.id,
+            UploadState.EXPIRED if over else UploadState.INTERRUPTED,
+            reason=broken.reason,
+            prefix=broken.durable,
+            reserved=0 if over else broken.end,
+            finished_at=time.time() if over else None,
+        )
+        self._trail.append(
+            connection,
+            chain_of(connection, row.case_id),
+            "upload.interrupted",
+            upload=row.id,
+            login=row.login,
+            received=broken.received,
+            why=broken.reason,
+        )
 
     def land(self, handle: UploadHandle, writer: LandingWriter, *, modified: float | None) -> Receipt:
         """Make a synced upload LANDED: row, version, event and receipt in one transaction; wake intake."""

@@ -77,13 +77,26 @@ def _resumable(row: ResultRow[Any]) -> int:
 
 
 def partials(connection: Connection, place: Place, name: str | None = None) -> dict[str, Leaf]:
-    """Return the login's own uploads under way or interrupted in a directory, by name; the newest of each."""
+    """Return the login's own uploads under way or interrupted in a directory, by name; the newest of each.
+
+    One that was sent again from its start since, and came whole, is the whole file.
+    """
+    later = UPLOADS.alias("later")
+    whole = select(later.c.id).where(
+        later.c.case_id == UPLOADS.c.case_id,
+        later.c.login == UPLOADS.c.login,
+        later.c.parent_id == UPLOADS.c.parent_id,
+        later.c.name == UPLOADS.c.name,
+        later.c.landed_at.is_not(None),
+        later.c.created_at > UPLOADS.c.created_at,
+    )
     wanted = and_(
         UPLOADS.c.case_id == place.case_id,
         UPLOADS.c.login == place.login,
         UPLOADS.c.parent_id == place.node_id,
         UPLOADS.c.state.in_(list(PARTIAL)),
         UPLOADS.c.part.is_(False),
+        ~whole.exists(),
         *(() if name is None else (UPLOADS.c.name == name,)),
     )
     rows = connection.execute(select(UPLOADS).where(wanted).order_by(UPLOADS.c.created_at))

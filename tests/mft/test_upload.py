@@ -426,3 +426,15 @@ def test_row_of_another_epoch_is_not_committed(core):
     with pytest.raises(LockedError):
         handle.commit()
     assert core.events("upload.landed") == []
+
+
+def test_upload_that_is_sent_again_from_its_start_is_what_its_sender_sees(core):
+    """Cut and then sent whole: name, size and content are those of the whole file, in listings too."""
+    ann = core.client("ann")
+    ann.cut("/cases/ACME-1/to-support/again.log", b"x" * 1000)
+    ann.put("/cases/ACME-1/to-support/again.log", b"y" * 2000)
+    assert ann.stat("/cases/ACME-1/to-support/again.log").size == 2000
+    assert ann.names("/cases/ACME-1/to-support").count("again.log") == 1
+    assert ann.get("/cases/ACME-1/to-support/again.log") == b"y" * 2000
+    ann.cut("/cases/ACME-1/to-support/again.log", b"z" * 100)
+    assert ann.stat("/cases/ACME-1/to-support/again.log").size == 99
