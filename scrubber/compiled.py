@@ -73,6 +73,11 @@ _FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sieve_runs": (_Flag, (_Pointer, _Bytes, _Size)),
     "sieve_told": (_Size, (_Pointer, _Out)),
     "sieve_done": (None, (_Pointer,)),
+    "sieve_prints": (
+        _Flag,
+        (_Pointer, _Bytes, _Size, _Bytes, _Size, _Bytes, _Size, _Pointer, _Size, _Pointer),
+    ),
+    "sieve_secrets": (_Flag, (_Pointer, _Bytes, _Size, _Bytes, _Size, _Bytes, _Size, _Size, _Size)),
     "hmac_choose": (_Flag, (_Flag,)),
     "hmac_try": (None, (_Bytes, _Bytes, _Bytes, _Bytes, _Size, _Pointer)),
 }

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections import Counter
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Protocol, overload
+
+from scrubber.sieve import Kinds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from scrubber.candidate import Candidate, Noted
+    from scrubber.pseudonym import Pseudonymizer
     from scrubber.rules import CompiledRule
     from scrubber.sieve import Sifted
 
 _NOTE = struct.Struct("=i3I")
 _OF_SIFTED = 0x80000000
+DISTINCTIVE = (16, 512)
+"""How long a secret is, at least and at most, that the second look remembers."""
+Place = tuple[str, int, int, str]
+"""Rule, offset and length in the output, fingerprint."""
 
 
 class Notes(Protocol):
@@ -95,14 +103,37 @@ class Replaced:
         return Counter({ranked[rank].rule.id: count for rank, count in Counter(self._ranks()).items()})
 
     def secrets(self) -> Iterator[tuple[CompiledRule, bytes]]:
-        """Give rule and value of those that are secrets."""
-        ranks = self._ranks()
-        secret = {rank for rank in set(ranks) if self._ranked[rank].rule.category == "secret"}
-        if secret:
-            ranked = self._ranked
-            for rank, which in zip(ranks, memoryview(self._notes).cast("I")[3::4].tolist(), strict=True):
-                if rank in secret:
-                    yield ranked[rank], self._value(which)
+        """Give rule and value of those that are secrets and may be distinctive: `secondlook.is_distinctive`."""
+        ranks, ranked = self._ranks(), self._ranked
+        secret = bytes(rule.rule.category == "secret" for rule in ranked)
+        if any(secret[rank] for rank in set(ranks)):
+            which = memoryview(self._notes).cast("I")[3::4]
+            for number in self._sifted.distinctive(self._notes, len(ranks), secret, DISTINCTIVE):
+                yield ranked[ranks[number]], self._value(which[number])
+
+    def places(self, count: int, pseudonyms: Pseudonymizer) -> list[Place]:
+        """Give the first *count* of them; *pseudonyms* are those that they were replaced by."""
+        count = min(count, len(self))
+        ranked = self._ranked
+        prints = self._sifted.fingerprints(self._notes, count, _kinds_of(tuple(rule.kind for rule in ranked)))
+        return [
+            (
+                ranked[rank].rule.id,
+                self._base + offset,
+                size,
+                known if which >= _OF_SIFTED else pseudonyms.fingerprint(ranked[rank].kind, self._value(which)),
+            )
+            for (rank, offset, size, which), known in zip(
+                _NOTE.iter_unpack(self._notes[: count * _NOTE.size]), prints, strict=True
+            )
+        ]
+
+
+@lru_cache(maxsize=8)
+def _kinds_of(ranked: tuple[str, ...]) -> Kinds:
+    """Give what `Pseudonymizer.fingerprint` hashes with the values of each rank."""
+    hashed = [b"fingerprint:" + kind.encode() + b"\0" for kind in ranked]
+    return Kinds(b"".join(hashed), (0, *itertools.accumulate(map(len, hashed[:-1]))))
 
 
 def counts_of(noted: Notes) -> Counter[str]:
@@ -112,8 +143,18 @@ def counts_of(noted: Notes) -> Counter[str]:
     return Counter([rule.rule.id for rule, _, _, _ in noted])
 
 
+def places_of(noted: Notes, count: int, pseudonyms: Pseudonymizer) -> list[Place]:
+    """Give the first *count* of *noted*, each with its fingerprint under *pseudonyms*."""
+    if isinstance(noted, Replaced):
+        return noted.places(count, pseudonyms)
+    fingerprint = pseudonyms.fingerprint
+    return [
+        (rule.rule.id, offset, length, fingerprint(rule.kind, value)) for rule, offset, length, value in noted[:count]
+    ]
+
+
 def secrets_of(noted: Iterable[Noted]) -> Iterable[tuple[CompiledRule, bytes]]:
-    """Give rule and value of the secrets among *noted*."""
+    """Give rule and value of the secrets among *noted*, of all that `secondlook.is_distinctive` may be true of."""
     if isinstance(noted, Replaced):
         return noted.secrets()
     return [(rule, value) for rule, _, _, value in noted if rule.rule.category == "secret"]

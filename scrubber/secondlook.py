@@ -16,7 +16,7 @@ from scrubber import vectorscan
 from scrubber.alternatives import write_out
 from scrubber.checks import entropy
 from scrubber.detector import Detector
-from scrubber.replaced import secrets_of
+from scrubber.replaced import DISTINCTIVE, secrets_of
 from scrubber.rules import KNOWN_RULE, RuleSet
 from scrubber.text import HISTORY
 
@@ -33,7 +33,7 @@ _LITERAL = re.compile(rb"(?:\\b)?(?:[A-Za-z0-9_:<@=/ \-]|\\[.\-+]){2}")
 """The scan passes over these at 400 MB/s; an expression that begins with a class costs as much as all of them."""
 HELD = 32 << 20
 """Bytes of output that wait to be searched for values found later."""
-SHORTEST, LONGEST = 16, 512
+SHORTEST, LONGEST = DISTINCTIVE
 MOST_VALUES = 20_000
 _FEW = 4
 _REMEMBERED = 200_000

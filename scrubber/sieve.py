@@ -63,6 +63,13 @@ class Confirmers(NamedTuple):
     """For each anchor the rank of its rule, and the number of that rule's first."""
 
 
+class Kinds(NamedTuple):
+    """What is hashed with the values of rules, each with a zero behind it, and where that of a rank begins."""
+
+    hashed: bytes
+    of_ranks: tuple[int, ...]
+
+
 class Look(NamedTuple):
     """An anchor that is looked for here: whose it is, and its number."""
 
@@ -304,6 +311,31 @@ class Sifted:
             return text
         return text.lower() if kind != _MAC else text.replace(b":", b"").lower()
 
+    def fingerprints(self, notes: bytes, count: int, kinds: Kinds) -> list[str]:
+        """Give the fingerprints of the first *count* of *notes*; what stands for one that Python found means nothing.
+
+        Raises:
+            MemoryError: there is not enough.
+        """
+        made = ctypes.create_string_buffer(_PRINT * count)
+        buf, of_ranks = self._buf, (ctypes.c_uint32 * len(kinds.of_ranks))(*kinds.of_ranks)
+        told = kinds.hashed, len(kinds.hashed), of_ranks, len(kinds.of_ranks)
+        if not self._library.sieve_prints(self._scan, buf, len(buf), notes, count, *told, made):
+            raise MemoryError
+        digits = made.raw.hex()
+        return [digits[at : at + 2 * _PRINT] for at in range(0, len(digits), 2 * _PRINT)]
+
+    def distinctive(self, notes: bytes, count: int, secret: bytes, lengths: tuple[int, int]) -> list[int]:
+        """Give the numbers of those among *notes* that the second look may remember; *secret* has a byte for each rank.
+
+        Raises:
+            MemoryError: there is not enough.
+        """
+        buf = self._buf
+        if not self._library.sieve_secrets(self._scan, buf, len(buf), notes, count, secret, len(secret), *lengths):
+            raise MemoryError
+        return array("I", self.take(self._library.sieve_told)).tolist()
+
     def write(
         self, pos: int, limit: int, candidates: Sequence[Candidate], *, same_length: bool
     ) -> tuple[int, bytes, bytes]:
@@ -328,6 +360,8 @@ class Sifted:
         return came, self.take(library.sieve_written), self.take(library.sieve_notes)
 
 
+_PRINT = 6
+"""Bytes of a fingerprint (`Pseudonymizer.fingerprint`)."""
 _FEW = 100
 _SIZE = struct.Struct("=I")
 

@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scrubber.model import MAX_FINDINGS
-from scrubber.replaced import counts_of, secrets_of
+from scrubber.replaced import counts_of, places_of, secrets_of
 
 if TYPE_CHECKING:
     from scrubber.pseudonym import Pseudonymizer
-    from scrubber.replaced import Notes
-
-Place = tuple[str, int, int, str]
-"""Rule, offset and length in the output, fingerprint."""
+    from scrubber.replaced import Notes, Place
 
 
 @dataclass(slots=True)
@@ -23,7 +20,7 @@ class Tally:
 
     counts: Counter[str] = field(default_factory=Counter)
     secrets: list[tuple[str, bytes]] = field(default_factory=list, repr=False)
-    """Rule and value of each secret, once."""
+    """Rule and value of each secret that the second look may remember, once."""
     places: list[Place] = field(default_factory=list)
     """The first of them."""
 
@@ -51,9 +48,8 @@ class Tallier:
             if value not in self._seen:
                 self._seen.add(value)
                 tally.secrets.append((rule.rule.id, value))
-        for rule, offset, length, value in noted[: self._room]:
-            fingerprint = self._pseudonyms.fingerprint(rule.kind, value)
-            tally.places.append((rule.rule.id, offset, length, fingerprint))
+        if self._room > 0:
+            tally.places += places_of(noted, self._room, self._pseudonyms)
         self._room -= min(self._room, len(noted))
 
     def take(self) -> Tally | None:

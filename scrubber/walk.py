@@ -28,7 +28,7 @@ from scrubber.hostnames import words
 from scrubber.model import MAX_FINDINGS, Finding, Obstacle, Options, Source, Unseen
 from scrubber.obstacle import ObstacleError
 from scrubber.pseudonym import WORD_PSEUDONYM
-from scrubber.replaced import counts_of
+from scrubber.replaced import counts_of, places_of
 from scrubber.secondlook import SecondLook
 from scrubber.sniff import HEAD, Kind, sniff
 from scrubber.stream import HashedSource, ScratchSource, Stream
@@ -129,10 +129,10 @@ class Walk:
             room = self.room
             self.omitted += max(0, len(noted) - room)
             if room > 0:
-                fingerprint, append = self.detector.pseudonyms.fingerprint, self.findings.append
-                for rule, offset, length, value in noted[:room]:
-                    known = fingerprint(rule.kind, value)
-                    append(Finding(rule=rule.rule.id, member=member, offset=offset, length=length, fingerprint=known))
+                self.findings += [
+                    Finding(rule=rule, member=member, offset=offset, length=length, fingerprint=known)
+                    for rule, offset, length, known in places_of(noted, room, self.detector.pseudonyms)
+                ]
 
         return note
 

@@ -8,14 +8,6 @@ typedef struct {
     uint32_t new_size, noted;
 } found;
 
-/* What was replaced: `rank`, where it stands in what was written, its length, and which it is: `HITS` and a hit's
- * number, or a number of those that Python found. */
-typedef struct {
-    int32_t rank;
-    uint32_t offset, size, which;
-} note;
-#define HITS 0x80000000u
-
 static bool hit_comes_first(const hit *h, const found *f) {
     if (h->start != f->start)
         return h->start < f->start;

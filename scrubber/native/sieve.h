@@ -26,6 +26,14 @@ typedef struct {
     uint32_t other; /* for a host's full name the hit that its label alone makes; NO_ENTRY elsewhere */
 } hit;
 
+/* What was replaced: `rank`, where it stands in what was written, its length, and which it is: `HITS` and a hit's
+ * number, or a number of those that Python found. */
+typedef struct {
+    int32_t rank;
+    uint32_t offset, size, which;
+} note;
+#define HITS 0x80000000u
+
 /* How the finders are told of a place, as `anchor.py` has it: an anchor's start, its length, its number. */
 enum { INDEX_BITS = 12, LENGTH_BITS = 14 };
 
@@ -119,6 +127,14 @@ size_t sieve_write(scan *c, const uint8_t *buf, size_t size, size_t pos, size_t 
 bool sieve_write_rest(scan *c, const uint8_t *buf, size_t size, size_t from, size_t to);
 size_t sieve_written(const scan *c, const uint8_t **at);
 size_t sieve_notes(const scan *c, const uint8_t **at);
+/* Put the fingerprints of `count` notes into `prints`, six bytes each, but for those of what Python found: `kinds` has what
+ * is hashed with a value, each with a zero behind it, `of_ranks` where that of a rank begins. */
+bool sieve_prints(scan *c, const uint8_t *buf, size_t size, const uint8_t *notes, size_t count, const uint8_t *kinds,
+                  size_t kinds_size, const uint32_t *of_ranks, size_t ranks, uint8_t *prints);
+/* Tell the numbers, of 32 bits, of the notes whose rank `secret` names, without those that have not the length or the
+ * look of what the second look remembers; all that Python found are told. */
+bool sieve_secrets(scan *c, const uint8_t *buf, size_t size, const uint8_t *notes, size_t count, const uint8_t *secret,
+                   size_t ranks, size_t shortest, size_t longest);
 bool sieve_runs(scan *c, const uint8_t *buf, size_t size);
 size_t sieve_told(const scan *c, const uint8_t **at);
 size_t sieve_news(scan *c, const uint8_t **at);

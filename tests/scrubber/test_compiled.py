@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 from scrubber import compiled, detector, sieve
 from scrubber.dictionary import Dictionary
 from scrubber.pseudonym import Pseudonymizer
+from scrubber.replaced import Replaced, places_of, secrets_of
+from scrubber.secondlook import is_distinctive
 from scrubber.terms import Terms
+from scrubber.text import TextScrubber
 from tests.scrubber.fragments import ALL, JOINTS, make_text
 from tests.scrubber.sieve_trial import make_detector, outcome
 from tests.scrubber.test_boundaries import TEXTS
@@ -79,6 +82,40 @@ def test_digests_are_those_of_python(plainly):
             assert made.raw == pseudonyms.digest("kind", value)
     finally:
         library.hmac_choose(False)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_told_of_many_is_what_python_tells(seed):
+    """Fingerprints, and the secrets that the second look may remember, are those of the notes one by one."""
+    found = make_detector(compiled=True)
+    replaced: list[Replaced] = []
+
+    def compare(noted):
+        each = list(noted)
+        for count in (0, 1, len(each), len(each) + 1):
+            fingerprints = [found.pseudonyms.fingerprint(rule.kind, value) for rule, _, _, value in each[:count]]
+            places = places_of(noted, count, found.pseudonyms)
+            assert places == [
+                (rule.rule.id, offset, length, known)
+                for (rule, offset, length, _), known in zip(each[:count], fingerprints, strict=True)
+            ]
+        secrets = [(rule, value) for rule, value in secrets_of(noted) if is_distinctive(value)]
+        assert secrets == [(rule, value) for rule, value in secrets_of(each) if is_distinctive(value)]
+        if isinstance(noted, Replaced):
+            replaced.append(noted)
+
+    chance = random.Random(seed)
+    lines = [
+        "from 10.{0}.7.9 by 00:16:3E:aa:{0:02x}:0c for A.Berg{0}@Example.ORG password=Tulp{0}x key ghp_{1}\n".format(
+            chance.randrange(100), "".join(chance.choices("aB3cD4eF5gH6", k=36))
+        )
+        for _ in range(60)
+    ]
+    for data in (make_text(chance, 60), "".join(lines).encode()):
+        scrubber = TextScrubber(found, compare)
+        scrubber.feed(data)
+        scrubber.finish()
+    assert any(len(noted) > 100 and list(secrets_of(noted)) for noted in replaced)
 
 
 def test_allowed_terms_stay_in_both():
