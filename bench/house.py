@@ -52,7 +52,11 @@ class House:
         config = {
             "installation": "bench.example",
             "data": str(self.directory / "data"),
-            "listeners": [{"protocol": "sftp", "port": 0}, {"protocol": "https", "port": 0}],
+            "listeners": [
+                {"protocol": "sftp", "port": 0},
+                {"protocol": "https", "port": 0},
+                {"protocol": "ftps", "port": 0},
+            ],
             "operations": {"enabled": False},
             "regions": {REGION: {"keyring": {"passphrase_file": str(passphrase)}}},
             "landing": {"free_space": "64MiB"},

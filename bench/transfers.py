@@ -1,4 +1,4 @@
-"""Files over SFTP and HTTPS, in and out, by our server and its peers in turn."""
+"""Files over SFTP, HTTPS and FTPS, in and out, by our server and its peers in turn."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from bench.nginx import Nginx
 from bench.processes import await_size, tree, tree_seconds
 from bench.rounds import Comparison, Sample
 from bench.sshd import OpenSsh, PeerError
+from bench.vsftpd import Vsftpd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ NAME = "sent.log"
 CIPHERS = {"aes256-gcm": clients.GCM, "what both agree on": None}
 INTAKE_SECONDS = 1800.0
 Report = dict[str, Any]
-Peer = TypeVar("Peer", OpenSsh, Nginx)
+Peer = TypeVar("Peer", OpenSsh, Nginx, Vsftpd)
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class Transfers:
     notes: Report = field(default_factory=dict)
     nginx: Nginx | None = None
     openssh: OpenSsh | None = None
+    vsftpd: Vsftpd | None = None
 
     def run(self) -> None:
         """Measure downloads, then uploads."""
@@ -53,19 +55,25 @@ class Transfers:
                 self.openssh = self._open(stack, "openssh", lambda: OpenSsh(self.room))
             with self._house() as house:
                 self.notes["start_seconds"] = house.start_seconds
+                certificate, key = self._keep_certificate(house)
                 if "https" in self.kinds:
-                    certificate, key = self._keep_certificate(house)
                     self.nginx = self._open(stack, "nginx", lambda: Nginx(self.room, certificate, key))
+                if "ftps" in self.kinds:
+                    self.vsftpd = self._open(stack, "vsftpd", lambda: Vsftpd(self.room, certificate, key))
                 self._deposit(house)
                 for turn in range(self.rounds):
                     self.say(f"downloads, round {turn + 1} of {self.rounds}")
                     self._download(house, check=turn == 0)
+                    if "ftps" in self.kinds:
+                        self._download_by_ftps(house, check=turn == 0)
             for turn in range(self.rounds):
                 self.say(f"uploads, round {turn + 1} of {self.rounds}")
                 for number in range(len(self._ciphers())):
                     self._upload_by_sftp(number)
                 if "https" in self.kinds:
                     self._upload_by_https()
+                if "ftps" in self.kinds:
+                    self._upload_by_ftps()
 
     # -- what is measured ------------------------------------------------------------------------------------------
 
@@ -96,6 +104,21 @@ class Transfers:
         self._curl(comparison, house, [*login, "--output", received, url], [*login, "--range", "0-0", url])
         self._check_received(received, check=check)
 
+    def _download_by_ftps(self, house: House, *, check: bool) -> None:
+        received = self.room.path / "received"
+        comparison = self._comparison("FTPS down", int(self.notes["intake"]["scrubbed_bytes"]))
+        if self.vsftpd is not None:
+            (self.vsftpd.files / NAME).unlink(missing_ok=True)
+            os.link(self.room.source, self.vsftpd.files / NAME)
+            root = f"ftp://127.0.0.1:{self.vsftpd.port}"
+            self._ftps(comparison, self.vsftpd, ["--output", received, f"{root}/{NAME}"], ["--list-only", f"{root}/"])
+            received.unlink()
+        root = f"ftp://127.0.0.1:{house.port('ftps')}"
+        login: list[str | Path] = ["--user", f"{ENGINEER}:{SECRET}"]
+        path = f"{root}/Bench/{CASE}/{UPLOADS}/"
+        self._ftps(comparison, house, [*login, "--output", received, path + NAME], [*login, "--list-only", path])
+        self._check_received(received, check=check)
+
     # One upload to a server just started: else the scrubbing of the last one would run beside the next.
 
     def _upload_by_sftp(self, number: int) -> None:
@@ -124,6 +147,23 @@ class Transfers:
             command = [*login, "--upload-file", self.room.source, f"{root}/cases/{CASE}/{NAME}"]
             self._curl(comparison, house, command, [*login, f"{root}/files/"])
 
+    def _upload_by_ftps(self) -> None:
+        comparison = self._comparison("FTPS up", self.room.size)
+        if self.vsftpd is not None:
+            root = f"ftp://127.0.0.1:{self.vsftpd.port}"
+            self._ftps(
+                comparison,
+                self.vsftpd,
+                ["--upload-file", self.room.source, f"{root}/sent"],
+                ["--list-only", f"{root}/"],
+            )
+            (self.vsftpd.files / "sent").unlink()
+        login: list[str | Path] = ["--user", f"{CUSTOMER}:{SECRET}"]
+        with self._house() as house:
+            path = f"ftp://127.0.0.1:{house.port('ftps')}/{CASE}/{UPLOADS}/"
+            command = [*login, "--upload-file", self.room.source, path + NAME]
+            self._ftps(comparison, house, command, [*login, "--list-only", path])
+
     def _ciphers(self) -> list[tuple[str, str | None]]:
         return list(CIPHERS.items()) if "sftp" in self.kinds else []
 
@@ -147,10 +187,20 @@ class Transfers:
             lambda: clients.curl(*command),
         )
 
+    def _ftps(
+        self, comparison: Comparison, server: House | Vsftpd, command: list[str | Path], probe: list[str | Path]
+    ) -> None:
+        self._measure(
+            comparison,
+            server,
+            lambda: clients.curl("--ssl-reqd", "--output", "/dev/null", *probe),
+            lambda: clients.curl("--ssl-reqd", *command),
+        )
+
     @staticmethod
     def _measure(
         comparison: Comparison,
-        server: House | OpenSsh | Nginx,
+        server: House | OpenSsh | Nginx | Vsftpd,
         probe: Callable[[], float],
         transfer: Callable[[], float],
     ) -> None:
