@@ -129,6 +129,8 @@ class Sieve:
         self._lexicon = lexicon
         self._rules = rules
         self._images: list[Callable[[bytes], bytes]] = []
+        self._introduced: set[int] = set()
+        """Anchors of which it was said what confirms them."""
         self._state: int | None = new_state(
             library,
             pseudonyms.pads,
@@ -171,14 +173,18 @@ class Sieve:
             if not library.sieve_confirm(scan, buf, len(buf), left, len(left) // 8):
                 return None
             left = sifted.take(library.sieve_unknown)
-            for index in {event & INDEX_MASK for event in array("Q", left)}:
+            for index in {event & INDEX_MASK for event in array("Q", left)} - self._introduced:
                 self._introduce(index)
-        asked = sifted.take(library.sieve_asked)
-        if asked:
-            answers = b"".join(self._answers(asked))
-            if not library.sieve_tell(scan, answers, len(answers)):
+                self._introduced.add(index)
+            if left and not self._tell(sifted, scan):
                 return None
-        return sifted if library.sieve_settle(scan, buf, len(buf)) else None
+        return sifted if self._tell(sifted, scan) and library.sieve_settle(scan, buf, len(buf)) else None
+
+    def _tell(self, sifted: Sifted, scan: int) -> bool:
+        """Answer what is asked; say whether there was memory for it."""
+        asked = sifted.take(self._library.sieve_asked)
+        answers = b"".join(self._answers(asked))
+        return not asked or bool(self._library.sieve_tell(scan, answers, len(answers)))
 
     def _introduce(self, index: int) -> None:
         """Say what confirms an anchor that is met for the first time."""

@@ -115,12 +115,13 @@ static int find_value(text buf, size_t start, size_t end, size_t *from, size_t *
     return among(after, " \t\n\r\v\f\"'`<>") ? YES : ASK;
 }
 
-/* Look at the key of which a word was seen; `*ask` where Python must. */
-bool see_assignment(scan *c, text buf, size_t seen, uint32_t rank, bool *ask) {
+/* Look at the key of which a word was seen; `*ask` where Python must, `*later` once it has said what the name is worth. */
+bool see_assignment(scan *c, text buf, size_t seen, uint32_t rank, bool *ask, bool *later) {
     memo *m = &c->of->memo;
     size_t start = seen, end = seen, from = 0, to = 0;
     bool quoted = false;
     *ask = true;
+    *later = false;
     while (end - seen <= KEY_LENGTH && in_key(byte_at(buf, end)))
         end++;
     if (end == seen || end - seen > KEY_LENGTH)
@@ -132,8 +133,11 @@ bool see_assignment(scan *c, text buf, size_t seen, uint32_t rank, bool *ask) {
     uint32_t name = memo_find(m, KEY_NAME, part(buf, start, end));
     if (name == NO_ENTRY)
         return false;
-    if (m->entries[name].state == UNKNOWN) /* this once Python reads it all, and says what the name is worth */
+    if (m->entries[name].state == UNKNOWN) {
+        *ask = false;
+        *later = true;
         return ask_entry(c, name);
+    }
     uint32_t strength = m->entries[name].extra;
     if (strength == STRENGTH_NONE) {
         *ask = false;

@@ -137,8 +137,10 @@ static bool confirm(scan *c, text buf, uint64_t event, const struct rule *r) {
     if (start > buf.size)
         return false;
     if (r->flags & RULE_ASSIGNMENT) {
-        bool ask;
-        return see_assignment(c, buf, start, r->rank, &ask) && (!ask || bytes_add(&c->events, &event, sizeof event));
+        bool ask, later;
+        return see_assignment(c, buf, start, r->rank, &ask, &later) &&
+               (!ask || bytes_add(&c->events, &event, sizeof event)) &&
+               (!later || bytes_add(&c->unknown, &event, sizeof event));
     }
     matcher *m = &c->of->matcher;
     size_t stop = buf.size - start > r->reach ? start + r->reach : buf.size;

@@ -81,7 +81,7 @@ typedef struct {
     bytes events; /* of uint64_t: for finders */
     bytes names; /* of uint64_t: end << 20 | literal, for the lexicon */
     bytes told;  /* what is asked, written for Python */
-    bytes unknown; /* of uint64_t: events of anchors whose rules were not told */
+    bytes unknown; /* of uint64_t: events of anchors whose rules were not told, or whose key's name is asked about */
     bytes written, notes; /* see rewrite.c */
 } scan;
 
@@ -105,7 +105,7 @@ bool sieve_assignments(sieve *s, size_t first, size_t count, uint32_t rank, cons
 /* Leave these anchors to Python. */
 bool sieve_leave(sieve *s, size_t first, size_t count);
 /* Confirm the events of a scan of anchors. Those that Python must see are given by `sieve_events`, those of anchors of
- * which nothing was said by `sieve_unknown`. */
+ * which nothing was said by `sieve_unknown`, with those of keys whose worth is asked about: again, once that is told. */
 bool sieve_confirm(scan *c, const uint8_t *buf, size_t size, const uint8_t *events, size_t count);
 size_t sieve_unknown(const scan *c, const uint8_t **at);
 bool sieve_learn(scan *c, const uint8_t *buf, size_t size, const uint8_t *events, size_t count);
@@ -157,7 +157,7 @@ void words_free(sieve *s);
 void rules_free(sieve *s);
 bool set_tag(scan *c, uint32_t entry, const char *kind, text value);
 bool may_hold_tag(text value);
-bool see_assignment(scan *c, text buf, size_t seen, uint32_t rank, bool *ask);
+bool see_assignment(scan *c, text buf, size_t seen, uint32_t rank, bool *ask, bool *later);
 
 bool ask_entry(scan *c, uint32_t entry);
 bool ask_finder(scan *c, int look, size_t start, size_t size);
