@@ -6,7 +6,8 @@ import enum
 import time
 from typing import TYPE_CHECKING
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
+from sqlalchemy.sql import ClauseElement
 
 from mft.catalog.errors import CatalogError
 from mft.catalog.model import UPLOADS
@@ -75,6 +76,12 @@ class StateError(CatalogError):
     """The upload is not in a state from which that is possible: somebody else was faster, or the upload is gone."""
 
 
+_MOVE = update(UPLOADS).where(
+    UPLOADS.c.id == bindparam("upload"), UPLOADS.c.state.in_(bindparam("sources", expanding=True))
+)
+"""Made once: to build it anew costs as much as to run it, and the catalog is locked meanwhile."""
+
+
 def move_upload(connection: Connection, upload_id: str, state: UploadState, /, **values: object) -> None:
     """Bring an upload into *state*, if its present state allows that, and set *values* with it.
 
@@ -82,10 +89,11 @@ def move_upload(connection: Connection, upload_id: str, state: UploadState, /, *
         StateError: no way leads from its present state to *state*.
     """
     sources = [source for source, targets in WAYS.items() if state in targets]
-    moved = connection.execute(
-        update(UPLOADS)
-        .where(UPLOADS.c.id == upload_id, UPLOADS.c.state.in_(sources))
-        .values(state=state, updated_at=time.time(), **values)
-    )
+    set_to = {"state": state, "updated_at": time.time(), **values}
+    if any(isinstance(value, ClauseElement) for value in values.values()):
+        statement = update(UPLOADS).where(UPLOADS.c.id == upload_id, UPLOADS.c.state.in_(sources))
+        moved = connection.execute(statement.values(**set_to))
+    else:
+        moved = connection.execute(_MOVE, {"upload": upload_id, "sources": sources, **set_to})
     if moved.rowcount != 1:
         raise StateError(f"upload {upload_id} cannot become {state}: it is gone or no longer in {sources}")

@@ -7,7 +7,7 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from mft.box import ZONE
 from mft.catalog.model import NODES, OWN_VERSIONS, RECEIPTS, UNFILED, UPLOADS
@@ -33,6 +33,32 @@ PLACING = "webdav"
 """The protocol whose clients send an empty file before its content."""
 SAME_AGAIN_SECONDS = 24 * 3600.0
 """A login that sends the same name and digest within this time gets its first receipt."""
+# Made once: to build them anew costs as much as to run them, and the catalog is locked meanwhile.
+_UPLOAD = select(UPLOADS).where(UPLOADS.c.id == bindparam("of"))
+_SHOWN = (
+    select(UPLOADS.c.id, UPLOADS.c.version)
+    .join(OWN_VERSIONS, OWN_VERSIONS.c.upload_id == UPLOADS.c.id)
+    .where(
+        OWN_VERSIONS.c.node_id == bindparam("node"),
+        OWN_VERSIONS.c.login == bindparam("of"),
+        UPLOADS.c.landed_at > bindparam("since"),
+    )
+)
+_SAME = _SHOWN.where(
+    UPLOADS.c.sha256 == bindparam("digest"),
+    UPLOADS.c.size == bindparam("bytes"),
+    UPLOADS.c.state.in_([UploadState.LANDED, UploadState.SCRUBBING, UploadState.STORED]),
+)
+_EMPTY = _SHOWN.where(
+    UPLOADS.c.node_id == bindparam("node"),
+    UPLOADS.c.protocol == PLACING,
+    UPLOADS.c.size == 0,
+    UPLOADS.c.state == UploadState.LANDED,
+)
+_NEXT_VERSION = (
+    update(NODES).where(NODES.c.id == bindparam("of")).values(versions=NODES.c.versions + 1).returning(NODES.c.versions)
+)
+_NEW_RECEIPT = insert(RECEIPTS)
 
 
 class Arrivals:
@@ -65,7 +91,7 @@ class Arrivals:
         digest = writer.digest()
         sha256 = digest.hex() if digest is not None else None
         with self._database.write() as connection:
-            row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).first()
+            row = connection.execute(_UPLOAD, {"of": upload_id}).first()
             if row is None or row.epoch != epoch or row.state != UploadState.RECEIVING:
                 raise StateError("the upload was taken over or ended elsewhere")
             again = self._same_again(connection, row, writer.end, sha256)
@@ -86,18 +112,9 @@ class Arrivals:
         node = find_node(connection, row.parent_id, row.name)
         if node is None or node.hidden_at is not None:
             return None
-        first = connection.execute(
-            select(UPLOADS.c.id)
-            .join(OWN_VERSIONS, OWN_VERSIONS.c.upload_id == UPLOADS.c.id)
-            .where(
-                OWN_VERSIONS.c.node_id == node.id,
-                OWN_VERSIONS.c.login == row.login,
-                UPLOADS.c.sha256 == sha256,
-                UPLOADS.c.size == size,
-                UPLOADS.c.landed_at > time.time() - SAME_AGAIN_SECONDS,
-                UPLOADS.c.state.in_([UploadState.LANDED, UploadState.SCRUBBING, UploadState.STORED]),
-            )
-        ).first()
+        since = time.time() - SAME_AGAIN_SECONDS
+        wanted = {"node": node.id, "of": row.login, "digest": sha256, "bytes": size, "since": since}
+        first = connection.execute(_SAME, wanted).first()
         return None if first is None else str(first.id)
 
     def _keep_first(self, connection: Connection, row: Row[tuple[object, ...]], first: str) -> Receipt:
@@ -131,12 +148,7 @@ class Arrivals:
             connection, case_id=row.case_id, parent_id=row.parent_id, name=row.name, owner=row.login, is_directory=False
         )
         version = self._take_place(connection, row, node_id, now) or (
-            connection.execute(
-                update(NODES)
-                .where(NODES.c.id == node_id)
-                .values(versions=NODES.c.versions + 1)
-                .returning(NODES.c.versions)
-            ).scalar_one()
+            connection.execute(_NEXT_VERSION, {"of": node_id}).scalar_one()
         )
         move_upload(
             connection,
@@ -175,9 +187,8 @@ class Arrivals:
                 **({} if unfiled is None else {"unfiled": unfiled}),
             }
         )
-        connection.execute(
-            insert(RECEIPTS).values(upload_id=row.id, kind="landed", document=json.dumps(document), created_at=now)
-        )
+        receipt = {"upload_id": row.id, "kind": "landed", "document": json.dumps(document), "created_at": now}
+        connection.execute(_NEW_RECEIPT, receipt)
         self._trail.append(
             connection,
             chain,
@@ -201,19 +212,8 @@ class Arrivals:
         Explorer and Finder send an empty file, lock it, and then send the content: that is one version. None: there is
         no such file, or it has been there for too long.
         """
-        empty = connection.execute(
-            select(UPLOADS.c.id, UPLOADS.c.version)
-            .join(OWN_VERSIONS, OWN_VERSIONS.c.upload_id == UPLOADS.c.id)
-            .where(
-                OWN_VERSIONS.c.node_id == node_id,
-                OWN_VERSIONS.c.login == row.login,
-                UPLOADS.c.node_id == node_id,
-                UPLOADS.c.protocol == PLACING,
-                UPLOADS.c.size == 0,
-                UPLOADS.c.state == UploadState.LANDED,
-                UPLOADS.c.landed_at > now - self._settings.placeholder,
-            )
-        ).first()
+        wanted = {"node": node_id, "of": row.login, "since": now - self._settings.placeholder}
+        empty = connection.execute(_EMPTY, wanted).first()
         if empty is None:
             return None
         move_upload(

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, insert, select
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from mft.box import ZONE
@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from mft.catalog.database import Database
     from mft.upload.deposit import Deposit, UploadSettings
     from storage.keys.service import KeyService
+
+# Made once: to build them anew costs as much as to run them, and the catalog is locked meanwhile.
+_NEW_UPLOAD = insert(UPLOADS)
+_KEY_OF_DAY = select(LANDING_KEYS.c.wrapped).where(
+    LANDING_KEYS.c.region == bindparam("of"), LANDING_KEYS.c.day == bindparam("on")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,32 +91,33 @@ class Beginnings:
                     self._refuse_existing(mode)
             reserved = self._reserve(connection, deposit, length)
             connection.execute(
-                insert(UPLOADS).values(
-                    id=upload_id,
-                    case_id=deposit.tree.id,
-                    zone=deposit.zone,
-                    parent_id=deposit.parent_id,
-                    name=deposit.name,
-                    login=deposit.login,
-                    protocol=deposit.protocol,
-                    peer=deposit.peer,
-                    session_id=deposit.session_id,
-                    state=UploadState.RECEIVING,
-                    region=deposit.home,
-                    copies=",".join(deposit.copies),
-                    host=self._settings.host,
-                    worker=self._settings.worker,
-                    landing_id=upload_id,
-                    landing_day=day,
-                    landing_envelope=json.dumps(envelope.to_dict()),
-                    announced=length,
-                    reserved=reserved,
-                    prefix=0,
-                    part=deposit.resource is not None and deposit.resource.kind is UploadKind.PART,
-                    modified=None if deposit.resource is None else deposit.resource.modified,
-                    created_at=now,
-                    updated_at=now,
-                )
+                _NEW_UPLOAD,
+                {
+                    "id": upload_id,
+                    "case_id": deposit.tree.id,
+                    "zone": deposit.zone,
+                    "parent_id": deposit.parent_id,
+                    "name": deposit.name,
+                    "login": deposit.login,
+                    "protocol": deposit.protocol,
+                    "peer": deposit.peer,
+                    "session_id": deposit.session_id,
+                    "state": UploadState.RECEIVING,
+                    "region": deposit.home,
+                    "copies": ",".join(deposit.copies),
+                    "host": self._settings.host,
+                    "worker": self._settings.worker,
+                    "landing_id": upload_id,
+                    "landing_day": day,
+                    "landing_envelope": json.dumps(envelope.to_dict()),
+                    "announced": length,
+                    "reserved": reserved,
+                    "prefix": 0,
+                    "part": deposit.resource is not None and deposit.resource.kind is UploadKind.PART,
+                    "modified": None if deposit.resource is None else deposit.resource.modified,
+                    "created_at": now,
+                    "updated_at": now,
+                },
             )
             if deposit.resource is not None:
                 keep_resource(connection, upload_id, deposit.resource)
@@ -164,9 +171,8 @@ class Beginnings:
         raise AssertionError("counting has no end")
 
     def _today(self, region: str, day: str, owner: str | None) -> bytes | None:
-        wanted = and_(LANDING_KEYS.c.region == region, LANDING_KEYS.c.day == day)
         with self._database.read() as connection:
-            row = connection.execute(select(LANDING_KEYS.c.wrapped).where(wanted)).first()
+            row = connection.execute(_KEY_OF_DAY, {"of": region, "on": day}).first()
         if row is None:
             fresh = self._keys.new_scope(Region(region), f"landing:{day}", owner=owner)
             with self._database.write() as connection:
@@ -180,5 +186,4 @@ class Beginnings:
 
     @staticmethod
     def _key_of_day(connection: Connection, region: str, day: str) -> bytes | None:
-        wanted = and_(LANDING_KEYS.c.region == region, LANDING_KEYS.c.day == day)
-        return connection.execute(select(LANDING_KEYS.c.wrapped).where(wanted)).scalar()
+        return connection.execute(_KEY_OF_DAY, {"of": region, "on": day}).scalar()

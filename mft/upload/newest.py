@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from mft.catalog.model import NODES, OWN_VERSIONS, UPLOADS
@@ -18,22 +18,29 @@ if TYPE_CHECKING:
 
 _WHEN = func.coalesce(UPLOADS.c.modified, UPLOADS.c.landed_at)
 """The client's time of a file, else when it came."""
+# Made once: to build them anew costs as much as to run them, and the catalog is locked meanwhile.
+_SENT = select(UPLOADS.c.size, _WHEN.label("sent_at")).where(UPLOADS.c.id == bindparam("of"))
+_SCRUBBED = select(UPLOADS.c.scrubbed_size, _WHEN.label("shown_at")).where(UPLOADS.c.id == bindparam("of"))
+_SHOWN = update(NODES).where(NODES.c.id == bindparam("of"))
+_NEW_OWN = upsert(OWN_VERSIONS)
+_OWN = _NEW_OWN.on_conflict_do_update(
+    index_elements=["node_id", "login"],
+    set_={name: _NEW_OWN.excluded[name] for name in ("upload_id", "size", "sent_at")},
+)
 
 
 def show_own(connection: Connection, node_id: int, login: str, upload_id: str) -> None:
     """Have *login* see upload *upload_id*, which has landed, under the name of *node_id*."""
-    row = connection.execute(select(UPLOADS.c.size, _WHEN.label("sent_at")).where(UPLOADS.c.id == upload_id)).one()
+    row = connection.execute(_SENT, {"of": upload_id}).one()
     shown = {"upload_id": upload_id, "size": row.size, "sent_at": row.sent_at}
-    own = upsert(OWN_VERSIONS).values(node_id=node_id, login=login, **shown)
-    connection.execute(own.on_conflict_do_update(index_elements=["node_id", "login"], set_=shown))
+    connection.execute(_OWN, {"node_id": node_id, "login": login, **shown})
 
 
 def show_head(connection: Connection, node_id: int, upload_id: str) -> None:
     """Have everybody else see upload *upload_id*, which is stored, under the name of *node_id*."""
-    stored = select(UPLOADS.c.scrubbed_size, _WHEN.label("shown_at")).where(UPLOADS.c.id == upload_id)
-    row = connection.execute(stored).one()
+    row = connection.execute(_SCRUBBED, {"of": upload_id}).one()
     shown = {"head_upload": upload_id, "shown_size": row.scrubbed_size, "shown_at": row.shown_at}
-    connection.execute(update(NODES).where(NODES.c.id == node_id).values(**shown))
+    connection.execute(_SHOWN, {"of": node_id, **shown})
 
 
 def show_time(connection: Connection, upload_id: str, modified: float) -> None:

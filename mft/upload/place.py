@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from mft.catalog.model import NODES
 from protocols.errors import AlreadyExistsError, NotADirectoryPathError, NotFoundError
@@ -15,17 +15,20 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
+# Made once: to build them anew costs as much as to run them, and the catalog is locked meanwhile.
+_IN_PARENT = select(NODES).where(NODES.c.parent_id == bindparam("parent"))
+_BY_NAME = _IN_PARENT.where(NODES.c.name == bindparam("of"))
+_BY_SHOWN_NAME = _IN_PARENT.where(NODES.c.shown_name == bindparam("of"), NODES.c.hidden_at.is_(None))
+
 
 def find_node(connection: Connection, parent_id: int, name: str) -> Row[tuple[object, ...]] | None:
     """Return the row of *name* in a directory, also if it is hidden."""
-    return connection.execute(select(NODES).where(NODES.c.parent_id == parent_id, NODES.c.name == name)).first()
+    return connection.execute(_BY_NAME, {"parent": parent_id, "of": name}).first()
 
 
 def find_shown(connection: Connection, parent_id: int, name: str) -> Row[tuple[object, ...]] | None:
     """Return the row that others than its owner know by *name*."""
-    return connection.execute(
-        select(NODES).where(NODES.c.parent_id == parent_id, NODES.c.shown_name == name, NODES.c.hidden_at.is_(None))
-    ).first()
+    return connection.execute(_BY_SHOWN_NAME, {"parent": parent_id, "of": name}).first()
 
 
 def walk(connection: Connection, root: int, names: Sequence[str], *, shown: bool = False) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from mft.audit import customer_chain
 from mft.box import case_or_none
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from mft.audit import AuditTrail
     from mft.upload.deposit import Deposit
+
+_CUSTOMER = select(CASES.c.customer).where(CASES.c.id == bindparam("case"))
+_NUMBER = select(CASES.c.number).where(CASES.c.id == bindparam("case"))
 
 
 def write_event(
@@ -39,11 +42,11 @@ def write_event(
 
 def chain_of(connection: Connection, case_id: int) -> str:
     """Name the audit chain of a case's customer."""
-    row = connection.execute(select(CASES.c.customer).where(CASES.c.id == case_id)).one()
+    row = connection.execute(_CUSTOMER, {"case": case_id}).one()
     return customer_chain(row.customer)
 
 
 def number_of(connection: Connection, case_id: int) -> str | None:
     """Return a case's number; None where it is the box of what names no case."""
-    number: str = connection.execute(select(CASES.c.number).where(CASES.c.id == case_id)).scalar_one()
+    number: str = connection.execute(_NUMBER, {"case": case_id}).scalar_one()
     return case_or_none(number)

@@ -6,7 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from mft.catalog.model import RECEIPTS, UPLOAD_RESOURCES, UPLOADS
 from mft.catalog.states import PARTIAL, UploadState, move_upload
@@ -51,13 +51,12 @@ def keep_resource(connection: Connection, upload_id: str, resource: Resource) ->
         )
 
 
+_LANDING = update(UPLOAD_RESOURCES).where(UPLOAD_RESOURCES.c.upload_id == bindparam("of"))
+
+
 def note_landing(connection: Connection, upload_id: str, receipt_id: str) -> None:
     """Keep under which id an upload with an address has its receipt; of others nothing is kept."""
-    connection.execute(
-        update(UPLOAD_RESOURCES)
-        .where(UPLOAD_RESOURCES.c.upload_id == upload_id)
-        .values(landed_as=receipt_id, unverified_from=None)
-    )
+    connection.execute(_LANDING, {"of": upload_id, "landed_as": receipt_id, "unverified_from": None})
 
 
 def has_resource(connection: Connection, upload_id: str) -> bool:
