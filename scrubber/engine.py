@@ -9,6 +9,7 @@ from scrubber.crew import Crew
 from scrubber.detector import Detector
 from scrubber.dictionary import Dictionary
 from scrubber.excerpt import ExcerptReader
+from scrubber.foresight import Foresight, Outlook, settings_of
 from scrubber.learner import Learner
 from scrubber.learning import learn_growing, learn_source
 from scrubber.members import Parcel, serve_members
@@ -16,6 +17,7 @@ from scrubber.model import ENGINE_VERSION, Options, ScrubReport, Source
 from scrubber.obstacle import ObstacleError
 from scrubber.profile import PROFILES
 from scrubber.pseudonym import Pseudonymizer
+from scrubber.replay import Replay
 from scrubber.rules import load_rules
 from scrubber.secondlook import SecondLook, sure_rules
 from scrubber.segments import Begin, GoOn, SegmentScrubber
@@ -23,7 +25,7 @@ from scrubber.stream import HashedSource
 from scrubber.walk import Walk, memory_scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from scrubber.crew import Tell, Work
     from scrubber.excerpt import Excerpt
@@ -83,6 +85,7 @@ def scrub(
     explain: Callable[[Excerpt], None] | None = None,
     learning: bool = True,
     left: list[tuple[bytes, str]] | None = None,
+    replay: Replay | None = None,
     jobs: int = 1,
 ) -> ScrubReport:
     """Read *source*, give the scrubbed bytes to *sink*, and report what was replaced and what could not be looked into.
@@ -100,6 +103,7 @@ def scrub(
             False where that was done already (`learn`).
         left: is given the secrets that were replaced in one place and left in another, if nothing else is in the way:
             run again with them as `options.known`, and they go everywhere.
+        replay: what was noted of *source* while it came in (`replay_of`), made for these *pseudonyms* and *options*.
         jobs: processes for what is long. They are forked from this one, which should have one thread; the outcome is
             the same with any number.
 
@@ -130,6 +134,7 @@ def scrub(
     walk.reset()
     if explain is not None:
         walk.watch.add(ExcerptReader(walk.findings, explain))
+    walk.foresight = replay
     if jobs > 1:
         walk.crew = Crew(jobs, lambda: _hand(walk))
         walk.gives_away = explain is None  # it reads members while they are scrubbed
@@ -212,6 +217,7 @@ def learn_ahead(
     name: str,
     options: Options = _DEFAULT,
     scratch: Callable[[], BinaryIO] = memory_scratch,
+    dictionary: Dictionary | None = None,
 ) -> Dictionary:
     """Learn what `learn` would from an upload that is still coming in; return what it told.
 
@@ -222,15 +228,60 @@ def learn_ahead(
         name: the upload's, as its sender gave it.
         options: profile, limits.
         scratch: as for `scrub`.
+        dictionary: an empty one, to which it is added as it is learned.
 
     Raises:
         UnforeseenError: nothing can be said before it is whole.
         ScrubberError: the source or the scratch space failed.
     """
-    dictionary = Dictionary()
+    dictionary = Dictionary() if dictionary is None else dictionary
     if "personal" in options.profile.categories:
         learn_growing(read, dictionary=dictionary, rules=_rules(options), name=name, options=options, scratch=scratch)
     return dictionary
+
+
+def foresee(
+    read: Callable[[int, int], bytes],
+    keep: Callable[[bytes], None],
+    *,
+    pseudonyms: Pseudonymizer,
+    learned: Dictionary,
+    name: str,
+    options: Options = _DEFAULT,
+    scratch: Callable[[], BinaryIO] = memory_scratch,
+) -> Foresight:
+    """Make ready to find in an upload that is still coming in what would be replaced; see `Foresight`."""
+    return Foresight(
+        read,
+        keep,
+        pseudonyms=pseudonyms,
+        learned=learned,
+        rules=_rules(options),
+        options=options,
+        name=name,
+        scratch=scratch,
+    )
+
+
+def replay_of(
+    outlook: bytes, notes: Iterator[bytes], *, pseudonyms: Pseudonymizer, name: str, options: Options = _DEFAULT
+) -> Replay | None:
+    """Give what `scrub` can use of what was foreseen, None where other settings or pseudonyms hold by now.
+
+    Args:
+        outlook: `Foresight.outlook`, as bytes.
+        notes: what was kept, in order.
+        pseudonyms: the case's, whose dictionary has taken in what the upload teaches.
+        name: the upload's, as `foresee` was told it.
+        options: profile, terms.
+
+    Raises:
+        ValueError: *outlook* is none.
+    """
+    seen, names = Outlook.from_bytes(outlook), pseudonyms.dictionary
+    if options.known or seen.settings != settings_of(_rules(options), options, name) or names.contradicts(seen.names):
+        return None
+    return Replay(seen, notes, names)
 
 
 def _halves(

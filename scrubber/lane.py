@@ -49,6 +49,11 @@ class TextLane:
         """The columns of the table that is open."""
         return self._scrubber.heading
 
+    @property
+    def decided(self) -> int:
+        """Bytes of the text of which all that comes was given."""
+        return self._scrubber.decided
+
     def feed(self, data: bytes) -> bytes:
         """Take more, give what is decided.
 

@@ -43,6 +43,9 @@ def walk_text(
     out = walk.watch.follow(name, out)
     pieces = iter(partial(stream.read_exactly, CHUNK), b"")
     detector, pieces = _detector_for(walk, name, pieces)
+    if walk.foresight is not None and not same_length and detector is walk.detector:
+        _note_blanked(walk, name, walk.foresight.run_text(walk, name, pieces, out))
+        return
     alone = walk.crew is None or same_length or detector is not walk.detector
     text = SegmentedText(walk, walk.crew, name, pieces) if walk.crew is not None and not alone else None
     if text is not None and text.is_long:

@@ -81,6 +81,8 @@ class Done(NamedTuple):
     blanked: int
     failure: tuple[str, str, str] | None
     """Member, reason and advice of the obstacle that ended it."""
+    decided: int
+    """Bytes of the text to which the output has come."""
 
 
 class SegmentScrubber:
@@ -116,7 +118,36 @@ class SegmentScrubber:
                 output.append((self._tallier.take(), made, 0))
         except ObstacleError as error:
             failure = (error.member, error.reason, error.advice)
-        tell(Done(segment.number, lane.handover(), lane.heading, output, lane.blanked - blanked, failure))
+        tell(Done(segment.number, lane.handover(), lane.heading, output, lane.blanked - blanked, failure, lane.decided))
+
+
+def beginning_of(walk: Walk, first: Cut) -> tuple[Heading | None, int]:
+    """Give the columns of the table with which a text begins, where there is one, and how long its blocks are."""
+    tables = walk.detector.new_tables()
+    tables.read(first.segment.pieces[0][:_HEAD], 0, 1)
+    return tables.heading, min(BLOCK, len(first.segment.pieces[0]))
+
+
+class OtherStateError(Exception):
+    """Who begins here is not where the one before has ended."""
+
+
+def do_alone(hand: SegmentScrubber, message: Begin | GoOn, *, state: Hashable = None) -> Done:
+    """Let *hand* do a segment in this process.
+
+    Raises:
+        OtherStateError: it does not begin in *state*, where one is given; nothing was done.
+    """
+    told: list[Done] = []
+
+    def tell(answer: Begun | Done) -> None:
+        if isinstance(answer, Done):
+            told.append(answer)
+        elif state is not None and answer.state != state:
+            raise OtherStateError
+
+    hand(message, tell)
+    return told[0]
 
 
 class Cutter:
@@ -259,10 +290,7 @@ class SegmentedText:
                 self._send(hand, GoOn(cut.segment))
                 continue
             if cut.segment.number == 0:
-                tables = self._walk.detector.new_tables()
-                tables.read(cut.segment.pieces[0][:_HEAD], 0, 1)
-                self._heading = tables.heading
-                self._block = min(BLOCK, len(cut.segment.pieces[0]))
+                self._heading, self._block = beginning_of(self._walk, cut)
             self._send(hand, Begin(self._name, cut, self._heading, self._block))
 
     def _send(self, hand: int, message: Begin | GoOn) -> None:

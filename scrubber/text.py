@@ -106,6 +106,11 @@ class TextScrubber:
         """The columns of the table that is open."""
         return self._tables.heading
 
+    @property
+    def decided(self) -> int:
+        """Bytes of the text of which all that comes was given."""
+        return self._base + self._done
+
     def _process(self, *, final: bool) -> bytes:
         collecting = gc.isenabled()
         if collecting:  # tens of thousands of tuples live until the block is written: no circle is worth looking for

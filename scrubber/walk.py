@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from scrubber import (
     capture,
@@ -36,6 +36,8 @@ from scrubber.text import Note, TextScrubber
 from scrubber.watch import Watch, Watcher
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from scrubber.candidate import Noted
     from scrubber.crew import Crew
     from scrubber.detector import Detector
@@ -44,6 +46,15 @@ if TYPE_CHECKING:
     from scrubber.tally import Tally
 
 Out = Callable[[bytes], object]
+
+
+class TextRunner(Protocol):
+    """What can scrub a text, or foresee what that would change."""
+
+    def run_text(self, walk: Walk, name: str, pieces: Iterator[bytes], out: Out) -> int:
+        """Scrub *pieces* to *out*; give how many bytes were blanked."""
+        ...
+
 
 _PICTURES = (Kind.PNG, Kind.JPEG, Kind.GIF, Kind.WEBP, Kind.BMP, Kind.ICON)
 _LEAVES: dict[Kind, Callable[[Walk, Stream, Out, str], None]] = {
@@ -104,6 +115,8 @@ class Walk:
         self.watch.add(self.second_look)
         self.crew: Crew | None = None
         """Processes that help with what is long."""
+        self.foresight: TextRunner | None = None
+        """What scrubs texts in place of the usual way."""
         self.gives_away = False
         """Whether they scrub members of archives too."""
         self._most = MAX_FINDINGS

@@ -96,8 +96,8 @@ class ScrubConfig:
     file_size: PositiveBytes = 64 * 2**30
     """Largest scratch file of one scrub child; what is in it is sealed."""
     ahead: PositiveBytes | None = 64 * 2**20
-    """Bytes of an upload under way from which on its names are learned while it still comes in, in one child more, one
-    upload at a time; null: never."""
+    """Bytes of an upload under way from which on it is read while it still comes in, in one child more, one upload at a
+    time; null: never."""
     attempts: Count = 3
     """Crashes or time-outs on one file before it is quarantined."""
     depth: Count = 8

@@ -1,8 +1,9 @@
-"""Reading ahead: the names of a large upload are learned while it still comes in, one upload at a time.
+"""Reading ahead: a large upload is read while it still comes in, one upload at a time.
 
-All that comes of it lies in this process's memory, sealed, and is used only where the upload that landed is the one
-that was read: the same epoch, name, records and size, none of them written again. Whatever goes otherwise, it is
-dropped, and the upload is read once it has landed, as any other.
+Its names are learned, and what is to be replaced is looked for. What comes of it is sealed, the names in this process's
+memory, the rest in a file without a name, whose key is in this process's memory alone. It is used only where the upload
+that landed is the one that was read: the same epoch, name, records and size, none of them written again. Whatever goes
+otherwise, it is dropped, and the upload is read once it has landed, as any other.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from mft.box import ZONE
 from mft.catalog.model import UPLOADS
 from mft.catalog.states import UploadState
 from mft.intake.records import chain_of
+from mft.recipients import find_recipient
 from mft.scrubbing.child import Errand
 from mft.scrubbing.nursery import ChildFailedError, NurseryError
 from mft.standing import PART_SUFFIXES
 from scrubber.profile import find_profile
 from storage.errors import StorageError
+from storage.frames import new_frame_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from mft.audit import AuditTrail
+    from mft.casetree import CaseTree
     from mft.catalog.database import Database
     from mft.intake.pseudonyms import PseudonymBooks
     from mft.intake.records import CaseBook
@@ -48,15 +52,38 @@ _KEPT = 16
 _LANDED = (UploadState.LANDED, UploadState.SCRUBBING)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Foreknown:
-    """What one upload has taught, sealed, and which form of it that was."""
+@dataclass(slots=True, kw_only=True)
+class Notes:
+    """What was noted of an upload, in a file without a name. Close it."""
 
-    epoch: int
-    name: str
-    records: int
-    size: int
-    names: bytes = field(repr=False)
+    fd: int
+    key: bytes = field(repr=False)
+    end: int = 0
+    """Where the last note stands; 0: there are none."""
+
+    def close(self) -> None:
+        """Let go of the file; a second call does nothing."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreknown:
+    """What was read of one upload before it landed, sealed, and which form of it that was. Close it."""
+
+    epoch: int = 0
+    name: str = ""
+    records: int = 0
+    size: int = 0
+    names: bytes = field(default=b"", repr=False)
+    """Empty: nobody has read it."""
+    notes: Notes | None = None
+
+    def close(self) -> None:
+        """Let go of the notes."""
+        if self.notes is not None:
+            self.notes.close()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,6 +95,8 @@ class _Reading:
     epoch: int
     name: str
     child: Child
+    notes: Notes | None
+    """Where it notes what is to be replaced."""
     ending_fd: int | None
     """Where it is told that the upload has landed; None: it was."""
     landed: tuple[int, int] = (0, 0)
@@ -100,7 +129,7 @@ class Ahead:
         self._settings = settings
         self._lock = threading.Lock()
         self._reading: _Reading | None = None
-        self._known: dict[str, _Foreknown] = {}
+        self._known: dict[str, Foreknown] = {}
         self._tried: set[tuple[str, int]] = set()
         """Uploads, by id and epoch, that are not to be tried again."""
 
@@ -114,8 +143,8 @@ class Ahead:
             if self._reading is None:
                 self._begin_next(self._settings.ahead)
 
-    def take(self, row: Row[Any]) -> bytes:
-        """Return, sealed, what the upload *row*, which has landed, has taught; empty where nobody has read it.
+    def take(self, row: Row[Any]) -> Foreknown:
+        """Return what was read of the upload *row*, which has landed; the caller closes it.
 
         Waits for a child that still reads it: that has less to do than one that begins now.
         """
@@ -130,9 +159,13 @@ class Ahead:
             self._conclude(reading, wall=self._settings.wall)
         with self._lock:
             known = self._known.pop(row.id, None)
-        if known is None or (known.epoch, known.records, known.size) != (row.epoch, row.records, row.size):
-            return b""
-        return known.names if known.name == self._book.path_of(row)[-1] else b""
+        if known is None:
+            return Foreknown()
+        read, landed = (known.epoch, known.records, known.size), (row.epoch, row.records, row.size)
+        if read != landed or known.name != self._book.path_of(row)[-1]:
+            known.close()
+            return Foreknown()
+        return known
 
     def close(self) -> None:
         """End what is under way."""
@@ -140,6 +173,9 @@ class Ahead:
             if self._reading is not None:
                 self._let_go(self._reading)
                 self._reading = None
+            for known in self._known.values():
+                known.close()
+            self._known.clear()
 
     def _watch(self, reading: _Reading) -> None:
         with self._database.read() as connection:
@@ -181,22 +217,36 @@ class Ahead:
         except ChildFailedError as error:
             return b"", str(error)
         finally:
-            self._let_go(reading)
+            self._end(reading)
+        if reading.notes is not None:
+            end = result.get("notes_end")
+            reading.notes.end = end if type(end) is int and end > 0 else 0
         why = result.get("dropped")
         return reading.child.names, why if isinstance(why, str) else "it has told nothing"
 
     def _keep(self, reading: _Reading, names: bytes, why: str) -> None:
+        notes = reading.notes
+        if notes is not None and not (names and notes.end):
+            notes.close()
+            notes = None
         if not names:
             self._note_dropped(reading, why)
             return
         records, size = reading.landed
         while len(self._known) >= _KEPT:
-            self._known.pop(next(iter(self._known)))
-        self._known[reading.upload_id] = _Foreknown(
-            epoch=reading.epoch, name=reading.name, records=records, size=size, names=names
-        )
+            self._known.pop(next(iter(self._known))).close()
+        known = Foreknown(epoch=reading.epoch, name=reading.name, records=records, size=size, names=names, notes=notes)
+        before = self._known.pop(reading.upload_id, None)
+        if before is not None:
+            before.close()
+        self._known[reading.upload_id] = known
 
     def _let_go(self, reading: _Reading) -> None:
+        self._end(reading)
+        if reading.notes is not None:
+            reading.notes.close()
+
+    def _end(self, reading: _Reading) -> None:
         if reading.ending_fd is not None:
             os.close(reading.ending_fd)
             reading.ending_fd = None
@@ -232,36 +282,65 @@ class Ahead:
         if "personal" not in find_profile(treatment.profile).categories:
             return False
         name = final_name(row.name)
+        notes = self._new_notes(row, tree)
         try:
+            book = self._books.open(tree, row.region, treatment.scope)
             errand = Errand(
                 names=(name,),
                 ahead=True,
                 profile=treatment.profile,
-                pseudonym_key=self._books.open(tree, row.region, treatment.scope).key,
+                deny=treatment.terms.deny,
+                allow=treatment.terms.allow,
+                pseudonym_key=book.key,
+                dictionary=book.names if notes is not None else b"",
+                notes_key=b"" if notes is None else notes.key,
                 cage=self._settings.cage,
                 limits=dict(self._settings.limits),
                 scratch=str(self._settings.scratch[row.region]),
                 landing_id=row.landing_id,
                 landing_key=self._landed.key_of(row),
             )
-            child, ending_fd = self._start(row, errand)
+            child, ending_fd = self._start(row, errand, notes)
         except (NurseryError, StorageError) as error:
             log.warning("ahead.put_off", extra={"upload": row.id, "why": type(error).__name__})
+            if notes is not None:
+                notes.close()
             return False
         self._reading = _Reading(
-            upload_id=row.id, case_id=row.case_id, epoch=row.epoch, name=name, child=child, ending_fd=ending_fd
+            upload_id=row.id,
+            case_id=row.case_id,
+            epoch=row.epoch,
+            name=name,
+            child=child,
+            notes=notes,
+            ending_fd=ending_fd,
         )
         self._note(row.id, row.case_id, "scrub.ahead", received=row.prefix)
         return True
 
-    def _start(self, row: Row[Any], errand: Errand) -> tuple[Child, int]:
+    def _new_notes(self, row: Row[Any], tree: CaseTree) -> Notes | None:
+        """Make a file for notes, unless pseudonyms are written down as they are made, or there is no room."""
+        if self._settings.reverse_map:
+            with self._database.read() as connection:
+                if find_recipient(connection, tree.customer) is not None:
+                    return None
+        try:
+            fd, key = new_frame_file(self._settings.scratch[row.region])
+        except StorageError:
+            return None
+        return Notes(fd=fd, key=key)
+
+    def _start(self, row: Row[Any], errand: Errand, notes: Notes | None) -> tuple[Child, int]:
         landing_fd = self._zones[row.region].open_fd(row.landing_id)
         ending_read, ending_write = os.pipe()
         try:
-            return self._nursery.follow(errand, landing_fd=landing_fd, ending_fd=ending_read), ending_write
+            notes_fd = None if notes is None else notes.fd
+            child = self._nursery.follow(errand, landing_fd=landing_fd, ending_fd=ending_read, notes_fd=notes_fd)
         except BaseException:
             os.close(ending_write)
             raise
+        else:
+            return child, ending_write
         finally:
             os.close(landing_fd)
             os.close(ending_read)

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from mft.catalog.errors import CatalogBusyError, CatalogDiskError
 from mft.catalog.model import ARCHIVE_PASSWORDS, BODIES, UPLOADS
 from mft.catalog.states import UploadState, move_upload
+from mft.intake.ahead import Foreknown
 from mft.intake.naming import safe_names
 from mft.intake.records import CaseBook, chain_of, moment
 from mft.policy import Outcome, Residency, judge_inbound, judge_outbound
@@ -66,6 +67,7 @@ LACKING = (
     UnavailableError,
 )
 """What a later try may find mended, without anything being wrong with the file."""
+_UNKNOWN = Foreknown()
 NOTHING_TO_DO, AGAIN, RELEASED = "gone", "again", "released"
 
 
@@ -132,13 +134,14 @@ class Scrubbing:
         refused, told = self._scanning.ask(row)
         if refused is not None:
             return {"outcome": Outcome.QUARANTINE.value, "reason": refused, "scanners": told}
-        return self._scrub_one(row, self._ahead.take(row)) | {"scanners": told}
+        with contextlib.closing(self._ahead.take(row)) as known:
+            return self._scrub_one(row, known) | {"scanners": told}
 
-    def _scrub_one(self, row: Row[Any], learned: bytes, *, again: bool = False) -> dict[str, Any]:
+    def _scrub_one(self, row: Row[Any], known: Foreknown, *, again: bool = False) -> dict[str, Any]:
         tree, object_key = self._book.tree(row.case_id), new_object_key()
         try:
             region = self._new_body(row, tree, object_key)
-            result = self._run_child(row, tree, object_key, region, learned=learned, again=again)
+            result = self._run_child(row, tree, object_key, region, known=known, again=again)
         except ChildFailedError as error:
             self._give_back(row, str(error))
             return {"outcome": AGAIN}
@@ -152,8 +155,8 @@ class Scrubbing:
         if result.get("again"):  # secrets that stand elsewhere with nothing to tell them: now they are known
             with self._database.write() as connection:
                 discard_body(connection, object_key)
-            return self._scrub_one(row, learned, again=True)
-        return self._judge(row, object_key, result | {"ahead": bool(learned)})
+            return self._scrub_one(row, known, again=True)
+        return self._judge(row, object_key, result | {"ahead": bool(known.names)})
 
     def copy_as_it_is(self, upload_id: str) -> ObjectKey | Undone:
         """Make an object of a quarantined upload, byte for byte: nothing is looked for, nothing removed."""
@@ -206,7 +209,7 @@ class Scrubbing:
         object_key: ObjectKey,
         region: str,
         *,
-        learned: bytes = b"",
+        known: Foreknown = _UNKNOWN,
         again: bool = False,
     ) -> dict[str, Any]:
         scope_key = self._book.scope_key(tree, region)
@@ -214,6 +217,8 @@ class Scrubbing:
         treatment = self._treatment(tree)
         book = self._books.open(tree, region, treatment.scope)
         passwords = self._passwords_of(row)
+        learned = _readable(known.names, book)
+        notes = known.notes if learned and not again else None
         errand = Errand(
             names=self._book.path_of(row),
             profile=treatment.profile,
@@ -221,7 +226,9 @@ class Scrubbing:
             allow=treatment.terms.allow,
             pseudonym_key=book.key,
             dictionary=book.names,
-            learned=_readable(learned, book),
+            learned=learned,
+            notes_key=b"" if notes is None else notes.key,
+            notes_end=0 if notes is None else notes.end,
             passwords=tuple(passwords.values()),
             recipient=self._recipient(tree),
             cage=self._settings.cage,
@@ -239,7 +246,12 @@ class Scrubbing:
         )
         landing_fd = self._zones[row.region].open_fd(row.landing_id)
         try:
-            child = self._nursery.begin(errand, landing_fd=landing_fd, wall=self._settings.wall)
+            child = self._nursery.begin(
+                errand,
+                landing_fd=landing_fd,
+                notes_fd=None if notes is None else notes.fd,
+                wall=self._settings.wall,
+            )
         finally:
             os.close(landing_fd)
         with contextlib.closing(child):

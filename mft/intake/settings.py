@@ -42,7 +42,7 @@ class IntakeSettings:
     wall: float
     workers: int
     ahead: int | None
-    """Bytes of an upload under way from which on its names are learned while it comes in; None: never."""
+    """Bytes of an upload under way from which on it is read while it comes in; None: never."""
     attempts: int
     limits: Mapping[str, int]
     rules: ScrubRules

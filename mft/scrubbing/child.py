@@ -22,7 +22,7 @@ from mft.scrubbing.answer import write_answer
 from mft.scrubbing.cage import Cage
 from mft.scrubbing.sealednames import SEALED_LIMIT, open_names, seal_names
 from mft.scrubbing.sealedpassword import open_password
-from scrubber.engine import learn, scrub, scrub_names
+from scrubber.engine import learn, replay_of, scrub, scrub_names
 from scrubber.model import Limits, Options
 from scrubber.profile import find_profile
 from scrubber.pseudonym import Pseudonymizer
@@ -30,6 +30,7 @@ from scrubber.reversal import SEALED_FOR, RecordingPseudonymizer, ReverseMap
 from scrubber.rules import known_rules
 from scrubber.terms import Terms
 from storage.body import BodyWriter
+from storage.frames import FrameReader
 from storage.landing import LandingReader
 from storage.recipient import seal_to
 from storage.scratch import SealedScratch
@@ -39,13 +40,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scrubber.model import ScrubReport
+    from scrubber.replay import Replay
 
 PIECE = 256 * 1024
 SCRATCH_MEMORY = 16 * 2**20
 """Scratch kept in memory before it is sealed into a temporary file, for each archive member that is being re-packed."""
 
 
-_BYTES = ("pseudonym_key", "dictionary", "learned", "landing_key", "data_key", "recipient")
+_BYTES = ("pseudonym_key", "dictionary", "learned", "landing_key", "data_key", "recipient", "notes_key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +80,13 @@ class Errand:
     again: bool = False
     """A first run left secrets where nothing told them: find them once more, then replace them everywhere."""
     ahead: bool = False
-    """Only learn the file's names while it still comes in (see `ahead`); what is known of it are landing id and key."""
+    """Only read the file while it still comes in (see `ahead`); what is known of it are landing id and key."""
     learned: bytes = field(default=b"", repr=False)
     """What such a child has learned from this file, sealed; empty: nobody has read it yet."""
+    notes_key: bytes = field(default=b"", repr=False)
+    """The key of what such a child notes of what is to be replaced, in a file of its own; empty: there is none."""
+    notes_end: int = 0
+    """Where the last of the notes stands in it."""
     recipient: bytes = b""
     """The customer's public key to which what pseudonyms stand for is sealed; empty: nobody's."""
     passwords: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -127,7 +133,7 @@ def run_errand(errand: Errand, descriptors: Sequence[int]) -> None:
         else:
             pseudonyms = RecordingPseudonymizer(errand.pseudonym_key, names, reverse)
         if errand.landing_id:
-            result = _scrub_file(errand, pseudonyms, descriptors[0], descriptors[1])
+            result = _scrub_file(errand, pseudonyms, descriptors)
         else:
             result = _named(errand, scrub_names(errand.names, pseudonyms, _options(errand)))
         if errand.teaches and names.extent > known:
@@ -162,9 +168,11 @@ def _options(errand: Errand) -> Options:
     )
 
 
-def _scrub_file(errand: Errand, pseudonyms: Pseudonymizer, landing_fd: int, cipher_fd: int) -> dict[str, Any]:
+def _scrub_file(errand: Errand, pseudonyms: Pseudonymizer, descriptors: Sequence[int]) -> dict[str, Any]:
+    """Scrub a file; *descriptors*: landing log, notes of a child that read ahead if there are any, two pipes."""
+    cipher_fd = descriptors[-2]
     source = LandingReader.from_fd(
-        landing_fd, errand.landing_id, errand.landing_key, records=errand.records, size=errand.size
+        descriptors[0], errand.landing_id, errand.landing_key, records=errand.records, size=errand.size
     )
 
     def scratch() -> BinaryIO:
@@ -182,7 +190,8 @@ def _scrub_file(errand: Errand, pseudonyms: Pseudonymizer, landing_fd: int, ciph
         if errand.as_it_is:
             return named | _copied(source, body)
         sink = (lambda _piece: None) if errand.outbound else body.write
-        run = partial(scrub, source, pseudonyms=pseudonyms, name=shown, scratch=scratch, learning=False)
+        replay = _replay(errand, pseudonyms, descriptors[1], options) if errand.notes_key else None
+        run = partial(scrub, source, pseudonyms=pseudonyms, name=shown, scratch=scratch, learning=False, replay=replay)
         if errand.again:
             run(lambda _: None, options=options, left=left)
             options, left = replace(options, known=tuple(left)), []
@@ -193,11 +202,19 @@ def _scrub_file(errand: Errand, pseudonyms: Pseudonymizer, landing_fd: int, ciph
         info = body.close()
     return {
         **named,
-        "report": report.to_dict(),
+        "report": report.to_dict() | ({} if replay is None else {"foreseen": replay.used}),
         "again": bool(left) and not errand.again and not errand.outbound,
         "categories": _by_category(report),
         "body": {"size": info.size, "sha256": info.sha256.hex(), "stored_size": info.stored_size},
     }
+
+
+def _replay(errand: Errand, pseudonyms: Pseudonymizer, notes_fd: int, options: Options) -> Replay | None:
+    """Give what was noted while the file came in, if it can still be used."""
+    reader = FrameReader(notes_fd, errand.notes_key)
+    notes = reader.frames(errand.notes_end)
+    outlook = reader.read(errand.notes_end)
+    return replay_of(outlook, notes, pseudonyms=pseudonyms, name=errand.names[-1], options=options)
 
 
 def _copied(source: LandingReader, body: BodyWriter) -> dict[str, Any]:

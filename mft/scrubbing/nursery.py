@@ -216,14 +216,14 @@ class Nursery:
         self._lock = threading.Lock()
         self._number = 0
 
-    def begin(self, errand: Errand, *, landing_fd: int | None, wall: float) -> Child:
-        """Start a child on *errand*; *wall* is how many seconds it may take.
+    def begin(self, errand: Errand, *, landing_fd: int | None, wall: float, notes_fd: int | None = None) -> Child:
+        """Start a child on *errand*; *wall* is how many seconds it may take. *notes_fd*: what one noted before it.
 
         Raises:
             NurseryError: the nursery does not answer.
         """
         cipher_read, cipher_write = os.pipe() if landing_fd is not None else (None, None)
-        return self._start(errand, [landing_fd], cipher=(cipher_read, cipher_write), wall=wall)
+        return self._start(errand, [landing_fd, notes_fd], cipher=(cipher_read, cipher_write), wall=wall)
 
     def relay(self, errand: Errand, *, landing_fd: int, socket_fd: int | None, wall: float) -> Child:
         """Start a child that shows a file to another scanner, over the connection *socket_fd* or by a command.
@@ -233,15 +233,17 @@ class Nursery:
         """
         return self._start(errand, [landing_fd, socket_fd], cipher=(None, None), wall=wall)
 
-    def follow(self, errand: Errand, *, landing_fd: int, ending_fd: int) -> Child:
+    def follow(self, errand: Errand, *, landing_fd: int, ending_fd: int, notes_fd: int | None) -> Child:
         """Start a child that reads an upload while it comes in, until it is told on the pipe *ending_fd* to end.
+
+        *notes_fd* is the file for its notes, where it is to make some.
 
         Nothing is to be read of it before `Child.allow`.
 
         Raises:
             NurseryError: the nursery does not answer.
         """
-        return self._start(errand, [landing_fd, ending_fd], cipher=(None, None), wall=0.0)
+        return self._start(errand, [landing_fd, ending_fd, notes_fd], cipher=(None, None), wall=0.0)
 
     def _start(
         self, errand: Errand, descriptors: Sequence[int | None], *, cipher: tuple[int | None, int | None], wall: float

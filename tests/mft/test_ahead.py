@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -53,6 +54,25 @@ def test_names_are_learned_while_the_upload_comes_in(eager):
     assert got.startswith(b"2026-11-03 09:00:00 INFO user-")
     assert report(eager)["learned_ahead"] is True
     assert eager.events("scrub.ahead_dropped") == []
+
+
+def test_what_is_replaced_is_looked_for_while_the_upload_comes_in(eager):
+    """What was noted before the upload landed is not looked for again, but where a name was learned too late."""
+    handle = eager.client("ann").begin(f"{IN}/big.log")
+    large = b"".join(b"2026-11-03 10:00:%02d INFO from 81.7.%d.9\n" % (n % 60, n % 199) for n in range(200_000))
+    handle.write(0, EARLY + large)
+    handle.sync()
+    handle.write(len(EARLY + large), b"and on\n")
+    eager.intake.look_ahead()
+    until(lambda: os.fstat(_reading(eager).notes.fd).st_size > 0)
+    handle.write(len(EARLY + large) + 7, LATE)
+    handle.commit()
+    eager.work()
+    got = eager.client("eve").get(f"{IN}/big.log")
+    assert b"qzwickel" not in got
+    assert b"81.7." not in got
+    assert got.count(b"\n") == (EARLY + large + b"and on\n" + LATE).count(b"\n")
+    assert "foreseen" in report(eager)
 
 
 def test_what_was_learned_is_known_to_the_next_upload_of_the_case(eager):
