@@ -25,7 +25,7 @@ from mft.policy import Outcome, Residency, judge_inbound, judge_outbound
 from mft.recipients import find_recipient
 from mft.scrubbing.answer import AnswerError, check_scrubbed
 from mft.scrubbing.child import Errand
-from mft.scrubbing.nursery import ChildFailedError, NurseryError
+from mft.scrubbing.nursery import ChildFailedError, NurseryError, ShortageError
 from mft.scrubbing.sealednames import NamesUnreadableError, open_names
 from protocols.errors import RejectedError, UnavailableError
 from storage.body import BodyInfo
@@ -63,6 +63,7 @@ LACKING = (
     NurseryError,
     OutOfSpaceError,
     RejectedError,
+    ShortageError,
     StoreUnavailableError,
     UnavailableError,
 )
@@ -117,13 +118,35 @@ class Scrubbing:
         self._nursery = nursery
         self._settings = settings
         self._turns = threading.Semaphore(settings.workers)
+        self._uncounted: set[str] = set()
+        """Uploads whose last attempt the catalog has counted, and should not have."""
+        self._counted: set[str] = set()
+        """Uploads of which this process has had an attempt counted, and not forgiven it."""
 
     def scrub(self, upload_id: str) -> str:
         """Scrub an upload into a fresh object; return the outcome, as JSON of ids and words."""
         with self._turns:
             return json.dumps(self._scrub(upload_id))
 
+    def forgive(self, upload_id: str) -> None:
+        """Put an upload back, without counting the attempt: what it failed of is no fault of the file.
+
+        Where the catalog has no room to say so it is remembered here.
+        """
+        if upload_id not in self._counted:
+            return
+        self._counted.discard(upload_id)
+        try:
+            with self._database.write() as connection:
+                row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).first()
+                if row is not None and row.state == UploadState.SCRUBBING:  # else it was put back, or is done
+                    move_upload(connection, upload_id, UploadState.LANDED, attempts=row.attempts - 1)
+        except Exception:  # noqa: BLE001 - whatever the catalog lacks, the caller has said it
+            self._uncounted.add(upload_id)
+            log.warning("intake.attempt_uncounted", extra={"upload": upload_id})
+
     def _scrub(self, upload_id: str) -> dict[str, Any]:
+        self._counted.discard(upload_id)
         row = self._claim(upload_id)
         if row is None:
             return {"outcome": NOTHING_TO_DO}
@@ -194,13 +217,17 @@ class Scrubbing:
         with self._database.write() as connection:
             row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).first()
             if row is None or row.state not in {UploadState.LANDED, UploadState.SCRUBBING}:
+                self._uncounted.discard(upload_id)
                 return None
+            attempts = row.attempts + (upload_id not in self._uncounted)
             if row.state == UploadState.LANDED:
-                move_upload(connection, upload_id, UploadState.SCRUBBING, attempts=row.attempts + 1)
+                move_upload(connection, upload_id, UploadState.SCRUBBING, attempts=attempts)
             else:
-                counted = update(UPLOADS).where(UPLOADS.c.id == upload_id).values(attempts=row.attempts + 1)
-                connection.execute(counted)
-            return connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).one()
+                connection.execute(update(UPLOADS).where(UPLOADS.c.id == upload_id).values(attempts=attempts))
+            claimed = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).one()
+        self._uncounted.discard(upload_id)
+        self._counted.add(upload_id)
+        return claimed
 
     def _run_child(
         self,

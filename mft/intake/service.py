@@ -9,6 +9,7 @@ import secrets
 import select as readiness
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, literal, not_, or_, select
@@ -16,6 +17,7 @@ from sqlalchemy import and_, literal, not_, or_, select
 from mft.box import ZONE
 from mft.catalog.model import BODIES, CASES, NODES, REPLICAS, UPLOADS
 from mft.catalog.states import UploadState
+from mft.shortage import shortage_of
 from mft.standing import PART_SUFFIXES
 from mft.upload.arrival import PLACING
 
@@ -66,8 +68,12 @@ class Intake:
         placing: Placing,
         host: str,
         settings: IntakeSettings,
+        lacking: Callable[[Mapping[str, int]], None],
     ) -> None:
-        """Work with the parts given; `attach` the job engine before anything else is called."""
+        """Work with the parts given; `attach` the job engine before anything else is called.
+
+        *lacking* is told how many uploads wait for what the machine lacks, by its word (`mft.shortage`).
+        """
         self._database = database
         self._ahead = ahead
         self._scrubbing = scrubbing
@@ -83,6 +89,9 @@ class Intake:
         self._lock = threading.Lock()
         self._started: set[str] = set()
         self._under_way: set[str] = set()
+        self._lacking: dict[str, str] = {}
+        """Uploads that wait for what the machine lacks, and what that is."""
+        self._tell_lacking = lacking
         self._resting: dict[str, float] = {}
         """Work that failed, and when it may be tried again."""
         self._adopt_at = time.monotonic() + ADOPT_SECONDS
@@ -122,6 +131,7 @@ class Intake:
 
     def start_due(self) -> None:
         """Start a job for everything that waits and has none."""
+        self._forget_lacking()
         for upload_id in self._waiting_uploads():
             self._start("scrub", upload_id)
         for object_key, region in self._waiting_copies():
@@ -165,8 +175,45 @@ class Intake:
         jobs = self._need_jobs()
         with self._alone(_work("scrub", upload_id, "")) as alone:
             if alone:
-                outcome = jobs.step("scrub", lambda: self._scrubbing.scrub(upload_id))
-                jobs.step("settle", lambda: self._settling.settle(upload_id, outcome))
+                with self._waiting_for_room(upload_id):
+                    outcome = jobs.step("scrub", lambda: self._scrubbing.scrub(upload_id))
+                    jobs.step("settle", lambda: self._settling.settle(upload_id, outcome))
+
+    @contextlib.contextmanager
+    def _waiting_for_room(self, upload_id: str) -> Iterator[None]:
+        """Note what the machine lacked for an upload; that attempt is not counted against it."""
+        lacked = None
+        try:
+            yield
+        except Exception as error:
+            lacked = shortage_of(error)
+            if lacked is not None:
+                log.warning("intake.machine_lacks", extra={"upload": upload_id, "what": lacked})
+                self._scrubbing.forgive(upload_id)
+            raise
+        finally:
+            with self._lock:
+                if lacked is None:
+                    self._lacking.pop(upload_id, None)
+                else:
+                    self._lacking[upload_id] = lacked
+                waiting = Counter(self._lacking.values())
+            self._tell_lacking(waiting)
+
+    def _forget_lacking(self) -> None:
+        """Let go of uploads that wait for nothing any more: they were destroyed, say, or taken back."""
+        with self._lock:
+            lacking = list(self._lacking)
+        if not lacking:
+            return
+        waits = UPLOADS.c.state.in_([UploadState.LANDED, UploadState.SCRUBBING])
+        with self._database.read() as connection:
+            left = set(connection.execute(select(UPLOADS.c.id).where(UPLOADS.c.id.in_(lacking), waits)).scalars())
+        with self._lock:
+            for upload_id in set(lacking) - left:
+                self._lacking.pop(upload_id, None)
+            waiting = Counter(self._lacking.values())
+        self._tell_lacking(waiting)
 
     def _release_job(self, upload_id: str, _unused: str) -> None:
         jobs = self._need_jobs()

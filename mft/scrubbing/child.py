@@ -22,6 +22,7 @@ from mft.scrubbing.answer import write_answer
 from mft.scrubbing.cage import Cage
 from mft.scrubbing.sealednames import SEALED_LIMIT, open_names, seal_names
 from mft.scrubbing.sealedpassword import open_password
+from mft.shortage import SPACE, shortage_of
 from scrubber.engine import learn, replay_of, scrub, scrub_names
 from scrubber.model import Limits, Options
 from scrubber.profile import find_profile
@@ -143,10 +144,16 @@ def run_errand(errand: Errand, descriptors: Sequence[int]) -> None:
     except MemoryError:
         result, grown, reverse_map = {"error": "memory"}, b"", b""
     except Exception as error:  # noqa: BLE001 - the border of the process; never the error's text, which may hold content
-        matcher = type(error).__module__ == "hyperscan"
-        result, grown, reverse_map = {"error": "memory" if matcher else type(error).__name__}, b"", b""
+        result, grown, reverse_map = {"error": _failure(error)}, b"", b""
     with os.fdopen(result_fd, "wb") as pipe:
         pipe.write(write_answer(result, grown if len(grown) <= SEALED_LIMIT else b"", reverse_map))
+
+
+def _failure(error: Exception) -> str:
+    """Name what *error* is; a full disk by itself: no file is at fault for that."""
+    if shortage_of(error) == SPACE:
+        return SPACE
+    return "memory" if type(error).__module__ == "hyperscan" else type(error).__name__
 
 
 def _named(errand: Errand, shown: Sequence[str]) -> dict[str, Any]:

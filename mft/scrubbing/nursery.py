@@ -24,6 +24,7 @@ from mft.scrubbing.cage import confine, forbid_dumps
 from mft.scrubbing.child import Errand, run_errand
 from mft.scrubbing.isolation import shut_in
 from mft.scrubbing.relay import run_relay
+from mft.shortage import MEMORY, SPACE, shortage_of
 from scrubber.cachefolder import keep_in
 from scrubber.engine import prepare
 
@@ -41,6 +42,15 @@ class NurseryError(Exception):
 
 class ChildFailedError(Exception):
     """A scrub child crashed, ran out of time or memory, or was killed; says which, never with content."""
+
+
+class ShortageError(Exception):
+    """What scrubbing takes is not to be had on this machine now; `lacks` names it (`mft.shortage`)."""
+
+    def __init__(self, lacks: str) -> None:
+        """Lack *lacks*."""
+        super().__init__(f"the machine lacks what scrubbing takes: {lacks}")
+        self.lacks = lacks
 
 
 def serve_nursery(channel: socket.socket, stopped: Callable[[], bool]) -> None:
@@ -68,13 +78,21 @@ def _serve_one(channel: socket.socket, children: set[int]) -> None:
                 os.kill(request["pid"], signal.SIGKILL)
             answer: dict[str, Any] = {"id": request["id"]}
         else:
-            pid = _fork(descriptors, channel)
-            children.add(pid)
-            answer = {"id": request["id"], "pid": pid}
+            answer = {"id": request["id"], **_begin(descriptors, channel, children)}
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
     channel.send(json.dumps(answer).encode())
+
+
+def _begin(descriptors: Sequence[int], channel: socket.socket, children: set[int]) -> dict[str, Any]:
+    """Start a child; give its process id, or what is lacking for one."""
+    try:
+        pid = _fork(descriptors, channel)
+    except OSError as error:
+        return {"lacks": shortage_of(error) or MEMORY}
+    children.add(pid)
+    return {"pid": pid}
 
 
 def _fork(descriptors: Sequence[int], channel: socket.socket) -> int:
@@ -155,6 +173,7 @@ class Child:
 
         Raises:
             ChildFailedError: it came to no result.
+            ShortageError: the disk for its scratch is full.
         """
         answer = bytearray()
         while piece := self._read(self._result_fd, 1024 * 1024):
@@ -168,6 +187,8 @@ class Child:
         except AnswerError as error:
             raise ChildFailedError(f"the scrubber failed on this file: {error}") from error
         result, self.names, self.reverse_map = read.document, read.names, read.reverse_map
+        if result.get("error") == "space":
+            raise ShortageError(SPACE)
         if result.get("error") == "memory":
             raise ChildFailedError("the scrubber needed more memory than it may have for this file")
         if "error" in result:
@@ -284,6 +305,9 @@ class Nursery:
                 while True:
                     answer: dict[str, Any] = json.loads(self._channel.recv(REQUEST_LIMIT))
                     if answer.get("id") == request["id"]:
-                        return answer
+                        break
             except (OSError, ValueError) as error:
                 raise NurseryError("the scrub nursery does not answer") from error
+        if "lacks" in answer:
+            raise ShortageError(str(answer["lacks"]))
+        return answer

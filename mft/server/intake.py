@@ -31,6 +31,7 @@ from mft.server.placing import PlacingRounds, make_placing
 from mft.server.storewatch import StoreWatch
 from mft.server.supervisor import until_term
 from mft.server.verifying import VerifyRounds
+from mft.server.waiting import Waiting
 from mft.treatment import OwnTerms, TreatmentRule, Treatments
 from scrubber.terms import parse_terms
 
@@ -197,6 +198,7 @@ def make_intake(parts: Parts, nursery: Nursery) -> Intake:
         ),
         host=parts.node,
         settings=settings,
+        lacking=Waiting(parts.config.data / "run").tell,
     )
 
 

@@ -42,6 +42,12 @@ LAST_PASS = Gauge(
     "mft_verify_last_pass_timestamp_seconds", "When everything was last read through", multiprocess_mode="mostrecent"
 )
 CHECKED = Counter("mft_verify_objects_total", "Objects that were read through in the background")
+WAITING = Gauge(
+    "mft_intake_waiting",
+    "Uploads that wait to be scrubbed for something that the machine lacks",
+    ["lacks"],
+    multiprocess_mode="mostrecent",
+)
 FREE_BYTES = Gauge("mft_free_bytes", "Free space below a region's landing zone", ["region"], multiprocess_mode="min")
 STORE_SECONDS = Gauge(
     "mft_store_answer_seconds",

@@ -45,6 +45,7 @@ from mft.server.distances import Distances
 from mft.server.lifecycle import make_lifecycle
 from mft.server.operations import Health, measure_catalog, serve_operations
 from mft.server.parts import Parts, entrances_of, reader_of, worker_name
+from mft.server.waiting import check_waiting
 from mft.unfiled import Unfiled
 from mft.upload.room import MemoryBudget, check_space
 from mft.upload.service import Uploads, UploadSettings
@@ -131,7 +132,11 @@ class Worker:
         self.crossing = Crossing(threads=config.limits.threads)
         self.health = Health(
             crossing=self.crossing,
-            checks={"catalog": self._check_catalog, "space": self._check_landing},
+            checks={
+                "catalog": self._check_catalog,
+                "space": self._check_landing,
+                "intake": lambda: check_waiting(config.data / "run"),
+            },
             is_open=gear.is_open,
         )
         self._watch = RevocationWatch(self.parts.database, poll=config.revocation.poll, on=self._withdrawn)
