@@ -122,7 +122,8 @@ def _after_separator(  # noqa: PLR0911 - a table of what a value may begin with
     first = buf[start : start + 1]
     opening = _opening(buf, start, first)
     if opening is not None:
-        span = _quoted(buf, opening)
+        tripled = dialects.TRIPLED.get(buf[start : start + 3])
+        span = _quoted(buf, opening) if tripled is None else _between(tripled.match(buf, start + 3))
         if span is not None:
             return _literal(buf, span, key, first)
         start = opening.end()
@@ -193,6 +194,10 @@ def _listed(buf: bytes, start: int, key: _Key) -> Iterator[Value]:
             yield Value(*item.span("value"), b"")
 
 
+def _between(match: re.Match[bytes] | None) -> tuple[int, int] | None:
+    return None if match is None else match.span("value")
+
+
 def _quoted(buf: bytes, opening: re.Match[bytes]) -> tuple[int, int] | None:
     """Give the span between *opening* and the same quote again, on the same line."""
     mark = opening["mark"]
@@ -214,6 +219,9 @@ def _unquoted(buf: bytes, start: int, separator: re.Match[bytes], key: _Key) -> 
     if at_start and close is None and op in {b"=", b":", b":=", b"?="}:
         rest = dialects.REST.match(buf, start)
         whole = rest[0] if rest else b""
+        if whole.rstrip(b"\r").endswith(b"\\") and (lines := dialects.CONTINUED.match(buf, start)):
+            good = is_secret(lines[0], key.believed, quoted=True, prose=False)
+            return [Value(*lines.span(), b"")] if good else []
         if b"#" in whole or b";" in whole or b"//" in whole:
             whole = dialects.COMMENT.sub(b"", whole)
         whole = whole.rstrip()
@@ -303,7 +311,7 @@ def _beside(buf: bytes, key: _Key) -> Iterator[Value]:
     quoted, prose = True, False
     last = key.before[-1:]
     if last == b"<" or (last == b":" and re.search(rb"<\w{1,20}:\Z", key.before[-22:])):
-        found = dialects.ELEMENT.match(buf, key.end)
+        found = dialects.ELEMENT.match(buf, key.end) or dialects.ATTRIBUTE.match(buf, key.end)
     elif last == b"{":
         found = dialects.TUPLE.match(buf, key.end)
     elif last in {b'"', b"'"} and dialects.VARIABLE.search(key.before[-24:]):

@@ -35,6 +35,12 @@ _PHONE_KEYED = re.compile(
     rb"(?P<value>[(+]?[0-9][0-9 ()./\-]{5,22}[0-9])(?![0-9A-Za-z])",
     re.IGNORECASE,
 )
+_PHONE_SAID = re.compile(
+    rb"(?:[a-z]{4,7} (?:me|us|him|her|them) (?:back )?(?:at|on|under|via)|[a-z\x80-\xff]{2,12}(?: [a-z\x80-\xff]{2,14}){0,3})[ :]{1,3}"
+    rb"(?P<value>(?:\+|\(?0)[0-9 ()/\-]{6,22}[0-9])(?![0-9A-Za-z:])",
+    re.IGNORECASE,
+)
+"""A number to call that a sentence gives: reach me at, erreichbar unter; one that begins as numbers of a country do."""
 # ITU-T E.164 assigned country codes; one and two digits first, all others have three.
 _COUNTRY = re.compile(
     rb"1|7|20|27|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|2[1-69][0-9]|3[578][0-9]|42[0-9]|5[09][0-9]|67[0-9]|"
@@ -70,6 +76,14 @@ def find_email(pseudonyms: Pseudonymizer) -> Finder:
     return find
 
 
+_BUILDERS = tuple(
+    b"." + name
+    for name in b"redhat.com fedoraproject.org centos.org debian.org ubuntu.com canonical.com suse.de suse.com opensuse.org "
+    b"rockylinux.org almalinux.org oracle.com kernel.org freebsd.org".split()
+)
+"""Whose machines sign what they built, in the kernel's first line: mockbuild@x86-64-03.build.eng.….redhat.com."""
+
+
 def mail_host(run: bytes) -> bytes:
     """Give the host at the beginning of *run*, behind its sign, b"" where there is none.
 
@@ -81,7 +95,9 @@ def mail_host(run: bytes) -> bytes:
     domain = match[1].lower()
     while domain.rpartition(b".")[2] in _NOT_TLD:
         domain = domain.rpartition(b".")[0]
-    return domain if _TLD.search(domain) and not domain.endswith(_PROTOCOL_NAMES) else b""
+    if domain.endswith(_PROTOCOL_NAMES) or (domain.endswith(_BUILDERS) and domain.count(b".") > 2):
+        return b""
+    return domain if _TLD.search(domain) else b""
 
 
 def _local_start(buf: bytes, at: int) -> int:
@@ -122,7 +138,11 @@ def find_phone(pseudonyms: Pseudonymizer) -> Finder:
 
     def find(buf: bytes, start: int, _end: int) -> Found | None:
         before = buf[start - 1 : start]
-        keyed = None if before.isalpha() or before == b"." else _PHONE_KEYED.match(buf, start)
+        keyed = (
+            None
+            if before.isalpha() or before == b"."
+            else _PHONE_KEYED.match(buf, start) or _PHONE_SAID.match(buf, start)
+        )
         if keyed is not None:
             text = keyed["value"]
             digits = _digits(text)

@@ -70,13 +70,16 @@ ELEMENT = re.compile(
     rb"(?:[ \t][^<>\n]{0,200})?>[ \t\r\n]{0,40}(?:<(?:[Vv]alue|key|string|plain)>[ \t\r\n]{0,40})?(?:<!\[CDATA\[)?"
     rb"(?P<value>[^<]{1,2048}?)[ \t\r\n]{0,40}(?:\]\]>)?</"
 )
+ATTRIBUTE = re.compile(rb"(?:\s[^<>]{0,200}?)?\s(?:[Vv]alue|val|content)=[\"'](?P<value>[^\"'<>\n]{1,2048})[\"']")
+"""The value of an element that is empty: <secret value="X"/>."""
 PAIRED = (
     re.compile(
         rb"(?:" + QUOTE + rb")[^<>\n]{0,120}?\b(?:value|val|content|data)=[\"'](?P<value>[^\"'<>\n]{1,2048})[\"']",
         re.IGNORECASE,
     ),
     re.compile(
-        rb"[\"'][ \t]{0,8}[^<>\n]{0,80}>[ \t\r\n]{0,40}(?:<value>)?(?P<value>[^<>]{1,2048}?)[ \t\r\n]{0,40}</",
+        rb"[\"'][ \t]{0,8}[^<>\n]{0,80}>[ \t\r\n]{0,40}(?:<value>)?(?:<!\[CDATA\[)?"
+        rb"(?P<value>[^<>]{1,2048}?)(?:\]\]>)?[ \t\r\n]{0,40}</",
         re.IGNORECASE,
     ),
     re.compile(
@@ -143,7 +146,18 @@ PROSE = re.compile(
     re.IGNORECASE,
 )
 FLAG_GAP = re.compile(rb"(?:[\"']?,?[ \t]{1,8}|[\"'],(?=[\"']))(?P<q>[\"'])?")
-BLOCK = re.compile(rb"[|>][+\-0-9]{0,2}[ \t]*\r?\n(?P<indent>[ \t]+)(?P<value>[^\r\n]{1,2048})")
+BLOCK = re.compile(
+    rb"[|>][+\-0-9]{0,2}[ \t]*\r?\n(?P<indent>[ \t]+)"
+    rb"(?P<value>(?:\S{8,2048}(?:\r?\n(?P=indent)\S{2,2048}(?=\r?\n|\Z)){1,64})|[^\r\n]{1,2048})"
+)
+"""YAML's block scalars: one line, or several of one word each, as long secrets are folded."""
+TRIPLED = {
+    mark: re.compile(rb"(?:\r?\n)?[ \t]*(?P<value>\S(?:[^\\]|\\.){0,4094}?)\s*" + mark, re.DOTALL)
+    for mark in (b'"""', b"'''")
+}
+"""What stands between three quotes, over several lines, in TOML and Python."""
+CONTINUED = re.compile(rb"(?:[^\r\n]{0,2046}\\\r?\n){1,32}[ \t]*[^\r\n]{1,2048}")
+"""A value of properties or a shell whose lines end with a backslash."""
 ITEM = re.compile(rb"(?P<q>\\{0,7}[\"'])(?P<value>(?:[^\"'\\\n]|\\(?![\"'])){1,4096})(?P=q)")
 LIST = re.compile(rb"\[[^\]\n]{0,4096}\]")
 

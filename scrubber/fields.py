@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -79,12 +80,39 @@ def _known() -> dict[str, Field]:
     return known
 
 
+_PLAIN = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ı": "i", "æ": "ae", "Æ": "AE"})
+
+
+def _plain(text: str) -> str:
+    """Take the accents off, as the lists of names are written without: imię, prénom, código_postal; ß and umlauts stay."""
+    kept = {"ä", "ö", "ü", "Ä", "Ö", "Ü"}
+    return "".join(
+        c if c in kept else unicodedata.normalize("NFD", c)[:1]
+        for c in unicodedata.normalize("NFC", text).translate(_PLAIN)
+    )
+
+
+_PART_NAMES = frozenset(("nom", "name", "nombre", "nome", "naam", "namn", "navn"))
+
+
+def beside_names(names: list[bytes], fields: list[Field | None]) -> list[Field | None]:
+    """Take a column that is called "name" alone for a family's or a given name where another one holds the rest."""
+    if not any(field is not None and field.kind == "name" and not field.proven for field in fields):
+        return fields
+    return [
+        Field(kind="name") if name.strip().lower().decode("utf-8", "replace") in _PART_NAMES else field
+        for name, field in zip(names, fields, strict=True)
+    ]
+
+
 @lru_cache(maxsize=16384)
 def field_of(name: bytes) -> Field | None:
     """Say what a field called *name* holds; None where that is nobody's business."""
     if len(name) > 80:
         return None
     text = name.decode("utf-8", "replace")
+    if not text.isascii():
+        text = _plain(text)
     parts = [part.lower() for part in _PARTS.findall(text)]
     while len(parts) > 1 and (parts[-1] in _DROPPED or parts[-1].isdigit()):
         if parts[-1] == "hash":
@@ -101,9 +129,13 @@ def field_of(name: bytes) -> Field | None:
     return None
 
 
+_COLUMNS = {b"cp": Field(kind="zip"), b"c.p.": Field(kind="zip"), b"nr domu": Field(kind="street")}
+"""What means something else in any other place than above a column."""
+
+
 def column_of(name: bytes) -> Field | None:
     """Say what a table's column called *name* holds: what a field of that name does, or logins."""
-    found = field_of(name.replace(b" ", b"_"))
+    found = field_of(name.replace(b" ", b"_")) or _COLUMNS.get(name.strip().lower())
     if found is None and re.sub(rb"[ _\-]", b"", name).decode("utf-8", "replace").lower() in load_words("keys_login"):
         return Field(kind="login")
     return found

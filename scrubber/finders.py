@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from scrubber.finder import Finder, Found
 
+_LINE_END = re.compile(rb"\r?\n")
 _COOKIE = re.compile(
     rb"(?:set-)?cookie2?(?:\\{0,3}[\"'])?"
     rb"(?:[ \t]{0,8}[:=][ \t]{0,8}|\s{0,8},\s{0,40}\\{0,3}[\"']value\\{0,3}[\"']\s{0,8}:\s{0,8})(?:\\{0,3}[\"'])?"
@@ -44,7 +45,10 @@ def find_assignment(pseudonyms: Pseudonymizer) -> Finder:
         found: list[Found] = []
         for begin, end, wrap in values(buf, start):
             text = buf[begin:end]
-            found.append((begin, end, text, wrap + image(text) + wrap if wrap else image(text)))
+            made = wrap + image(text) + wrap if wrap else image(text)
+            if b"\n" in text:  # the count of lines never changes
+                made += b"".join(_LINE_END.findall(text))
+            found.append((begin, end, text, made))
         return found or None
 
     return find

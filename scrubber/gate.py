@@ -225,7 +225,9 @@ def _is_refused(value: bytes, *, quoted: bool) -> bool:  # noqa: PLR0911 - a tab
         return lower in SETTINGS or lower.startswith(MASKS)
     if b"[" in value and TAG.search(value):
         return True
-    if lower.rstrip(b".,;:!)") in SETTINGS or _PLACEHOLDER.fullmatch(value):
+    if lower.rstrip(b".,;:!)") in SETTINGS:
+        return True
+    if _PLACEHOLDER.fullmatch(value) and not _ENCRYPTED.fullmatch(value):
         return True
     if (not quoted and _CODE.fullmatch(value)) or _URL.fullmatch(value):
         return True
@@ -234,6 +236,10 @@ def _is_refused(value: bytes, *, quoted: bool) -> bool:  # noqa: PLR0911 - a tab
     return _PATH.fullmatch(value) is not None and not (
         len(value) > 30 and value.count(b"/") < 3 and entropy(value) > 4.2
     )
+
+
+_ENCRYPTED = re.compile(rb"\{(?=[^{}]*[0-9])(?=[^{}]*[A-Z])(?=[^{}]*[a-z])[A-Za-z0-9+/]{16,}={0,2}\}")
+"""What Jenkins and Maven write for a password: base64 in braces."""
 
 
 def _looks_random(value: bytes) -> bool:

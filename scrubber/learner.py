@@ -39,6 +39,8 @@ _PERSON_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['\u2019.-](?=[^\W\d_]))*\.?")
 _HOSTS_LINE = re.compile(rb"^[ \t]*(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f:]{2,39})[ \t]+([^#\r\n]+)", re.MULTILINE)
 _FIRST_WORD = re.compile(rb"[a-z]*")
 _ONE_NAME = re.compile(rb"\s*([A-Za-z0-9][A-Za-z0-9.\-_]{1,252})\s*\Z")
+_NAMES_ONLY = re.compile(rb"(?:[A-Za-z_][A-Za-z0-9._\-]*\s+)*[A-Za-z_][A-Za-z0-9._\-]*\s*")
+"""What `users` and `whoami` print; a file of that name with anything else is some server's."""
 _KNOWN_FILES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?:^|[/_!])hostname(?:_-[fsA]|_--fqdn|\.txt)?$|/etc_hostname$|/nodename$"), "hostname"),
     (re.compile(r"(?:^|[/_!])hosts(?:\.txt|\.orig|\.bak)?$|getent_hosts$"), "hosts"),
@@ -380,7 +382,7 @@ def _told_by_name(known: str, text: bytes) -> Iterator[tuple[str, bytes]]:
         match = _ONE_NAME.match(text)
         if match:
             yield "domain", match[1]
-    elif known == "users" and len(text) < 4096:
+    elif known == "users" and len(text) < 4096 and _NAMES_ONLY.fullmatch(text):
         for name in text.split():
             yield "user", name
     elif known == "hosts":

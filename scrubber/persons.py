@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import quopri
 import re
 from typing import TYPE_CHECKING
 
@@ -35,8 +36,10 @@ _MAILBOX = re.compile(
     rb"(?:von|van|de|der|den|da|di|del|la|le|el|bin|zu|af|av|ter) ){1,5}[A-Z\xc3-\xc5][\w.'\x80-\xff\-]{1,24}))"
     rb" ?(?:<|&lt;|\\u003[cC])\Z"
 )
+_ENCODED_WORD = re.compile(rb"=\?[\w\-]{2,20}\?(?P<how>[qQbB])\?(?P<text>[^?\s]{3,75})\?= ?<\Z")
 _NEAR = re.compile(
-    rb"mail|phone|@[a-z]|birth|telef|mobil|surname|given_?name|last_?name|street|sam_?account|dob\b", re.IGNORECASE
+    rb"mail|phone|card_?number|\bcvv|\bpan\b|expiry|@[a-z]|birth|telef|mobil|surname|given_?name|last_?name|street|sam_?account|dob\b",
+    re.IGNORECASE,
 )
 """What else stands near a name that its key alone does not show to be a person's."""
 _FULL_NAME = Field(kind="name", proven=True)
@@ -95,6 +98,8 @@ def _after(
         stop = _INLINE_END.search(buf, start, rest.end())
         finish = rest.end() if field.kind in {"street", "name"} and _whole_line(buf, start, rest.end()) else 0
         finish = finish or (stop.start() if stop else rest.end())
+    if field.proven and op == b"=" and not separator["close"] and (stop := _INLINE_END.search(buf, start, rest.end())):
+        finish = max(finish, stop.start())  # a full name has a space within
     text = buf[start:finish].rstrip(b" .")
     if text == key or buf[start + len(text) : start + len(text) + 1] in {b"(", b"["}:
         return None
@@ -140,10 +145,11 @@ def find_mailbox(pseudonyms: Pseudonymizer) -> Finder:
 
     def find(buf: bytes, start: int, _end: int) -> Found | None:
         low = max(0, start - 80)
-        window = buf[low : buf.find(b"<", start, start + 3) + 1] if buf[start : start + 3].find(b"<") >= 0 else b""
+        window = buf[low : buf.find(b"<", start, start + 4) + 1] if buf[start : start + 4].find(b"<") >= 0 else b""
         match = _MAILBOX.search(window) if window else None
         if match is None:
-            return None
+            word = _ENCODED_WORD.search(window) if window.endswith((b"?= <", b"?=<")) else None
+            return _encoded_word(word, low, image) if word else None
         group = "quoted" if match["quoted"] else "bare"
         text = match[group]
         begin, end = match.span(group)
@@ -153,6 +159,25 @@ def find_mailbox(pseudonyms: Pseudonymizer) -> Finder:
         return (low + begin, low + end, text, image(text)) if is_kind(_FULL_NAME, text.strip()) else None
 
     return find
+
+
+def _encoded_word(word: re.Match[bytes], low: int, image: Callable[[bytes], bytes]) -> Found | None:
+    """Read a name that a header encodes (RFC 2047), and write its pseudonym in the same way."""
+    text, base = word["text"], word["how"] in b"bB"
+    try:
+        name = base64.b64decode(text, validate=True) if base else quopri.decodestring(text, header=True)
+    except (ValueError, binascii.Error):
+        return None
+    if not is_kind(_FULL_NAME, name.strip(b'" ')):
+        return None
+    made = image(name.strip(b'" '))
+    begin, end = word.span("text")
+    return (
+        low + begin,
+        low + end,
+        text,
+        base64.b64encode(made) if base else made.replace(b" ", b"_").replace(b",", b"=2C"),
+    )
 
 
 _CARD_LINE = re.compile(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from scrubber.fields import column_of, images, is_kind
+from scrubber.fields import beside_names, column_of, images, is_kind
 from scrubber.finder import remembered
 from scrubber.gate import Strength, is_secret, strength
 from scrubber.pseudonym import TAG
@@ -69,7 +69,7 @@ class Columns:
         self.names = tuple(names)
         plain = [name.strip().strip(b"`\"[]'").strip() for name in names]
         self.count = len(plain)
-        personal = [column_of(name) for name in plain]
+        personal = beside_names(plain, [column_of(name) for name in plain])
         # A full name's column is believed where another tells of people too.
         several = sum(1 for field in personal if field is not None) >= 2 or any(_beside(name) for name in plain)
         self.fields = [field if field is None or not field.proven or several else None for field in personal]
