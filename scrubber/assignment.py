@@ -210,7 +210,9 @@ def _quoted(buf: bytes, opening: re.Match[bytes]) -> tuple[int, int] | None:
     return (opening.end(), end) if end >= 0 and not 0 <= line < end else None
 
 
-def _unquoted(buf: bytes, start: int, separator: re.Match[bytes], key: _Key) -> list[Value]:
+def _unquoted(  # noqa: PLR0911 - a table of what a value may be
+    buf: bytes, start: int, separator: re.Match[bytes], key: _Key
+) -> list[Value]:
     op, close = separator["op"], separator["close"]
     if op in {b"==", b"==="}:  # compared with what is no literal
         return []
@@ -219,9 +221,8 @@ def _unquoted(buf: bytes, start: int, separator: re.Match[bytes], key: _Key) -> 
     if at_start and close is None and op in {b"=", b":", b":=", b"?="}:
         rest = dialects.REST.match(buf, start)
         whole = rest[0] if rest else b""
-        if whole.rstrip(b"\r").endswith(b"\\") and (lines := dialects.CONTINUED.match(buf, start)):
-            good = is_secret(lines[0], key.believed, quoted=True, prose=False)
-            return [Value(*lines.span(), b"")] if good else []
+        if whole.endswith(b"\\") and (lines := dialects.CONTINUED.match(buf, start)):
+            return _literal(buf, lines.span(), key, b"")
         if b"#" in whole or b";" in whole or b"//" in whole:
             whole = dialects.COMMENT.sub(b"", whole)
         whole = whole.rstrip()

@@ -36,7 +36,8 @@ _PHONE_KEYED = re.compile(
     re.IGNORECASE,
 )
 _PHONE_SAID = re.compile(
-    rb"(?:[a-z]{4,7} (?:me|us|him|her|them) (?:back )?(?:at|on|under|via)|[a-z\x80-\xff]{2,12}(?: [a-z\x80-\xff]{2,14}){0,3})[ :]{1,3}"
+    rb"(?:[a-z]{4,7} (?:me|us|him|her|them) (?:back )?(?:at|on|under|via)|"
+    rb"[a-z\x80-\xff]{2,12}(?: [a-z\x80-\xff]{2,14}){0,3})[ :]{1,3}"
     rb"(?P<value>(?:\+|\(?0)[0-9 ()/\-]{6,22}[0-9])(?![0-9A-Za-z:])",
     re.IGNORECASE,
 )
@@ -78,8 +79,8 @@ def find_email(pseudonyms: Pseudonymizer) -> Finder:
 
 _BUILDERS = tuple(
     b"." + name
-    for name in b"redhat.com fedoraproject.org centos.org debian.org ubuntu.com canonical.com suse.de suse.com opensuse.org "
-    b"rockylinux.org almalinux.org oracle.com kernel.org freebsd.org".split()
+    for name in b"redhat.com fedoraproject.org centos.org debian.org ubuntu.com canonical.com suse.de suse.com "
+    b"opensuse.org rockylinux.org almalinux.org oracle.com kernel.org freebsd.org".split()
 )
 """Whose machines sign what they built, in the kernel's first line: mockbuild@x86-64-03.build.eng.….redhat.com."""
 

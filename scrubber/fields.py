@@ -80,11 +80,13 @@ def _known() -> dict[str, Field]:
     return known
 
 
-_PLAIN = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ı": "i", "æ": "ae", "Æ": "AE"})
+_PLAIN = str.maketrans(
+    {"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "\u0131": "i", "æ": "ae", "Æ": "AE"}
+)
 
 
 def _plain(text: str) -> str:
-    """Take the accents off, as the lists of names are written without: imię, prénom, código_postal; ß and umlauts stay."""
+    """Take the accents off, as the lists of names are written: imię, código_postal; ß and umlauts stay."""
     kept = {"ä", "ö", "ü", "Ä", "Ö", "Ü"}
     return "".join(
         c if c in kept else unicodedata.normalize("NFD", c)[:1]
