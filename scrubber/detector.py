@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _NO_TERMS = Terms()
 _ENCODED_TAGS = frozenset((b"W2", b"W3", b"5b", b"5B"))
 """How a bracket and a small letter begin in base64 and in hexadecimal digits."""
-_STATEMENT = Anchor(pattern=rb"insert |copy ", caseless=True, once=True)
+_STATEMENT = Anchor(pattern=rb"insert |copy |create table ", caseless=True, once=True)
 _TAG = Anchor(pattern=rb":[0-9a-f]{8}\]", shape=True)
 
 

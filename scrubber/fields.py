@@ -153,6 +153,13 @@ def is_kind(field: Field, value: bytes) -> bool:
     return _CHECKS[field.kind](value, field.proven)
 
 
+def is_surname(value: bytes) -> bool:
+    """Say whether *value* can be the name behind a form of address: no word of a language, no thing, no pseudonym."""
+    lower = {word.lower() for word in _WORD.findall(value.decode("utf-8", "replace"))}
+    known = load_words("no_names") | load_words("no_persons") | load_words("ordinary") | load_words("offices")
+    return bool(lower) and not lower & known and not WORD_PSEUDONYM.fullmatch(value)
+
+
 def _is_name(value: bytes, proven: bool) -> bool:  # noqa: FBT001 - one of a table
     text = value.decode("utf-8", "replace")
     if _NAME.fullmatch(text) is None:
@@ -164,6 +171,8 @@ def _is_name(value: bytes, proven: bool) -> bool:  # noqa: FBT001 - one of a tab
     if not proven:
         return True
     capital = [word for word in words if word[0].isupper() and not word.isupper()]
+    if not capital and all(word.isupper() and len(word) > 2 for word in words) and not lower & load_words("ordinary"):
+        capital = words  # as cards and tickets have them
     parts = [part for part in _BETWEEN_NAMES.split(text) if part]
     return (
         2 <= len(parts) <= 4

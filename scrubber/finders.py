@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from scrubber.accounts import find_card, find_iban
 from scrubber.addresses import find_ipv4, find_ipv6, find_mac
 from scrubber.assignment import ValueReader
+from scrubber.cluster import find_cluster_secret
 from scrubber.contacts import find_email, find_phone
 from scrubber.finder import remembered
 from scrubber.gate import Strength, is_secret
 from scrubber.nationals import find_national
-from scrubber.persons import find_mailbox, find_person, find_vcard
+from scrubber.persons import find_mailbox, find_person, find_titled, find_vcard
 from scrubber.pseudonym import TAG, Pseudonymizer
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def find_cookie(pseudonyms: Pseudonymizer) -> Finder:
 FINDERS: dict[str, Callable[[Pseudonymizer], Finder]] = {
     "assignment": find_assignment,
     "card": find_card,
+    "cluster-secret": find_cluster_secret,
     "cookie": find_cookie,
     "email": find_email,
     "iban": find_iban,
@@ -87,6 +89,7 @@ FINDERS: dict[str, Callable[[Pseudonymizer], Finder]] = {
     "mailbox": find_mailbox,
     "national": find_national,
     "person": find_person,
+    "titled": find_titled,
     "vcard": find_vcard,
     "phone": find_phone,
 }

@@ -8,7 +8,7 @@ import quopri
 import re
 from typing import TYPE_CHECKING
 
-from scrubber.fields import Field, field_of, images, is_kind
+from scrubber.fields import Field, field_of, images, is_kind, is_surname
 from scrubber.finder import remembered
 
 if TYPE_CHECKING:
@@ -178,6 +178,31 @@ def _encoded_word(word: re.Match[bytes], low: int, image: Callable[[bytes], byte
         text,
         base64.b64encode(made) if base else made.replace(b" ", b"_").replace(b",", b"=2C"),
     )
+
+
+_TITLED = re.compile(
+    rb"[A-Z][a-z\x80-\xff]{1,9}\.? (?:(?:Dr|Prof|Ing|Dipl|Mag|Lic)\.? ?(?:[a-z]{2,4}\.)? ?){0,2}"
+    rb"(?P<name>(?:(?:von|van|de|der|den|da|di|del|la|le|el|zu) ){0,2}"
+    rb"(?:[A-Z]|\xc3[\x80-\x9e]|\xc5.)[\w\x80-\xff'\-]{2,30}(?: [A-Z][\w\x80-\xff'\-]{2,30})?)(?![\w@.]*@)"
+)
+_TITLED_SHORTER = re.compile(rb"(?:(?:von|van|de|der|den|da|di|del|la|le|el|zu) ){0,2}[^ ]+")
+
+
+def find_titled(pseudonyms: Pseudonymizer) -> Finder:
+    """Build the finder of surnames behind Mr., Frau, Mme and the like."""
+    image = remembered(pseudonyms.person)
+
+    def find(buf: bytes, start: int, _end: int) -> Found | None:
+        match = _TITLED.match(buf, start)
+        if match is None:
+            return None
+        text = match["name"]
+        if not is_surname(text) and (shorter := _TITLED_SHORTER.match(text)):
+            text = shorter[0]
+        begin = match.start("name")
+        return (begin, begin + len(text), text, image(text)) if is_surname(text) else None
+
+    return find
 
 
 _CARD_LINE = re.compile(

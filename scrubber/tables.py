@@ -1,5 +1,7 @@
 """Read tables in text, whose columns say what stands in them: CSV, SQL inserts, PostgreSQL's COPY.
 
+Inserts that name no columns, as dumps have them, are read by those of the CREATE TABLE before them.
+
 A reader remembers a table's columns from block to block; rows are read one by one, so where the blocks are cut changes
 nothing. A row longer than what a block looks ahead ends the table.
 """
@@ -21,8 +23,11 @@ if TYPE_CHECKING:
 
 Span = tuple[int, int, bytes, bytes, str]
 """Start, end, value, replacement, and the id of its rule."""
-Heading = tuple[str, bytes, tuple[bytes, ...]]
-"""How an open table is written, what stands between its cells, and its columns' names."""
+Heading = tuple[str, bytes, tuple[bytes, ...], bytes, tuple[bytes, ...]]
+"""How an open table is written, what stands between its cells, and its columns' names; the last one created, and its.
+
+Nothing is open where the first of them is empty.
+"""
 _Known = tuple[int, bytes, bytes, str] | tuple[()]
 """What is to go of a cell, where it begins in it; nothing for a cell that stays."""
 _REMEMBERED = 8192
@@ -34,8 +39,22 @@ _NAME = re.compile(rb"[A-Za-z_\x80-\xff][\w .\-/()#\x80-\xff]{0,60}")
 _INSERT = re.compile(
     rb"INSERT\s+(?:IGNORE\s+)?INTO\s+[\w.`\"\[\]]{1,128}\s*\((?P<columns>[^()]{2,8000})\)\s*VALUES\s*", re.IGNORECASE
 )
+_INSERT_BARE = re.compile(
+    rb"INSERT\s+(?:IGNORE\s+)?INTO\s+(?P<table>[\w.`\"\[\]]{1,128})\s*VALUES(?=\s*\()", re.IGNORECASE
+)
+_CREATE = re.compile(
+    rb"CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(?P<table>[\w.`\"\[\]]{1,128})\s*\("
+    rb"(?P<body>(?:[^()';]|'(?:[^']|'')*'|\((?:[^()]|\([^()]*\))*\)){3,16000})\)",
+    re.IGNORECASE,
+)
+_DEFINED = re.compile(
+    rb"(?:\A|,)\s*(?:--[^\n]*\n\s*)?(?!(?:PRIMARY|UNIQUE|KEY|INDEX|CONSTRAINT|FOREIGN|CHECK|FULLTEXT|SPATIAL|EXCLUDE|LIKE)"
+    rb"[\s(])(?P<name>`[^`\n]{1,64}`|\"[^\"\n]{1,64}\"|\[[^\]\n]{1,64}\]|[A-Za-z_\x80-\xff][\w$\x80-\xff]{0,63})\s+[\w`\"\[]",
+    re.IGNORECASE,
+)
+_NESTED = re.compile(rb"\((?:[^()]|\([^()]*\))*\)|'(?:[^']|'')*'")
 _COPY = re.compile(rb"COPY\s+[\w.\"]{1,128}\s*\((?P<columns>[^()]{2,8000})\)\s+FROM\s+stdin;[ \t]*\r?\n", re.IGNORECASE)
-_STATEMENTS = (b"INSERT ", b"insert ", b"COPY ", b"copy ")
+_STATEMENTS = (b"INSERT ", b"insert ", b"COPY ", b"copy ", b"CREATE TABLE ", b"create table ")
 
 
 def _cell(separator: bytes) -> re.Pattern[bytes]:
@@ -118,6 +137,11 @@ def _statements(buf: bytes, pos: int, limit: int) -> list[int]:
     return sorted(found)
 
 
+def _bare(table: bytes) -> bytes:
+    """Give a table's name without its schema and its quotes."""
+    return table.rpartition(b".")[2].strip(b'`"[]').lower()
+
+
 class TableReader:
     """Follows the tables of one text."""
 
@@ -130,19 +154,23 @@ class TableReader:
         self._mode = ""
         self._columns = Columns([])
         self._separator = b","
+        self._created: tuple[bytes, tuple[bytes, ...]] = (b"", ())
 
     @property
     def heading(self) -> Heading | None:
-        """The table that is open."""
-        return (self._mode, self._separator, self._columns.names) if self._mode else None
+        """The table that is open, and the last that was created."""
+        if not self._mode and not self._created[0]:
+            return None
+        return self._mode, self._separator, self._columns.names if self._mode else (), *self._created
 
     def resume(self, at: int, heading: Heading | None) -> None:
         """Go on at a row's beginning, the text's byte *at*, within the table of *heading* where there is one."""
         self._begun = True
         self._at = at
         if heading is not None:
-            self._mode, self._separator = heading[:2]
-            self._columns = Columns(list(heading[2]))
+            self._mode, self._separator, names, *_ = heading
+            self._columns = Columns(list(names))
+            self._created = heading[3:]
 
     def skip(self, to: int) -> None:
         """Pass over what is no table's: the text's bytes before *to*."""
@@ -198,16 +226,26 @@ class TableReader:
     def _seek(self, buf: bytes, pos: int, limit: int) -> int:
         """Find the next table of SQL."""
         for at in _statements(buf, pos, limit):
-            insert = _INSERT.match(buf, at)
-            copy = None if insert else _COPY.match(buf, at)
-            found = insert or copy
-            if found is None:
+            found = _INSERT.match(buf, at) or _COPY.match(buf, at)
+            if found is not None:
+                columns = Columns(found["columns"].split(b","))
+            elif (found := _INSERT_BARE.match(buf, at)) and _bare(found["table"]) == self._created[0]:
+                columns = Columns(list(self._created[1]))
+            else:
+                self._create(_CREATE.match(buf, at))
                 continue
-            columns = Columns(found["columns"].split(b","))
             if columns:
-                self._mode, self._columns = ("insert" if insert else "copy"), columns
+                self._mode, self._columns = ("copy" if buf[at] in b"Cc" else "insert"), columns
                 return found.end()
         return limit
+
+    def _create(self, found: re.Match[bytes] | None) -> None:
+        """Remember the columns of a table that is created."""
+        if found is None:
+            return
+        body = _NESTED.sub(b"", found["body"])
+        names = tuple(column["name"] for column in _DEFINED.finditer(body))
+        self._created = (_bare(found["table"]), names) if names else (b"", ())
 
     def _rows(self, buf: bytes, pos: int, limit: int, spans: list[Span]) -> int:
         separator, known, matters = self._separator, self._columns.known, self._columns.matters
