@@ -28,7 +28,7 @@ _VERSION_WORDS = (
 )
 _PRODUCT_WORDS = (
     rb"driver|kernel|package|pkg|update|upgrade|assembly|schema|sdk|engine|definitions?|patch|baseline|toolset|runtime|"
-    rb"oid|product|glibc|libc|openssl|openjdk|jdk|jre|hotfix|uefi|plugin"
+    rb"oid|sections?|chapter|clause|paragraph|appendix|product|glibc|libc|openssl|openjdk|jdk|jre|hotfix|uefi|plugin"
 )
 _THEN = rb"s?[\"']?(?:,? ?[\"']?(?:value|val|content)[\"']?|</?\w*>)?[ \t]*[:=]{0,2}[ \t]*[\"'<>(v]*\Z"
 _VERSION_BEFORE = re.compile(

@@ -38,7 +38,7 @@ _PHONE_KEYED = re.compile(
 _PHONE_SAID = re.compile(
     rb"(?:[a-z]{4,7} (?:me|us|him|her|them) (?:back )?(?:at|on|under|via)|"
     rb"[a-z\x80-\xff]{2,12}(?: [a-z\x80-\xff]{2,14}){0,3})[ :]{1,3}"
-    rb"(?P<value>(?:\+|\(?0)[0-9 ()/\-]{6,22}[0-9])(?![0-9A-Za-z:])",
+    rb"(?P<value>(?:\+|\(?0)[0-9 ()/\-]{6,22}[0-9]|[1-9][0-9]{1,2}(?:[ .\-]?[0-9]{2,3}){3,4})(?![0-9A-Za-z:])",
     re.IGNORECASE,
 )
 """A number to call that a sentence gives: reach me at, erreichbar unter; one that begins as numbers of a country do."""

@@ -9,8 +9,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from scrubber.contacts import country_digits, is_phone_pseudonym
-from scrubber.logins import is_login
-from scrubber.pseudonym import WORD_PSEUDONYM
+from scrubber.hostnames import is_public_domain, words
+from scrubber.logins import is_login, is_odd, is_ordinary
+from scrubber.pseudonym import DOMAIN_PSEUDONYM, WORD_PSEUDONYM
 from scrubber.words import load_words
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ _PLATE = re.compile(
     rb"(?=[^0-9]*[0-9])[0-9A-Za-z\xc3\x80-\xbf](?:[0-9A-Za-z\xc3\x80-\xbf]|[ \-:](?=[0-9A-Za-z])){2,20}"
 )
 _ADDRESS = re.compile(rb"[^{}<>$\[\]=|\\\x00-\x1f]{3,120}")
+_HOST = re.compile(rb"(?=[^.]*[a-z])[a-z0-9](?:[a-z0-9\-_]{0,62})(?:\.[a-z0-9][a-z0-9\-]{0,62}){0,8}")
 _PLACEHOLDER = re.compile(rb"[$%{<\[*]|null\Z|none\Z|n/a\Z|undefined\Z", re.IGNORECASE)
 
 
@@ -140,7 +142,16 @@ def column_of(name: bytes) -> Field | None:
     found = field_of(name.replace(b" ", b"_")) or _COLUMNS.get(name.strip().lower())
     if found is None and re.sub(rb"[ _\-]", b"", name).decode("utf-8", "replace").lower() in load_words("keys_login"):
         return Field(kind="login")
+    if found is None:
+        plain = re.sub(rb"[ _\-]", b"", name).decode("utf-8", "replace").lower()
+        if plain in load_words("keys_host"):
+            return Field(kind="host")
+        if _PARTS.findall(plain)[:1] and _TELEPHONE.match(name.strip().lower()):
+            return Field(kind="phone")
     return found
+
+
+_TELEPHONE = re.compile(rb"(?:tel|telefon|telefono|telephone|phone|mobile?|handy|fax|cell)\b")
 
 
 def is_kind(field: Field, value: bytes) -> bool:
@@ -224,6 +235,13 @@ def _is_phone(value: bytes, _proven: bool) -> bool:  # noqa: FBT001 - one of a t
     return not is_phone_pseudonym(value)
 
 
+def _is_host(value: bytes) -> bool:
+    name = value.lower().rstrip(b".")
+    if _HOST.fullmatch(name) is None or is_odd(name) or name in words("no_hosts") or is_ordinary(name):
+        return False
+    return not (b"." in name and (is_public_domain(name) or DOMAIN_PSEUDONYM.fullmatch(name)))
+
+
 def _made(plain: bytes) -> bool:
     return all(c in b"0X" for c in plain[:3].upper())
 
@@ -242,6 +260,7 @@ _CHECKS: dict[str, Callable[[bytes, bool], bool]] = {
     "geo": lambda value, _: _GEO.fullmatch(value) is not None,
     "account": _is_number,
     "phone": _is_phone,
+    "host": lambda value, _: _is_host(value),
     "login": lambda value, _: is_login(value.rpartition(b"\\")[2].lower()),
 }
 
@@ -274,5 +293,6 @@ def images(pseudonyms: Pseudonymizer) -> dict[str, Callable[[bytes], bytes]]:
         "geo": lambda text: pseudonyms.word("geo", text),
         "account": number("account"),
         "phone": lambda text: pseudonyms.phone(text, country_digits(text)),
+        "host": pseudonyms.host,
         "login": login,
     }

@@ -38,10 +38,22 @@ _MAILBOX = re.compile(
 )
 _ENCODED_WORD = re.compile(rb"=\?[\w\-]{2,20}\?(?P<how>[qQbB])\?(?P<text>[^?\s]{3,75})\?= ?<\Z")
 _NEAR = re.compile(
-    rb"mail|phone|card_?number|\bcvv|\bpan\b|expiry|@[a-z]|birth|telef|mobil|surname|given_?name|last_?name|street|sam_?account|dob\b",
+    rb"mail|phone|personnummer|adress|pesel|passport|\bssn\b|\bnif\b|\bdni\b|aadhaar|geburt|nacim|nascita|naissance|urodz|"
+    rb"card_?number|\bcvv|\bpan\b|expiry|@[a-z]|birth|telef|mobil|surname|given_?name|last_?name|street|sam_?account|dob\b",
     re.IGNORECASE,
 )
 """What else stands near a name that its key alone does not show to be a person's."""
+_PART_KEYS = frozenset((b"nom", b"nombre", b"nome", b"naam", b"namn", b"navn"))
+_OTHER_PART = re.compile(
+    rb"apellido|prenom|pr\xc3\xa9nom|cognome|sobrenome|voornaam|achternaam|f\xc3\xb6rnamn|fornamn|efternamn|fornavn|etternavn",
+    re.IGNORECASE,
+)
+"""Keys of the other half of a name: beside one, "nombre" and the like are a given or a family name's."""
+_ATTRIBUTE_VALUE = re.compile(
+    rb"[\"'][^<>\n]{0,200}>\s{0,20}<[\w:]{0,20}(?:AttributeValue|string|[Vv]alue)\b[^<>]{0,120}>\s{0,20}"
+    rb"(?P<value>[^<>\n]{1,200}?)\s{0,20}</"
+)
+"""What an attribute of SAML's holds: <Attribute Name="givenName"><AttributeValue>…"""
 _FULL_NAME = Field(kind="name", proven=True)
 
 
@@ -60,6 +72,12 @@ def find_person(pseudonyms: Pseudonymizer) -> Finder:
         if field is None:
             return None
         found = beside(buf, key_start, right.end(), field)
+        if (
+            found is None
+            and key.lower() in _PART_KEYS
+            and _OTHER_PART.search(buf, max(0, key_start - 200), key_start + 200)
+        ):
+            return beside(buf, key_start, right.end(), Field(kind="name"))
         if found is None or not field.proven or _NEAR.search(buf, max(0, key_start - 300), right.end() + 300):
             return found
         return None
@@ -68,6 +86,8 @@ def find_person(pseudonyms: Pseudonymizer) -> Finder:
         before = buf[key_start - 1 : key_start]
         if before in {b"<", b":"} and (element := _ELEMENT.match(buf, key_end)):
             return _found(buf, *element.span("value"), field, made)
+        if before in {b'"', b"'"} and (attribute := _ATTRIBUTE_VALUE.match(buf, key_end)):
+            return _found(buf, *attribute.span("value"), field, made)
         separator = _SEPARATOR.match(buf, key_end)
         if separator is None or before in {b"$", b"%", b"@"}:
             return None

@@ -34,7 +34,9 @@ _REMEMBERED = 8192
 
 _HEAD = 64 << 10
 _MOST = 400
-_HEADER = re.compile(rb"(?:\xef\xbb\xbf)?(?:#[^\r\n]*\r?\n|[ \t]*\r?\n){0,20}#?(?P<line>[^\r\n]{3,16000})\r?\n")
+_HEADER = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:#(?!Fields: )[^\r\n]*\r?\n|[ \t]*\r?\n){0,20}#?(?:Fields: )?(?P<line>[^\r\n]{3,16000})\r?\n"
+)
 _NAME = re.compile(rb"[A-Za-z_\x80-\xff][\w .\-/()#\x80-\xff]{0,60}")
 _INSERT = re.compile(
     rb"INSERT\s+(?:IGNORE\s+)?INTO\s+[\w.`\"\[\]]{1,128}\s*\((?P<columns>[^()]{2,8000})\)\s*VALUES\s*", re.IGNORECASE

@@ -117,7 +117,7 @@ def _services(t: Teller, top: str) -> None:
         f"{top}/etc/sssd/sssd.conf",
         f"[sssd]\nservices = nss, pam\ndomains = {t.domain()}\n\n[domain/{t.domain()}]\nid_provider = ldap\n"
         f"ldap_uri = ldaps://{t.fqdn(w.hosts[4])}:636\nldap_search_base = {bind}\n"
-        f"ldap_default_bind_dn = cn=svc-sssd,ou=service,{bind}\nldap_default_authtok_type = password\n"
+        f"ldap_default_bind_dn = cn={mark('free', 'svc-sssd')},ou=service,{bind}\nldap_default_authtok_type = password\n"
         f"ldap_default_authtok = {t.pw(safe=False)}\nldap_tls_reqcert = demand\ncache_credentials = True\n"
         f"krb5_store_password_if_offline = True\nentry_cache_timeout = 600\n",
         "sssd",
@@ -178,7 +178,7 @@ def _services(t: Teller, top: str) -> None:
     page(
         f"{top}/etc/snmp/snmpd.conf",
         f"rocommunity {t.pw()} {mark('ipv4', w.gateway)}/24\nrwcommunity {t.pw()}\n"
-        f"createUser monitor SHA {t.pw()} AES {t.pw()}\nsyslocation {w.company} room 4\n"
+        f"createUser monitor SHA {t.pw()} AES {t.pw()}\nsyslocation {mark('free', w.company + ' room 4')}\n"
         f"syscontact {t.name()} <{t.email()}>\ntrapsink {t.ip()} {t.pw()}\nview systemonly included .1.3.6.1.2.1.1\n",
         "snmpd",
     )
