@@ -92,6 +92,11 @@ _BEGINNINGS: tuple[tuple[bytes, int, str, str], ...] = (
     (b"OggS", 0, "sound and video cannot be looked into", "send pictures of the screen"),
     (b"fLaC", 0, "sound and video cannot be looked into", "send pictures of the screen"),
     (b"\x1aE\xdf\xa3", 0, "sound and video cannot be looked into", "send pictures of the screen"),
+    *(
+        (b"ftyp" + brand, 4, "pictures of this kind (HEIC, AVIF) cannot be looked into", "save it as PNG or JPEG")
+        for brand in (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
+    ),
+    (b"DICM", 128, "medical pictures (DICOM) cannot be looked into", "save what they show as PNG, without the names"),
     (b"ftyp", 4, "sound and video cannot be looked into", "send pictures of the screen"),
     (b"AVI ", 8, "sound and video cannot be looked into", "send pictures of the screen"),
     (b"PAR1", 0, "Parquet files cannot be looked into", "send it as CSV or JSON"),

@@ -13,7 +13,7 @@ from scrubber.contacts import find_email, find_phone
 from scrubber.finder import remembered
 from scrubber.gate import Strength, is_secret
 from scrubber.nationals import find_national
-from scrubber.persons import find_mailbox, find_person, find_titled, find_vcard
+from scrubber.persons import find_author, find_mailbox, find_person, find_titled, find_vcard
 from scrubber.pseudonym import TAG, Pseudonymizer
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def find_cookie(pseudonyms: Pseudonymizer) -> Finder:
 
 
 FINDERS: dict[str, Callable[[Pseudonymizer], Finder]] = {
+    "author": find_author,
     "assignment": find_assignment,
     "card": find_card,
     "cluster-secret": find_cluster_secret,

@@ -200,6 +200,37 @@ def _encoded_word(word: re.Match[bytes], low: int, image: Callable[[bytes], byte
     )
 
 
+_AUTHOR = re.compile(
+    rb"(?:<[\w:\-]{2,12}:creator>|<?(?:\w{2}:)?lastModifiedBy>|(?:initial-creator|printed-by)>|<Manager>|<Company>|"
+    rb"w(?:14|15)?:author=\"|<authors>\s{0,8}<author>|\\[a-z]{6,8} |\n%%For: )"
+    rb"(?P<name>[^<>\"{}\\\r\n]{2,80}?)(?=[<\"}\\\r\n])"
+)
+_PROGRAMS = re.compile(
+    rb"(?:open)?pyxl|python-(?:docx|pptx)|Apache POI|LibreOffice\S*|OpenOffice\S*|Microsoft(?: Office)?(?: User)?|"
+    rb"Windows User|XlsxWriter|PhpSpreadsheet|PHPWord|docx4j|Aspose\S*|Unknown(?: Creator| Author)?|Administrator|Admin|"
+    rb"User|Author|None",
+    re.IGNORECASE,
+)
+
+
+def find_author(pseudonyms: Pseudonymizer) -> Finder:
+    """Build the finder of those whom a document's properties name; programs that wrote it stay."""
+    image = remembered(pseudonyms.person)
+    login = remembered(lambda text: pseudonyms.word("user", text))
+
+    def find(buf: bytes, start: int, _end: int) -> Found | None:
+        match = _AUTHOR.match(buf, start)
+        if match is None or _PROGRAMS.fullmatch(match["name"].strip()):
+            return None
+        text = match["name"].strip()
+        begin = match.start("name") + match["name"].find(text)
+        if is_kind(Field(kind="name"), text):
+            return begin, begin + len(text), text, image(text)
+        return (begin, begin + len(text), text, login(text)) if is_kind(Field(kind="login"), text) else None
+
+    return find
+
+
 _TITLED = re.compile(
     rb"[A-Z][a-z\x80-\xff]{1,9}\.? (?:(?:Dr|Prof|Ing|Dipl|Mag|Lic)\.? ?(?:[a-z]{2,4}\.)? ?){0,2}"
     rb"(?P<name>(?:(?:von|van|de|der|den|da|di|del|la|le|el|zu) ){0,2}"
