@@ -207,8 +207,8 @@ _AUTHOR = re.compile(
 )
 _PROGRAMS = re.compile(
     rb"(?:open)?pyxl|python-(?:docx|pptx)|Apache POI|LibreOffice\S*|OpenOffice\S*|Microsoft(?: Office)?(?: User)?|"
-    rb"Windows User|XlsxWriter|PhpSpreadsheet|PHPWord|docx4j|Aspose\S*|Unknown(?: Creator| Author)?|Administrator|Admin|"
-    rb"User|Author|None",
+    rb"Windows User|XlsxWriter|PhpSpreadsheet|PHPWord|docx4j|Aspose\S*|Unknown(?: Creator| Author)?|Administrator|"
+    rb"Admin|User|Author|None",
     re.IGNORECASE,
 )
 
