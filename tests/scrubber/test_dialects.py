@@ -158,3 +158,22 @@ def test_numbers_within_a_key_do_not_matter(number):
     assert strength(f"DB_{number}_PASSWORD".encode()) is Strength.STRONG
     assert strength(f"password_{number}_policy".encode()) is Strength.NONE
     assert strength(f"primary_{number}_key".encode()) is strength(b"primary_7_key")
+
+
+SEVERAL_LINES = [
+    "key: >-\n    ⟦3f9a0c7d2e5b8f1a4c6d9e0b\n    8e1b4f7a0c3d6e9b2f5a8c1d⟧\npool: 5\n",
+    'key = """⟦drei\nzeilen9⟧"""\nname = "kept"\n',
+    "key = ⟦abc\\\n   def123⟧\nname=kept\n",
+    "<key>\n⟦bob\nDornumer7⟧\n</key>\n",
+]
+
+
+@pytest.mark.parametrize("text", SEVERAL_LINES)
+def test_secret_of_several_lines_goes_whole(run, text):
+    """Of a value that goes on over lines nothing is left, and the lines are as many as before."""
+    text = text.replace("key", "password")
+    out = run(text.replace("⟦", "").replace("⟧", ""))
+    marked, *_ = re.findall("⟦(.*?)⟧", text, re.DOTALL)
+    assert not any(line.strip(" \\") in out for line in marked.split("\n"))
+    assert out.count("\n") == text.count("\n")
+    assert text.rsplit("⟧", 1)[1] in out

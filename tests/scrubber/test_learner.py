@@ -49,6 +49,17 @@ def test_counter_example_teaches_nothing(text):
     assert learned(text) == {}
 
 
+def test_file_called_users_teaches_logins_only_where_it_is_a_list():
+    """What `users` printed is a list of logins; a RADIUS server's file of that name is none."""
+    config = b'bob Cleartext-Password := "x"\n\tService-Type = Framed-User\n'
+    for text, known in ((b"mrossi anna.berg\n", {b"mrossi", b"anna.berg"}), (config, set())):
+        dictionary = Dictionary()
+        member = Learner(dictionary).member("raddb/users")
+        member.know(text)
+        member.conclude()
+        assert {value for value, _ in dictionary.terms()} == known
+
+
 MESSAGES = b"Nov 22 01:02:03 zeus7 sshd[9]: Accepted publickey for mrossi from 10.1.1.1 port 22\n"
 TICKET = b"please look at zeus7, mrossi says; Zeus7 is in ZEUS7_old.log, nginx zeus70 is not\n"
 

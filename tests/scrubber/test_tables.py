@@ -19,6 +19,13 @@ TABLES = {
     "phones": b"id,phone,note\n1,+1 900-555-8641,kept\n2,+1 (600) 208-8468,kept\n"
     b"3,+1 800 200-9468,kept\n4,+352 62 11 2345,kept\n",
     "logins": b"id,username,note\n1,sberg,kept\n2,NORD\\sberg,kept\n3,root,kept\n",
+    "dump": b"CREATE TABLE `c` (\n  `id` int NOT NULL AUTO_INCREMENT,\n  `vorname` varchar(64) DEFAULT NULL,\n"
+    b"  `geburtsdatum` date DEFAULT NULL,\n  `status` enum('kept','x') DEFAULT 'x',\n  PRIMARY KEY (`id`)\n);\n"
+    b"INSERT INTO `c` VALUES (1,'Solveig','1986-10-06','kept'),(2,'Berg',NULL,'kept');\n",
+    "sqlite dump": b'CREATE TABLE "main"."staff"(id INTEGER PRIMARY KEY, full_name TEXT, home_phone TEXT, dept TEXT);\n'
+    b"INSERT INTO staff VALUES(1,'Solveig Berg','020 7946 8641','kept');\n",
+    "exchange": b"#Software: x\n#Fields: date-time,client-hostname,sender-name,event\n2026-11-12,BERG01,kept,kept\n",
+    "parts": b"nr;nom;prenom;cp;Tel. privat\n7;Berg;Solveig;62052;05093/620521\nkept\n",
     "copy": b"COPY public.users (id, full_name, street) FROM stdin;\n"
     b"1\tSolveig Berg\tDluga 92\n2\t\\N\t\\N\n\\.\nkept\n",
 }
@@ -38,6 +45,12 @@ def test_personal_columns_go_and_the_others_stay(table):
     assert out.count(b"kept") == table.count(b"kept")
     assert out.count(b"\n") == table.count(b"\n")
     assert run(out, len(out), 1 << 20) == out
+
+
+def test_columns_of_another_table_are_not_taken():
+    """An insert without columns is read by those of its own table alone."""
+    table = b"CREATE TABLE a (first_name text);\nINSERT INTO b VALUES ('Solveig');\n"
+    assert run(table, len(table), 1 << 20) == table
 
 
 def test_columns_are_remembered_from_block_to_block():

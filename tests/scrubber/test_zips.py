@@ -181,3 +181,24 @@ def test_large_member_is_streamed(scrubbed):
         assert archive.testzip() is None
         assert archive.getinfo("big.log").file_size > 8 << 20
         assert clean(archive.read("a.log"))
+
+
+def test_properties_of_a_document_are_scrubbed(scrubbed):
+    """Who wrote, changed and commented a document goes, the programs that made it stay, and it opens as before."""
+    members = {
+        "docProps/core.xml": b"<dc:creator>Anna Bergmann</dc:creator><cp:lastModifiedBy>jkettler</cp:lastModifiedBy>",
+        "docProps/app.xml": b"<x><Manager>Petra Lang</Manager><Application>Microsoft Office Word</Application></x>",
+        "word/comments.xml": b'<w:comment w:id="0" w:author="Petra Lang" w:date="2026-11-01T00:00:00Z"/>kept',
+        "meta.xml": b"<meta:initial-creator>Anna Bergmann</meta:initial-creator><dc:creator>openpyxl</dc:creator>",
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    out, report = scrubbed(buffer.getvalue(), "case.docx")
+    assert report.scannable
+    with zipfile.ZipFile(io.BytesIO(out)) as archive:
+        assert archive.namelist() == list(members)
+        text = b"".join(archive.read(name) for name in members)
+    assert not any(name in text for name in (b"Anna", b"Bergmann", b"jkettler", b"Petra", b"Lang"))
+    assert all(kept in text for kept in (b"Microsoft Office Word", b"openpyxl", b"kept", b"2026-11-01"))

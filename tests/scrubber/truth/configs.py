@@ -223,7 +223,7 @@ def clouds(t: Teller, top: str) -> None:
         "type: Opaque\n"
         "data:\n"
         f"  password: {base64_of(t.pw(), 'k8s data')}\n"
-        f"  username: {mark('free', base64_of('app', 'k8s data'))}\n"
+        f"  username: {base64_of(mark('free', 'app'), 'k8s data')}\n"
         f"  config.yml: {base64_of('db:' + chr(10) + '  host: ' + t.fqdn() + chr(10) + '  password: ' + t.pw() + chr(10), 'k8s data')}\n"
         f"  tls.key: {base64_of(t.pem(keys.pkcs8), 'k8s data')}\n"
         f"  tls.crt: {t.keep(base64_of(keys.certificate_pem(rng)).split(chr(0xE001))[1].rstrip(chr(0xE002)), 'certificate base64')}\n"
