@@ -25,8 +25,8 @@ from bench.storage import measure_storage
 from bench.table import lines_of
 from bench.transfers import Transfers
 
-KINDS = ("sftp", "https", "ftps", "list", "scrub", "seal", "storage", "revocation")
-PEERS = {"SFTP": "openssh", "HTTPS": "nginx", "FTPS": "vsftpd"}
+KINDS = ("sftp", "https", "ftps", "webdav", "list", "scrub", "seal", "storage", "revocation")
+PEERS = {"SFTP": "openssh", "HTTPS": "nginx", "FTPS": "vsftpd", "WebDAV": "apache"}
 COPIES = 6
 """How many times the file may lie there at once, with some to spare."""
 REVOCATIONS = 10
@@ -85,7 +85,7 @@ def measure(arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     begun = dt.datetime.now(dt.UTC)
     report: dict[str, Any] = {"time": begun.isoformat(timespec="seconds"), "machine": describe_machine(), "absent": {}}
     kinds, whole = frozenset(arguments.only), True
-    if kinds & {"sftp", "https", "ftps"}:
+    if kinds & {"sftp", "https", "ftps", "webdav"}:
         place = choose_place(arguments.where, arguments.size)
         report["place"] = str(place)
         with Room(place, arguments.size) as room:

@@ -24,6 +24,7 @@ def describe_machine() -> dict[str, object]:
         **{name: importlib.metadata.version(name) for name in LIBRARIES},
         "openssh": _version("ssh", "-V"),
         "nginx": _version("nginx", "-v"),
+        "apache": _version("apache2", "-v"),
         "curl": _version("curl", "--version"),
         "openssl": _version("openssl", "version"),
     }

@@ -16,7 +16,7 @@ def lines_of(report: dict[str, Any]) -> list[str]:
     machine = report["machine"]
     lines = [
         "{processor}, {cores} cores, Linux {kernel}, load {load_before:.1f}".format(**machine),
-        "{openssh}; {nginx}; {openssl}; {curl}".format(**machine),
+        "{openssh}; {nginx}; {apache}; {openssl}; {curl}".format(**machine),
         "Python {python}, asyncssh {asyncssh}, aiohttp {aiohttp}, cryptography {cryptography}".format(**machine),
         "Medians of interleaved rounds. Ratio: how many times as fast as the peer; net: without the session's set-up.",
     ]

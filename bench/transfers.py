@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench import clients
+from bench.apache import Apache
 from bench.house import CASE, CUSTOMER, ENGINEER, SECRET, House, HouseError
 from bench.nginx import Nginx
 from bench.processes import await_size, tree, tree_seconds
@@ -31,7 +32,7 @@ NAME = "sent.log"
 CIPHERS = {"aes256-gcm": clients.GCM, "what both agree on": None}
 INTAKE_SECONDS = 1800.0
 Report = dict[str, Any]
-Peer = TypeVar("Peer", OpenSsh, Nginx, Vsftpd)
+Peer = TypeVar("Peer", OpenSsh, Nginx, Vsftpd, Apache)
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class Transfers:
     comparisons: dict[str, Comparison] = field(default_factory=dict)
     notes: Report = field(default_factory=dict)
     nginx: Nginx | None = None
+    apache: Apache | None = None
     openssh: OpenSsh | None = None
     vsftpd: Vsftpd | None = None
 
@@ -60,6 +62,8 @@ class Transfers:
                     self.nginx = self._open(stack, "nginx", lambda: Nginx(self.room, certificate, key))
                 if "ftps" in self.kinds:
                     self.vsftpd = self._open(stack, "vsftpd", lambda: Vsftpd(self.room, certificate, key))
+                if "webdav" in self.kinds:
+                    self.apache = self._open(stack, "apache", lambda: Apache(self.room, certificate, key))
                 self._deposit(house)
                 for turn in range(self.rounds):
                     self.say(f"downloads, round {turn + 1} of {self.rounds}")
@@ -74,6 +78,8 @@ class Transfers:
                     self._upload_by_https()
                 if "ftps" in self.kinds:
                     self._upload_by_ftps()
+                if "webdav" in self.kinds:
+                    self._upload_by_webdav()
 
     # -- what is measured ------------------------------------------------------------------------------------------
 
@@ -89,6 +95,8 @@ class Transfers:
             batch = f"get /Bench/{CASE}/{UPLOADS}/{NAME} {received}\n"
             self._sftp(comparison, house, ENGINEER, batch, cipher)
             self._check_received(received, check=check)
+        if "webdav" in self.kinds:
+            self._download_by_webdav(house, received, check=check)
         if "https" not in self.kinds:
             return
         comparison = self._comparison("HTTPS down", size)
@@ -117,6 +125,21 @@ class Transfers:
         login: list[str | Path] = ["--user", f"{ENGINEER}:{SECRET}"]
         path = f"{root}/Bench/{CASE}/{UPLOADS}/"
         self._ftps(comparison, house, [*login, "--output", received, path + NAME], [*login, "--list-only", path])
+        self._check_received(received, check=check)
+
+    def _download_by_webdav(self, house: House, received: Path, *, check: bool) -> None:
+        comparison = self._comparison("WebDAV down", int(self.notes["intake"]["scrubbed_bytes"]))
+        if self.apache is not None:
+            url = f"https://127.0.0.1:{self.apache.port}/{NAME}"
+            (self.apache.files / NAME).unlink(missing_ok=True)
+            os.link(self.room.source, self.apache.files / NAME)
+            (self.apache.files / NAME).chmod(0o644)
+            self._curl(comparison, self.apache, ["--output", received, url], ["--range", "0-0", url])
+            received.unlink()
+        root = f"https://127.0.0.1:{house.port('https')}"
+        login: list[str | Path] = ["--user", f"{ENGINEER}:{SECRET}"]
+        url = f"{root}/dav/Bench/{CASE}/{UPLOADS}/{NAME}"
+        self._curl(comparison, house, [*login, "--output", received, url], [*login, "--range", "0-0", url])
         self._check_received(received, check=check)
 
     # One upload to a server just started: else the scrubbing of the last one would run beside the next.
@@ -164,6 +187,20 @@ class Transfers:
             command = [*login, "--upload-file", self.room.source, path + NAME]
             self._ftps(comparison, house, command, [*login, "--list-only", path])
 
+    def _upload_by_webdav(self) -> None:
+        comparison = self._comparison("WebDAV up", self.room.size)
+        if self.apache is not None:
+            root = f"https://127.0.0.1:{self.apache.port}"
+            command: list[str | Path] = ["--upload-file", self.room.source, f"{root}/sent"]
+            (self.apache.files / "probe").write_bytes(b"x")
+            self._curl(comparison, self.apache, command, ["--output", "/dev/null", f"{root}/probe"])
+            (self.apache.files / "sent").unlink()
+        login: list[str | Path] = ["--user", f"{CUSTOMER}:{SECRET}", "--output", "/dev/null"]
+        with self._house() as house:
+            root = f"https://127.0.0.1:{house.port('https')}"
+            command = [*login, "--upload-file", self.room.source, f"{root}/dav/{CASE}/{UPLOADS}/{NAME}"]
+            self._curl(comparison, house, command, [*login, f"{root}/dav/"])
+
     def _ciphers(self) -> list[tuple[str, str | None]]:
         return list(CIPHERS.items()) if "sftp" in self.kinds else []
 
@@ -178,7 +215,7 @@ class Transfers:
         self._measure(comparison, server, lambda: session("pwd\n"), lambda: session(batch))
 
     def _curl(
-        self, comparison: Comparison, server: House | Nginx, command: list[str | Path], probe: list[str | Path]
+        self, comparison: Comparison, server: House | Nginx | Apache, command: list[str | Path], probe: list[str | Path]
     ) -> None:
         self._measure(
             comparison,
@@ -200,7 +237,7 @@ class Transfers:
     @staticmethod
     def _measure(
         comparison: Comparison,
-        server: House | OpenSsh | Nginx | Vsftpd,
+        server: House | OpenSsh | Nginx | Vsftpd | Apache,
         probe: Callable[[], float],
         transfer: Callable[[], float],
     ) -> None:
