@@ -74,12 +74,14 @@ class Transfers:
                 self.say(f"uploads, round {turn + 1} of {self.rounds}")
                 for number in range(len(self._ciphers())):
                     self._upload_by_sftp(number)
-                if "https" in self.kinds:
-                    self._upload_by_https()
-                if "ftps" in self.kinds:
-                    self._upload_by_ftps()
-                if "webdav" in self.kinds:
-                    self._upload_by_webdav()
+                others = {
+                    "https": self._upload_by_https,
+                    "ftps": self._upload_by_ftps,
+                    "webdav": self._upload_by_webdav,
+                }
+                for kind, upload in others.items():
+                    if kind in self.kinds:
+                        upload()
 
     # -- what is measured ------------------------------------------------------------------------------------------
 

@@ -29,9 +29,9 @@ _SCOPES = "".join(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Subject:
-    """What a response is about."""
+    """What a response is about. Nobody changes one; not frozen, for the sake of long listings (as `Entry`)."""
 
     href: str
     entry: Entry
@@ -67,19 +67,24 @@ def _date(seconds: float | None) -> str | None:
         return None
 
 
+@functools.lru_cache(maxsize=4096)
+def _iso_date(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _created(subject: Subject) -> str | None:
     seconds = subject.entry.created or subject.entry.modified
     if seconds <= 0:
         return None
     try:
-        return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return _iso_date(int(seconds))
     except (ValueError, OverflowError, OSError):
         return None
 
 
 def lock_discovery(subject: Subject) -> str:
     """Return the locks that cover *subject* (RFC 4918, section 15.8), as the content of that property."""
-    return "".join(_active_lock(subject, lock) for lock in subject.locks)
+    return "".join(_active_lock(subject, lock) for lock in subject.locks) if subject.locks else ""
 
 
 def _active_lock(subject: Subject, lock: Lock) -> str:
@@ -171,7 +176,8 @@ class Rows:
             else:
                 found.append(empty if bare or not value else f"{start}{value}{end}")
         if self._mode != "prop":
-            missing = []
+            missing.clear()
+        if self._mode != "prop" and subject.dead:
             others = (name for name in subject.dead if name not in self._names)
             found += (_tags(name)[2] if bare else subject.dead[name] for name in others)
         return (
