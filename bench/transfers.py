@@ -72,16 +72,15 @@ class Transfers:
                         self._download_by_ftps(house, check=turn == 0)
             for turn in range(self.rounds):
                 self.say(f"uploads, round {turn + 1} of {self.rounds}")
-                for number in range(len(self._ciphers())):
-                    self._upload_by_sftp(number)
-                others = {
-                    "https": self._upload_by_https,
-                    "ftps": self._upload_by_ftps,
-                    "webdav": self._upload_by_webdav,
-                }
-                for kind, upload in others.items():
-                    if kind in self.kinds:
-                        upload()
+                self._upload_all()
+
+    def _upload_all(self) -> None:
+        for number in range(len(self._ciphers())):
+            self._upload_by_sftp(number)
+        others = {"https": self._upload_by_https, "ftps": self._upload_by_ftps, "webdav": self._upload_by_webdav}
+        for kind, upload in others.items():
+            if kind in self.kinds:
+                upload()
 
     # -- what is measured ------------------------------------------------------------------------------------------
 
