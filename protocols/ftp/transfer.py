@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from protocols.errors import FileSystemError, NotADirectoryPathError, NotFoundError, OffsetMismatchError
-from protocols.filesystem import WriteMode
+from protocols.filesystem import ImmediateRead, WriteMode
 from protocols.ftp.files import listing_path
 from protocols.ftp.listing import encode_rows, fact_row, long_row, name_row, row_of, scan_rows
 from protocols.ftp.rendezvous import Active, Passive, parse_extended_port, parse_port
@@ -21,9 +21,10 @@ from protocols.ftp.status import ReplyError, as_reply
 from protocols.ftp.wire import ConnectionEndedError, TooSlowError, Wire, WokenError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from protocols.filesystem import ReadHandle, Row, WriteHandle
+    from protocols.ftp.settings import FtpSettings
     from protocols.ftp.visit import Visit
     from protocols.path import VirtualPath
 
@@ -129,23 +130,34 @@ def retr(visit: Visit, argument: str) -> Reply:
         if offset > size:
             raise ReplyError(554, f"the file has {size} bytes; REST {offset} is behind its end")
         with _sending(visit, f"sending {path.name} ({size - offset} bytes)") as wire:
-            for piece in _pieces(handle, offset, visit.settings.piece):
-                wire.send(piece, visit.settings.stall_timeout)
-                visit.observer.transferred("out", len(piece))
+            for pieces in _pieces(handle, offset, visit.settings):
+                for piece in pieces:
+                    wire.send(piece, visit.settings.stall_timeout)
+                    visit.observer.transferred("out", len(piece))
                 visit.watch.glance()
     finally:
         handle.close()
     return Reply(code=226, text=f"sent {size - offset} bytes")
 
 
-def _pieces(handle: ReadHandle, offset: int, length: int) -> Iterator[bytes]:
+def _pieces(handle: ReadHandle, offset: int, settings: FtpSettings) -> Iterator[Sequence[bytes | memoryview]]:
+    """Yield the file from *offset* on; each turn's memory may be used again for the next.
+
+    What is at hand is given out where it lies, without a copy of its own for each piece.
+    """
     size = handle.entry.size
+    at_hand = handle.read_immediate if isinstance(handle, ImmediateRead) else None
     while offset < size:
-        piece = handle.read(offset, min(length, size - offset))
-        if not piece:
+        pieces: Sequence[bytes | memoryview] | None = None
+        if at_hand is not None:
+            pieces = at_hand(offset, min(settings.buffer, size - offset))
+        if pieces is None:
+            pieces = (handle.read(offset, min(settings.piece, size - offset)),)
+        length = sum(map(len, pieces))
+        if not length:
             raise NotFoundError("the file ended before its size")
-        yield piece
-        offset += len(piece)
+        yield pieces
+        offset += length
 
 
 def list_(visit: Visit, argument: str) -> Reply:

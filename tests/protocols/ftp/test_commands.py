@@ -398,6 +398,17 @@ def test_download_that_fails_in_the_middle_is_no_whole_file(house: House) -> Non
         assert wire.answer()[0] == 451
 
 
+def test_download_of_what_is_at_hand(house: House) -> None:
+    """Bytes that nobody has to be waited for are sent from where they lie, before that memory is used again."""
+    content = hashlib.shake_256(b"seed").digest(3_000_001)
+    house.tree.add("/out/large.bin", content)
+    house.tree.at_once = 2_000_000
+    with house.login() as wire:
+        assert wire.fetch("RETR /out/large.bin") == content
+        wire.ask("REST 1234567")
+        assert wire.fetch("RETR /out/large.bin") == content[1_234_567:]
+
+
 def test_abor_ends_a_transfer(house: House) -> None:
     """426 for the transfer and 226 for ABOR, with or without Telnet's words before it; then the next one works."""
     for abort in (b"ABOR\r\n", b"\xff\xf4\xff\xf2ABOR\r\n"):
