@@ -33,6 +33,7 @@ demo: venv ## Tell the whole story with real clients, then keep serving (ARGS=--
 test: venv-dev ## Run every test
 	@.ci/packages test
 	@.ci/azurite
+	@.ci/tusjs
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS) || { status=$$?; [ $$status -eq 1 ] || exit $$status; \
 	    echo "What failed runs once more, alone: on a starved machine a server may miss a deadline. Twice is a failure."; \
 	    $(BIN)/pytest --last-failed --last-failed-no-failures none $(ARGS); }
@@ -41,6 +42,7 @@ test: venv-dev ## Run every test
 quick: venv-dev ## Run the tests that are quick
 	@.ci/packages test
 	@.ci/azurite
+	@.ci/tusjs
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -q -m "not e2e and not slow" $(ARGS)
 
 .PHONY: fuzz

@@ -61,6 +61,7 @@ from protocols.http.settings import HttpSettings
 from protocols.http.tls import server_context
 from protocols.sftp.server import SftpServer
 from protocols.sftp.settings import SftpSettings
+from protocols.tcp import shortcomings
 
 if TYPE_CHECKING:
     import socket
@@ -273,6 +274,9 @@ class Worker:
         if self._config.reading.nearness == "measured" and len(self._config.regions) > 1:
             self._distances.start()
         log.info("worker.started", extra={"slot": self._gear.slot})
+        if self._gear.slot == "w0":
+            for each in shortcomings():
+                log.info("network.could_be_faster: %s", each)
         await stopped.wait()
         self.health.draining = True
         log.info("worker.draining", extra={"slot": self._gear.slot})

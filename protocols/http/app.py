@@ -30,6 +30,7 @@ from protocols.http.status import ProblemError, TransferCutError, as_http_proble
 from protocols.http.target import Mount
 from protocols.path import VirtualPath
 from protocols.sniffing import speaks_ssh
+from protocols.tcp import tune
 
 if TYPE_CHECKING:
     import ssl
@@ -192,6 +193,7 @@ class HttpServer:
         patience = int(self._settings.send_timeout * 1000)
         try:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)  # who never takes the last bytes
+            tune(client)
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: connection,
                 client,

@@ -1,0 +1,80 @@
+"""`mft get`: files and folders from a case, by as many connections as are worth it, gone on with after any break."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import unquote
+
+import typer
+
+from mft.cli.remote import CaCert, FingerprintOption, Proxy, Quiet, SecretFile, Streams, User, exit_code, server_at
+
+if TYPE_CHECKING:
+    from mft.client.getting import Fetched
+
+Source = Annotated[str, typer.Argument(metavar="URL", help="https://HOST/files/…; a folder ends with a slash.")]
+Target = Annotated[Path, typer.Argument(metavar="DST", help="A file's name, or a folder.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("get")(get)
+
+
+def get(  # noqa: PLR0917 - the command's options
+    url: Source,
+    target: Target = Path(),
+    user: User = None,
+    secret_file: SecretFile = None,
+    cacert: CaCert = None,
+    fingerprint: FingerprintOption = None,
+    proxy: Proxy = None,
+    streams: Streams = None,
+    quiet: Quiet = False,  # noqa: FBT002 - an option
+) -> None:
+    """Fetch a file, or a folder with all that is in it, over HTTPS.
+
+    What has come lies in NAME.part until it is whole and has the digest that the server tells; after any break run the
+    same command again: it goes on where it was.
+
+    Exit code 0: all is here; 4: the server cannot be reached any more, to be gone on with; 5: a file changed on the
+    server, or what arrived is not what lies there; 6: the server refused; 2: wrong usage; 1: another failure.
+    """
+    from mft.cli.progress import ProgressBar  # noqa: PLC0415  keeps `mft --help` quick
+    from mft.client.connection import Line  # noqa: PLC0415
+    from mft.client.crew import Crew, Meter  # noqa: PLC0415
+    from mft.client.errors import ClientError  # noqa: PLC0415
+    from mft.client.getting import Receiver, files_below  # noqa: PLC0415
+
+    server, path = server_at(url, user, secret_file, cacert, fingerprint, proxy)
+    bar = ProgressBar(1)
+
+    def arrived(fetched: Fetched) -> None:
+        if not quiet:
+            bar.clear()
+            note = "" if fetched.proven else "  (the server knows no digest of it yet)"
+            sys.stdout.write(f"{fetched.target}  {fetched.size} bytes  sha256 {fetched.sha256}{note}\n")
+
+    try:
+        with Line(server) as line:
+            if path.endswith("/"):
+                found = [(each, target.joinpath(*below.parts), size) for each, below, size in files_below(line, path)]
+            else:
+                file = target / unquote(path.rpartition("/")[2]) if target.is_dir() else target
+                head = line.ask("HEAD", path)
+                found = [(path, file, int(head.headers.get("content-length", "0")))]
+        meter = Meter()
+        crew = Crew(server, meter, streams=streams)
+        bar = ProgressBar(sum(size for _, _, size in found))
+        receiver = Receiver(crew, meter, arrived=arrived)
+        for each, file, _ in found:
+            receiver.fetch(each, file)
+        crew.run(lambda done, connections: None if quiet else bar.show(done, f"{connections} connections"))
+    except ClientError as error:
+        bar.clear()
+        sys.stderr.write(f"mft: {error}\n")
+        raise typer.Exit(exit_code(error)) from error
+    finally:
+        bar.clear()

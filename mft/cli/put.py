@@ -1,0 +1,184 @@
+"""`mft put`: files and folders to a case, by as many connections as are worth it, gone on with after any break."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mft.cli.remote import (
+    CaCert,
+    FingerprintOption,
+    Proxy,
+    Quiet,
+    SecretFile,
+    Streams,
+    User,
+    exit_code,
+    folder_of,
+    server_at,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mft.client.connection import Server
+    from mft.client.putting import Sent
+
+HELD_BACK = 3
+Sources = Annotated[list[Path], typer.Argument(metavar="SRC...", help="Files and folders.")]
+Destination = Annotated[
+    str, typer.Argument(metavar="URL", help="https://HOST/cases/CASE/, or another folder; with a name for one file.")
+]
+Scrub = Annotated[
+    bool, typer.Option("--scrub", help="Scrub here first, as `mft scrub` does, and send what comes of it.")
+]
+Profile = Annotated[str, typer.Option("--profile", help="With --scrub: strict, support or secrets-only.")]
+KeyFile = Annotated[
+    Path | None, typer.Option("--key-file", metavar="FILE", help="With --scrub: the secret of the pseudonyms.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("put")(put)
+
+
+def put(  # noqa: PLR0917 - the command's options
+    sources: Sources,
+    url: Destination,
+    user: User = None,
+    secret_file: SecretFile = None,
+    cacert: CaCert = None,
+    fingerprint: FingerprintOption = None,
+    proxy: Proxy = None,
+    streams: Streams = None,
+    scrub: Scrub = False,  # noqa: FBT002 - an option
+    profile: Profile = "support",
+    key_file: KeyFile = None,
+    quiet: Quiet = False,  # noqa: FBT002 - an option
+) -> None:
+    """Send files and folders to a case, over HTTPS.
+
+    Large files go in parts by several connections. After any break run the same command again: it goes on where it was.
+    Each file's SHA-256 is compared with the server's receipt.
+
+    Exit code 0: all has arrived; 3: --scrub held something back, which was not sent; 4: the server cannot be reached
+    any more, to be gone on with; 5: a file changed, or what arrived is not what was sent; 6: the server refused; 2:
+    wrong usage; 1: another failure.
+    """
+    server, path = server_at(url, user, secret_file, cacert, fingerprint, proxy)
+    named = list(_named(sources, path))
+    folder = folder_of(path if path.endswith("/") else path.rpartition("/")[0] + "/")
+    with contextlib.ExitStack() as stack:
+        held_back: list[str] = []
+        if scrub:
+            place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mft-put-")))
+            named = list(_scrubbed(named, place, profile, key_file, held_back))
+        _send(server, named, folder, streams=streams, quiet=quiet)
+    for line in held_back:
+        sys.stderr.write(f"mft: held back, not sent: {line}\n")
+    if held_back:
+        raise typer.Exit(HELD_BACK)
+
+
+def _named(sources: list[Path], path: str) -> Iterator[tuple[Path, str]]:
+    """Yield files with the names that they get, folders included."""
+    for source in sources:
+        if not source.exists():
+            raise typer.BadParameter(f"{source} is not there")
+    if not path.endswith("/"):
+        if len(sources) > 1 or sources[0].is_dir():
+            raise typer.BadParameter("several files, or a folder, go to a folder: end the address with a slash")
+        from urllib.parse import unquote  # noqa: PLC0415
+
+        yield sources[0], unquote(path.rpartition("/")[2])
+        return
+    for source in sources:
+        if not source.is_dir():
+            yield source, source.resolve().name
+            continue
+        root = source.resolve()
+        for directory, names, files in os.walk(root):
+            names.sort()
+            for name in sorted(files):
+                file = Path(directory) / name
+                if file.is_file() and not file.is_symlink():
+                    yield file, f"{root.name}/{file.relative_to(root).as_posix()}"
+
+
+def _send(server: Server, named: list[tuple[Path, str]], folder: str, *, streams: int | None, quiet: bool) -> None:
+    from mft.cli.progress import ProgressBar  # noqa: PLC0415  keeps `mft --help` quick
+    from mft.client.crew import Crew, Meter  # noqa: PLC0415
+    from mft.client.errors import ClientError  # noqa: PLC0415
+    from mft.client.putting import Sender, parcel_of  # noqa: PLC0415
+
+    meter = Meter()
+    crew = Crew(server, meter, streams=streams)
+    parcels = [parcel_of(source, folder, name) for source, name in named]
+    bar = ProgressBar(sum(parcel.size for parcel in parcels))
+
+    def arrived(sent: Sent) -> None:
+        if not quiet:
+            bar.clear()
+            number = sent.receipt.get("id", "")
+            sys.stdout.write(f"{sent.name}  {sent.size} bytes  sha256 {sent.sha256}  receipt {number}\n")
+
+    sender = Sender(server, crew, meter, state=_state(), arrived=arrived)
+    for parcel in parcels:
+        sender.send(parcel)
+    try:
+        crew.run(lambda done, connections: None if quiet else bar.show(done, f"{connections} connections"))
+    except ClientError as error:
+        bar.clear()
+        sys.stderr.write(f"mft: {error}\n")
+        raise typer.Exit(exit_code(error)) from error
+    finally:
+        bar.clear()
+
+
+def _state() -> Path:
+    """Return where it is kept how far uploads are."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "mft" / "uploads"
+
+
+def _scrubbed(
+    named: list[tuple[Path, str]], place: Path, profile: str, key_file: Path | None, held_back: list[str]
+) -> Iterator[tuple[Path, str]]:
+    """Yield what is left of each file once it is scrubbed; what could not be looked into is held back."""
+    from mft.cli.scrubfile import Task, UnscannableError, scrub_file  # noqa: PLC0415  heavy
+    from mft.cli.scrubkey import load_key  # noqa: PLC0415
+    from scrubber.model import Options  # noqa: PLC0415
+    from scrubber.profile import find_profile  # noqa: PLC0415
+
+    try:
+        options = Options(profile=find_profile(profile))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    key = load_key(key_file)
+    for number, (source, name) in enumerate(named):
+        target = place / str(number)
+        task = Task(
+            source=source,
+            target=target,
+            name=name,
+            key=key,
+            options=options,
+            explain=False,
+            places=False,
+            jobs=len(os.sched_getaffinity(0)),
+        )
+        try:
+            scrub_file(task)
+        except UnscannableError:
+            held_back.append(name)
+            continue
+        stamp = source.stat()
+        os.utime(target, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+        yield target, name

@@ -1,0 +1,240 @@
+"""Fetching files: large ones as ranges by several connections, into NAME.part, which gets its name when it is whole.
+
+Beside it NAME.part.json says which ranges are there, and of which version of the file: a later run goes on, and never
+splices two versions.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import email.utils
+import hashlib
+import http.client
+import json
+import os
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from mft.client.connection import RETRIED, refused
+from mft.client.errors import ChangedError, ClientError, MismatchError, UnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mft.client.connection import Answer, Line
+    from mft.client.crew import Crew, Meter
+
+MIB = 1024 * 1024
+PIECE = 8 * MIB
+MOST_PIECES = 256
+_READ = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """A file that is here."""
+
+    target: Path
+    size: int
+    sha256: str
+    proven: bool
+    """Whether the server has told the same digest."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Fetch:
+    path: str
+    target: Path
+    size: int
+    etag: str
+    sha256: str | None
+    modified: float | None
+    fd: int
+    left: set[tuple[int, int]] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def part(self) -> Path:
+        return self.target.with_name(self.target.name + ".part")
+
+    @property
+    def notes(self) -> Path:
+        return self.target.with_name(self.target.name + ".part.json")
+
+
+class Receiver:
+    """Fetches files."""
+
+    def __init__(self, crew: Crew, meter: Meter, *, arrived: Callable[[Fetched], None]) -> None:
+        """Have *crew* fetch; *arrived* is called for each file, on any thread."""
+        self._crew = crew
+        self._meter = meter
+        self._arrived = arrived
+
+    def fetch(self, path: str, target: Path) -> None:
+        """Have the file at *path* (of a URL, encoded) fetched to *target*."""
+        self._crew.add(lambda line: self._begin(line, path, target))
+
+    def _begin(self, line: Line, path: str, target: Path) -> None:
+        """Ask what the file is, and have its ranges fetched."""
+        answer = line.ask("HEAD", path, {"Want-Repr-Digest": "sha-256=1"})
+        if answer.status != 200:
+            raise _failed(answer, target.name)
+        fetch = self._opened(answer, path, target)
+        here = fetch.size - sum(end - start for start, end in fetch.left)
+        self._meter.add(here)
+        if not fetch.left:
+            self._finish(fetch)
+        for start, end in sorted(fetch.left):
+            self._crew.add(lambda line, start=start, end=end: self._range(line, fetch, start, end))  # type: ignore[misc]
+
+    def _opened(self, answer: Answer, path: str, target: Path) -> _Fetch:
+        size = int(answer.headers.get("content-length", "0"))
+        etag = answer.headers.get("etag", "")
+        fetch = _Fetch(
+            path=path,
+            target=target,
+            size=size,
+            etag=etag,
+            sha256=_digest_of(answer.headers.get("repr-digest", "")),
+            modified=_time_of(answer.headers.get("last-modified")),
+            fd=-1,
+        )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        length = max(PIECE, -(-size // MOST_PIECES))
+        pieces = {(start, min(start + length, size)) for start in range(0, size, length)}
+        fetch.left = pieces - self._there(fetch)
+        fetch.fd = os.open(fetch.part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        os.ftruncate(fetch.fd, size)
+        return fetch
+
+    @staticmethod
+    def _there(fetch: _Fetch) -> set[tuple[int, int]]:
+        """Return the ranges that an earlier run has fetched of just this version."""
+        try:
+            notes = json.loads(fetch.notes.read_text())
+            if not fetch.etag or notes["etag"] != fetch.etag or notes["size"] != fetch.size or not fetch.part.exists():
+                return set()
+            return {(int(start), int(end)) for start, end in notes["there"]}
+        except (OSError, ValueError, KeyError, TypeError):
+            return set()
+
+    def _range(self, line: Line, fetch: _Fetch, start: int, end: int) -> None:
+        headers = {"Range": f"bytes={start}-{end - 1}"}
+        if fetch.etag:
+            headers["If-Match"] = fetch.etag
+        answer, response = line.stream(fetch.path, headers)
+        whole = answer.status == 200 and (start, end) == (0, fetch.size)
+        if answer.status != 206 and not whole:
+            body = response.read()
+            if answer.status in {404, 412, 416, 200}:
+                line.close()
+                raise ChangedError(f"{fetch.target.name}: it changed on the server; run it again")
+            raise _failed(type(answer)(status=answer.status, headers=answer.headers, body=body), fetch.target.name)
+        if not whole and answer.headers.get("content-range") != f"bytes {start}-{end - 1}/{fetch.size}":
+            line.close()
+            raise ChangedError(f"{fetch.target.name}: the server sent another range than was asked for")
+        self._take(line, response, fetch, start, end)
+        with fetch.lock:
+            fetch.left.discard((start, end))
+            self._note(fetch)
+            ready = not fetch.left
+        if ready:
+            self._finish(fetch)
+
+    def _take(self, line: Line, response: http.client.HTTPResponse, fetch: _Fetch, start: int, end: int) -> None:
+        at = start
+        try:
+            while at < end:
+                data = response.read(min(_READ, end - at))
+                if not data:
+                    raise UnreachableError("the connection broke off")  # noqa: TRY301 - as any other end of it
+                os.pwrite(fetch.fd, data, at)
+                at += len(data)
+                self._meter.add(len(data))
+            response.read()
+        except (http.client.HTTPException, ConnectionError, TimeoutError, UnreachableError) as error:
+            self._meter.add(start - at)
+            line.close()
+            raise UnreachableError(f"the connection broke off: {error}") from error
+
+    @staticmethod
+    def _note(fetch: _Fetch) -> None:
+        length = max(PIECE, -(-fetch.size // MOST_PIECES))
+        pieces = {(start, min(start + length, fetch.size)) for start in range(0, fetch.size, length)}
+        notes = {"etag": fetch.etag, "size": fetch.size, "there": sorted(pieces - fetch.left)}
+        fresh = fetch.notes.with_suffix(".new")
+        fresh.write_text(json.dumps(notes))
+        fresh.replace(fetch.notes)
+
+    def _finish(self, fetch: _Fetch) -> None:
+        """Compare the whole with its digest, make it durable, and give it its name."""
+        digest = hashlib.sha256()
+        offset = 0
+        while data := os.pread(fetch.fd, MIB, offset):
+            digest.update(data)
+            offset += len(data)
+        try:
+            if fetch.sha256 is not None and fetch.sha256 != digest.hexdigest():
+                fetch.notes.unlink(missing_ok=True)
+                raise MismatchError(f"{fetch.target.name}: what arrived is not what lies there; run it again")
+            os.fsync(fetch.fd)
+        finally:
+            os.close(fetch.fd)
+        if fetch.modified is not None:
+            os.utime(fetch.part, (fetch.modified, fetch.modified))
+        fetch.part.replace(fetch.target)
+        fetch.notes.unlink(missing_ok=True)
+        self._arrived(
+            Fetched(
+                target=fetch.target,
+                size=fetch.size,
+                sha256=digest.hexdigest(),
+                proven=fetch.sha256 == digest.hexdigest(),
+            )
+        )
+
+
+def files_below(line: Line, path: str) -> Iterator[tuple[str, PurePosixPath, int]]:
+    """Yield the files below the folder at *path* (of a URL): path, name below it, and size."""
+    waiting = [(path.rstrip("/") + "/", PurePosixPath())]
+    while waiting:
+        folder, below = waiting.pop()
+        answer = line.ask("GET", folder, {"Accept": "application/json"})
+        if answer.status != 200 or not isinstance(answer.document, dict):
+            raise _failed(answer, folder)
+        for row in answer.document["entries"]:
+            name = str(row["name"])
+            if name in {"", ".", ".."} or "/" in name or "\0" in name:
+                raise ClientError(f"the server lists {name!r}, which is no name of a file")
+            if row["type"] == "directory":
+                if name != ".meta":
+                    waiting.append((f"{folder}{quote(name, safe='')}/", below / name))
+            elif not row.get("partial"):
+                yield folder + quote(name, safe=""), below / name, int(row.get("size", 0))
+
+
+def _digest_of(text: str) -> str | None:
+    """Return SHA-256 in hexadecimal digits from Repr-Digest."""
+    for member in text.split(","):
+        name, _, value = member.strip().partition("=")
+        if name == "sha-256":
+            with contextlib.suppress(ValueError):
+                return base64.b64decode(value.strip(":")).hex()
+    return None
+
+
+def _time_of(text: str | None) -> float | None:
+    try:
+        return None if text is None else email.utils.parsedate_to_datetime(text).timestamp()
+    except ValueError:
+        return None
+
+
+def _failed(answer: Answer, what: str) -> ClientError:
+    error = refused(answer, what)
+    return UnreachableError(str(error)) if answer.status in RETRIED else error

@@ -1,0 +1,53 @@
+"""How many connections are worth it: one more as long as that brings a tenth more, from 4 up to 16.
+
+Pure: it is told bytes and times, and says a number.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+FEWEST: Final = 4
+MOST: Final = 16
+WORTH: Final = 1.10
+INTERVAL: Final = 1.5
+"""Seconds between two looks: long enough for a new connection to have come up to its speed."""
+_REST: Final = 8
+"""Looks after which one more is tried again."""
+
+
+class Pace:
+    """The number of connections of one transfer."""
+
+    def __init__(self, *, fixed: int | None = None) -> None:
+        """Begin with the fewest; or keep to *fixed*."""
+        self.streams = fixed or FEWEST
+        self._fixed = fixed is not None
+        self._rate = 0.0
+        """What was reached when the last one was added."""
+        self._added = False
+        self._resting = 0
+        self._last: tuple[float, int] | None = None
+
+    def look(self, now: float, done: int) -> int:
+        """Learn that *done* bytes were through at *now* (seconds, monotonic), and return how many there should be."""
+        if self._last is None:
+            self._last = (now, done)
+            return self.streams
+        if self._fixed or now - self._last[0] < INTERVAL:
+            return self.streams
+        rate = (done - self._last[1]) / (now - self._last[0])
+        self._last = (now, done)
+        if self._added and rate < self._rate * WORTH:
+            self._added = False
+            self._resting = _REST
+            if rate < self._rate / WORTH and self.streams > FEWEST:
+                self.streams -= 1
+            return self.streams
+        if self._resting:
+            self._resting -= 1
+            return self.streams
+        self._rate = rate
+        self._added = self.streams < MOST
+        self.streams = min(MOST, self.streams + 1)
+        return self.streams

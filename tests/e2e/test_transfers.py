@@ -1,0 +1,319 @@
+"""Large files over HTTPS by the real programs: `mft put` and `mft get`, clients of tus, and curl."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import io
+import json
+import os
+import ssl
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.house import PASSWORD, House, running_house
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+BIG = hashlib.shake_256(b"transfers").digest(20 * 1024 * 1024 + 321)
+TUS_JS = Path(__file__).parents[2] / ".venv" / "tusjs" / "node_modules" / "tus-js-client"
+SCRIPT = """
+import fs from 'node:fs'
+import { createRequire } from 'node:module'
+const tus = createRequire(process.argv[2] + '/')('tus-js-client')
+const [, , , file, endpoint, authorization, name, parallel] = process.argv
+const size = fs.statSync(file).size
+const upload = new tus.Upload(fs.createReadStream(file), {
+  endpoint, uploadSize: size, chunkSize: 3 * 1024 * 1024,
+  headers: { Authorization: authorization }, metadata: { filename: name, filetype: 'text/plain' },
+  onError: error => { console.error(String(error)); process.exit(1) },
+  onSuccess: () => { console.log(upload.url); process.exit(0) },
+})
+upload.start()
+"""
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """One house; each test sends names of its own."""
+    with running_house(tmp_path_factory.mktemp("house")) as house:
+        yield house
+
+
+@pytest.fixture(scope="module")
+def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of several parts."""
+    path = tmp_path_factory.mktemp("files") / "big.bin"
+    path.write_bytes(BIG)
+    return path
+
+
+def basic(login: str) -> str:
+    return House.authorization(login).partition(": ")[2]
+
+
+def mft(
+    house: House, *arguments: object, secret: str = PASSWORD, trusted: bool = True, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `mft put` or `mft get`."""
+    command, *rest = map(str, arguments)
+    trust = ["--cacert", house.endpoints["certificate"]] if trusted else []
+    return subprocess.run(
+        [sys.executable, "-m", "mft", command, *trust, *rest],
+        env={**os.environ, "MFT_PASSWORD": secret, "XDG_STATE_HOME": str(house.directory / "state"), **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def sent(house: House, name: str, case: str = "ACME-1") -> bytes:
+    """Return what its sender reads back."""
+    status, body = house.curl("ann", f"/files/{case}/to-support/{name}")
+    assert status == 200
+    return body
+
+
+def test_file_goes_there_and_back(house: House, big: Path, tmp_path: Path) -> None:
+    """By several connections, joined, and with the digest that the receipt has."""
+    put = mft(house, "put", "-u", "ann", big, house.url("/cases/ACME-1/there.bin"))
+    assert put.returncode == 0, put.stderr
+    assert hashlib.sha256(BIG).hexdigest() in put.stdout
+    parts = house.query("SELECT count(*) AS n FROM upload WHERE part")[0]["n"]
+    assert parts == 3
+    assert not list((house.directory / "state" / "mft" / "uploads").glob("*.json"))
+    house.until(house.settled, "the end of scrubbing")
+    got = mft(house, "get", "-u", "ann", house.url("/files/ACME-1/to-support/there.bin"), tmp_path / "here.bin")
+    assert got.returncode == 0, got.stderr
+    assert (tmp_path / "here.bin").read_bytes() == BIG
+    assert [each.name for each in tmp_path.iterdir()] == ["here.bin"]
+
+
+def test_folder_goes_there_and_back(house: House, tmp_path: Path) -> None:
+    """With its folders, and with odd names."""
+    source = tmp_path / "logs"
+    files = {"a.log": b"a", "sub/ümläut 1.log": b"b" * 9_000_000, "sub/deep/empty": b""}
+    for name, content in files.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(content)
+    put = mft(house, "put", "-u", "ann", source, house.url("/cases/ACME-5/"))
+    assert put.returncode == 0, put.stderr
+    house.until(house.settled, "the end of scrubbing")
+    got = mft(house, "get", "-u", "ann", house.url("/cases/ACME-5/to-support/logs/"), tmp_path / "back")
+    assert got.returncode == 0, got.stderr
+    assert {name: (tmp_path / "back" / name).read_bytes() for name in files} == files
+
+
+def test_put_goes_on_after_its_process_and_the_server_died(house: House, big: Path) -> None:
+    """What had come is not sent again."""
+    url = house.url("/cases/ACME-1/killed.bin")
+    command = [sys.executable, "-m", "mft", "put", "-u", "ann", "--streams", "1"]
+    process = subprocess.Popen(
+        [*command, "--cacert", house.endpoints["certificate"], str(big), url],
+        env={**os.environ, "MFT_PASSWORD": PASSWORD, "XDG_STATE_HOME": str(house.directory / "state")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    folder = house.directory / "state" / "mft" / "uploads"
+    try:
+        house.until(
+            lambda: any(json.loads(each.read_text())["parts"][1]["url"] for each in folder.glob("*.json")), "a part"
+        )
+    finally:
+        process.kill()
+        process.wait(20)
+    (kept,) = folder.glob("*.json")
+    first = json.loads(kept.read_text())["parts"][0]["url"]
+    house.kill()
+    house.start()
+    again = mft(house, "put", "-u", "ann", big, house.url("/cases/ACME-1/killed.bin"))
+    assert again.returncode == 0, again.stderr
+    assert sent(house, "killed.bin") == BIG
+    (row,) = house.query("SELECT reason FROM upload WHERE id = ?", first.rpartition("/")[2])
+    assert row["reason"].startswith("joined into")
+
+
+def test_get_goes_on_with_what_is_there(house: House, big: Path, tmp_path: Path) -> None:
+    """Ranges of just this version are kept; those of another one are not."""
+    assert mft(house, "put", "-u", "ann", big, house.url("/cases/ACME-1/again.bin")).returncode == 0
+    house.until(house.settled, "the end of scrubbing")
+    url = house.url("/files/ACME-1/to-support/again.bin")
+    status, head = house.curl("ann", "/files/ACME-1/to-support/again.bin", "-I")
+    etag = next(line.split(": ", 1)[1] for line in head.decode().splitlines() if line.lower().startswith("etag"))
+    target = tmp_path / "again.bin"
+    part = bytearray(BIG)
+    part[8 * 1024 * 1024 :] = bytes(len(BIG) - 8 * 1024 * 1024)
+    (tmp_path / "again.bin.part").write_bytes(part)
+    notes = {"etag": etag.strip(), "size": len(BIG), "there": [[0, 8 * 1024 * 1024]]}
+    (tmp_path / "again.bin.part.json").write_text(json.dumps(notes))
+    assert status == 200
+    got = mft(house, "get", "-u", "ann", url, target)
+    assert got.returncode == 0, got.stderr
+    assert target.read_bytes() == BIG
+    (tmp_path / "again.bin.part").write_bytes(bytes(len(BIG)))
+    (tmp_path / "again.bin.part.json").write_text(json.dumps({**notes, "etag": '"other"', "there": [[0, len(BIG)]]}))
+    assert mft(house, "get", "-u", "ann", url, target).returncode == 0
+    assert target.read_bytes() == BIG
+
+
+def test_server_is_trusted_by_its_fingerprint_alone(house: House, tmp_path: Path) -> None:
+    """Another one, or none, ends it before a password is sent."""
+    pem = Path(house.endpoints["certificate"]).read_text()
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+    file = tmp_path / "pinned"
+    file.write_bytes(b"x")
+    where = (file, house.url("/cases/ACME-1/"))
+    assert mft(house, "put", "-u", "ann", "--fingerprint", digest, *where, trusted=False).returncode == 0
+    for options in (("--fingerprint", "0" * 64), ()):
+        ended = mft(house, "put", "-u", "ann", *options, *where, trusted=False)
+        assert ended.returncode == 1
+        assert "certificate" in ended.stderr
+
+
+def test_refusals_have_an_exit_code_and_a_reason(house: House, tmp_path: Path) -> None:
+    """A case that is not there, a wrong password, a secret in the address, a server that is away."""
+    file = tmp_path / "f"
+    file.write_bytes(b"x")
+    nowhere = mft(house, "put", "-u", "ann", file, house.url("/cases/GLOBEX-1/"))
+    assert (nowhere.returncode, "404" in nowhere.stderr) == (6, True)
+    assert mft(house, "put", "-u", "ann", file, house.url("/cases/ACME-1/"), secret="wrong one").returncode == 6
+    assert mft(house, "get", "-u", "ann", house.url("/files/ACME-1/to-support/none"), tmp_path / "n").returncode == 6
+    secret = mft(house, "put", file, house.url("/").replace("https://", "https://ann:pw@"))
+    assert secret.returncode == 2
+    assert not list(tmp_path.glob("n*"))
+
+
+def test_scrubbed_at_home_nothing_else_leaves(house: House, tmp_path: Path) -> None:
+    """What is sent holds no secret; what cannot be looked into stays, and the exit code says so."""
+    (tmp_path / "app.log").write_text("login ok\npassword=Tr0ub4dor&3horse\n")
+    done = mft(house, "put", "-u", "ann", "--scrub", tmp_path / "app.log", house.url("/cases/ACME-1/home.log"))
+    assert done.returncode == 0, done.stderr
+    body = sent(house, "home.log")
+    assert b"login ok" in body
+    assert b"Tr0ub4dor" not in body
+
+
+def test_put_goes_through_a_proxy(house: House, tmp_path: Path) -> None:
+    """By CONNECT; one that is away is told."""
+    file = tmp_path / "proxied"
+    file.write_bytes(b"by way of a proxy")
+    away = mft(house, "get", "-u", "ann", "--proxy", "nonsense://x", house.url("/files/"), tmp_path / "x")
+    assert away.returncode == 1
+    assert "proxy" in away.stderr
+
+
+def test_tuspy_sends_in_chunks(house: House, big: Path) -> None:
+    """The Python client, a chunk at a time."""
+    client = pytest.importorskip("tusclient.client")
+    name = "tuspy.bin"
+    headers = {"Authorization": basic("ann")}
+    previous = os.environ.get("REQUESTS_CA_BUNDLE")
+    os.environ["REQUESTS_CA_BUNDLE"] = house.endpoints["certificate"]
+    try:
+        tus = client.TusClient(house.url("/tus/cases/ACME-1/"), headers=headers)
+        uploader = tus.uploader(str(big), chunk_size=7 * 1024 * 1024, metadata={"filename": name}, upload_checksum=True)
+        uploader.upload()
+    finally:
+        if previous is None:
+            del os.environ["REQUESTS_CA_BUNDLE"]
+    assert sent(house, name) == BIG
+
+
+def test_aiotus_sends_a_file(house: House, big: Path) -> None:
+    """The asynchronous Python client."""
+    aiotus = pytest.importorskip("aiotus")
+    context = ssl.create_default_context(cafile=house.endpoints["certificate"])
+
+    async def upload() -> object:
+        with big.open("rb") as file:
+            return await aiotus.upload(
+                house.url("/tus/"),
+                file,
+                {"filename": b"aiotus.bin", "case": b"ACME-1"},
+                headers={"Authorization": basic("ann")},
+                config=aiotus.RetryConfiguration(ssl=context),
+            )
+
+    assert asyncio.run(upload())
+    assert sent(house, "aiotus.bin") == BIG
+
+
+def test_tus_js_client_sends_a_file(house: House, big: Path, tmp_path: Path) -> None:
+    """The client of the portals, in chunks."""
+    if not TUS_JS.exists():
+        pytest.skip("tus-js-client is not installed: no npm")
+    script = tmp_path / "send.mjs"
+    script.write_text(SCRIPT)
+    done = subprocess.run(
+        [
+            "node",
+            str(script),
+            str(TUS_JS.parent.parent),
+            str(big),
+            house.url("/tus/cases/ACME-1/"),
+            basic("ann"),
+            "js.bin",
+        ],
+        env={**os.environ, "NODE_EXTRA_CA_CERTS": house.endpoints["certificate"]},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sent(house, "js.bin") == BIG
+
+
+def test_curl_speaks_tus_and_gets_zips_ranges_and_digests(house: House, tmp_path: Path) -> None:
+    """Each with nothing but what everybody has."""
+    metadata = "filename " + base64.b64encode(b"curl.log").decode()
+    options = ("-D", "-", "-o", "/dev/null", "-H", "Tus-Resumable: 1.0.0")
+    status, head = house.curl(
+        "ann",
+        "/tus/cases/ACME-2/",
+        "-X",
+        "POST",
+        *options,
+        "-H",
+        "Upload-Length: 6",
+        "-H",
+        f"Upload-Metadata: {metadata}",
+    )
+    assert status == 201
+    place = next(line.split(": ", 1)[1] for line in head.decode().splitlines() if line.startswith("Location"))
+    path = "/" + place.strip().split("/", 3)[3]
+    stream = ("-H", "Content-Type: application/offset+octet-stream", "--data-binary", "abcdef")
+    status, _ = house.curl("ann", path, "-X", "PATCH", *options, "-H", "Upload-Offset: 0", *stream)
+    assert status == 204
+    assert sent(house, "curl.log", "ACME-2") == b"abcdef"
+    house.until(house.settled, "the end of scrubbing")
+    status, body = house.curl("ann", "/files/ACME-2/to-support/curl.log", "-r", "0-1,4-5")
+    assert status == 206
+    assert body.count(b"Content-Range: bytes") == 2
+    digest = base64.b64encode(hashlib.sha256(b"abcdef").digest()).decode()
+    _, head = house.curl("ann", "/files/ACME-2/to-support/curl.log", "-I", "-H", "Want-Repr-Digest: sha-256=1")
+    assert f"sha-256=:{digest}:" in head.decode()
+    status, body = house.curl("ann", "/files/ACME-2/?archive=zip")
+    assert status == 200
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        assert archive.read("to-support/curl.log") == b"abcdef"
+
+
+def test_commands_start_fast(house: House) -> None:
+    """Help costs no more than any other command's."""
+    began = time.process_time()
+    done = subprocess.run([sys.executable, "-m", "mft", "put", "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "--scrub" in done.stdout
+    assert time.process_time() - began < 5
