@@ -21,11 +21,13 @@ from bench.room import Room
 from bench.rounds import MIB
 from bench.scrub.measure import measure_scrub
 from bench.sealing import measure_sealing
+from bench.sshd import PeerError
 from bench.storage import measure_storage
 from bench.table import lines_of
 from bench.transfers import Transfers
+from bench.wan import measure_wan
 
-KINDS = ("sftp", "https", "ftps", "webdav", "list", "scrub", "seal", "storage", "revocation")
+KINDS = ("sftp", "https", "ftps", "webdav", "list", "scrub", "seal", "storage", "revocation", "wan")
 PEERS = {"SFTP": "openssh", "HTTPS": "nginx", "FTPS": "vsftpd", "WebDAV": "apache"}
 COPIES = 6
 """How many times the file may lie there at once, with some to spare."""
@@ -63,6 +65,7 @@ def parse_arguments() -> argparse.Namespace:
         "--object-size", type=parse_size, default=10 * 10**9, help="of the object read at random (default: 10 GB)"
     )
     parser.add_argument("--files", type=int, default=10_000, help="small files that are stored (default: 10000)")
+    parser.add_argument("--wan-size", type=parse_size, default=192 * MIB, help="sent over a long way (default: 192MiB)")
     parser.add_argument("--peers", action="store_true", help="install the scrubber's peers, each in var/peers/NAME")
     parser.add_argument("--out", type=Path, default=Path("var/bench"), help="where the numbers go (default: var/bench)")
     return parser.parse_args()
@@ -121,11 +124,21 @@ def measure(arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     if "storage" in kinds:
         disk = arguments.where or Path(tempfile.gettempdir())  # a file system in memory has no fsync to speak of
         report["storage"] = measure_storage(disk, arguments.rounds, arguments.object_size, arguments.files, say)
+    if "wan" in kinds:
+        _measure_wan(arguments, report)
     if "revocation" in kinds:
         say("revocation")
         with tempfile.TemporaryDirectory(prefix="mft-bench-") as scratch:
             report["revocation"] = measure_revocation(Path(scratch) / "house", max(arguments.rounds, REVOCATIONS))
     return report, whole
+
+
+def _measure_wan(arguments: argparse.Namespace, report: dict[str, Any]) -> None:
+    with Room(choose_place(arguments.where, arguments.wan_size), MIB) as room:
+        try:
+            report["wan"] = measure_wan(room, arguments.rounds, say, size=arguments.wan_size)
+        except (PeerError, HouseError) as error:
+            report["absent"]["a long way"] = str(error)
 
 
 def say(what: str) -> None:

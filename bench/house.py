@@ -76,12 +76,16 @@ class House:
         }
         (self.directory / "mft.yaml").write_text(json.dumps(config, indent=2))
 
+    @property
+    def command(self) -> list[str]:
+        """What starts it."""
+        return [sys.executable, "-m", "mft", "serve", "--config", str(self.directory / "mft.yaml")]
+
     def __enter__(self) -> Self:
         """Start it and wait until it is open."""
-        command = [sys.executable, "-m", "mft", "serve", "--config", str(self.directory / "mft.yaml")]
         begun = time.monotonic()
         with (self.directory / "log").open("wb") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.directory)
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd=self.directory)
         file = self.directory / "data" / "run" / "endpoints.json"
         while not file.exists() or not file.read_text().endswith("\n"):
             if self.process.poll() is not None or time.monotonic() - begun > START_SECONDS:

@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.scrub.table import lines_of as scrub_lines
 from bench.storage import storage_lines
+from bench.wan import wan_lines
 
 COLUMNS = ("server", "MB/s", "best", "ratio", "set-up s", "net MB/s", "net ratio", "CPU s/GiB", "runs")
 WIDTHS = (10, 8, 8, 7, 9, 9, 10, 10, 5)
@@ -35,6 +36,8 @@ def lines_of(report: dict[str, Any]) -> list[str]:
         lines += ["", *_sealing(report["sealing"])]
     if "storage" in report:
         lines += ["", *storage_lines(report["storage"])]
+    if "wan" in report:
+        lines += ["", *wan_lines(report["wan"])]
     if "revocation" in report:
         lines += ["", "From an announcement to its effect in an open session, ms (median, worst; target: below 1000)"]
         lines += [

@@ -213,6 +213,7 @@ def test_put_goes_through_a_proxy(house: House, tmp_path: Path) -> None:
     assert "proxy" in away.stderr
 
 
+@pytest.mark.filterwarnings("ignore")  # it leaves connections open
 def test_tuspy_sends_in_chunks(house: House, big: Path) -> None:
     """The Python client, a chunk at a time."""
     client = pytest.importorskip("tusclient.client")
@@ -230,6 +231,7 @@ def test_tuspy_sends_in_chunks(house: House, big: Path) -> None:
     assert sent(house, name) == BIG
 
 
+@pytest.mark.filterwarnings("ignore")  # it sends larger pieces than its own library likes
 def test_aiotus_sends_a_file(house: House, big: Path) -> None:
     """The asynchronous Python client."""
     aiotus = pytest.importorskip("aiotus")
