@@ -133,7 +133,8 @@ def far_sshd(room: Room) -> Iterator[Callable[..., float]]:
     """Run OpenSSH at the far end; yield what runs `sftp` at the near end with one line, and returns its seconds."""
     directory = room.make("wan-openssh")
     key, config, log = directory / "host_key", directory / "sshd_config", directory / "log"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    if not key.exists():
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     server = next((path for path in SFTP_SERVERS if Path(path).exists()), None)
     if server is None:
         raise PeerError("sftp-server is not installed (package openssh-sftp-server)")
