@@ -45,6 +45,10 @@ class HttpsInvitation:
     """PEM; None: an authority that clients know vouches for the server."""
     public_key_pin: str
     curl: str
+    tus: str
+    """Where clients of tus make their uploads."""
+    put: str
+    """`mft put`, with the certificate that the server has now; it asks for the token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

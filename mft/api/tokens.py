@@ -120,6 +120,8 @@ class HttpsWay(Document):
     certificate: Annotated[str | None, Field(description="PEM; null: an authority that clients know vouches for it.")]
     public_key_pin: str
     curl: str
+    tus: Annotated[str, Field(description="Where clients of tus make their uploads.")]
+    put: Annotated[str, Field(description="`mft put`; it asks for the token.")]
 
 
 class FtpsWay(Document):

@@ -180,4 +180,5 @@ def _show(invitation: Invitation) -> None:
             typer.echo(f"\n{name}, over FTPS:\n{getattr(invitation.ftps, name)}", err=True)
     if invitation.https is not None:
         typer.echo(f"\ncurl:\n{invitation.https.curl}\n\nin a browser: {invitation.https.page}", err=True)
+        typer.echo(f"\nlarge files:\n{invitation.https.put}\n\ntus: {invitation.https.tus}", err=True)
         typer.echo(f"certificate SHA-256 {invitation.https.fingerprint}", err=True)

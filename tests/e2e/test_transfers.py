@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import io
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -205,12 +208,58 @@ def test_scrubbed_at_home_nothing_else_leaves(house: House, tmp_path: Path) -> N
 
 
 def test_put_goes_through_a_proxy(house: House, tmp_path: Path) -> None:
-    """By CONNECT; one that is away is told."""
+    """By CONNECT, with its login; the server's certificate is checked all the same. One that is none is told."""
     file = tmp_path / "proxied"
     file.write_bytes(b"by way of a proxy")
-    away = mft(house, "get", "-u", "ann", "--proxy", "nonsense://x", house.url("/files/"), tmp_path / "x")
-    assert away.returncode == 1
-    assert "proxy" in away.stderr
+    with running_proxy() as (port, asked):
+        proxy = f"http://pat:pr%20oxy@127.0.0.1:{port}"
+        done = mft(house, "put", "-u", "ann", file, house.url("/cases/ACME-1/"), HTTPS_PROXY=proxy, no_proxy="")
+        assert done.returncode == 0, done.stderr
+        secret = base64.b64encode(b"pat:pr oxy").decode()
+        assert asked[0].startswith(b"CONNECT ")
+        assert f"Proxy-Authorization: Basic {secret}".encode() in asked[0]
+        assert b"Authorization: Basic " + basic("ann").encode() not in asked[0]
+    assert sent(house, "proxied") == b"by way of a proxy"
+    wrong = mft(house, "get", "-u", "ann", "--proxy", "nonsense://x", house.url("/files/"), tmp_path / "x")
+    assert wrong.returncode == 1
+    assert "proxy" in wrong.stderr
+
+
+@contextlib.contextmanager
+def running_proxy() -> Iterator[tuple[int, list[bytes]]]:
+    """Run a proxy that knows CONNECT alone; give its port, and the heads that it was sent."""
+    asked: list[bytes] = []
+
+    def pump(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+    def serve(client: socket.socket) -> None:
+        with client:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += client.recv(4096)
+            asked.append(head)
+            host, _, port = head.split()[1].decode().rpartition(":")
+            with socket.create_connection((host, int(port))) as server:
+                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                back = threading.Thread(target=pump, args=(server, client), daemon=True)
+                back.start()
+                pump(client, server)
+                back.join(20)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield listener.getsockname()[1], asked
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.filterwarnings("ignore")  # it leaves connections open
