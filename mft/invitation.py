@@ -119,6 +119,7 @@ def _sftp(entrances: Entrances, at: Entrance, case: str, token: str, directory: 
 
 def _https(entrances: Entrances, at: Entrance, case: str, token: str) -> HttpsInvitation:
     url = f"https://{at.authority}/cases/{quote(case)}/"
+    pinned = f" --fingerprint {entrances.fingerprint}" if entrances.self_signed else ""
     return HttpsInvitation(
         url=url,
         page=f"https://{at.authority}/upload/#{quote(case)}",
@@ -126,6 +127,8 @@ def _https(entrances: Entrances, at: Entrance, case: str, token: str) -> HttpsIn
         certificate=entrances.certificate if entrances.self_signed else None,
         public_key_pin=entrances.public_key_pin,
         curl=f"{_curl(entrances, '--fail-with-body')} -u {shlex.quote(f'{case}:{token}')} -T {PLACEHOLDER} {url}",
+        tus=f"https://{at.authority}/tus/cases/{quote(case)}/",
+        put=f"mft put -u {shlex.quote(case)}{pinned} {PLACEHOLDER} {url}",
     )
 
 
