@@ -105,6 +105,10 @@ class BuriedStreams:
         if decoder is None:
             return start + 1
         said, end, begun = _expand(decoder[0], kept, decoder[1])
+        last = b""
+        if not begun:
+            last = _last_words(_decoder(kept, start), kept, end)
+            said += last
         if len(said) < (_LEAST if kept[start : start + 2] in _ZLIB else 1):
             return start + 1
         unfinished = begun and end == len(kept) and not decoder[0].eof
@@ -112,6 +116,7 @@ class BuriedStreams:
             return end
         if unfinished:
             self._long = decoder[0]
+        end = min(end + _PIECE, len(kept)) if last else end
         made[start:end] = b"x" * (end - start)
         self.blanked += end - start
         return end
@@ -162,6 +167,21 @@ def _decoder(data: bytes, start: int) -> tuple[Decoder, int] | None:
 
         return zstandard.ZstdDecompressor(max_window_size=32 << 20).decompressobj(), start
     return zlib.decompressobj(31 if head.startswith(b"\x1f\x8b") else 15), start
+
+
+def _last_words(decoder: tuple[Decoder, int] | None, data: bytes, end: int) -> bytes:
+    """Give what a damaged stream still says in the piece before *end* with which `_expand` gave it up."""
+    if decoder is None:
+        return b""
+    fresh, start = decoder
+    last = max(start, min(end, len(data)) - 2 * _PIECE)
+    said: list[bytes] = []
+    try:
+        fresh.decompress(data[start:last])
+        said.extend(fresh.decompress(data[at : at + 1]) for at in range(last, min(last + 3 * _PIECE, len(data))))
+    except Exception:  # noqa: BLE001  four libraries, as many errors: here the damage begins
+        return b"".join(said)
+    return b"".join(said)
 
 
 def _expand(decoder: Decoder, data: bytes, start: int, most: int = _MOST) -> tuple[bytes, int, bool]:

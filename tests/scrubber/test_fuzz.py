@@ -204,3 +204,12 @@ def test_one_file_within_another_neither_crashes_nor_leaks(first, second, where)
 def test_noise_behind_a_known_beginning_is_survived(data, head, length):
     """Anything behind the first bytes of a format ends, with an output or with a reason."""
     _scrubbed(samples()[head][:length] + data)
+
+
+@pytest.mark.parametrize("damaged", range(20, 200, 12))
+def test_damaged_stream_in_binary_data_says_nothing_of_what_it_held(damaged):
+    """What a decoder still gives before the damage is looked at, however near the stream's beginning that is."""
+    packed = bytearray(gzip.compress(b"INFO start\n" * 3 + LINE + bytes(range(256)) * 8, mtime=0))
+    packed[damaged : damaged + 4] = b"\xff\x00\xff\x55"
+    out = _scrubbed(b"\x07\x01\0\0stuff\0\0" * 9 + bytes(packed) + b"\0\0\0\x01end\0" * 9)
+    assert out is None or not _tells(out)
