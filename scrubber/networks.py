@@ -18,6 +18,8 @@ _PRIVATE_10 = 250 << 24
 _PRIVATE_172 = 251 << 24
 _PRIVATE_192 = 252 << 24
 _ATTEMPTS = 512
+_NEAR = 32
+"""Attempts to find a public network another image among those of its own /8; after them any of all will do."""
 _CACHED = 16_384
 """Networks, and nodes of their tree, that are remembered: some 4 MB of each."""
 _OUTER_NODES = ~sum(1 << node for depth in range(8) for node in {1 << depth, (2 << depth) - 1})
@@ -35,6 +37,8 @@ class NetworkImages:
         self._flips = lru_cache(maxsize=_CACHED)(self._make_flips)
         self._keep_prefix = lru_cache(maxsize=_CACHED)(self._permute)
         self._nets: dict[bytes, tuple[bytes, int]] = {}
+        self._full: set[int] = set()
+        """Kinds of IPv6 sites of which every image is taken."""
 
     def ipv4(self, text: bytes) -> bytes:
         """Map an IPv4 address into 240.0.0.0/4, keeping prefixes; private blocks into parts of their own.
@@ -89,7 +93,8 @@ class NetworkImages:
         for attempt in range(1, _ATTEMPTS):
             if self._dictionary.settle(b"v4", value, b"%06x" % net):
                 break
-            net = 240 << 16 | top << 14 | int.from_bytes(self._digest(f"/24:{attempt}", value)[:2], "big") & 0x3FFF
+            drawn = int.from_bytes(self._digest(f"/24:{attempt}", value)[:3], "big")
+            net = 240 << 16 | (top << 14 | drawn & 0x3FFF if attempt < _NEAR else drawn & 0x7FFFF)
         return net
 
     def ipv6(self, text: bytes) -> bytes:
@@ -116,12 +121,14 @@ class NetworkImages:
         known = self._dictionary.settled(b"v6", value)
         if known is not None:
             return int(known, 16)
-        site = 0xE000 | kind << 10 | self._flips(f"v6:{prefix}") & 0x3FF
-        for attempt in range(1, _ATTEMPTS):
-            if self._dictionary.settle(b"v6", value, b"%04x" % site):
-                break
-            site = 0xE000 | kind << 10 | int.from_bytes(self._digest(f"/48:{attempt}", value)[:2], "big") & 0x3FF
-        return site
+        part, first = 0xE000 | kind << 10, self._flips(f"v6:{prefix}") & 0x3FF
+        if kind not in self._full:
+            for step in range(1024):
+                site = part | first + step & 0x3FF
+                if self._dictionary.settle(b"v6", value, b"%04x" % site):
+                    return site
+            self._full.add(kind)
+        return part | first
 
     def mac(self, text: bytes) -> bytes:
         """Map a MAC address to a locally administered one in 02:f0:…, in the same notation and case."""
