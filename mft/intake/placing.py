@@ -13,7 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from mft.audit import customer_chain
 from mft.box import is_box
@@ -176,9 +176,7 @@ class Placing:
                 return  # it was destroyed meanwhile
             if note_placement(connection, self._trail, tree, entered):
                 log.info("placing.changed", extra={"case": number, "rule": residency.rule})
-            for key in connection.execute(
-                select(BODIES.c.key).where(BODIES.c.case_id == row.id, BODIES.c.state == "stored")
-            ).scalars():
+            for key in _out_of_line(connection, row.id, residency, wanted):
                 self._place(connection, key, tree, residency, wanted)
             self._let_go(connection, tree, residency)
             self._discard(connection, tree, residency)
@@ -299,6 +297,18 @@ class Placing:
                 scope=tree.key_scope,
                 rule=residency.rule,
             )
+
+
+def _out_of_line(connection: Connection, case_id: int, residency: Residency, wanted: Collection[str]) -> list[str]:
+    """Return the stored objects of a case that lack a copy where one is wanted, or have one where none may be.
+
+    The catalog is asked for them: a case may have a hundred thousand, and is looked at whenever one was stored.
+    """
+    stored = select(BODIES.c.key).where(BODIES.c.case_id == case_id, BODIES.c.state == "stored")
+    copies = select(REPLICAS.c.object_key).where(REPLICAS.c.object_key == BODIES.c.key)
+    lacks = [~copies.where(REPLICAS.c.region == region, REPLICAS.c.state != "withdrawn").exists() for region in wanted]
+    strays = copies.where(REPLICAS.c.region.not_in(residency.regions), REPLICAS.c.state.in_(("wanted", "present")))
+    return list(connection.execute(stored.where(or_(strays.exists(), *lacks)).order_by(BODIES.c.key)).scalars())
 
 
 def _recorded(tree: CaseTree) -> set[str]:

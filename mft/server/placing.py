@@ -49,6 +49,10 @@ def make_placing(parts: Parts, book: CaseBook) -> Placing:
     )
 
 
+_BREATH = 0.2
+"""Seconds between two reviews of what was flagged."""
+
+
 class PlacingRounds:
     """A thread that reviews what was flagged at once, and every case every so often, at first when it begins."""
 
@@ -95,7 +99,8 @@ class PlacingRounds:
                 if time.monotonic() >= due:
                     due = time.monotonic() + self._every
                     self._review_all()
-                self._placing.review_flagged()
+                if self._placing.review_flagged():
+                    self._stopped.wait(_BREATH)  # many uploads of a case are one review
             except Exception:  # the border of this thread: one bad round must not end it
                 log.exception("placing.round_failed")
                 self._stopped.wait(min(PATIENCE, self._every))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
-SECONDS = float(os.environ.get("MFT_TEST_CRASH_SECONDS", "45"))
+SECONDS = float(os.environ.get("MFT_TEST_CRASH_SECONDS", "20"))
 """How long the storm lasts."""
 CASE = "ACME-1"
 SENDERS = 6
