@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ROUND_SECONDS = 0.05
+"""From one look for work to the next, at least."""
 LOOK_SECONDS = 1.0
 """How often it looks for work that nobody announced."""
 SWEEP_SECONDS = 30.0
@@ -112,6 +114,7 @@ class Intake:
         sweep_due = 0.0
         ended, self._nudge = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         while not stopped():
+            began = time.monotonic()
             try:
                 self.start_due()
                 self.look_ahead()
@@ -123,6 +126,8 @@ class Intake:
             except Exception:  # the worker loop: one bad round must not end it
                 log.exception("intake.round_failed")
             ready = readiness.select([wake.fileno(), ended], [], [], LOOK_SECONDS)[0]
+            # Where one thing follows the other, several are looked at together: a look costs as much as a file.
+            time.sleep(max(0.0, began + ROUND_SECONDS - time.monotonic()))
             if wake.fileno() in ready:
                 wake.recv(65536)
             if ended in ready:
