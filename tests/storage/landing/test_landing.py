@@ -82,7 +82,7 @@ def test_sequential_upload_reads_back(zone, size, step):
     writer.sync()
     assert writer.durable_prefix == size
     assert writer.buffered == 0
-    assert writer.digest() == hashlib.sha256(data).digest()
+    assert writer.digest(patience_seconds=60) == hashlib.sha256(data).digest()
     writer.close()
     assert writer.records == -(-size // SEGMENT_BYTES)
     reader = zone.open("u", KEY, records=writer.records, size=size)
@@ -116,7 +116,7 @@ def test_random_writes_match_a_model(tmp_path_factory, steps):
             assert writer.durable_prefix == writer.prefix
         elif step == "digest":
             whole = all(written[:size])
-            assert writer.digest() == (hashlib.sha256(model[:size]).digest() if whole else None)
+            assert writer.digest(patience_seconds=60) == (hashlib.sha256(model[:size]).digest() if whole else None)
         elif isinstance(step, str):
             getattr(writer, step)()
         elif step[0] == "truncate":
@@ -162,7 +162,9 @@ def test_tail_torn_at_any_byte_loses_only_the_last_record(zone, cut):
     assert writer.prefix == writer.durable_prefix == (10 if complete else 5)
     assert writer.records == (records if complete else records - 1)
     writer.write(writer.prefix, b"more")
-    assert writer.digest() == hashlib.sha256(b"firstagainmore" if complete else b"firstmore").digest()
+    assert (
+        writer.digest(patience_seconds=60) == hashlib.sha256(b"firstagainmore" if complete else b"firstmore").digest()
+    )
     writer.close()
     assert content(zone) == (b"firstagainmore" if complete else b"firstmore")
 
@@ -329,7 +331,7 @@ def test_full_disk_keeps_what_was_accepted(zone, monkeypatch):
     assert SEGMENT_BYTES + 100 <= at < len(data)
     writer.write(at, data[at:])
     writer.sync()
-    assert writer.digest() == hashlib.sha256(data).digest()
+    assert writer.digest(patience_seconds=60) == hashlib.sha256(data).digest()
     writer.close()
     assert content(zone, records=writer.records, size=len(data)) == data
 
@@ -430,7 +432,7 @@ def test_threads_write_one_handle(zone):
     for thread in threads:
         thread.join()
     assert writer.prefix == writer.end == len(data)
-    assert writer.digest() == hashlib.sha256(data).digest()
+    assert writer.digest(patience_seconds=60) == hashlib.sha256(data).digest()
     writer.close()
     assert content(zone, records=writer.records, size=len(data)) == data
 
@@ -441,13 +443,13 @@ def test_rewrite_behind_the_frontier_corrects_the_digest(zone, monkeypatch):
     data = bytearray(pattern(6 * SEGMENT_BYTES))
     writer = zone.create("u", KEY)
     writer.write(0, data)
-    assert writer.digest() == hashlib.sha256(data).digest()
+    assert writer.digest(patience_seconds=60) == hashlib.sha256(data).digest()
     for place in (5 * SEGMENT_BYTES + 7, 2 * SEGMENT_BYTES, 0):
         data[place : place + 10] = b"rewritten!"
         writer.write(place, b"rewritten!")
-        assert writer.digest() == hashlib.sha256(data).digest()
+        assert writer.digest(patience_seconds=60) == hashlib.sha256(data).digest()
     writer.truncate(SEGMENT_BYTES + 3)
-    assert writer.digest() == hashlib.sha256(data[: SEGMENT_BYTES + 3]).digest()
+    assert writer.digest(patience_seconds=60) == hashlib.sha256(data[: SEGMENT_BYTES + 3]).digest()
     writer.close()
 
 
@@ -480,7 +482,7 @@ def test_small_writes_in_reverse_order(zone):
     writer = zone.create("u", KEY)
     for start in reversed(range(0, 3000, 10)):
         writer.write(start, data[start : start + 10])
-    assert writer.digest() == hashlib.sha256(data).digest()
+    assert writer.digest(patience_seconds=60) == hashlib.sha256(data).digest()
     writer.close()
     assert content(zone, records=writer.records, size=3000) == data
 
