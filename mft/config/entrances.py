@@ -52,6 +52,10 @@ class SftpConfig:
     """A text shown before login; null: none."""
     login_attempts: Count = 6
     """Failed tries on one connection before it is closed."""
+    unauthenticated: Count = 500
+    """Connections of one worker that have not logged in yet; for one more the one that waits for longest goes."""
+    unauthenticated_per_address: Count = 100
+    """The same of one address, or of one IPv6 network of 64 bits."""
     keepalive: Seconds = 30.0
     """A silent client is asked for a sign of life this often; 0: never."""
     keepalive_failures: Count = 3

@@ -356,6 +356,8 @@ class Worker:
             login_grace=config.auth.login_grace,
             max_auth_attempts=config.sftp.login_attempts,
             max_connections=config.limits.sessions,
+            max_unauthenticated=config.sftp.unauthenticated,
+            max_unauthenticated_of_one=config.sftp.unauthenticated_per_address,
             keepalive_interval=config.sftp.keepalive,
             keepalive_count=config.sftp.keepalive_failures,
             idle_timeout=config.sftp.idle_timeout,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from protocols.aio import Crossing
     from protocols.session import Authenticator, Grant, Session
+    from protocols.sftp.doorstep import Doorstep
     from protocols.sftp.settings import SftpObserver, SftpSettings
 
 logger = logging.getLogger("mft.sftp")
@@ -51,14 +52,19 @@ class Login(asyncssh.SSHServer):
         observer: SftpObserver,
         settings: SftpSettings,
         registry: set[Login],
+        doorstep: Doorstep[Login],
     ) -> None:
-        """Serve a connection to the listener of *region*; it stands in *registry* until it is gone."""
+        """Serve a connection to the listener of *region*.
+
+        It stands in *registry* until it is gone, and on the *doorstep* until it has logged in.
+        """
         self._region = region
         self._authenticator = authenticator
         self._crossing = crossing
         self._observer = observer
         self._settings = settings
         self._registry = registry
+        self._doorstep = doorstep
         self._loop = asyncio.get_running_loop()
         self._conn: Connection
         self._origin: Origin
@@ -77,23 +83,27 @@ class Login(asyncssh.SSHServer):
     # -- what asyncssh calls: the connection ---------------------------------------------------------------------------
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        """Take the connection, or drop it where too many are open."""
+        """Take the connection, or drop it where too many are open; drop another where too many wait for a login."""
         if not isinstance(conn, Connection):
             raise TypeError("a Login serves a Connection")
         self._conn = conn
         peer = conn.get_extra_info("peername")
         self._origin = Origin(protocol="sftp", peer=str(peer[0]) if peer else "", region=self._region)
-        waiting = sum(not login.is_open for login in self._registry)
-        crowded = len(self._registry) >= self._settings.max_connections or waiting >= self._settings.max_unauthenticated
+        crowded = len(self._registry) - len(self._doorstep) >= self._settings.max_connections
         self._registry.add(self)
         self._observer.connected(self._region)
         if crowded:
             logger.warning("connection_refused", extra={"peer": self._origin.peer, "open": len(self._registry)})
             conn.abort()
+            return
+        leaving = self._doorstep.admit(self, self._origin.peer)
+        if leaving is not None:
+            leaving.give_way()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End what is open, then tell the application."""
         self._lost = True
+        self._doorstep.leave(self)
         reason = str(exc) if exc else "disconnected"
         if self._idle_timer is not None:
             self._idle_timer.cancel()
@@ -137,6 +147,7 @@ class Login(asyncssh.SSHServer):
 
     async def auth_completed(self) -> None:
         """Open the session of the grant that was just proven."""
+        self._doorstep.leave(self)
         grant, self._grant = self._grant, None
         self._offered.clear()
         session = None
@@ -190,9 +201,14 @@ class Login(asyncssh.SSHServer):
     # -- what the server calls -----------------------------------------------------------------------------------------
 
     @property
-    def is_open(self) -> bool:
-        """Whether it has logged in."""
-        return self._opened.done()
+    def is_silent(self) -> bool:
+        """Whether the client has not even exchanged keys."""
+        return self._conn.get_extra_info("send_cipher") is None
+
+    def give_way(self) -> None:
+        """End a connection that has not logged in, for there is no room for all that wait."""
+        logger.info("connection_gave_way", extra={"peer": self._origin.peer, "waiting": len(self._doorstep)})
+        self._conn.abort()
 
     @property
     def is_busy(self) -> bool:

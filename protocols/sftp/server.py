@@ -10,6 +10,7 @@ import asyncssh
 from protocols.sftp.algorithms import PROFILES
 from protocols.sftp.auth import Login
 from protocols.sftp.connection import Connection
+from protocols.sftp.doorstep import Doorstep
 from protocols.sftp.settings import SftpObserver, SftpSettings, SilentObserver
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ class SftpServer:
         self._host_keys: list[asyncssh.SSHKey] = []
         self._listeners: list[asyncio.Server] = []
         self._logins: set[Login] = set()
+        self._doorstep: Doorstep[Login] = Doorstep(
+            most=settings.max_unauthenticated, most_of_one=settings.max_unauthenticated_of_one
+        )
         self._is_draining = False
 
     @property
@@ -136,6 +140,7 @@ class SftpServer:
                 observer=self._observer,
                 settings=settings,
                 registry=self._logins,
+                doorstep=self._doorstep,
             ),
             "config": None,
             "server_host_keys": self._host_keys,

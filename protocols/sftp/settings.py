@@ -28,8 +28,10 @@ class SftpSettings:
     """Passwords and keys tried in one connection."""
     max_connections: int = 1000
     """Connections of this process in all."""
-    max_unauthenticated: int = 100
-    """Connections of this process that have not logged in yet."""
+    max_unauthenticated: int = 500
+    """Connections of this process that have not logged in yet; for one more the one that waits for longest goes."""
+    max_unauthenticated_of_one: int = 100
+    """The same of one address, or of one IPv6 network of 64 bits."""
     max_channels: int = 10
     """Channels of one connection (OpenSSH: MaxSessions)."""
     max_handles: int = 128

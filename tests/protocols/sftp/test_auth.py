@@ -198,23 +198,6 @@ def test_a_connection_that_does_not_log_in_is_ended(tmp_path: Path) -> None:
         rig.stop()
 
 
-def test_connections_that_have_not_logged_in_are_bounded(tmp_path: Path) -> None:
-    """One more than allowed is dropped; those who are in, and those who come later, are served."""
-    rig = Rig(tmp_path, max_unauthenticated=2)
-    try:
-        waiting = [socket.create_connection(("127.0.0.1", rig.port), timeout=PATIENCE) for _ in range(2)]
-        for sock in waiting:
-            assert sock.recv(4) == b"SSH-"
-        with socket.create_connection(("127.0.0.1", rig.port), timeout=PATIENCE) as extra:
-            assert extra.recv(4) == b""
-        for sock in waiting:
-            sock.close()
-        until(lambda: rig.server.connections == 0)
-        _connect(rig, password=PASSWORD)
-    finally:
-        rig.stop()
-
-
 def test_the_banner_is_shown(tmp_path: Path) -> None:
     """A client sees it before it authenticates."""
     rig = Rig(tmp_path, banner="for customers of Example only\r\n")
