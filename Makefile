@@ -46,8 +46,8 @@ quick: venv-dev ## Run the tests that are quick
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -q -m "not e2e and not slow" $(ARGS)
 
 .PHONY: fuzz
-fuzz: venv-dev ## Break files of every format at random, for some minutes (ARGS=-k zip: one of them)
-	@$(BIN)/pytest tests/scrubber/test_fuzz.py tests/scrubber/test_compiled.py --hypothesis-profile fuzz --timeout 3600 $(ARGS)
+fuzz: venv-dev ## Break files and packets of every kind at random, for some minutes (ARGS=-k zip: one of them)
+	@$(BIN)/pytest tests/scrubber/test_fuzz.py tests/scrubber/test_compiled.py tests/fuzz --hypothesis-profile fuzz --timeout 3600 $(ARGS)
 
 .PHONY: check
 check: static quick ## Check format, lint, types and layers, and run the quick tests

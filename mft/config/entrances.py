@@ -48,6 +48,10 @@ class SftpConfig:
     """Directory of the SSH host keys; they are made there on first start."""
     cipher_choice: Literal["server", "client"] = "server"
     """server: clients that have AES-GCM, which is the fastest, use it; client: their own order decides."""
+    algorithms: Literal["modern", "compatible"] = "modern"
+    """modern: what ssh-audit has nothing against; compatible: what older clients need besides, which are NIST's curves,
+    a Diffie-Hellman group of 2048 bits, and hmac-sha2 without `-etm`. Host keys of NIST's curves are shown in the
+    latter alone, unless there is no other."""
     banner: str | None = None
     """A text shown before login; null: none."""
     login_attempts: Count = 6

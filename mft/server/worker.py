@@ -351,6 +351,7 @@ class Worker:
         config = self._config
         return SftpSettings(
             host_keys=self._credentials.host_keys,
+            algorithms=config.sftp.algorithms,
             chooses_cipher=config.sftp.cipher_choice == "server",
             banner=config.sftp.banner or "",
             login_grace=config.auth.login_grace,

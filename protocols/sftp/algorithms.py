@@ -1,12 +1,16 @@
 """Which SSH algorithms are offered: those of a current OpenSSH server, as far as asyncssh has them.
 
-Nothing rests on SHA-1, CBC or a group below 2048 bits. The hybrid post-quantum key exchange comes first. AES-GCM comes
-before ChaCha20-Poly1305 because it costs a third of the time; the client's order decides all the same (RFC 4253,
-section 7.1), unless it is offered AES-GCM alone.
+Nothing rests on SHA-1 or CBC. `modern` has no algorithm that ssh-audit warns of, but for key exchanges that a quantum
+computer could break: without those only the newest clients would come in. `compatible` has besides what older clients
+need: NIST's curves (for host keys too), a group of 2048 bits, codes of what is sent in place of what is encrypted
+(RFC 4253, section 6.4). The hybrid post-quantum key exchange comes first in both. AES-GCM comes before
+ChaCha20-Poly1305 because it costs a third of the time; the client's order decides all the same (RFC 4253, section 7.1),
+unless it is offered AES-GCM alone.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +29,8 @@ class Algorithms:
     mac: tuple[str, ...]
     signature: tuple[str, ...]
     """For host keys and for users' keys."""
+    dispensable_host_keys: tuple[str, ...] = ()
+    """Kinds of host keys that are not shown where there is one of another kind."""
 
 
 MODERN = Algorithms(
@@ -32,12 +38,8 @@ MODERN = Algorithms(
         "mlkem768x25519-sha256",
         "curve25519-sha256",
         "curve25519-sha256@libssh.org",
-        "ecdh-sha2-nistp256",
-        "ecdh-sha2-nistp384",
-        "ecdh-sha2-nistp521",
         "diffie-hellman-group16-sha512",
         "diffie-hellman-group18-sha512",
-        "diffie-hellman-group14-sha256",
     ),
     encryption=(
         "aes256-gcm@openssh.com",
@@ -50,8 +52,6 @@ MODERN = Algorithms(
     mac=(
         "hmac-sha2-256-etm@openssh.com",
         "hmac-sha2-512-etm@openssh.com",
-        "hmac-sha2-256",
-        "hmac-sha2-512",
     ),
     signature=(
         "ssh-ed25519",
@@ -63,8 +63,21 @@ MODERN = Algorithms(
         "rsa-sha2-512",
         "rsa-sha2-256",
     ),
+    dispensable_host_keys=("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"),
 )
-PROFILES = {"modern": MODERN}
+COMPATIBLE = dataclasses.replace(
+    MODERN,
+    key_exchange=(
+        *MODERN.key_exchange,
+        "ecdh-sha2-nistp256",
+        "ecdh-sha2-nistp384",
+        "ecdh-sha2-nistp521",
+        "diffie-hellman-group14-sha256",
+    ),
+    mac=(*MODERN.mac, "hmac-sha2-256", "hmac-sha2-512"),
+    dispensable_host_keys=(),
+)
+PROFILES = {"modern": MODERN, "compatible": COMPATIBLE}
 _COOKIE_BYTES = 16
 
 

@@ -87,8 +87,15 @@ class SftpServer:
         """Return what makes connections that came in at *region*."""
         loop = asyncio.get_running_loop()
         if not self._host_keys:
-            self._host_keys = await self._crossing.run(_read_host_keys, self._settings.host_keys)
+            keys = await self._crossing.run(_read_host_keys, self._settings.host_keys)
+            dispensable = PROFILES[self._settings.algorithms].dispensable_host_keys
+            self._host_keys = [key for key in keys if key.algorithm.decode() not in dispensable] or keys
         options = await asyncssh.SSHServerConnectionOptions.construct(**self._options(region))
+        # An RSA key would be offered with SHA-1 too: `signature_algs` holds for the keys of clients alone.
+        allowed = {name.encode() for name in PROFILES[self._settings.algorithms].signature}
+        options.server_host_keys = {
+            name: pair for name, pair in options.server_host_keys.items() if name in allowed
+        } or options.server_host_keys
         chooses = self._settings.chooses_cipher
         return lambda: Connection(loop, options, chooses_cipher=chooses)
 

@@ -15,7 +15,8 @@ class SftpSettings:
 
     host_keys: tuple[Path, ...]
     """Private host keys (OpenSSH or PEM), without passphrase; at least one."""
-    algorithms: Literal["modern"] = "modern"
+    algorithms: Literal["modern", "compatible"] = "modern"
+    """Which are offered (`algorithms`)."""
     chooses_cipher: bool = True
     """Whether clients that have AES-GCM are offered it alone: it costs a third of what OpenSSH's clients put first."""
     version: str = "mft"
