@@ -21,7 +21,7 @@ from casemap.errors import (
     LookupAnswerError,
     LookupUnavailableError,
 )
-from casemap.identifier import CustomerId
+from casemap.identifier import CaseNumber, CustomerId
 from casemap.lookup import MAX_LIMIT
 from casemap.model import Case, CaseState
 from casemap.names import CustomerFolders
@@ -230,13 +230,29 @@ class Cases:
         except policy.ResidencyError as error:
             self.deny(reader, customer_chain(customer), target=case.number, why=str(error))
             raise PermissionDeniedError("no region of this server may take what names no case; name one") from error
-        entered = EnteredCase(case=case, residency=dataclasses.replace(placed.residency, copies=()))
+        entered = _boxed(placed)
         decision = self._decide(reader, placed)
         if not decision.allowed:
             self.deny(reader, customer_chain(customer), target=case.number, why=decision.reason)
             self._show_the_way(reader, placed, "what names no case")
             raise PermissionDeniedError(f"files that name no case are not taken here: {decision.reason}")
         return entered
+
+    def placed_box(self, number: str, customer: str) -> EnteredCase:
+        """Return where a box lies now: in its home region alone.
+
+        Raises:
+            RejectedError: no region may hold it.
+            UnavailableError: the case system does not say where its customer is at home.
+        """
+        owner = CustomerId(customer)
+        case = Case(number=CaseNumber(number), title="", customer=owner, state=CaseState.OPEN)
+        try:
+            return _boxed(self._place(case))
+        except NotFoundError as error:
+            raise UnavailableError(f"the case system does not know the customer {customer}") from error
+        except policy.ResidencyError as error:
+            raise RejectedError(str(error)) from error
 
     def _enter_box(self, reader: Reader, number: str) -> EnteredCase:
         if number != box_number(reader.login):
@@ -405,6 +421,11 @@ class Cases:
 def _same(some: tuple[Customer, ...], others: tuple[Customer, ...]) -> bool:
     """Say whether two lists are one: what was remembered is the same objects, so this looks into none of them."""
     return len(some) == len(others) and all(one is other for one, other in zip(some, others, strict=True))
+
+
+def _boxed(placed: EnteredCase) -> EnteredCase:
+    """Return the same with no region but its home: what names no case is copied nowhere."""
+    return dataclasses.replace(placed, residency=dataclasses.replace(placed.residency, copies=(), on_demand=()))
 
 
 def _facts(case: Case, home: str | None, *, readable: bool = False) -> policy.CaseFacts:

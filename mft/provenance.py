@@ -34,7 +34,8 @@ COLUMNS = ("case", "object", "upload", "holds", "region", "since", "until", "how
 _TOLD = frozenset(
     {
         "case.entered", "case.placed", "case.destroyed", "case.destruction_begun", "copy.verified", "copy.withdrawn",
-        "key.shredded", "key.moved", "upload.started", "upload.reopened", "upload.stored",
+        "key.shredded", "key.moved", "landing.moved", "landing.withdrawn", "upload.started", "upload.reopened",
+        "upload.stored",
     }
 )  # fmt: skip
 _PAGE = 2000
@@ -174,6 +175,27 @@ class History:
         thing = self._objects.get(str(event.body["object"]))
         for stay in () if thing is None else thing.stays:
             if (stay.holds, stay.region, stay.until) == ("object", event.body["region"], None):
+                self._end(stay, event, "withdrawn")
+
+    def _landing_moved(self, event: Event) -> None:
+        body = event.body
+        upload = str(body["upload"])
+        thing = self.things.setdefault(upload, Thing(case=body.get("case"), upload=upload))
+        thing.stays.append(
+            Stay(
+                region=str(body["region"]),
+                holds="landing",
+                since=event.at,
+                how="moved",
+                source=str(body["source"]),
+                events=[event.position],
+            )
+        )
+
+    def _landing_withdrawn(self, event: Event) -> None:
+        thing = self.things.get(str(event.body["upload"]))
+        for stay in () if thing is None else thing.stays:
+            if (stay.holds, stay.region, stay.until) == ("landing", event.body["region"], None):
                 self._end(stay, event, "withdrawn")
 
     def _key_shredded(self, event: Event) -> None:

@@ -360,6 +360,29 @@ class Replica(Table, table=True):
     withdrawn_at: float | None = None
 
 
+class LandingMove(Table, table=True):
+    """A landing log on its way to another region, or of which something is still to be taken away in one.
+
+    Its uploads say where it lies. The row is there before a byte is anywhere else, and goes when nothing is any more.
+    """
+
+    __tablename__ = "landing_move"
+    __table_args__ = (Index("ix_landing_move_due_at", "due_at"),)
+
+    landing_id: str = Field(primary_key=True)
+    case_id: int = Field(foreign_key="case_record.id", index=True)
+    host: str
+    """The machine whose landing zones these are."""
+    target: str | None = None
+    """Where it is to lie; None: where it does."""
+    left_in: str = ""
+    """Regions in which something of it may lie besides; comma separated."""
+    attempts: int = 0
+    last_error: str | None = None
+    queued_at: float
+    due_at: float
+
+
 class ObjectFault(Table, table=True):
     """What a round of verification found wrong; see `mft.verification`."""
 
@@ -789,6 +812,7 @@ ARCHIVE_PASSWORDS = _table(ArchivePassword)
 WRITE_LOCKS = _table(WriteLock)
 NODE_PROPERTIES = _table(NodeProperty)
 REPLICAS = _table(Replica)
+LANDING_MOVES = _table(LandingMove)
 OBJECT_FAULTS = _table(ObjectFault)
 RECEIPTS = _table(ReceiptRecord)
 EVENTS = _table(AuditEvent)

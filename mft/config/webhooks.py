@@ -24,6 +24,8 @@ EVENT_TYPES = (
     "copy.verified",
     "copy.failed",
     "copy.withdrawn",
+    "landing.moved",
+    "landing.withdrawn",
     "file.opened",
     "file.renamed",
     "file.hidden",

@@ -83,6 +83,17 @@ class Copying:
                 self._copy(row, tree)
         return ""
 
+    def pace_between(self, source: str, target: str) -> Callable[[int], None]:
+        """Return what waits as long as the limits of copies ask for, called with the bytes of each piece."""
+        link = self._links.get((source, target))
+
+        def pace(count: int) -> None:
+            self._pace(count)
+            if link is not None:
+                link(count)
+
+        return pace
+
     def _row(self, object_key: str, region: str) -> Row[Any] | None:
         with self._database.read() as connection:
             return connection.execute(
@@ -191,14 +202,12 @@ class Copying:
 
     def _paced(self, row: Row[Any], tree: CaseTree, source: str) -> Callable[[int], None]:
         """Return what is called with the bytes of each piece: it waits as long as the limits ask for."""
-        link = self._links.get((source, row.region))
+        wait = self.pace_between(source, row.region)
         due = time.monotonic() + CHECK_SECONDS
 
         def pace(count: int) -> None:
             nonlocal due
-            self._pace(count)
-            if link is not None:
-                link(count)
+            wait(count)
             if time.monotonic() >= due:
                 due = time.monotonic() + CHECK_SECONDS
                 self._permit(row, tree)

@@ -18,8 +18,10 @@ from sqlalchemy import Connection, Row, func, insert, or_, select, update
 from mft.audit import customer_chain
 from mft.box import is_box
 from mft.casetree import note_placement, placement_text
-from mft.catalog.model import BODIES, CASE_KEYS, CASES, PSEUDONYM_BOOKS, REPLICAS, UPLOADS
-from mft.catalog.states import StateError, UploadState, move_upload
+from mft.catalog.model import BODIES, CASE_KEYS, CASES, PSEUDONYM_BOOKS, REPLICAS, REVOCATIONS, UPLOADS
+from mft.catalog.states import PARTIAL, StateError, UploadState, move_upload
+from mft.holds import held_cases
+from mft.intake.landingwishes import wish_moves
 from mft.intake.records import tree_in
 from protocols.errors import NotFoundError, RejectedError, UnavailableError
 from storage.errors import StorageError
@@ -74,14 +76,23 @@ class Placing:
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
-    def may_lie(self, number: str, region: str) -> bool | None:
-        """Say whether something of a case may be put into *region* now; None: nobody can say, so it must wait."""
+    def may_lie(self, number: str, region: str, *, customer: str | None = None) -> bool | None:
+        """Say whether something of a case may be put into *region* now; None: nobody can say, so it must wait.
+
+        *customer* is whose, where it may be a box.
+        """
         try:
-            return region in self._cases.placed(number).residency.regions
+            return region in self._placed(number, customer).residency.regions
         except RejectedError:
             return False
         except (NotFoundError, UnavailableError):
             return None
+
+    def _placed(self, number: str, customer: str | None) -> EnteredCase:
+        """Return where a case, or the box of a login of *customer*, may lie now. Raises as `Cases.placed` does."""
+        if is_box(number) and customer is not None:
+            return self._cases.placed_box(number, customer)
+        return self._cases.placed(number)
 
     def home_for(self, tree: CaseTree, landed_in: str) -> str:
         """Return the region for what is stored of an upload that landed in a region that was its home then.
@@ -154,14 +165,12 @@ class Placing:
 
     def review(self, number: str) -> None:
         """Bring what is wished of one case into line with where it may lie now."""
-        if is_box(number):
-            return
         with self._database.read() as connection:
-            row = connection.execute(select(CASES.c.id).where(CASES.c.number == number)).first()
+            row = connection.execute(select(CASES.c.id, CASES.c.customer).where(CASES.c.number == number)).first()
         if row is None:
             return
         try:
-            entered = self._cases.placed(number)
+            entered = self._placed(number, row.customer)
         except RejectedError as error:
             log.error("placing.no_place", extra={"case": number, "why": str(error)})  # noqa: TRY400 - no trace
             return
@@ -170,6 +179,7 @@ class Placing:
         residency = entered.residency
         wanted = {residency.home, *residency.copies, *self._on_demand(entered)}
         self._rebinding.move_books(row.id, residency)
+        self._rebinding.move_passwords(row.id, residency)
         with self._database.write() as connection:
             tree = tree_in(connection, row.id)
             if tree.number != number:
@@ -180,6 +190,7 @@ class Placing:
                 self._place(connection, key, tree, residency, wanted)
             self._let_go(connection, tree, residency)
             self._discard(connection, tree, residency)
+            wish_moves(connection, tree, residency, self._clock())
             self._shred(connection, tree, residency)
             emptied = self._clear_landing(connection, tree, residency)
         for region, landing_id in emptied:
@@ -231,20 +242,35 @@ class Placing:
         connection.execute(update(REPLICAS).where(*here).values(**values))
 
     def _let_go(self, connection: Connection, tree: CaseTree, residency: Residency) -> None:
-        """End interrupted uploads that lie where they may not any more: nobody may go on with them there."""
+        """End uploads that are not whole and lie where they may not any more: nobody may go on with them there.
+
+        One that is still being received is taken from its handle, as by a resume: its next write fails.
+        """
         rows = connection.execute(
             select(UPLOADS).where(
                 UPLOADS.c.case_id == tree.id,
-                UPLOADS.c.state == UploadState.INTERRUPTED,
+                UPLOADS.c.state.in_(list(PARTIAL)),
                 UPLOADS.c.region.not_in(residency.regions),
             )
         ).all()
         for row in rows:
-            why = "it may not lie there any more"
+            why, epoch = "it may not lie there any more", row.epoch + 1
             try:
-                move_upload(connection, row.id, UploadState.EXPIRED, reason=why, reserved=0, finished_at=self._clock())
+                move_upload(
+                    connection,
+                    row.id,
+                    UploadState.EXPIRED,
+                    reason=why,
+                    epoch=epoch,
+                    reserved=0,
+                    finished_at=self._clock(),
+                )
             except StateError:
                 continue
+            if row.state == UploadState.RECEIVING:
+                connection.execute(
+                    insert(REVOCATIONS).values(kind="upload", subject=row.id, reason=f"epoch {epoch}", at=self._clock())
+                )
             chain = customer_chain(tree.customer)
             self._trail.append(connection, chain, "upload.expired", upload=row.id, login=row.login, why=why)
 
@@ -274,6 +300,7 @@ class Placing:
             UPLOADS.c.landing_gone_at.is_(None),
             UPLOADS.c.region.not_in(residency.regions),
             UPLOADS.c.landing_id.not_in(needed),
+            UPLOADS.c.case_id.not_in(held_cases()),  # what a hold keeps goes along
         )
         rows = connection.execute(select(UPLOADS.c.region, UPLOADS.c.landing_id).where(*stale).distinct()).all()
         connection.execute(update(UPLOADS).where(*stale).values(landing_gone_at=self._clock()))

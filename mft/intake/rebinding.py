@@ -1,4 +1,4 @@
-"""Keys that go with a case to a new home: those of its pseudonyms, which every later upload needs."""
+"""Keys that go with a case to a new home: those of its pseudonyms, and of passwords that wait for their archives."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, update
 
 from mft.audit import customer_chain
-from mft.catalog.model import PSEUDONYM_BOOKS
+from mft.catalog.model import ARCHIVE_PASSWORDS, PSEUDONYM_BOOKS
 from storage.keys.envelope import Envelope, Region
 
 if TYPE_CHECKING:
@@ -63,3 +63,30 @@ class Rebinding:
                 source=row.region,
                 region=residency.home,
             )
+
+    def move_passwords(self, case_id: int, residency: Residency) -> None:
+        """Wrap the keys of archives' passwords for the case's home, where they are for a region that it may not lie in.
+
+        Raises:
+            KeyUnavailableError: the key agent does not answer; what was not done yet comes up again.
+        """
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(ARCHIVE_PASSWORDS.c.id, ARCHIVE_PASSWORDS.c.envelope).where(
+                    ARCHIVE_PASSWORDS.c.case_id == case_id
+                )
+            ).all()
+        envelopes = {row.id: Envelope.from_dict(json.loads(row.envelope)) for row in rows}
+        strays = {each: held for each, held in envelopes.items() if held.region not in residency.regions}
+        if not strays:
+            return
+        tree = self._book.tree(case_id)
+        scope_key = self._book.scope_key(tree, residency.home)
+        for password_id, envelope in strays.items():
+            moved = self._keys.move_key(envelope, Region(residency.home), tree.key_scope, scope_key)
+            with self._database.write() as connection:
+                connection.execute(
+                    update(ARCHIVE_PASSWORDS)
+                    .where(ARCHIVE_PASSWORDS.c.id == password_id)
+                    .values(envelope=json.dumps(moved.to_dict()))
+                )

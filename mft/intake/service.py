@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from mft.catalog.database import Database
     from mft.intake.ahead import Ahead
+    from mft.intake.carrying import Carrying
     from mft.intake.copying import Copying
     from mft.intake.naming import Naming
     from mft.intake.placing import Placing
@@ -68,6 +69,7 @@ class Intake:
         sweep: Sweep,
         releasing: Releasing,
         placing: Placing,
+        carrying: Carrying,
         host: str,
         settings: IntakeSettings,
         lacking: Callable[[Mapping[str, int]], None],
@@ -85,6 +87,7 @@ class Intake:
         self._sweep = sweep
         self._releasing = releasing
         self.placing = placing
+        self._carrying = carrying
         self._host = host
         self._settings = settings
         self._jobs: Jobs | None = None
@@ -103,7 +106,12 @@ class Intake:
     @property
     def kinds(self) -> Mapping[str, Callable[[str, str], None]]:
         """The kinds of jobs, for the job engine."""
-        return {"scrub": self._scrub_job, "copy": self._copy_job, "release": self._release_job}
+        return {
+            "scrub": self._scrub_job,
+            "copy": self._copy_job,
+            "release": self._release_job,
+            "carry": self._carry_job,
+        }
 
     def attach(self, jobs: Jobs) -> None:
         """Use *jobs*, which may run a job from before at once."""
@@ -137,6 +145,8 @@ class Intake:
     def start_due(self) -> None:
         """Start a job for everything that waits and has none."""
         self._forget_lacking()
+        for landing_id in self._carrying.waiting(self._settings.copy_workers):
+            self._start("carry", landing_id)
         for upload_id in self._waiting_uploads():
             self._start("scrub", upload_id)
         for object_key, region in self._waiting_copies():
@@ -231,6 +241,11 @@ class Intake:
         with self._alone(_work("copy", object_key, region)) as alone:
             if alone:
                 self._need_jobs().step("copy", lambda: self._copying.copy(object_key, region))
+
+    def _carry_job(self, landing_id: str, _unused: str) -> None:
+        with self._alone(_work("carry", landing_id, "")) as alone:
+            if alone:
+                self._need_jobs().step("carry", lambda: self._carrying.carry(landing_id))
 
     @contextlib.contextmanager
     def _alone(self, work: str) -> Iterator[bool]:

@@ -50,7 +50,7 @@ class Settling:
     ) -> None:
         """Sign final receipts with *sign*; keep in *books* what published uploads have taught.
 
-        *stored* is called with the number of a case of which something was stored.
+        *stored* is called with the number of a case of which something was stored or withheld.
         """
         self._stored = stored
         self._books = books
@@ -73,6 +73,7 @@ class Settling:
                 with self._database.write() as connection:
                     row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).one()
                     self._withhold(connection, row, outcome, told)
+                self.stored(upload_id)
         except StateError:
             log.info("intake.alreadysettled", extra={"upload": upload_id})
         return ""
@@ -107,7 +108,7 @@ class Settling:
             discard_body(connection, object_key)
 
     def stored(self, upload_id: str) -> None:
-        """Have the copies of what was just stored reviewed: where they may lie may have changed since it began."""
+        """Have reviewed where what was just stored or withheld may lie: that may have changed since it began."""
         with self._database.read() as connection:
             case_id = connection.execute(select(UPLOADS.c.case_id).where(UPLOADS.c.id == upload_id)).scalar_one()
             self._stored(tree_in(connection, case_id).number)

@@ -42,6 +42,7 @@ from mft.catalog.states import UploadState, destroy_uploads
 from mft.holds import hold_on
 from mft.keyledger import note_destroyed
 from mft.revocation import Subject, announce
+from mft.upload.landingplaces import places_of
 from storage.errors import ObjectLockedError, StorageError
 from storage.store import ObjectKey
 
@@ -384,6 +385,7 @@ def _manifest(connection: Connection, case: Row[Any]) -> dict[str, Any]:
             {"id": landing_id, "region": region}
             for landing_id, region in sorted(
                 {(row.landing_id, row.region) for row in uploads if row.landing_gone_at is None}
+                | places_of(connection, case.id)
             )
         ],
     }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from typing import TYPE_CHECKING
 
 from mft.intake.ahead import Ahead
+from mft.intake.carrying import Carrying
 from mft.intake.copying import Copying
 from mft.intake.naming import Naming
 from mft.intake.pseudonyms import PseudonymBooks
@@ -21,6 +23,7 @@ from mft.jobs import DurableJobs
 from mft.keyagent import AgentKeys
 from mft.log import configure_logging
 from mft.policy import Outcome, ScrubRules
+from mft.regionkeys import holder_of
 from mft.scrubbing.cage import Cage
 from mft.scrubbing.nursery import Nursery
 from mft.server.courier import make_courier
@@ -33,6 +36,7 @@ from mft.server.supervisor import until_term
 from mft.server.verifying import VerifyRounds
 from mft.server.waiting import Waiting
 from mft.treatment import OwnTerms, TreatmentRule, Treatments
+from mft.upload.landingkeys import LandingKeys
 from scrubber.terms import parse_terms
 
 if TYPE_CHECKING:
@@ -161,6 +165,14 @@ def make_intake(parts: Parts, nursery: Nursery) -> Intake:
         settings=settings,
         placing=placing,
     )
+    copying = Copying(
+        database=parts.database,
+        trail=parts.trail,
+        book=book,
+        objects=parts.objects,
+        placing=placing,
+        settings=settings,
+    )
     settling = Settling(
         database=parts.database,
         trail=parts.trail,
@@ -177,12 +189,20 @@ def make_intake(parts: Parts, nursery: Nursery) -> Intake:
         releasing=Releasing(
             database=parts.database, trail=parts.trail, scrubbing=scrubbing, settling=settling, settings=settings
         ),
-        copying=Copying(
+        copying=copying,
+        carrying=Carrying(
             database=parts.database,
             trail=parts.trail,
             book=book,
-            objects=parts.objects,
+            keys=parts.keys,
+            landing_keys=LandingKeys(
+                database=parts.database,
+                keys=parts.keys,
+                key_holder=functools.partial(holder_of, parts.config.customer_keys),
+            ),
+            zones=parts.zones,
             placing=placing,
+            pace=copying.pace_between,
             settings=settings,
         ),
         placing=placing,

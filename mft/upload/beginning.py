@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import itertools
 import json
 import secrets
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import insert
 
 from mft.box import ZONE
-from mft.catalog.model import LANDING_KEYS, UNFILED, UPLOADS
+from mft.catalog.model import UNFILED, UPLOADS
 from mft.catalog.states import UploadState
 from mft.upload.allowance import cap_bytes, check_files
+from mft.upload.landingkeys import LandingKeys, key_of_day
 from mft.upload.place import find_node
 from mft.upload.record import write_event
 from mft.upload.resources import keep_resource
@@ -36,9 +34,6 @@ if TYPE_CHECKING:
 
 # Made once: to build them anew costs as much as to run them, and the catalog is locked meanwhile.
 _NEW_UPLOAD = insert(UPLOADS)
-_KEY_OF_DAY = select(LANDING_KEYS.c.wrapped).where(
-    LANDING_KEYS.c.region == bindparam("of"), LANDING_KEYS.c.day == bindparam("on")
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +55,7 @@ class Beginnings:
         self._trail = trail
         self._keys = keys
         self._settings = settings
+        self._landing_keys = LandingKeys(database=database, keys=keys, key_holder=settings.key_holder)
 
     def begin(self, deposit: Deposit, mode: WriteMode, length: int | None) -> Begun:
         """Write the row of a new upload, with its wrapped key; the landing log is made after it.
@@ -77,11 +73,11 @@ class Beginnings:
     def _begin(self, deposit: Deposit, mode: WriteMode, length: int | None) -> Begun | None:
         """Write the row; None where the day's landing key was destroyed meanwhile, as happens at midnight."""
         upload_id = secrets.token_hex(16)
-        day, scope_key = self._landing_key(deposit.home, deposit.tree.customer)
+        day, scope_key = self._landing_keys.today(deposit.home, deposit.tree.customer)
         key, envelope = self._keys.new_key(Region(deposit.home), f"landing:{day}", scope_key, upload_id)
         now = time.time()
         with self._database.write() as connection:
-            if self._key_of_day(connection, deposit.home, day) is None:
+            if key_of_day(connection, deposit.home, day) is None:
                 return None
             node = find_node(connection, deposit.parent_id, deposit.name)
             if node is not None and node.hidden_at is None:
@@ -153,37 +149,3 @@ class Beginnings:
         raise PermissionDeniedError(
             "the file is complete and can no longer be resumed; send it again from its start (a new version)"
         )
-
-    def _landing_key(self, region: str, customer: str) -> tuple[str, bytes]:
-        """Return today's landing key of a region: its name below `landing:`, and the key, wrapped.
-
-        A customer with a key of their own has a landing key of their own too. One that was destroyed already, because a
-        clock was set back, has a successor.
-        """
-        today = dt.datetime.now(dt.UTC).date().isoformat()
-        holder = self._settings.key_holder(region, customer)
-        base = today if holder is None else f"{today}/{holder}"
-        for number in itertools.count(1):
-            day = base if number == 1 else f"{base}.{number}"
-            wrapped = self._today(region, day, customer if holder else None)
-            if wrapped is not None:
-                return day, wrapped
-        raise AssertionError("counting has no end")
-
-    def _today(self, region: str, day: str, owner: str | None) -> bytes | None:
-        with self._database.read() as connection:
-            row = connection.execute(_KEY_OF_DAY, {"of": region, "on": day}).first()
-        if row is None:
-            fresh = self._keys.new_scope(Region(region), f"landing:{day}", owner=owner)
-            with self._database.write() as connection:
-                connection.execute(
-                    upsert(LANDING_KEYS)
-                    .values(region=region, day=day, wrapped=fresh, created_at=time.time())
-                    .on_conflict_do_nothing()
-                )
-                return self._key_of_day(connection, region, day)
-        return row.wrapped  # type: ignore[no-any-return]  # a column of bytes
-
-    @staticmethod
-    def _key_of_day(connection: Connection, region: str, day: str) -> bytes | None:
-        return connection.execute(_KEY_OF_DAY, {"of": region, "on": day}).scalar()

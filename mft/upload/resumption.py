@@ -99,12 +99,19 @@ class Resumptions:
         return Resumed(id=row.id, epoch=epoch, reserved=row.reserved)
 
     def reopen(self, deposit: Deposit, row: Row[tuple[object, ...]]) -> Resumed:
-        """Begin a further upload that goes on in the landing log of one that was closed a short while ago."""
+        """Begin a further upload that goes on in the landing log of one that was closed a short while ago.
+
+        Raises:
+            LockedError: the log was moved to another region, or cleared away, since *row* was read.
+        """
         upload_id, now = secrets.token_hex(16), time.time()
         copied = (
             "case_id", "zone", "parent_id", "name", "login", "region", "landing_id", "landing_day", "landing_envelope",
         )  # fmt: skip
+        place = (UPLOADS.c.region == row.region, UPLOADS.c.landing_gone_at.is_(None))
         with self._database.write() as connection:
+            if connection.execute(select(UPLOADS.c.id).where(UPLOADS.c.id == row.id, *place)).first() is None:
+                raise LockedError("the file was just moved or cleared away; send it again")
             reserved = reserve_quota(
                 connection, deposit.tree, self._settings.quotas, row.size + FIRST_SLAB, least=row.size
             )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select
 
-from mft.catalog.model import CASES, UPLOADS
+from mft.catalog.model import CASES, LANDING_MOVES, UPLOADS
 from mft.catalog.states import UploadState
 from mft.verification.fault import Flaw
 from storage.errors import KeyUnavailableError, LandingNotFoundError, StorageError, TamperedError
@@ -71,8 +71,16 @@ class Landings:
                 needed = set(
                     connection.execute(
                         select(UPLOADS.c.landing_id).where(
-                            UPLOADS.c.landing_id.in_(batch), UPLOADS.c.landing_gone_at.is_(None)
+                            UPLOADS.c.landing_id.in_(batch),
+                            UPLOADS.c.landing_gone_at.is_(None),
+                            UPLOADS.c.region == region,
                         )
+                    ).scalars()
+                )
+                # One that is being moved, or is to be taken away, has its own row.
+                needed.update(
+                    connection.execute(
+                        select(LANDING_MOVES.c.landing_id).where(LANDING_MOVES.c.landing_id.in_(batch))
                     ).scalars()
                 )
             yield from (each for each in batch if each not in needed)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from storage.descriptor import Descriptor
 from storage.durable import disk_errors, sync_directory
 from storage.errors import LandingError, LandingExistsError, LandingNotFoundError
+from storage.landing.carrying import carry_log
 from storage.landing.reader import LandingReader
 from storage.landing.writer import LandingWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _SUFFIX = ".landing"
@@ -109,7 +110,31 @@ class LandingZone:
         """Remove a log and return when that is durable; where there is none, nothing happens."""
         with disk_errors(f"destroying {upload_id}"):
             self._path(upload_id).unlink(missing_ok=True)
+            self._arriving(upload_id).unlink(missing_ok=True)
             sync_directory(self._directory)
+
+    def carry(self, upload_id: str, target: LandingZone, pace: Callable[[int], None]) -> int:
+        """Copy a log as it is, sealed, into another zone, and return how many bytes that were.
+
+        It is there when it is whole, durable, and the same when read back; what a crash has left of an earlier attempt
+        is replaced. This zone keeps its own.
+
+        Args:
+            upload_id: whose log. What is appended meanwhile may be missing: the caller knows whether anything was.
+            target: another region's zone, on this machine.
+            pace: called with the bytes of each piece before it is written; what it raises ends the copy.
+
+        Raises:
+            LandingNotFoundError: there is no such log.
+            DifferingCopyError: what was read back is not what was written.
+            OutOfSpaceError, StoreUnavailableError: a disk is full or fails.
+        """
+        source = self.open_fd(upload_id)
+        try:
+            with disk_errors(f"carrying the landing log {upload_id}"):
+                return carry_log(source, target._arriving(upload_id), target._path(upload_id), pace)
+        finally:
+            os.close(source)
 
     def ids(self) -> Iterator[str]:
         """Yield the ids of all uploads that have a log here, in no order."""
@@ -142,6 +167,9 @@ class LandingZone:
     def _open(self, upload_id: str, flags: int) -> int:
         with disk_errors(f"opening the landing log {upload_id}"):
             return os.open(self._path(upload_id), flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+    def _arriving(self, upload_id: str) -> Path:
+        return self._path(upload_id).with_suffix(".arriving")
 
     def _path(self, upload_id: str) -> Path:
         if not _UPLOAD_ID.fullmatch(upload_id):

@@ -128,7 +128,7 @@ def test_file_goes_with_its_case_to_a_new_home(house):
     settle(house)
     assert files(house, "eu") == []
     assert keys(house) == {"eu": False, "us": True}
-    assert not any(house.config.regions["eu"].landing.rglob("*.log"))
+    assert not any(house.config.regions["eu"].landing.rglob("*.landing"))
     house.client("ann", "us").put(f"{IN}/b", secret)
     settle(house)
     assert house.client("eve", "us").get(f"{IN}/a") == house.client("eve", "us").get(f"{IN}/b") == first

@@ -500,6 +500,24 @@ def upgrade() -> None:
         batch_op.create_index("ix_replica_state", ["state", "due_at"], unique=False)
 
     op.create_table(
+        "landing_move",
+        sa.Column("landing_id", sa.String(), nullable=False),
+        sa.Column("case_id", sa.Integer(), nullable=False),
+        sa.Column("host", sa.String(), nullable=False),
+        sa.Column("target", sa.String(), nullable=True),
+        sa.Column("left_in", sa.String(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("last_error", sa.String(), nullable=True),
+        sa.Column("queued_at", sa.Float(), nullable=False),
+        sa.Column("due_at", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(["case_id"], ["case_record.id"], name=op.f("fk_landing_move_case_id")),
+        sa.PrimaryKeyConstraint("landing_id", name=op.f("pk_landing_move")),
+    )
+    with op.batch_alter_table("landing_move", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_landing_move_case_id"), ["case_id"], unique=False)
+        batch_op.create_index("ix_landing_move_due_at", ["due_at"], unique=False)
+
+    op.create_table(
         "webhook_endpoint",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("source", sa.String(), nullable=False),
@@ -662,6 +680,11 @@ def downgrade() -> None:
 
     op.drop_table("webhook_delivery")
     op.drop_table("webhook_endpoint")
+    with op.batch_alter_table("landing_move", schema=None) as batch_op:
+        batch_op.drop_index("ix_landing_move_due_at")
+        batch_op.drop_index(batch_op.f("ix_landing_move_case_id"))
+
+    op.drop_table("landing_move")
     with op.batch_alter_table("replica", schema=None) as batch_op:
         batch_op.drop_index("ix_replica_state")
 
