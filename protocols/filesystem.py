@@ -141,6 +141,18 @@ class Immediate(Protocol):
 
 
 @runtime_checkable
+class Lends(Protocol):
+    """Optional: a write handle that has memory to receive into, from where nothing is copied."""
+
+    def lend(self, offset: int) -> memoryview | None:
+        """Return memory for bytes from *offset* on, at least one; None where they are to be received elsewhere.
+
+        They count once `write` is called with *offset* and that view, or its beginning; until then nothing else is
+        lent or written. It never waits.
+        """
+
+
+@runtime_checkable
 class TakesPassword(Protocol):
     """Optional: a write handle whose file may be an archive under a password."""
 

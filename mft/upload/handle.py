@@ -79,6 +79,10 @@ class UploadHandle:
             if time.monotonic() >= self._progress_due:
                 self._note_progress()
 
+    def lend(self, offset: int) -> memoryview | None:
+        """Return memory for bytes from *offset* on; see `protocols.filesystem.Lends.lend`."""
+        return None if self._ended is not None else self._writer.lend(offset)
+
     def is_immediate(self, end: int) -> bool:
         """Say whether a write up to *end* needs nobody else: right and quota are in hand, the disk keeps pace."""
         return (

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from protocols.errors import FileSystemError, NotADirectoryPathError, NotFoundError, OffsetMismatchError
-from protocols.filesystem import ImmediateRead, WriteMode
+from protocols.filesystem import ImmediateRead, Lends, WriteMode
 from protocols.ftp.files import listing_path
 from protocols.ftp.listing import encode_rows, fact_row, long_row, name_row, row_of, scan_rows
 from protocols.ftp.rendezvous import Active, Passive, parse_extended_port, parse_port
@@ -281,8 +281,12 @@ class _Upload:
 
     def take(self, wire: Wire) -> None:
         """Receive to the end that the client meant; what came before any other end is kept too."""
-        settings, view = self._visit.settings, memoryview(bytearray(self._visit.settings.buffer))
+        settings, own = self._visit.settings, memoryview(b"")
+        lend = self._handle.lend if isinstance(self._handle, Lends) else lambda _offset: None
         while True:
+            view = lend(self.end)
+            if view is None:
+                view = own = own or memoryview(bytearray(settings.buffer))
             try:
                 count = wire.fill(view, settings.stall_timeout)
             except BaseException:

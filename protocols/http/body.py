@@ -1,15 +1,17 @@
-"""The body of an upload as it comes: pieces, its proven end, and what waits to be written."""
+"""The body of an upload as it comes: pieces, and its proven end."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 
 from protocols.filesystem import Immediate
+from protocols.http.auth import connection_of
+from protocols.http.bulk import Bulk
 from protocols.http.status import ProblemError, TransferCutError
 
 if TYPE_CHECKING:
@@ -19,47 +21,9 @@ if TYPE_CHECKING:
 
     from protocols.aio import Crossing
     from protocols.filesystem import WriteHandle
+    from protocols.http.connection import Connection
     from protocols.http.settings import HttpSettings
-
-_FEW = 8
-"""Pieces that are written one by one; more of them are small ones, and joined."""
-
-
-class Running(Protocol):
-    """Something that is computed of a body as it comes."""
-
-    def update(self, data: bytes, /) -> None:
-        """Take *data* in."""
-
-
-@dataclass(slots=True)
-class Tail:
-    """What of a body has come and is not written yet."""
-
-    offset: int
-    """Where the first of `pieces` belongs in the file."""
-    pieces: list[bytes]
-    size: int = 0
-    checksum: Running | None = None
-    """What is computed of all that is written."""
-
-    def add(self, piece: bytes) -> None:
-        """Keep *piece* for the next write."""
-        self.pieces.append(piece)
-        self.size += len(piece)
-
-    def flush(self, handle: WriteHandle) -> None:
-        """Write the pieces kept so far, and begin anew behind them; what is refused is dropped.
-
-        A few large pieces are written as they are: joining them would copy every byte once more.
-        """
-        offset, pieces = self.offset, self.pieces
-        self.offset, self.pieces, self.size = offset + self.size, [], 0
-        for piece in pieces if len(pieces) <= _FEW else [b"".join(pieces)]:
-            if self.checksum is not None:
-                self.checksum.update(piece)
-            handle.write(offset, piece)
-            offset += len(piece)
+    from protocols.http.tail import Tail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +47,16 @@ async def receive(
         ProblemError: 408; or what *limit* says of a body that is longer.
         TransferCutError: it broke off.
     """
-    received = 0
-    while piece := await next_piece(request, settings.body_timeout):
+    received, length = 0, int(request.headers.get(hdrs.CONTENT_LENGTH, 0))
+    while True:
+        if length - request.content.total_bytes >= settings.piece and (limit.most is None or length <= limit.most):
+            connection = connection_of(request)
+            if connection.is_flowing:
+                await _let_through(request, connection, handle, tail, crossing=crossing, settings=settings)
+                return length
+        piece = await next_piece(request, settings.body_timeout)
+        if not piece:
+            return received
         received += len(piece)
         if limit.most is not None and received > limit.most:
             raise limit.problem()
@@ -94,7 +66,24 @@ async def receive(
                 tail.flush(handle)  # a hop would cost more
             else:
                 await crossing.run(tail.flush, handle)
-    return received
+
+
+async def _let_through(
+    request: web.Request,
+    connection: Connection,
+    handle: WriteHandle,
+    tail: Tail,
+    *,
+    crossing: Crossing,
+    settings: HttpSettings,
+) -> None:
+    """Have the rest of a body of known length written as it is decrypted; see `protocols.http.bulk`."""
+    while piece := request.content.read_nowait():
+        tail.add(piece)
+    left = int(request.headers[hdrs.CONTENT_LENGTH]) - request.content.total_bytes
+    bulk = Bulk(handle, tail, left, crossing=crossing, piece=settings.piece, flow=connection.flow)
+    connection.let_through(bulk)
+    await bulk.ended(settings.body_timeout)
 
 
 async def next_piece(request: web.Request, patience: float) -> bytes:

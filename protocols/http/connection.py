@@ -10,7 +10,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from aiohttp import http_exceptions, web
-from aiohttp.http import RawRequestMessage
+from aiohttp.http import HttpRequestParser, RawRequestMessage
 
 from protocols.http.status import ProblemError, problem_response
 from protocols.http.trailer import keep_last, parse_trailer
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from aiohttp import StreamReader
 
+    from protocols.http.bulk import Bulk
     from protocols.http.settings import HttpSettings
     from protocols.session import Session
 
@@ -72,6 +73,8 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
         self._buffer = buffer
         self._body: StreamReader | None = None
         """Of the request under way, or of the last one."""
+        self._bulk: Bulk | None = None
+        """Takes what comes of that body, past the parser."""
         self._timer: asyncio.TimerHandle | None = None
         """Cuts the connection: while a head is coming, and once it is being closed."""
         self._last = b""
@@ -105,6 +108,9 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
         super().connection_lost(exc)
         if self._body is not None and not self._body.is_eof():  # aiohttp may still be reading the rest of a refused one
             self._body.set_exception(ConnectionResetError("the connection is gone"))
+        if self._bulk is not None:
+            self._bulk.cut()
+            self._bulk = None
         self._stop_timer()
         self._wire = None
         self.lost.set()
@@ -116,12 +122,65 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
             self._start_timer(self._settings.linger)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 -- asyncio's interface; the TLS layer takes what it gets
-        """Return the buffer of this loop; it is filled and emptied in one go, so one serves all connections."""
-        return self._buffer
+        """Return the buffer of this loop; it is filled and emptied in one go, so one serves all connections.
+
+        The bulk of a body has one of its own.
+        """
+        return self._buffer if self._bulk is None else self._bulk.buffer()
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was decrypted."""
-        self.data_received(bytes(self._buffer[:nbytes]))
+        if self._bulk is None:
+            self.data_received(bytes(self._buffer[:nbytes]))
+            return
+        self._bulk.take(nbytes)
+        if self._body is not None:
+            self._body.total_bytes += nbytes
+        if not self._bulk.left:
+            self._end_bulk()
+
+    @property
+    def is_flowing(self) -> bool:
+        """Whether what comes next of a body comes from the TLS layer: the parser holds nothing back."""
+        return self._wire is not None and not (self._reading_paused or self._buffer_paused or self._upgraded)
+
+    @property
+    def flow(self) -> asyncio.Transport:
+        """Return what brings the bytes.
+
+        Raises:
+            ConnectionResetError: the connection is gone.
+        """
+        if self._wire is None:
+            raise ConnectionResetError("the connection is gone")
+        return self._wire
+
+    def let_through(self, bulk: Bulk) -> None:
+        """Give *bulk* all that is still to come of the body under way, where the parser holds nothing of it."""
+        self._bulk = bulk
+        bulk.begin()
+
+    def _end_bulk(self) -> None:
+        """Tell the body's readers that it is whole, and have a new parser read on: the old one waits for a body."""
+        self._bulk = None
+        self._last = b""
+        self._parser = self._new_parser()
+        if self._body is not None:
+            self._body.feed_eof()
+
+    def _new_parser(self) -> HttpRequestParser:
+        """Make a parser as `RequestHandler` makes its own."""
+        return HttpRequestParser(
+            self,
+            asyncio.get_running_loop(),
+            self._settings.chunk,
+            max_line_size=self._settings.max_line,
+            max_field_size=self._settings.max_line,
+            max_headers=self._settings.max_headers,
+            payload_exception=web.RequestPayloadError,
+            auto_decompress=False,
+            max_msg_queue_size=self._max_msg_queue_size,
+        )
 
     def data_received(self, data: bytes) -> None:
         """Pass *data* to the parser; start the clock of a head, and tell a body that its framing is broken."""

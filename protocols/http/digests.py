@@ -33,7 +33,7 @@ class Checksum:
     expected: bytes
     running: hashlib._Hash
 
-    def update(self, data: bytes) -> None:
+    def update(self, data: bytes | memoryview) -> None:
         """Take *data* in."""
         self.running.update(data)
 
@@ -63,7 +63,7 @@ class AwaitedChecksum:
     def __init__(self) -> None:
         self._running = {name: hashlib.new(real, usedforsecurity=False) for name, real in ALGORITHMS.items()}
 
-    def update(self, data: bytes) -> None:
+    def update(self, data: bytes | memoryview) -> None:
         """Take *data* in."""
         for running in self._running.values():
             running.update(data)

@@ -18,7 +18,7 @@ from aiohttp import hdrs, web
 
 from protocols.errors import FileSystemError
 from protocols.filesystem import WriteMode
-from protocols.http.body import Tail, announced_length, next_piece
+from protocols.http.body import announced_length, next_piece
 from protocols.http.multipart import (
     FormEvent,
     FormParser,
@@ -29,6 +29,7 @@ from protocols.http.multipart import (
     parse_boundary,
 )
 from protocols.http.status import ProblemError, TransferCutError, as_problem, proceed
+from protocols.http.tail import Tail
 from protocols.http.upload import give_password
 
 if TYPE_CHECKING:

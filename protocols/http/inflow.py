@@ -15,9 +15,10 @@ from aiohttp import hdrs, web
 
 from protocols.errors import FileSystemError, NotFoundError
 from protocols.http.auth import connection_of
-from protocols.http.body import Limit, Tail, receive
+from protocols.http.body import Limit, receive
 from protocols.http.digests import AwaitedChecksum, Checksum
 from protocols.http.status import ProblemError, TransferCutError, proceed
+from protocols.http.tail import Tail
 from protocols.http.upload import give_password
 from protocols.resumable import NumberedUploads
 

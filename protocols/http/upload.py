@@ -19,7 +19,7 @@ from aiohttp import hdrs, web
 
 from protocols.errors import FileSystemError, NotFoundError
 from protocols.filesystem import TakesPassword, Truncates, WriteMode
-from protocols.http.body import Limit, Tail, announced_length, receive
+from protocols.http.body import Limit, announced_length, receive
 from protocols.http.conditions import (
     ContentRange,
     allow_write,
@@ -29,6 +29,7 @@ from protocols.http.conditions import (
 )
 from protocols.http.digests import Checksum, parse_digest
 from protocols.http.status import ProblemError, TransferCutError, proceed
+from protocols.http.tail import Tail
 
 if TYPE_CHECKING:
     from multidict import CIMultiDictProxy

@@ -8,6 +8,7 @@ on the way, so that the last sync is short.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import os
 import threading
@@ -121,6 +122,19 @@ class LandingWriter:
         """Whether the next write would have to wait for the disk."""
         return self._log.tail - self._synced_tail > MAX_UNSYNCED_BYTES
 
+    def lend(self, offset: int) -> memoryview | None:
+        """Return the memory that bytes from *offset* on would be copied to, if they go on where the last ones ended.
+
+        Whoever has put bytes there calls `write` with *offset* and that view, or its beginning, before anything else
+        is written or lent: what lies there already is not copied. If they never come, nothing has happened.
+        """
+        with self._lock:
+            if self._closed or self._fill == SEGMENT_BYTES or offset != self._start + self._fill:
+                return None
+            if not self._buffer:
+                self._buffer = self._digest.take_buffer(BUFFER_BYTES)
+            return self._buffer[self._sealed + self._fill : self._sealed + SEGMENT_BYTES]
+
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Take *data* at *offset* (bytes from the start); it is not kept after the call returns.
 
@@ -150,7 +164,8 @@ class LandingWriter:
                         self._buffer = self._digest.take_buffer(BUFFER_BYTES)
                 taken = min(len(view), SEGMENT_BYTES - place)
                 at = self._sealed + place
-                self._buffer[at : at + taken] = view[:taken]
+                if not _lies_at(view, self._buffer, at):
+                    self._buffer[at : at + taken] = view[:taken]
                 self._fill = max(self._fill, place + taken)
                 offset += taken
                 view = view[taken:]
@@ -297,3 +312,11 @@ class LandingWriter:
                 self._synced_records = max(self._synced_records, records)
                 self._synced_tail = max(self._synced_tail, tail)
                 self._durable_prefix = min(max(self._durable_prefix, prefix), self._log.index.prefix)
+
+
+def _lies_at(view: memoryview, buffer: memoryview, position: int) -> bool:
+    """Say whether *view* begins at *position* of *buffer*."""
+    if view.readonly or view.obj is not buffer.obj:
+        return False
+    here, there = (ctypes.addressof(ctypes.c_char.from_buffer(each)) for each in (view, buffer))
+    return here == there + position

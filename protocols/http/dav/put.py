@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 from aiohttp import hdrs, web
 
 from protocols.errors import FileSystemError
-from protocols.filesystem import Immediate
-from protocols.http.body import Tail, next_piece
+from protocols.http.body import Limit, receive
 from protocols.http.dav.rules import Ask, apply_rules
 from protocols.http.status import ProblemError, TransferCutError, proceed
+from protocols.http.tail import Tail
 from protocols.http.upload import parse_order
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _DIGESTS = {"SHA1": "sha1", "MD5": "md5", "SHA256": "sha256", "SHA512": "sha512"
 class Digest(Protocol):
     """A running checksum."""
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: bytes | memoryview, /) -> None:
         """Take *data* in."""
 
     def hexdigest(self) -> str:
@@ -55,7 +55,7 @@ class Adler32:
         """Begin."""
         self._value = 1
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: bytes | memoryview, /) -> None:
         """Take *data* in."""
         self._value = zlib.adler32(data, self._value)
 
@@ -104,12 +104,16 @@ class Body:
             kind: Adler32() if kind == "ADLER32" else hashlib.new(_DIGESTS[kind], usedforsecurity=False)
             for kind in checksums
         }
+        if checksums:
+            self.tail.checksum = self
+
+    def update(self, data: bytes | memoryview, /) -> None:
+        """Take *data*, which is being written, into every checksum."""
+        for digest in self._digests.values():
+            digest.update(data)
 
     def flush(self) -> None:
         """Write what has come."""
-        for digest in self._digests.values():
-            for piece in self.tail.pieces:
-                digest.update(piece)
         self.tail.flush(self.handle)
 
     def adopt(self) -> None:
@@ -168,20 +172,15 @@ class Puts:
 
     async def _receive(self, request: web.Request, body: Body) -> None:
         """Take the body piece by piece; what is shorter than a piece waits for the last crossing."""
-        announced = body.order.body
-        limit = announced if announced is not None else self._settings.max_body
-        received = 0
-        while piece := await next_piece(request, self._settings.body_timeout):
-            received += len(piece)
-            if limit is not None and received > limit:
-                raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"files of up to {limit} bytes are taken")
-            body.tail.add(piece)
-            if body.tail.size >= self._settings.piece:
-                end = body.tail.offset + body.tail.size
-                if isinstance(body.handle, Immediate) and body.handle.is_immediate(end):
-                    body.flush()  # a hop would cost more
-                else:
-                    await self._crossing.run(body.flush)
+        announced, settings = body.order.body, self._settings
+        most = announced if announced is not None else settings.max_body
+        limit = Limit(
+            most=most,
+            problem=lambda: ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"files of up to {most} bytes are taken"),
+        )
+        received = await receive(
+            request, body.handle, body.tail, crossing=self._crossing, settings=settings, limit=limit
+        )
         if announced is not None and received != announced:
             raise TransferCutError("the body broke off")
 
