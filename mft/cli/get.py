@@ -50,6 +50,8 @@ def get(  # noqa: PLR0917 - the command's options
 
     server, path = server_at(url, user, secret_file, cacert, fingerprint, proxy)
     bar = ProgressBar(1)
+    meter = Meter()
+    crew = Crew(server, meter, streams=streams)
 
     def arrived(fetched: Fetched) -> None:
         if not quiet:
@@ -57,20 +59,18 @@ def get(  # noqa: PLR0917 - the command's options
             note = "" if fetched.proven else "  (the server knows no digest of it yet)"
             sys.stdout.write(f"{fetched.target}  {fetched.size} bytes  sha256 {fetched.sha256}{note}\n")
 
+    receiver = Receiver(crew, meter, arrived=arrived)
+    line = Line(server, met=crew.meet)
     try:
-        with Line(server) as line:
-            if path.endswith("/"):
-                found = [(each, target.joinpath(*below.parts), size) for each, below, size in files_below(line, path)]
-            else:
-                file = target / unquote(path.rpartition("/")[2]) if target.is_dir() else target
-                head = line.ask("HEAD", path)
-                found = [(path, file, int(head.headers.get("content-length", "0")))]
-        meter = Meter()
-        crew = Crew(server, meter, streams=streams)
-        bar = ProgressBar(sum(size for _, _, size in found))
-        receiver = Receiver(crew, meter, arrived=arrived)
-        for each, file, _ in found:
-            receiver.fetch(each, file)
+        if path.endswith("/"):
+            found = [(each, target.joinpath(*below.parts), size) for each, below, size in files_below(line, path)]
+            bar = ProgressBar(sum(size for _, _, size in found))
+            for each, file, _ in found:
+                receiver.fetch(each, file)
+        else:
+            file = target / unquote(path.rpartition("/")[2]) if target.is_dir() else target
+            bar = ProgressBar(receiver.begin(line, path, file))
+        crew.lend(line)
         crew.run(lambda done, connections: None if quiet else bar.show(done, f"{connections} connections"))
     except ClientError as error:
         bar.clear()
@@ -78,3 +78,4 @@ def get(  # noqa: PLR0917 - the command's options
         raise typer.Exit(exit_code(error)) from error
     finally:
         bar.clear()
+        line.close()

@@ -116,7 +116,8 @@ def _send(server: Server, named: list[tuple[Path, str]], folder: str, *, streams
     from mft.cli.progress import ProgressBar  # noqa: PLC0415  keeps `mft --help` quick
     from mft.client.crew import Crew, Meter  # noqa: PLC0415
     from mft.client.errors import ClientError  # noqa: PLC0415
-    from mft.client.putting import Sender, parcel_of  # noqa: PLC0415
+    from mft.client.parcel import parcel_of  # noqa: PLC0415
+    from mft.client.putting import Sender  # noqa: PLC0415
 
     meter = Meter()
     crew = Crew(server, meter, streams=streams)

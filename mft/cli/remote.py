@@ -8,7 +8,7 @@ import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import typer
 
@@ -85,7 +85,7 @@ def server_at(  # noqa: PLR0917 - the commands' options
         fingerprint=None if fingerprint is None else parse_fingerprint(fingerprint),
         proxy=_proxy(parts.hostname, proxy),
     )
-    return server, parts.path or "/"
+    return server, quote(parts.path, safe="/%!$&'()*+,;=:@~") or "/"
 
 
 def _authorization(user: str | None, file: Path | None) -> str:

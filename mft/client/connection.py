@@ -1,27 +1,37 @@
-"""One connection to the server: TLS that is checked, through a proxy if there is one; one request after the other."""
+"""One connection to the server: TLS that is checked, through a proxy if there is one.
+
+Requests may be sent before earlier ones are answered (RFC 9112, section 9.3.2): over a long way each answer that is
+waited for costs a round trip in which nothing else is under way.
+"""
 
 from __future__ import annotations
 
 import base64
+import collections
 import hashlib
 import hmac
 import http.client
 import json
+import re
 import ssl
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import unquote, urlsplit
 
 from mft.client.errors import ClientError, RefusedError, TrustError, UnreachableError
-from protocols.tcp import tune
+from protocols.tcp import round_trip, tune
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    import io
+    import socket
+    from collections.abc import Callable, Iterable, Mapping
 
 TIMEOUT = 120.0
 """Seconds without a byte after which a connection is given up."""
-_SEND_BYTES = 256 * 1024
+_SEND_BYTES = _READ_BYTES = 256 * 1024
 _AGENT = "mft"
+_TARGET = re.compile(r"[\x21-\x7e]+")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 RETRIED = frozenset({408, 423, 425, 429, 500, 502, 503, 504})
 """Answers after which the same request may succeed."""
 
@@ -90,13 +100,41 @@ def trust(cacert: str | None, *, pinned: bool) -> ssl.SSLContext:
     return context
 
 
+class _Reader:
+    """What all answers of a connection are read from: http.client makes a file for each, and closes it behind it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._file = cast("io.BufferedReader", sock.makefile("rb", buffering=_READ_BYTES))
+        self.read = self._file.read
+        self.readinto = self._file.readinto
+        self.readline = self._file.readline
+
+    def makefile(self, *_: object, **__: object) -> Self:
+        return self
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def end(self) -> None:
+        self._file.close()
+
+
 class Line:
     """One connection, opened when it is needed and again after it broke."""
 
-    def __init__(self, server: Server) -> None:
-        """Connect to *server* at the first request."""
+    def __init__(self, server: Server, *, met: Callable[[float], None] | None = None) -> None:
+        """Connect to *server* at the first request; tell *met* the seconds of a round trip, once they are known."""
         self._server = server
+        self._met = met
         self._connection: http.client.HTTPSConnection | None = None
+        self._reader: _Reader | None = None
+        self._asked: collections.deque[str] = collections.deque()
+        """Methods of the requests that are not answered yet."""
+        self._deaf = False
+        """The server takes nothing more; what it has answered can still be read."""
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -107,10 +145,15 @@ class Line:
         self.close()
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Let go of the connection, and of what was asked and not answered."""
+        if self._reader is not None:
+            self._reader.end()
+            self._reader = None
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        self._asked.clear()
+        self._deaf = False
 
     def ask(
         self,
@@ -126,65 +169,100 @@ class Line:
             UnreachableError: there was none.
             TrustError: it is another server.
         """
-        response = self._send(method, path, headers or {}, body, length)
+        self.send(method, path, headers, body, length)
+        return self.receive()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        body: Iterable[bytes] = (),
+        length: int = 0,
+    ) -> None:
+        """Send a request; its answer is the one that follows those of earlier requests.
+
+        Raises:
+            UnreachableError, TrustError: as `ask`. Nothing that was sent before will be answered either.
+        """
+        if self._deaf:
+            self.close()
+            raise UnreachableError("the connection failed: the server takes no more requests on it")
+        fields = {
+            "Host": self._server.authority,
+            "User-Agent": _AGENT,
+            "Authorization": self._server.authorization,
+            **(headers or {}),
+        }
+        if length or method in {"PUT", "POST", "PATCH"}:
+            fields["Content-Length"] = str(length)
+        head = _head(method, path, fields)
+        try:
+            sock = self._connected()
+            sock.sendall(head)
+            self._asked.append(method)
+            self._send_body(sock, body)
+        except (OSError, http.client.HTTPException) as error:
+            raise self._lost(error) from error
+
+    def receive(self) -> Answer:
+        """Return the whole answer to the oldest request that has none.
+
+        Raises:
+            UnreachableError: there was none.
+        """
+        answer, response = self.begin_answer()
         try:
             data = response.read()
         except (OSError, http.client.HTTPException) as error:
-            self.close()
-            raise UnreachableError(_why(error)) from error
-        return Answer(status=response.status, headers=_headers(response), body=data)
+            raise self._lost(error) from error
+        self.end_answer(response)
+        return Answer(status=answer.status, headers=answer.headers, body=data)
 
-    def stream(self, path: str, headers: Mapping[str, str]) -> tuple[Answer, http.client.HTTPResponse]:
-        """GET, and return the head of the answer, and what its body is read from to its end.
+    def begin_answer(self) -> tuple[Answer, http.client.HTTPResponse]:
+        """Return the head of the next answer, and what its body is read from to its end; then call `end_answer`.
 
         Raises:
-            UnreachableError, TrustError: as `ask`.
+            UnreachableError: there was none.
         """
-        response = self._send("GET", path, headers, (), 0)
+        if self._reader is None or not self._asked:
+            self.close()
+            raise UnreachableError("the connection failed: the server has closed it")
+        try:
+            response = http.client.HTTPResponse(cast("socket.socket", self._reader), method=self._asked.popleft())
+            response.begin()
+        except (OSError, http.client.HTTPException) as error:
+            raise self._lost(error) from error
         return Answer(status=response.status, headers=_headers(response)), response
 
-    def _send(
-        self, method: str, path: str, headers: Mapping[str, str], body: Iterable[bytes], length: int
-    ) -> http.client.HTTPResponse:
-        try:
-            connection = self._connected()
-            connection.putrequest(method, path, skip_accept_encoding=True, skip_host=True)
-            for name, value in {
-                "Host": self._server.authority,
-                "User-Agent": _AGENT,
-                "Authorization": self._server.authorization,
-                **headers,
-            }.items():
-                connection.putheader(name, value)
-            if length or method in {"PUT", "POST", "PATCH"}:
-                connection.putheader("Content-Length", str(length))
-            connection.endheaders()
-            self._send_body(connection, body)
-            return connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
+    def end_answer(self, response: http.client.HTTPResponse) -> None:
+        """Note that the body of *response* was read; some answers are the last of their connection."""
+        if response.will_close:
             self.close()
-            if isinstance(error, ssl.SSLCertVerificationError):
-                raise TrustError(
-                    f"the server's certificate is not trusted ({error.verify_message}); name its authority by"
-                    " --cacert, or its fingerprint by --fingerprint"
-                ) from error
-            raise UnreachableError(_why(error)) from error
 
-    @staticmethod
-    def _send_body(connection: http.client.HTTPSConnection, body: Iterable[bytes]) -> None:
+    def _lost(self, error: Exception) -> ClientError:
+        """Close, and return what is to be raised."""
+        self.close()
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return TrustError(
+                f"the server's certificate is not trusted ({error.verify_message}); name its authority by --cacert, or"
+                " its fingerprint by --fingerprint"
+            )
+        return UnreachableError(_why(error))
+
+    def _send_body(self, sock: socket.socket, body: Iterable[bytes]) -> None:
         """Send *body*; a server that has answered already takes no more of it, and its answer is what counts."""
         try:
             for piece in body:
                 view = memoryview(piece)
                 for start in range(0, len(view), _SEND_BYTES):
-                    connection.send(view[start : start + _SEND_BYTES])
+                    sock.sendall(view[start : start + _SEND_BYTES])
         except (BrokenPipeError, ConnectionResetError):
-            if connection.sock is None:
-                raise
+            self._deaf = True
 
-    def _connected(self) -> http.client.HTTPSConnection:
-        if self._connection is not None and self._connection.sock is not None:
-            return self._connection
+    def _connected(self) -> socket.socket:
+        if self._connection is not None:
+            return cast("socket.socket", self._connection.sock)
         server = self._server
         if server.proxy is None:
             connection = http.client.HTTPSConnection(server.host, server.port, timeout=TIMEOUT, context=server.context)
@@ -193,8 +271,13 @@ class Line:
         connection.connect()
         self._connection = connection
         self._check_fingerprint(connection)
-        tune(connection.sock)
-        return connection
+        sock = cast("socket.socket", connection.sock)
+        tune(sock)
+        self._reader = _Reader(sock)
+        way = round_trip(sock)
+        if self._met is not None and way is not None:
+            self._met(way)
+        return sock
 
     def _through(self, proxy: str) -> http.client.HTTPSConnection:
         """Return a connection that asks *proxy* for a tunnel (CONNECT)."""
@@ -229,6 +312,22 @@ def refused(answer: Answer, what: str) -> RefusedError:
     detail = document.get("detail") if isinstance(document, dict) else None
     words = detail if isinstance(detail, str) else http.client.responses.get(answer.status, "no reason")
     return RefusedError(f"{what}: {words} (status {answer.status})", status=answer.status)
+
+
+def _head(method: str, path: str, fields: Mapping[str, str]) -> bytes:
+    """Return a request's head (RFC 9112, section 3).
+
+    Raises:
+        ClientError: a part of it cannot stand there.
+    """
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
+    try:
+        encoded = [line.encode("latin-1") for line in lines]
+    except UnicodeEncodeError as error:
+        raise ClientError("an address or a header holds characters that cannot be sent") from error
+    if not _TARGET.fullmatch(path) or any(_CONTROL.search(line) for line in encoded):
+        raise ClientError("an address or a header holds characters that cannot be sent")
+    return b"\r\n".join([*encoded, b"", b""])
 
 
 def _headers(response: http.client.HTTPResponse) -> dict[str, str]:

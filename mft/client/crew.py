@@ -46,6 +46,7 @@ class Crew:
 
     def __init__(self, server: Server, meter: Meter, *, streams: int | None = None) -> None:
         """Connect to *server*; keep to *streams* connections where that is said."""
+        self._spare: list[Line] = []
         self._server = server
         self._meter = meter
         self._pace = Pace(fixed=streams)
@@ -61,6 +62,19 @@ class Crew:
         with self._changed:
             (self._tasks.appendleft if first else self._tasks.append)(task)
             self._changed.notify()
+
+    @property
+    def busy(self) -> int:
+        """How many tasks are being carried out."""
+        return self._busy
+
+    def meet(self, round_trip: float) -> None:
+        """Learn how far the server is, in seconds there and back."""
+        self._pace.meet(round_trip)
+
+    def lend(self, line: Line) -> None:
+        """Have *line*, which is open already, be the connection of whoever begins first."""
+        self._spare.append(line)
 
     def run(self, show: Callable[[int, int], None]) -> None:
         """Return once every task is done; *show* is called now and then with bytes and connections.
@@ -94,7 +108,7 @@ class Crew:
             thread.start()
 
     def _work(self) -> None:
-        with Line(self._server) as line:
+        with self._line() as line:
             while (task := self._next()) is not None:
                 try:
                     self._carry_out(task, line)
@@ -105,6 +119,10 @@ class Crew:
                     with self._changed:
                         self._busy -= 1
                         self._changed.notify_all()
+
+    def _line(self) -> Line:
+        with self._changed:
+            return self._spare.pop() if self._spare else Line(self._server, met=self.meet)
 
     def _next(self) -> Task | None:
         with self._changed:

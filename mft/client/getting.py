@@ -1,5 +1,8 @@
 """Fetching files: large ones as ranges by several connections, into NAME.part, which gets its name when it is whole.
 
+A connection asks for its next range before it reads the one that comes, and the digest is computed as far as ranges are
+there, so that neither a round trip nor a second reading is waited for.
+
 Beside it NAME.part.json says which ranges are there, and of which version of the file: a later run goes on, and never
 splices two versions.
 """
@@ -7,12 +10,14 @@ splices two versions.
 from __future__ import annotations
 
 import base64
+import collections
 import contextlib
 import email.utils
 import hashlib
 import http.client
 import json
 import os
+import ssl
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -21,6 +26,7 @@ from urllib.parse import quote
 
 from mft.client.connection import RETRIED, refused
 from mft.client.errors import ChangedError, ClientError, MismatchError, UnreachableError
+from mft.client.pace import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,6 +38,9 @@ MIB = 1024 * 1024
 PIECE = 8 * MIB
 MOST_PIECES = 256
 _READ = 256 * 1024
+
+Range = tuple[int, int]
+"""First byte, and the one behind the last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +63,36 @@ class _Fetch:
     sha256: str | None
     modified: float | None
     fd: int
-    left: set[tuple[int, int]] = field(default_factory=set)
+    left: set[Range] = field(default_factory=set)
+    """What is not here yet."""
+    free: collections.deque[Range] = field(default_factory=collections.deque)
+    """What of that nobody fetches."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    hashing: threading.Lock = field(default_factory=threading.Lock)
+    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+    hashed: int = 0
+
+    def take(self, least: int = 0) -> Range | None:
+        """Return a range that nobody fetches; None: there are no more than *least*."""
+        with self.lock:
+            return self.free.popleft() if len(self.free) > least else None
+
+    def compute(self) -> None:
+        """Take into the digest what is here in one piece from the start, unless somebody is at it."""
+        while self.hashing.acquire(blocking=False):
+            try:
+                with self.lock:
+                    end = min((start for start, _ in self.left), default=self.size)
+                if end <= self.hashed:
+                    return
+                while self.hashed < end:
+                    data = os.pread(self.fd, min(MIB, end - self.hashed), self.hashed)
+                    if not data:
+                        return
+                    self.digest.update(data)
+                    self.hashed += len(data)
+            finally:
+                self.hashing.release()
 
     @property
     def part(self) -> Path:
@@ -77,20 +114,28 @@ class Receiver:
 
     def fetch(self, path: str, target: Path) -> None:
         """Have the file at *path* (of a URL, encoded) fetched to *target*."""
-        self._crew.add(lambda line: self._begin(line, path, target))
 
-    def _begin(self, line: Line, path: str, target: Path) -> None:
-        """Ask what the file is, and have its ranges fetched."""
+        def task(line: Line) -> None:
+            self.begin(line, path, target)
+
+        self._crew.add(task)
+
+    def begin(self, line: Line, path: str, target: Path) -> int:
+        """Ask what the file is, have its ranges fetched, and return its size.
+
+        Raises:
+            ClientError: it is not there, or not for us.
+        """
         answer = line.ask("HEAD", path, {"Want-Repr-Digest": "sha-256=1"})
         if answer.status != 200:
             raise _failed(answer, target.name)
         fetch = self._opened(answer, path, target)
-        here = fetch.size - sum(end - start for start, end in fetch.left)
-        self._meter.add(here)
+        self._meter.add(fetch.size - sum(end - start for start, end in fetch.left))
         if not fetch.left:
             self._finish(fetch)
-        for start, end in sorted(fetch.left):
-            self._crew.add(lambda line, start=start, end=end: self._range(line, fetch, start, end))  # type: ignore[misc]
+        for _ in range(min(MOST, len(fetch.left))):
+            self._crew.add(lambda line: self._stream(line, fetch))
+        return fetch.size
 
     def _opened(self, answer: Answer, path: str, target: Path) -> _Fetch:
         size = int(answer.headers.get("content-length", "0"))
@@ -108,6 +153,7 @@ class Receiver:
         length = max(PIECE, -(-size // MOST_PIECES))
         pieces = {(start, min(start + length, size)) for start in range(0, size, length)}
         fetch.left = pieces - self._there(fetch)
+        fetch.free.extend(sorted(fetch.left))
         fetch.fd = os.open(fetch.part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         os.ftruncate(fetch.fd, size)
         return fetch
@@ -123,30 +169,54 @@ class Receiver:
         except (OSError, ValueError, KeyError, TypeError):
             return set()
 
-    def _range(self, line: Line, fetch: _Fetch, start: int, end: int) -> None:
-        headers = {"Range": f"bytes={start}-{end - 1}"}
+    def _stream(self, line: Line, fetch: _Fetch) -> None:
+        """Fetch ranges until none is left that nobody fetches."""
+        asked: collections.deque[Range] = collections.deque()
+        try:
+            while asked or (piece := fetch.take()) is not None:
+                if not asked:
+                    self._ask(line, fetch, asked, piece)  # type: ignore[arg-type]  # the loop's own condition
+                if (following := fetch.take(least=self._crew.busy)) is not None:  # the last ones are for who is free
+                    self._ask(line, fetch, asked, following)
+                self._hear(line, fetch, *asked[0])
+                asked.popleft()
+        except BaseException:
+            line.close()
+            with fetch.lock:
+                fetch.free.extendleft(reversed(asked))
+            raise
+
+    @staticmethod
+    def _ask(line: Line, fetch: _Fetch, asked: collections.deque[Range], piece: Range) -> None:
+        headers = {"Range": f"bytes={piece[0]}-{piece[1] - 1}"}
         if fetch.etag:
             headers["If-Match"] = fetch.etag
-        answer, response = line.stream(fetch.path, headers)
+        asked.append(piece)
+        line.send("GET", fetch.path, headers)
+
+    def _hear(self, line: Line, fetch: _Fetch, start: int, end: int) -> None:
+        """Take the next answer, which is to be a range of the file."""
+        answer, response = line.begin_answer()
         whole = answer.status == 200 and (start, end) == (0, fetch.size)
         if answer.status != 206 and not whole:
-            body = response.read()
             if answer.status in {404, 412, 416, 200}:
-                line.close()
                 raise ChangedError(f"{fetch.target.name}: it changed on the server; run it again")
+            body = response.read(MIB)
             raise _failed(type(answer)(status=answer.status, headers=answer.headers, body=body), fetch.target.name)
         if not whole and answer.headers.get("content-range") != f"bytes {start}-{end - 1}/{fetch.size}":
-            line.close()
             raise ChangedError(f"{fetch.target.name}: the server sent another range than was asked for")
-        self._take(line, response, fetch, start, end)
+        self._take(response, fetch, start, end)
+        line.end_answer(response)
         with fetch.lock:
             fetch.left.discard((start, end))
             self._note(fetch)
             ready = not fetch.left
         if ready:
             self._finish(fetch)
+        else:
+            fetch.compute()
 
-    def _take(self, line: Line, response: http.client.HTTPResponse, fetch: _Fetch, start: int, end: int) -> None:
+    def _take(self, response: http.client.HTTPResponse, fetch: _Fetch, start: int, end: int) -> None:
         at = start
         try:
             while at < end:
@@ -157,9 +227,8 @@ class Receiver:
                 at += len(data)
                 self._meter.add(len(data))
             response.read()
-        except (http.client.HTTPException, ConnectionError, TimeoutError, UnreachableError) as error:
+        except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError, UnreachableError) as error:
             self._meter.add(start - at)
-            line.close()
             raise UnreachableError(f"the connection broke off: {error}") from error
 
     @staticmethod
@@ -173,11 +242,10 @@ class Receiver:
 
     def _finish(self, fetch: _Fetch) -> None:
         """Compare the whole with its digest, make it durable, and give it its name."""
-        digest = hashlib.sha256()
-        offset = 0
-        while data := os.pread(fetch.fd, MIB, offset):
-            digest.update(data)
-            offset += len(data)
+        with fetch.hashing:
+            pass  # who is at it ends first
+        fetch.compute()
+        digest = fetch.digest
         try:
             if fetch.sha256 is not None and fetch.sha256 != digest.hexdigest():
                 fetch.notes.unlink(missing_ok=True)

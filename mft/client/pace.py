@@ -1,6 +1,7 @@
-"""How many connections are worth it: one more as long as that brings a tenth more, from 4 up to 16.
+"""How many connections are worth it: more as long as each brings a tenth more, from 4 up to 16.
 
-Pure: it is told bytes and times, and says a number.
+Over a long way it begins with 8, and more are tried sooner: there one connection is limited by what is under way and by
+what gets lost, and hardly ever by the machine. Pure: it is told bytes, times and round trips, and says a number.
 """
 
 from __future__ import annotations
@@ -8,8 +9,11 @@ from __future__ import annotations
 from typing import Final
 
 FEWEST: Final = 4
+FEWEST_FAR: Final = 8
 MOST: Final = 16
 WORTH: Final = 1.10
+FAR: Final = 0.02
+"""Seconds of a round trip from which on the way is a long one."""
 INTERVAL: Final = 1.5
 """Seconds between two looks: long enough for a new connection to have come up to its speed."""
 _REST: Final = 8
@@ -23,11 +27,18 @@ class Pace:
         """Begin with the fewest; or keep to *fixed*."""
         self.streams = fixed or FEWEST
         self._fixed = fixed is not None
+        self._step = 1
         self._rate = 0.0
         """What was reached when the last one was added."""
         self._added = False
         self._resting = 0
         self._last: tuple[float, int] | None = None
+
+    def meet(self, round_trip: float) -> None:
+        """Learn how far the server is, in seconds there and back; from any thread."""
+        if round_trip >= FAR and self._step == 1 and not self._fixed:
+            self._step = 2
+            self.streams = max(self.streams, FEWEST_FAR)
 
     def look(self, now: float, done: int) -> int:
         """Learn that *done* bytes were through at *now* (seconds, monotonic), and return how many there should be."""
@@ -41,13 +52,13 @@ class Pace:
         if self._added and rate < self._rate * WORTH:
             self._added = False
             self._resting = _REST
-            if rate < self._rate / WORTH and self.streams > FEWEST:
-                self.streams -= 1
+            if rate < self._rate / WORTH:
+                self.streams = max(FEWEST, self.streams - self._step)
             return self.streams
         if self._resting:
             self._resting -= 1
             return self.streams
         self._rate = rate
         self._added = self.streams < MOST
-        self.streams = min(MOST, self.streams + 1)
+        self.streams = min(MOST, self.streams + self._step)
         return self.streams

@@ -1,24 +1,25 @@
 """Sending files: small ones whole, large ones as parts by several connections that the server joins (tus 1.0.0).
 
-Each chunk carries its checksum. What is known of the parts lies in a file of its own, so that another run goes on; the
-receipt is compared with the SHA-256 that was computed here.
+Each chunk carries its checksum. A connection sends a chunk while the answer to the one before is under way, and asks
+for a part's address ahead of the bytes of another, so that no round trip is waited for. The receipt is compared with
+the SHA-256 that was computed here.
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
+import collections
 import hashlib
-import json
-import os
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from mft.client.connection import RETRIED, refused
 from mft.client.errors import ChangedError, ClientError, MismatchError, UnreachableError
+from mft.client.pace import MOST
+from mft.client.parcel import MIB, SMALL, Memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,14 +27,12 @@ if TYPE_CHECKING:
 
     from mft.client.connection import Answer, Line, Server
     from mft.client.crew import Crew, Meter
+    from mft.client.parcel import Parcel, Part
 
-MIB = 1024 * 1024
-SMALL = 8 * MIB
-"""A file up to this goes in one request."""
-MOST_PARTS = 64
 CHUNK = 16 * MIB
 """What one request brings of a part, with its checksum: what a cut can cost."""
-_READ = MIB
+IN_FLIGHT = 2
+"""Chunks of one connection whose answers are not there yet, at most."""
 _STREAM = "application/offset+octet-stream"
 _JOIN_SECONDS = 3600.0
 
@@ -49,52 +48,57 @@ class Sent:
     """As the server signed it; empty where it gave none."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Part:
-    start: int
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chunk:
+    """Bytes of a part that were sent."""
+
+    part: Part
     length: int
-    url: str | None = None
-    whole: bool = False
+    last: bool
 
 
-@dataclass(slots=True, kw_only=True)
-class Parcel:
-    """One file under way."""
+class _Flight:
+    """What one connection has under way of a file, in the order in which it is answered."""
 
-    source: Path
-    folder: str
-    """Where it goes: a path of the tree, with a slash at its end."""
-    name: str
-    """With the folders before it that are to be made, if any."""
-    size: int
-    stamp: int
-    """The file's modification time when this began, nanoseconds."""
-    parts: list[_Part] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    digest: bytes | None = None
-
-
-def parcel_of(source: Path, folder: str, name: str) -> Parcel:
-    """Look at a file that is to be sent."""
-    stat = source.stat()
-    return Parcel(source=source, folder=folder, name=name, size=stat.st_size, stamp=stat.st_mtime_ns)
-
-
-class _Counted:
-    """Counts a body as it is sent, and takes that back where it was in vain."""
-
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, line: Line, parcel: Parcel, meter: Meter) -> None:
+        self.line = line
+        self.parcel = parcel
+        self.sent: collections.deque[_Chunk | Part] = collections.deque()
+        """Chunks, and parts whose addresses were asked for."""
+        self.part: Part | None = None
+        """Of which more is to be sent."""
+        self.trusted = False
+        """Whether the server has taken a chunk; before that its *no* is waited for."""
         self._meter = meter
-        self._count = 0
 
-    def over(self, body: Iterator[bytes]) -> Iterator[bytes]:
+    def count(self, part: Part, done: int) -> None:
+        """Have the meter know that *done* bytes of *part* are through."""
+        self._meter.add(done - part.counted)
+        part.counted = done
+
+    def counted(self, part: Part, body: Iterator[bytes]) -> Iterator[bytes]:
         for piece in body:
             yield piece
-            self._count += len(piece)
-            self._meter.add(len(piece))
+            self.count(part, part.counted + len(piece))
 
-    def take_back(self) -> None:
-        self._meter.add(-self._count)
+    def chunks(self) -> int:
+        return sum(isinstance(each, _Chunk) for each in self.sent)
+
+    def crash(self) -> None:
+        """Give everything back that is not known to have arrived."""
+        mine = [self.part] if self.part is not None else []
+        for each in self.sent:
+            if isinstance(each, _Chunk):
+                mine.append(each.part)
+            else:
+                self.parcel.made(each, None)
+        given: set[int] = set()
+        for part in mine:
+            if id(part) not in given and not part.whole:
+                given.add(id(part))
+                self.count(part, 0)
+                self.parcel.give_back(part)
+        self.line.close()
 
 
 class Sender:
@@ -104,10 +108,9 @@ class Sender:
         self, server: Server, crew: Crew, meter: Meter, *, state: Path, arrived: Callable[[Sent], None]
     ) -> None:
         """Keep what is known of parts below *state*; *arrived* is called for each file, on any thread."""
-        self._server = server
         self._crew = crew
         self._meter = meter
-        self._state = state
+        self._memory = Memory(state, server.host)
         self._arrived = arrived
 
     def send(self, parcel: Parcel) -> None:
@@ -115,16 +118,16 @@ class Sender:
         if parcel.size <= SMALL:
             self._crew.add(lambda line: self._send_small(line, parcel))
             return
-        self._plan(parcel)
-        threading.Thread(target=self._compute, args=(parcel,), daemon=True).start()
-        for part in parcel.parts:
-            self._crew.add(lambda line, part=part: self._send_part(line, parcel, part))  # type: ignore[misc]
+        parcel.cut(self._memory)
+        threading.Thread(target=parcel.compute, daemon=True).start()
+        for _ in range(min(MOST, len(parcel.parts))):
+            self._crew.add(lambda line: self._send_parts(line, parcel))
 
     # -- small ones ------------------------------------------------------------------------------------------------
 
     def _send_small(self, line: Line, parcel: Parcel) -> None:
         data = parcel.source.read_bytes()
-        self._unchanged(parcel, len(data))
+        parcel.unchanged(len(data))
         digest = hashlib.sha256(data).digest()
         headers = {
             "Tus-Resumable": "1.0.0",
@@ -139,47 +142,67 @@ class Sender:
 
     # -- large ones ------------------------------------------------------------------------------------------------
 
-    def _send_part(self, line: Line, parcel: Parcel, part: _Part) -> None:
-        if not part.whole:
-            offset = self._where(line, part) if part.url is not None else None
-            if offset is None:
-                offset = self._begin(line, parcel, part)
-            self._meter.add(offset)
-            try:
-                while offset < part.length:
-                    offset += self._send_chunk(line, parcel, part, offset)
-            except BaseException:
-                self._meter.add(-offset)
-                raise
-        with parcel.lock:
-            part.whole = True
-            self._keep(parcel)
-            ready = all(each.whole for each in parcel.parts)
-        if ready:
-            self._crew.add(lambda line: self._join(line, parcel), first=True)
+    def _send_parts(self, line: Line, parcel: Parcel) -> None:
+        """Send parts until none is left that nobody sends."""
+        flight = _Flight(line, parcel, self._meter)
+        try:
+            while (part := parcel.take()) is not None:
+                flight.part = part
+                self._send_part(flight, part)
+                flight.part = None
+            while flight.sent:
+                self._hear(flight)
+        except BaseException:
+            flight.crash()
+            raise
 
-    def _where(self, line: Line, part: _Part) -> int | None:
-        """Ask where a part stands; None: the server has it no more."""
-        answer = line.ask("HEAD", part.url or "", {"Tus-Resumable": "1.0.0"})
-        if answer.status in {404, 410}:
+    def _send_part(self, flight: _Flight, part: Part) -> None:
+        if part.offset is None:
+            while flight.sent:
+                self._hear(flight)
+        if part.offset is None:  # it may have been made with one of these answers
+            self._find(flight, part)
+        offset = part.offset or 0
+        part.offset = None  # known again once the server has answered
+        flight.count(part, offset)
+        if offset == part.length:
+            self._done(flight.parcel, part)
+        while offset < part.length:
+            length = min(CHUNK, part.length - offset)
+            self._ask_ahead(flight)
+            self._send_chunk(flight, part, offset, length)
+            offset += length
+            while flight.chunks() >= (IN_FLIGHT if flight.trusted else 1):
+                self._hear(flight)
+
+    def _find(self, flight: _Flight, part: Part) -> None:
+        """Ask where a part stands, or have it made."""
+        if part.url is not None:
+            answer = flight.line.ask("HEAD", part.url, {"Tus-Resumable": "1.0.0"})
+            if answer.status == 200:
+                part.offset = int(answer.headers["upload-offset"])
+                return
+            if answer.status not in {404, 410}:
+                raise _failed(answer, "a part")
             part.url = None
-            return None
-        if answer.status != 200:
-            raise _failed(answer, "a part")
-        return int(answer.headers["upload-offset"])
+        answer = _asked(flight.line, "POST", _creation(flight.parcel), _birth(part), (), 0, flight.parcel.name)
+        part.url, part.offset = urlsplit(answer.headers["location"]).path, 0
+        self._memory.keep(flight.parcel)
 
-    def _begin(self, line: Line, parcel: Parcel, part: _Part) -> int:
-        headers = {"Tus-Resumable": "1.0.0", "Upload-Length": str(part.length), "Upload-Concat": "partial"}
-        answer = _asked(line, "POST", _creation(parcel), headers, (), 0, parcel.name)
-        with parcel.lock:
-            part.url = urlsplit(answer.headers["location"]).path
-            self._keep(parcel)
-        return 0
+    @staticmethod
+    def _ask_ahead(flight: _Flight) -> None:
+        """Have another part made while bytes go out."""
+        if any(not isinstance(each, _Chunk) for each in flight.sent):
+            return
+        part = flight.parcel.take_unmade()
+        if part is not None:
+            flight.sent.append(part)
+            flight.line.send("POST", _creation(flight.parcel), _birth(part))
 
-    def _send_chunk(self, line: Line, parcel: Parcel, part: _Part, offset: int) -> int:
-        length = min(CHUNK, part.length - offset)
+    @staticmethod
+    def _send_chunk(flight: _Flight, part: Part, offset: int, length: int) -> None:
         digest = hashlib.sha256()
-        for piece in _read(parcel, part.start + offset, length):
+        for piece in flight.parcel.read(part.start + offset, length):
             digest.update(piece)
         headers = {
             "Tus-Resumable": "1.0.0",
@@ -187,31 +210,38 @@ class Sender:
             "Content-Type": _STREAM,
             "Upload-Checksum": f"sha256 {base64.b64encode(digest.digest()).decode()}",
         }
-        counted = _Counted(self._meter)
-        try:
-            body = counted.over(_read(parcel, part.start + offset, length))
-            answer = line.ask("PATCH", part.url or "", headers, body, length)
-            self._require_kept(answer, parcel, part)
-        except BaseException:
-            counted.take_back()
-            raise
-        return length
+        flight.sent.append(_Chunk(part=part, length=length, last=offset + length == part.length))
+        body = flight.counted(part, flight.parcel.read(part.start + offset, length))
+        flight.line.send("PATCH", part.url or "", headers, body, length)
 
-    @staticmethod
-    def _require_kept(answer: Answer, parcel: Parcel, part: _Part) -> None:
-        """Raise what stands against a chunk's being there."""
-        if answer.status in {409, 460}:
-            raise UnreachableError("a chunk did not arrive as it was sent")  # it is asked anew where the part stands
-        if answer.status in {404, 410}:
-            part.url = None
-            raise UnreachableError("the server gave a part up")
-        if answer.status != 204:
-            raise _failed(answer, parcel.name)
+    def _hear(self, flight: _Flight) -> None:
+        """Take the next answer."""
+        answer, sent = flight.line.receive(), flight.sent[0]
+        if not isinstance(sent, _Chunk):
+            if answer.status != 201:
+                raise _failed(answer, flight.parcel.name)
+            flight.sent.popleft()
+            flight.parcel.made(sent, urlsplit(answer.headers["location"]).path)
+            self._memory.keep(flight.parcel)
+            return
+        _require_kept(answer, flight.parcel, sent.part)
+        flight.trusted = True
+        flight.sent.popleft()
+        if sent.last:
+            self._done(flight.parcel, sent.part)
+
+    def _done(self, parcel: Parcel, part: Part) -> None:
+        """Note that a part is whole; after the last one they are joined."""
+        with parcel.lock:
+            fresh, part.whole = not part.whole, True
+            ready = fresh and all(each.whole for each in parcel.parts)
+        if ready:
+            self._crew.add(lambda line: self._join(line, parcel), first=True)
 
     def _join(self, line: Line, parcel: Parcel) -> None:
         """Have the parts made a file, and compare what came of it."""
         digest = self._digest(parcel)
-        self._unchanged(parcel, parcel.size)
+        parcel.unchanged(parcel.size)
         urls = " ".join(part.url or "" for part in parcel.parts)
         headers = {
             "Tus-Resumable": "1.0.0",
@@ -220,7 +250,7 @@ class Sender:
         }
         answer = line.ask("POST", _creation(parcel), headers)
         if answer.status in {404, 410}:
-            self._forget(parcel)
+            self._memory.forget(parcel)
             raise ClientError(f"{parcel.name}: the server has given its parts up; run it again to send them anew")
         if answer.status != 201:
             raise _failed(answer, parcel.name)
@@ -234,7 +264,7 @@ class Sender:
             if answer.status != 200:
                 raise _failed(answer, parcel.name)
         self._finish(line, parcel, answer, digest)
-        self._forget(parcel)
+        self._memory.forget(parcel)
 
     def _finish(self, line: Line, parcel: Parcel, answer: Answer, digest: bytes) -> None:
         """Compare the receipt with what was sent."""
@@ -254,63 +284,8 @@ class Sender:
             raise MismatchError(f"{parcel.name}: what arrived is not what was sent; the receipt says {seen}")
         self._arrived(Sent(name=parcel.name, size=parcel.size, sha256=digest.hex(), receipt=receipt))
 
-    # -- what is known -----------------------------------------------------------------------------------------------
-
-    def _plan(self, parcel: Parcel) -> None:
-        """Cut a file into parts, as it was cut before where that is known."""
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            kept = json.loads(self._file(parcel).read_text())
-            parcel.parts = [
-                _Part(start=each["start"], length=each["length"], url=each["url"]) for each in kept["parts"]
-            ]
-            if sum(part.length for part in parcel.parts) == parcel.size:
-                return
-        count = min(MOST_PARTS, -(-parcel.size // SMALL))
-        length = -(-parcel.size // count // (256 * 1024)) * 256 * 1024
-        parcel.parts = [
-            _Part(start=start, length=min(length, parcel.size - start)) for start in range(0, parcel.size, length)
-        ]
-
-    def _keep(self, parcel: Parcel) -> None:
-        """Write down where the parts are."""
-        file = self._file(parcel)
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        parts = [{"start": part.start, "length": part.length, "url": part.url} for part in parcel.parts]
-        fresh = file.with_suffix(".new")
-        fresh.write_text(json.dumps({"parts": parts}))
-        fresh.replace(file)
-
-    def _forget(self, parcel: Parcel) -> None:
-        with contextlib.suppress(OSError):
-            self._file(parcel).unlink()
-
-    def _file(self, parcel: Parcel) -> Path:
-        """Return where it is kept: a name that says nothing, of what makes the file this one."""
-        what = "\0".join(
-            (
-                self._server.host,
-                parcel.folder,
-                parcel.name,
-                str(parcel.source.resolve()),
-                str(parcel.size),
-                str(parcel.stamp),
-            )
-        )
-        return self._state / f"{hashlib.sha256(what.encode()).hexdigest()[:32]}.json"
-
-    def _compute(self, parcel: Parcel) -> None:
-        """Compute the digest of the whole file, beside its sending."""
-        digest = hashlib.sha256()
-        try:
-            for piece in _read(parcel, 0, parcel.size):
-                digest.update(piece)
-            result = digest.digest()
-        except (OSError, ClientError):
-            result = b"?"
-        with parcel.lock:
-            parcel.digest = result
-
-    def _digest(self, parcel: Parcel) -> bytes:
+    @staticmethod
+    def _digest(parcel: Parcel) -> bytes:
         while True:
             with parcel.lock:
                 digest = parcel.digest
@@ -320,22 +295,16 @@ class Sender:
                 return digest
             time.sleep(0.05)
 
-    @staticmethod
-    def _unchanged(parcel: Parcel, size: int) -> None:
-        now = parcel.source.stat()
-        if (now.st_size, now.st_mtime_ns, size) != (parcel.size, parcel.stamp, parcel.size):
-            raise ChangedError(f"{parcel.name}: it changed while it was sent; run it again")
 
-
-def _read(parcel: Parcel, start: int, length: int) -> Iterator[bytes]:
-    with parcel.source.open("rb", buffering=0) as file:
-        fd, end = file.fileno(), start + length
-        while start < end:
-            data = os.pread(fd, min(_READ, end - start), start)
-            if not data:
-                raise ChangedError(f"{parcel.name}: it became shorter while it was sent")
-            start += len(data)
-            yield data
+def _require_kept(answer: Answer, parcel: Parcel, part: Part) -> None:
+    """Raise what stands against a chunk's being there."""
+    if answer.status in {409, 460}:
+        raise UnreachableError("a chunk did not arrive as it was sent")  # it is asked anew where the part stands
+    if answer.status in {404, 410}:
+        part.url = None
+        raise UnreachableError("the server gave a part up")
+    if answer.status != 204:
+        raise _failed(answer, parcel.name)
 
 
 def _metadata(parcel: Parcel) -> str:
@@ -343,6 +312,10 @@ def _metadata(parcel: Parcel) -> str:
     if "/" in parcel.name:
         pairs["relativePath"] = parcel.name
     return ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in pairs.items())
+
+
+def _birth(part: Part) -> dict[str, str]:
+    return {"Tus-Resumable": "1.0.0", "Upload-Length": str(part.length), "Upload-Concat": "partial"}
 
 
 def _creation(parcel: Parcel) -> str:

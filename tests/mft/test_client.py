@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import ssl
+import threading
 
 import pytest
 import typer
 
 from mft.cli.remote import folder_of, server_at
-from mft.client.connection import parse_fingerprint
-from mft.client.errors import ClientError
-from mft.client.pace import FEWEST, INTERVAL, MOST, Pace
+from mft.client.connection import Line, Server, parse_fingerprint, trust
+from mft.client.errors import ClientError, UnreachableError
+from mft.client.pace import FEWEST, FEWEST_FAR, INTERVAL, MOST, Pace
+from mft.client.parcel import SMALL, Memory, parcel_of
 from protocols import tcp
+from tests.protocols.http.house import make_certificate
 
 SECOND = INTERVAL + 0.1
 
@@ -42,9 +47,24 @@ def test_connections_stay_few_where_more_bring_nothing():
     assert max(worse) <= FEWEST + 1
 
 
+def test_long_way_begins_with_more_connections_and_tries_more_at_once():
+    """A near server is left as it is."""
+    far, near = Pace(), Pace()
+    near.meet(0.001)
+    assert near.streams == FEWEST
+    far.meet(0.1)
+    assert far.streams == FEWEST_FAR
+    far.look(0.0, 0)
+    assert far.look(SECOND, 10**8) == FEWEST_FAR + 2
+    assert far.look(2 * SECOND, 2 * 10**8) == FEWEST_FAR + 2
+    far.meet(0.1)
+    assert far.look(3 * SECOND, 3 * 10**8) == FEWEST_FAR + 2
+
+
 def test_number_that_was_told_is_kept():
-    """Whatever the rate."""
+    """Whatever the rate, and however far."""
     pace = Pace(fixed=7)
+    pace.meet(0.3)
     assert {pace.look(second * SECOND, 10**9 * second) for second in range(20)} == {7}
 
 
@@ -82,6 +102,16 @@ def test_address_that_is_none_or_tells_a_secret_is_refused(url, monkeypatch):
     assert "secret" not in str(caught.value).replace("no secret", "")
 
 
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [("https://h/a b/\u00fc.log", "/a%20b/%C3%BC.log"), ("https://h/a%20b/c", "/a%20b/c"), ("https://h", "/")],
+)
+def test_address_as_people_write_it_is_one_that_can_be_sent(url, path, monkeypatch):
+    """What is encoded already is left so."""
+    monkeypatch.setenv("MFT_PASSWORD", "secret")
+    assert server_at(url, "ann", None, None, None, "none")[1] == path
+
+
 def test_kernel_is_asked_and_never_in_the_way():
     """A connection works whether or not it may have what is asked for."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as sock:
@@ -107,3 +137,90 @@ def test_shortcomings_are_told(tmp_path, monkeypatch):
     (tmp_path / "ipv4/tcp_wmem").write_text("4096\t16384\t67108864\n")
     (tmp_path / "ipv4/tcp_available_congestion_control").write_text("reno bbr\n")
     assert tcp.shortcomings() == []
+
+
+def test_parts_are_sent_once_and_asked_again_after_a_break(tmp_path):
+    """What the server has made meanwhile is taken first; what was given back must be asked where it stands."""
+    source = tmp_path / "big"
+    source.write_bytes(bytes(3 * SMALL - 5))
+    parcel = parcel_of(source, "/", "big")
+    memory = Memory(tmp_path / "state", "host")
+    parcel.cut(memory)
+    first = parcel.take()
+    unmade = parcel.take_unmade()
+    assert first is parcel.parts[0]
+    assert unmade is parcel.parts[1]
+    assert parcel.take() is parcel.parts[2]  # nobody waits for one that is being made
+    parcel.made(unmade, "/tus/1")
+    assert (unmade.url, unmade.offset) == ("/tus/1", 0)
+    assert parcel.take() is unmade
+    assert parcel.take() is None
+    memory.keep(parcel)
+    parcel.give_back(unmade)
+    assert parcel.take().offset is None
+    again = parcel_of(source, "/", "big")
+    again.cut(memory)
+    assert [each.url for each in again.parts] == [None, "/tus/1", None]
+    assert sum(each.length for each in again.parts) == source.stat().st_size
+    memory.forget(parcel)
+    assert memory.parts_of(again) is None
+
+
+@contextlib.contextmanager
+def answering(directory, answers):
+    """Say what was told to requests in their order, whatever they are; yield port, certificate, and the heads."""
+    certificate, key = make_certificate(directory)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    heads = []
+
+    def serve(listener):
+        with contextlib.suppress(OSError), context.wrap_socket(listener.accept()[0], server_side=True) as sock:
+            file = sock.makefile("rb")
+            for answer in answers:
+                head = b"".join(iter(file.readline, b"\r\n"))
+                file.read(3 if b"Content-Length: 3" in head else 0)
+                heads.append(head)
+                sock.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+        thread.start()
+        yield listener.getsockname()[1], certificate, heads
+
+
+def line_to(port, certificate):
+    context = trust(str(certificate), pinned=False)
+    return Line(Server(host="localhost", port=port, authorization="Basic x", context=context))
+
+
+def test_answers_come_in_the_order_of_their_requests(tmp_path):
+    """Requests go out before earlier ones are answered; one that ends its connection ends what was asked behind it."""
+    answers = [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none",
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nthree",
+    ]
+    with answering(tmp_path, answers) as (port, certificate, heads), line_to(port, certificate) as line:
+        line.send("GET", "/1")
+        line.send("PATCH", "/2", {"Upload-Offset": "0"}, [b"ab", b"c"], 3)
+        line.send("GET", "/3")
+        line.send("GET", "/4")
+        assert [line.receive().body, line.receive().status, line.receive().body] == [b"one", 404, b"three"]
+        with pytest.raises(UnreachableError):
+            line.receive()
+    assert [head.split(b" ", 2)[1] for head in heads] == [b"/1", b"/2", b"/3"]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"), [("/a b", {}), ("/a\r\nX: y", {}), ("/", {"X": "a\r\nY: b"}), ("/", {"X": "\u20ac"})]
+)
+def test_nothing_is_slipped_into_a_request(path, headers, tmp_path):
+    """An address or a header with an end of line is not sent."""
+    with (
+        answering(tmp_path, []) as (port, certificate, heads),
+        line_to(port, certificate) as line,
+        pytest.raises(ClientError, match="cannot be sent"),
+    ):
+        line.ask("GET", path, headers)
+    assert not heads

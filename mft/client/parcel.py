@@ -1,0 +1,194 @@
+"""A file under way to the server, and the parts that it is cut into; what is known of them outlives the process."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import hashlib
+import json
+import os
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mft.client.errors import ChangedError, ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MIB = 1024 * 1024
+SMALL = 8 * MIB
+"""A file up to this goes in one request."""
+MOST_PARTS = 64
+_READ = MIB
+
+
+@dataclass(slots=True, kw_only=True)
+class Part:
+    """A part of a file; to the server an upload of its own."""
+
+    start: int
+    length: int
+    url: str | None = None
+    offset: int | None = None
+    """Where it stands, if that is known for certain."""
+    counted: int = 0
+    """What the meter has of it."""
+    whole: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Parcel:
+    """One file under way."""
+
+    source: Path
+    folder: str
+    """Where it goes: a path of the tree, with a slash at its end."""
+    name: str
+    """With the folders before it that are to be made, if any."""
+    size: int
+    stamp: int
+    """The file's modification time when this began, nanoseconds."""
+    parts: list[Part] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    digest: bytes | None = None
+    _left: collections.deque[Part] = field(default_factory=collections.deque)
+    _being_made: list[Part] = field(default_factory=list)
+
+    def cut(self, memory: Memory) -> None:
+        """Cut it into parts, as it was cut before where *memory* has that."""
+        self.parts = memory.parts_of(self) or self._cut()
+        self._left.extend(self.parts)
+
+    def _cut(self) -> list[Part]:
+        count = min(MOST_PARTS, -(-self.size // SMALL))
+        length = -(-self.size // count // (256 * 1024)) * 256 * 1024
+        return [Part(start=start, length=min(length, self.size - start)) for start in range(0, self.size, length)]
+
+    def take(self) -> Part | None:
+        """Return a part that nobody sends, one that nobody has made just now if there is one; None: there is none."""
+        with self.lock:
+            for index, part in enumerate(self._left):
+                if not any(part is each for each in self._being_made):
+                    del self._left[index]
+                    return part
+            return self._left.popleft() if self._left else None
+
+    def take_unmade(self) -> Part | None:
+        """Return a part that the server does not know yet, for its address to be asked for; anybody may send it."""
+        with self.lock:
+            for part in self._left:
+                if part.url is None and not any(part is each for each in self._being_made):
+                    self._being_made.append(part)
+                    return part
+        return None
+
+    def made(self, part: Part, url: str | None) -> None:
+        """Note the address of a part from `take_unmade`; None: it got none. One that was given in vain expires."""
+        with self.lock:
+            self._being_made = [each for each in self._being_made if each is not part]
+            if url is None or part.url is not None:
+                return
+            part.url, part.offset = url, 0
+            for index, each in enumerate(self._left):
+                if each is part:
+                    del self._left[index]
+                    self._left.appendleft(part)
+                    break
+
+    def give_back(self, part: Part) -> None:
+        """Have a part sent by somebody else; where it stands must be asked."""
+        with self.lock:
+            part.offset = None
+            self._left.appendleft(part)
+
+    def unchanged(self, size: int) -> None:
+        """Hold the file against what it was.
+
+        Raises:
+            ChangedError: it is another one.
+        """
+        now = self.source.stat()
+        if (now.st_size, now.st_mtime_ns, size) != (self.size, self.stamp, self.size):
+            raise ChangedError(f"{self.name}: it changed while it was sent; run it again")
+
+    def compute(self) -> None:
+        """Compute the digest of the whole file, beside its sending."""
+        digest = hashlib.sha256()
+        try:
+            for piece in self.read(0, self.size):
+                digest.update(piece)
+            result = digest.digest()
+        except (OSError, ClientError):
+            result = b"?"
+        with self.lock:
+            self.digest = result
+
+    def read(self, start: int, length: int) -> Iterator[bytes]:
+        """Yield *length* bytes from *start*, in pieces.
+
+        Raises:
+            ChangedError: it has become shorter.
+        """
+        with self.source.open("rb", buffering=0) as file:
+            fd, end = file.fileno(), start + length
+            while start < end:
+                data = os.pread(fd, min(_READ, end - start), start)
+                if not data:
+                    raise ChangedError(f"{self.name}: it became shorter while it was sent")
+                start += len(data)
+                yield data
+
+
+def parcel_of(source: Path, folder: str, name: str) -> Parcel:
+    """Look at a file that is to be sent."""
+    stat = source.stat()
+    return Parcel(source=source, folder=folder, name=name, size=stat.st_size, stamp=stat.st_mtime_ns)
+
+
+class Memory:
+    """Where the parts of files under way are on the server: a file for each, for a later run."""
+
+    def __init__(self, directory: Path, host: str) -> None:
+        """Keep it in *directory*, for the server *host*."""
+        self._directory = directory
+        self._host = host
+
+    def parts_of(self, parcel: Parcel) -> list[Part] | None:
+        """Return how a file was cut before; None where that is not known."""
+        try:
+            kept = json.loads(self._file(parcel).read_text())
+            parts = [Part(start=each["start"], length=each["length"], url=each["url"]) for each in kept["parts"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return parts if sum(part.length for part in parts) == parcel.size else None
+
+    def keep(self, parcel: Parcel) -> None:
+        """Write down where the parts are."""
+        with parcel.lock:
+            file = self._file(parcel)
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            parts = [{"start": part.start, "length": part.length, "url": part.url} for part in parcel.parts]
+            fresh = file.with_suffix(".new")
+            fresh.write_text(json.dumps({"parts": parts}))
+            fresh.replace(file)
+
+    def forget(self, parcel: Parcel) -> None:
+        """Let go of what is known of it."""
+        with contextlib.suppress(OSError):
+            self._file(parcel).unlink()
+
+    def _file(self, parcel: Parcel) -> Path:
+        """Return where it is kept: a name that says nothing, of what makes the file this one."""
+        what = "\0".join(
+            (
+                self._host,
+                parcel.folder,
+                parcel.name,
+                str(parcel.source.resolve()),
+                str(parcel.size),
+                str(parcel.stamp),
+            )
+        )
+        return self._directory / f"{hashlib.sha256(what.encode(errors='surrogateescape')).hexdigest()[:32]}.json"
