@@ -69,8 +69,12 @@ class SftpConfig:
     rekey_bytes: PositiveBytes = 32 * 2**30
     """New session keys after so many bytes in one direction (RFC 4253, section 9)."""
     window: PositiveBytes = 2 * 2**20
-    """Bytes that a client may send ahead on one channel (RFC 4254, section 5.2): what fits a processor's cache is
-    quickest nearby; 16MiB serve a single upload better where the round trip takes 100 ms."""
+    """Bytes that a client may send ahead on one channel at first (RFC 4254, section 5.2): what fits a processor's cache
+    is quickest nearby."""
+    largest_window: PositiveBytes = 16 * 2**20
+    """What the window of one channel grows to where the round trip is long and the client uses it up."""
+    window_memory: PositiveBytes = 128 * 2**20
+    """Bytes by which all windows of one worker together may exceed `window`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

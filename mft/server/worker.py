@@ -363,6 +363,8 @@ class Worker:
             keepalive_count=config.sftp.keepalive_failures,
             idle_timeout=config.sftp.idle_timeout,
             window=config.sftp.window,
+            largest_window=max(config.sftp.window, config.sftp.largest_window),
+            window_memory=config.sftp.window_memory,
             rekey_bytes=config.sftp.rekey_bytes,
         )
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from protocols.session import Authenticator, Grant, Session
     from protocols.sftp.doorstep import Doorstep
     from protocols.sftp.settings import SftpObserver, SftpSettings
+    from protocols.sftp.window import WindowBudget
 
 logger = logging.getLogger("mft.sftp")
 
@@ -53,6 +54,7 @@ class Login(asyncssh.SSHServer):
         settings: SftpSettings,
         registry: set[Login],
         doorstep: Doorstep[Login],
+        budget: WindowBudget,
     ) -> None:
         """Serve a connection to the listener of *region*.
 
@@ -65,6 +67,7 @@ class Login(asyncssh.SSHServer):
         self._settings = settings
         self._registry = registry
         self._doorstep = doorstep
+        self._budget = budget
         self._loop = asyncio.get_running_loop()
         self._conn: Connection
         self._origin: Origin
@@ -194,6 +197,7 @@ class Login(asyncssh.SSHServer):
             observer=self._observer,
             settings=self._settings,
             heard=self._hear,
+            budget=self._budget,
         )
         self._channels.append(channel)
         return channel

@@ -18,6 +18,7 @@ from protocols.sftp.commands import parse_command
 from protocols.sftp.console import Console
 from protocols.sftp.requests import Requests
 from protocols.sftp.running import Running
+from protocols.sftp.window import GrowingWindow
 from protocols.sftp.wire import Assembler, BrokenStreamError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from protocols.sftp.connection import Connection
     from protocols.sftp.requests import Packet
     from protocols.sftp.settings import SftpObserver, SftpSettings
+    from protocols.sftp.window import WindowBudget
 
 logger = logging.getLogger("mft.sftp")
 
@@ -51,8 +53,9 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         observer: SftpObserver,
         settings: SftpSettings,
         heard: Callable[[], None],
+        budget: WindowBudget,
     ) -> None:
-        """Serve *session*; *heard* is called whenever something comes in."""
+        """Serve *session*; *heard* is called whenever something comes in; *budget* is for wider windows."""
         self._session = session
         self._connection = connection
         self._crossing = crossing
@@ -78,6 +81,14 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         self._console = Console(self)
         self._observer = observer
         self._chan: asyncssh.SSHServerChannel[bytes]
+        self._loop = asyncio.get_running_loop()
+        self._window = GrowingWindow(
+            settings.window,
+            most=settings.largest_window,
+            budget=budget,
+            round_trip=connection.round_trip,
+            now=self._loop.time(),
+        )
         self.task: asyncio.Task[None] | None = None
 
     # -- what asyncssh calls -------------------------------------------------------------------------------------------
@@ -122,6 +133,8 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         if self._broken is not None:
             return
         self._heard()
+        if self._window.took(len(data), self._loop.time()):
+            self._connection.widen(self._chan, self._window.size)
         if self._running is not None:
             self._console.feed(data)
             return
@@ -224,6 +237,7 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
             status = 1
             logger.exception("channel_failed", extra={"session": self._session.id})
         finally:
+            self._window.close()
             self._connection.listeners.discard(self._wake.set)
             reason = self._session.revoked or self._lost or "the channel ended before the file was closed"
             if self._requests.is_idle:

@@ -15,7 +15,8 @@ from asyncssh.constants import MSG_IGNORE, MSG_KEXINIT, MSG_SERVICE_ACCEPT, MSG_
 from asyncssh.packet import SSHPacket, String
 
 from protocols.sftp.algorithms import preferred_ciphers
-from protocols.sftp.bulk import BulkReceiver, BulkSender, has_connection_names
+from protocols.sftp.bulk import BulkReceiver, BulkSender, has_channel_names, has_connection_names
+from protocols.tcp import round_trip, tune
 
 if TYPE_CHECKING:
     import asyncio
@@ -80,6 +81,9 @@ class Connection(asyncssh.SSHServerConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; where it is possible, what comes in goes the short way."""
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            tune(sock)
         super().connection_made(transport)
         if self._bulk is not None:
             transport.set_protocol(self._bulk)
@@ -113,6 +117,16 @@ class Connection(asyncssh.SSHServerConnection):
             gathered, self._gathered = self._gathered, None
             if gathered:
                 super()._send(b"".join(gathered))
+
+    def round_trip(self) -> float | None:
+        """Return the seconds that a packet takes to the client and back, as the kernel has measured it; or None."""
+        sock = self.get_extra_info("socket")
+        return None if sock is None else round_trip(sock)
+
+    def widen(self, channel: asyncssh.SSHServerChannel[bytes], size: int) -> None:
+        """Let the client send *size* bytes ahead on *channel* from the next time on that its window is moved."""
+        if has_channel_names(channel):
+            channel._init_recv_window = size  # noqa: SLF001 - asyncssh and `bulk` both go by it
 
     def window(self, channel: asyncssh.SSHServerChannel[bytes]) -> int | None:
         """Return how many bytes the client takes now on the short way; None where that is not open."""

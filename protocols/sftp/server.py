@@ -12,6 +12,7 @@ from protocols.sftp.auth import Login
 from protocols.sftp.connection import Connection
 from protocols.sftp.doorstep import Doorstep
 from protocols.sftp.settings import SftpObserver, SftpSettings, SilentObserver
+from protocols.sftp.window import WindowBudget
 
 if TYPE_CHECKING:
     import socket
@@ -48,6 +49,7 @@ class SftpServer:
         self._doorstep: Doorstep[Login] = Doorstep(
             most=settings.max_unauthenticated, most_of_one=settings.max_unauthenticated_of_one
         )
+        self._budget = WindowBudget(settings.window_memory)
         self._is_draining = False
 
     @property
@@ -148,6 +150,7 @@ class SftpServer:
                 settings=settings,
                 registry=self._logins,
                 doorstep=self._doorstep,
+                budget=self._budget,
             ),
             "config": None,
             "server_host_keys": self._host_keys,

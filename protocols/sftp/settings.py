@@ -44,7 +44,11 @@ class SftpSettings:
     idle_timeout: float = 3600.0
     """Seconds without a request after which a connection is ended; 0 for never."""
     window: int = 2 << 20
-    """Receive window of a channel, in bytes: what may wait in memory for one upload."""
+    """First receive window of a channel, in bytes: what may wait in memory for one upload."""
+    largest_window: int = 16 << 20
+    """What it may grow to over a long way (`window`)."""
+    window_memory: int = 128 << 20
+    """Bytes by which all windows of this process together may exceed their first size."""
     max_packet: int = 64 << 10
     """Longest SSH packet that a client may send, in bytes."""
     rekey_bytes: int = 32 << 30

@@ -283,7 +283,8 @@ async def play(rig: Rig, steps: list[Step], window: int = WINDOW) -> Seen:  # no
         if client.lost.done() or (steps and isinstance(steps[-1], Raw)):
             _write(conn, bytes(80_000))  # the rest of whatever length it said
             error = await client.lost
-            seen.code, seen.words = getattr(error, "code", None), str(error or "")
+            seen.words = str(error or "")
+            seen.code = None if isinstance(error, asyncssh.ConnectionLost) else getattr(error, "code", None)
         seen.has_ended = client.lost.done() or ear.ended.is_set()
         conn.abort()
         await conn.wait_closed()

@@ -30,6 +30,10 @@ _HEADER = _HEAD.size
 _FIXED = 4
 """Bytes of a nonce that stay as they are; the other eight count (RFC 5647, section 7.1)."""
 _COUNTED = (1 << 64) - 1
+_EAGER = 8
+"""The part of a window that is used up before it is moved on: over a long way, waiting for half of it halves the rate.
+
+What tells the client goes out together with the replies to what it has sent."""
 _KEEPALIVE_SLACK = 1.0
 """Seconds by which a busy client may be asked early whether it is there: a timer costs more than a packet."""
 
@@ -245,7 +249,7 @@ class BulkReceiver(asyncio.BufferedProtocol):
         channel._recv_window -= count  # noqa: SLF001
         with self._connection.gathering():
             wider = channel._init_recv_window - channel._recv_window  # noqa: SLF001
-            if wider * 2 > channel._init_recv_window:  # noqa: SLF001
+            if wider * _EAGER > channel._init_recv_window:  # noqa: SLF001
                 channel.send_packet(_WINDOW_ADJUST, _UINT32.pack(wider))
                 channel._recv_window += wider  # noqa: SLF001
             take_view(content)
