@@ -14,6 +14,7 @@ from typing import Any
 
 from bench.clients import ClientError
 from bench.house import HouseError
+from bench.idle import measure_idle
 from bench.listings import measure_listings
 from bench.machine import describe_machine
 from bench.revocation import measure_revocation
@@ -65,6 +66,7 @@ def parse_arguments() -> argparse.Namespace:
         "--object-size", type=parse_size, default=10 * 10**9, help="of the object read at random (default: 10 GB)"
     )
     parser.add_argument("--files", type=int, default=10_000, help="small files that are stored (default: 10000)")
+    parser.add_argument("--sessions", type=int, default=1000, help="SFTP sessions that do nothing (default: 1000)")
     parser.add_argument("--wan-size", type=parse_size, default=192 * MIB, help="sent over a long way (default: 192MiB)")
     parser.add_argument("--peers", action="store_true", help="install the scrubber's peers, each in var/peers/NAME")
     parser.add_argument("--out", type=Path, default=Path("var/bench"), help="where the numbers go (default: var/bench)")
@@ -83,7 +85,7 @@ def choose_place(wanted: Path | None, size: int) -> Path:
     return place
 
 
-def measure(arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+def measure(arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:  # noqa: C901 - one look at each kind
     """Measure what was asked for; return the report, and whether all of our own server could be measured."""
     begun = dt.datetime.now(dt.UTC)
     report: dict[str, Any] = {"time": begun.isoformat(timespec="seconds"), "machine": describe_machine(), "absent": {}}
@@ -103,6 +105,8 @@ def measure(arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
             report["transfers"] = [
                 each.to_dict(PEERS[title.split()[0]]) for title, each in transfers.comparisons.items()
             ]
+    if "sftp" in kinds and arguments.sessions:
+        whole &= _measure_idle(arguments, report)
     if "list" in kinds:
         with Room(choose_place(arguments.where, MIB), MIB) as room:
             try:
@@ -131,6 +135,16 @@ def measure(arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
         with tempfile.TemporaryDirectory(prefix="mft-bench-") as scratch:
             report["revocation"] = measure_revocation(Path(scratch) / "house", max(arguments.rounds, REVOCATIONS))
     return report, whole
+
+
+def _measure_idle(arguments: argparse.Namespace, report: dict[str, Any]) -> bool:
+    with Room(choose_place(arguments.where, MIB), MIB) as room:
+        try:
+            report["idle"] = measure_idle(room, arguments.sessions, say)
+        except HouseError as error:
+            report["absent"]["idle sessions"] = str(error)
+            return False
+    return True
 
 
 def _measure_wan(arguments: argparse.Namespace, report: dict[str, Any]) -> None:

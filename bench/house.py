@@ -60,6 +60,7 @@ class House:
             "operations": {"enabled": False},
             "regions": {REGION: {"keyring": {"passphrase_file": str(passphrase)}}},
             "landing": {"free_space": "64MiB"},
+            "limits": {"sessions": 2000, "sessions_per_login": 2000},
             "log": {"level": "INFO", "format": "text"},
             "auth": {"throttle": {"enabled": False}},
             "lookup": {

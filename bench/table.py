@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.goals import goal_lines
+from bench.idle import idle_lines
 from bench.scrub.table import lines_of as scrub_lines
 from bench.storage import storage_lines
 from bench.wan import wan_lines
 
-COLUMNS = ("server", "MB/s", "best", "ratio", "set-up s", "net MB/s", "net ratio", "CPU s/GiB", "runs")
-WIDTHS = (10, 8, 8, 7, 9, 9, 10, 10, 5)
+COLUMNS = ("server", "MB/s", "best", "ratio", "set-up s", "net MB/s", "net ratio", "CPU s/GiB", "CPU ratio", "runs")
+WIDTHS = (10, 8, 8, 7, 9, 9, 10, 10, 10, 5)
 
 
-def lines_of(report: dict[str, Any]) -> list[str]:
+def lines_of(report: dict[str, Any]) -> list[str]:  # noqa: C901 - one look at each part
     """Return the lines of a whole report, as `bench.__main__` gathers it."""
     machine = report["machine"]
     lines = [
@@ -20,6 +22,7 @@ def lines_of(report: dict[str, Any]) -> list[str]:
         "{openssh}; {nginx}; {apache}; {openssl}; {curl}".format(**machine),
         "Python {python}, asyncssh {asyncssh}, aiohttp {aiohttp}, cryptography {cryptography}".format(**machine),
         "Medians of interleaved rounds. Ratio: how many times as fast as the peer; net: without the session's set-up.",
+        "CPU: processor time of all processes of the server, none of the client's. Its ratio is to the peer's: less is more.",
     ]
     for comparison in report.get("transfers", []):
         lines += ["", *_comparison(comparison)]
@@ -28,6 +31,8 @@ def lines_of(report: dict[str, Any]) -> list[str]:
     if "intake" in report:
         intake = report["intake"]
         lines += ["", f"landed to stored, one file: {intake['mb_per_second']:.0f} MB/s ({intake['state']})"]
+    if "idle" in report:
+        lines += ["", *idle_lines(report["idle"])]
     if "listings" in report:
         lines += ["", *_listings(report["listings"])]
     if "scrub" in report:
@@ -44,7 +49,8 @@ def lines_of(report: dict[str, Any]) -> list[str]:
             f"  {row['effect']:<18} {row['median_ms']:>7.0f} {row['worst_ms']:>7.0f}   ({row['announced']})"
             for row in report["revocation"]
         ]
-    return lines
+    goals = goal_lines(report)
+    return [*lines, "", *goals] if goals else lines
 
 
 def _comparison(comparison: dict[str, Any]) -> list[str]:
@@ -62,6 +68,7 @@ def _comparison(comparison: dict[str, Any]) -> list[str]:
                     f"{row['net_mb_per_second']:.0f}",
                     _ratio(row["net_ratio"]),
                     f"{row['processor_seconds_per_gib']:.2f}",
+                    _ratio(row["processor_ratio"]),
                     f"{row['runs']}",
                 )
             )

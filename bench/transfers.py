@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,7 +22,7 @@ from bench.sshd import OpenSsh, PeerError
 from bench.vsftpd import Vsftpd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from bench.room import Room
@@ -31,6 +32,9 @@ UPLOADS = "to-support"
 NAME = "sent.log"
 CIPHERS = {"aes256-gcm": clients.GCM, "what both agree on": None}
 INTAKE_SECONDS = 1800.0
+TOGETHER = 8
+"""Clients that transfer at the same time, each an eighth of the file."""
+PART = "part.log"
 Report = dict[str, Any]
 Peer = TypeVar("Peer", OpenSsh, Nginx, Vsftpd, Apache)
 
@@ -49,6 +53,9 @@ class Transfers:
     apache: Apache | None = None
     openssh: OpenSsh | None = None
     vsftpd: Vsftpd | None = None
+    _part: Path = field(init=False)
+    """An eighth of the file, for several clients at a time."""
+    _part_intake: Report = field(init=False)
 
     def run(self) -> None:
         """Measure downloads, then uploads."""
@@ -64,10 +71,15 @@ class Transfers:
                     self.vsftpd = self._open(stack, "vsftpd", lambda: Vsftpd(self.room, certificate, key))
                 if "webdav" in self.kinds:
                     self.apache = self._open(stack, "apache", lambda: Apache(self.room, certificate, key))
-                self._deposit(house)
+                self.notes["intake"] = self._deposit(house, self.room.source, NAME)
+                if "sftp" in self.kinds:
+                    self._part = self._make_part()
+                    self._part_intake = self._deposit(house, self._part, PART)
                 for turn in range(self.rounds):
                     self.say(f"downloads, round {turn + 1} of {self.rounds}")
                     self._download(house, check=turn == 0)
+                    if "sftp" in self.kinds:
+                        self._download_together(house, check=turn == 0)
                     if "ftps" in self.kinds:
                         self._download_by_ftps(house, check=turn == 0)
             for turn in range(self.rounds):
@@ -77,6 +89,8 @@ class Transfers:
     def _upload_all(self) -> None:
         for number in range(len(self._ciphers())):
             self._upload_by_sftp(number)
+        if "sftp" in self.kinds:
+            self._upload_together()
         others = {"https": self._upload_by_https, "ftps": self._upload_by_ftps, "webdav": self._upload_by_webdav}
         for kind, upload in others.items():
             if kind in self.kinds:
@@ -155,6 +169,41 @@ class Transfers:
         with self._house() as house:
             self._sftp(comparison, house, CUSTOMER, f"put {self.room.source} /{CASE}/{UPLOADS}/{NAME}\n", cipher)
 
+    def _make_part(self) -> Path:
+        part = self.room.path / PART
+        with self.room.source.open("rb") as source, part.open("wb") as target:
+            left = self.room.size // TOGETHER
+            while left and (piece := source.read(min(left, 1 << 20))):
+                target.write(piece)
+                left -= len(piece)
+        return part
+
+    def _download_together(self, house: House, *, check: bool) -> None:
+        received = [self.room.path / f"received{number}" for number in range(TOGETHER)]
+        size = int(self._part_intake["scrubbed_bytes"]) * TOGETHER
+        comparison = self._comparison(f"SFTP down, {TOGETHER} clients together", size)
+        if self.openssh is not None:
+            batches = [f"get {self._part} {each}\n" for each in received]
+            self._sftp_together(comparison, self.openssh, self.openssh.login, batches)
+            for each in received:
+                each.unlink()
+        batches = [f"get /Bench/{CASE}/{UPLOADS}/{PART} {each}\n" for each in received]
+        self._sftp_together(comparison, house, ENGINEER, batches)
+        for each in received:
+            self._check_received(each, check=check, intake=self._part_intake)
+
+    def _upload_together(self) -> None:
+        comparison = self._comparison(f"SFTP up, {TOGETHER} clients together", self._part.stat().st_size * TOGETHER)
+        if self.openssh is not None:
+            targets = [self.openssh.directory / f"sent{number}" for number in range(TOGETHER)]
+            batches = [f"put {self._part} {target}\n" for target in targets]
+            self._sftp_together(comparison, self.openssh, self.openssh.login, batches)
+            for target in targets:
+                target.unlink()
+        with self._house() as house:
+            batches = [f"put {self._part} /{CASE}/{UPLOADS}/{number}-{NAME}\n" for number in range(TOGETHER)]
+            self._sftp_together(comparison, house, CUSTOMER, batches)
+
     def _upload_by_https(self) -> None:
         comparison = self._comparison("HTTPS up", self.room.size)
         if self.nginx is not None and self.nginx.takes_files:
@@ -214,6 +263,23 @@ class Transfers:
             return clients.sftp(port, login, self.room.key, commands, cipher=cipher)
 
         self._measure(comparison, server, lambda: session("pwd\n"), lambda: session(batch))
+
+    def _sftp_together(
+        self, comparison: Comparison, server: House | OpenSsh, login: str, batches: Sequence[str]
+    ) -> None:
+        """Run a client for each of *batches* at the same time."""
+        port = server.port("sftp") if isinstance(server, House) else server.port
+
+        def sessions(each: Sequence[str]) -> float:
+            begun = time.perf_counter()
+            with ThreadPoolExecutor(len(each)) as pool:
+                for _ in pool.map(
+                    lambda batch: clients.sftp(port, login, self.room.key, batch, cipher=clients.GCM), each
+                ):
+                    pass
+            return time.perf_counter() - begun
+
+        self._measure(comparison, server, lambda: sessions(["pwd\n"] * len(batches)), lambda: sessions(batches))
 
     def _curl(
         self, comparison: Comparison, server: House | Nginx | Apache, command: list[str | Path], probe: list[str | Path]
@@ -287,13 +353,13 @@ class Transfers:
             shutil.copyfile(house.directory / "data" / "credentials" / name, kept / name)
         return kept / "tls.crt", kept / "tls.key"
 
-    def _deposit(self, house: House) -> None:
-        """Send the file that downloads then read, and wait until it is scrubbed and stored."""
+    def _deposit(self, house: House, source: Path, name: str) -> Report:
+        """Send *source*, which downloads then read as *name*, and wait until it is scrubbed and stored."""
         self.say("sending the file that is read, and scrubbing it")
-        batch = f"put {self.room.source} /{CASE}/{UPLOADS}/{NAME}\n"
+        batch = f"put {source} /{CASE}/{UPLOADS}/{name}\n"
         clients.sftp(house.port("sftp"), CUSTOMER, self.room.key, batch, cipher=clients.GCM)
         before, begun = tree_seconds(house.pid), time.monotonic()
-        url = f"https://127.0.0.1:{house.port('https')}/files/{CASE}/.meta/{NAME}.status.json"
+        url = f"https://127.0.0.1:{house.port('https')}/files/{CASE}/.meta/{name}.status.json"
         status: Report = {}
         while "finished_at" not in status:
             if time.monotonic() - begun > INTAKE_SECONDS:
@@ -304,20 +370,21 @@ class Transfers:
         seconds = time.monotonic() - begun
         if "scrubbed" not in status:
             raise HouseError(f"the deposit was not stored: {status}")
-        if status["sent"]["sha256"] != self._digest(self.room.source):
+        if status["sent"]["sha256"] != self._digest(source):
             raise HouseError("what landed is not what was sent")
-        self.notes["intake"] = {
+        return {
             "seconds": seconds,
-            "mb_per_second": self.room.size / seconds / 1e6,
+            "mb_per_second": source.stat().st_size / seconds / 1e6,
             "processor_seconds": tree_seconds(house.pid) - before,
             "state": status["state"],
             "scrubbed_bytes": status["scrubbed"]["size"],
             "scrubbed_sha256": status["scrubbed"]["sha256"],
         }
 
-    def _check_received(self, received: Path, *, check: bool) -> None:
-        if received.stat().st_size != self.notes["intake"]["scrubbed_bytes"] or (
-            check and self._digest(received) != self.notes["intake"]["scrubbed_sha256"]
+    def _check_received(self, received: Path, *, check: bool, intake: Report | None = None) -> None:
+        wanted = self.notes["intake"] if intake is None else intake
+        if received.stat().st_size != wanted["scrubbed_bytes"] or (
+            check and self._digest(received) != wanted["scrubbed_sha256"]
         ):
             raise HouseError("what was received is not what was stored")
         received.unlink()
