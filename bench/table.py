@@ -22,7 +22,7 @@ def lines_of(report: dict[str, Any]) -> list[str]:  # noqa: C901 - one look at e
         "{openssh}; {nginx}; {apache}; {openssl}; {curl}".format(**machine),
         "Python {python}, asyncssh {asyncssh}, aiohttp {aiohttp}, cryptography {cryptography}".format(**machine),
         "Medians of interleaved rounds. Ratio: how many times as fast as the peer; net: without the session's set-up.",
-        "CPU: processor time of all processes of the server, none of the client's. Its ratio is to the peer's: less is more.",
+        "CPU: of all processes of the server, none of the client's; its ratio is to the peer's: less is better.",
     ]
     for comparison in report.get("transfers", []):
         lines += ["", *_comparison(comparison)]
