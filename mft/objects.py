@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from sqlalchemy import func, select
 
 from mft.catalog.model import BODIES, REPLICAS
 from protocols.errors import UnavailableError
 from storage.encrypted import EncryptedStore
-from storage.errors import StorageError
+from storage.errors import NoReplicaError, StorageError, TamperedError
 from storage.health import StoreHealth
 from storage.keys.envelope import Region
 from storage.nearness import Nearness, measure
@@ -29,11 +30,25 @@ if TYPE_CHECKING:
     from storage.store import ObjectKey, ObjectStore
 
 
+_PIECE = 4 * 2**20
+
+
 class OpenedObject(NamedTuple):
     """A reader of plaintext, and the region that it reads from first."""
 
     reader: SealedReader
     region: str
+
+
+class FetchedObject(NamedTuple):
+    """A sealed body that was fetched, for a process that reaches no store: its key, and how long it is."""
+
+    data_key: bytes
+    stored_size: int
+
+    def __repr__(self) -> str:
+        """Show nothing of the key."""
+        return f"FetchedObject({self.stored_size} bytes)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +185,51 @@ class Objects:
                 failures.append(error)
         if failures:
             raise failures[0]
+
+    def fetch(self, key: ObjectKey, home: str, target: BinaryIO) -> FetchedObject:
+        """Copy an object's body, sealed as it lies, into *target*, from *home* or else from where it is whole.
+
+        Raises:
+            TamperedError: it was altered in every region that answers.
+            StorageError: no region gives it.
+        """
+        with self._database.read() as connection:
+            expected = connection.execute(select(BODIES.c.sealed_sha256).where(BODIES.c.key == key)).scalar()
+            present = connection.execute(
+                select(REPLICAS.c.region).where(REPLICAS.c.object_key == key, REPLICAS.c.state == "present")
+            ).scalars()
+            regions = sorted(
+                (Region(region) for region in present if Region(region) in self._stores),
+                key=lambda region: region != home,
+            )
+        failure: StorageError = NoReplicaError(f"{key} is whole in no region of this installation")
+        for region in regions:
+            target.seek(0)
+            target.truncate()
+            try:
+                fetched, sha256 = self._fetch_from(key, region, target)
+            except StorageError as error:
+                failure = failure if isinstance(failure, TamperedError) else error
+                continue
+            if expected is None or sha256 == expected:
+                return fetched
+            failure = TamperedError(f"the body of {key} in {region!r} is not what was stored")
+        raise failure
+
+    def _fetch_from(self, key: ObjectKey, region: Region, target: BinaryIO) -> tuple[FetchedObject, str]:
+        placement = Placement(home=region, read_order=(region,))
+        store = EncryptedStore(self._keys, RegionalStore(self._stores, placement, self._health))
+        reader, data_key = store.open_sealed(key)
+        digest = hashlib.sha256()
+        try:
+            for offset in range(0, reader.size, _PIECE):
+                piece = reader.read(offset, _PIECE)
+                digest.update(piece)
+                target.write(piece)
+            target.flush()
+            return FetchedObject(data_key=data_key, stored_size=reader.size), digest.hexdigest()
+        finally:
+            reader.close()
 
     def open(self, key: ObjectKey, residency: Residency, listener: str) -> OpenedObject:
         """Open an object for a session that came in by *listener*'s region.

@@ -34,7 +34,8 @@ COLUMNS = ("case", "object", "upload", "holds", "region", "since", "until", "how
 _TOLD = frozenset(
     {
         "case.entered", "case.placed", "case.destroyed", "case.destruction_begun", "copy.verified", "copy.withdrawn",
-        "key.shredded", "key.moved", "landing.moved", "landing.withdrawn", "upload.started", "upload.reopened",
+        "key.shredded", "key.moved", "landing.moved", "landing.withdrawn", "object.destroyed", "upload.started",
+        "upload.reopened", "upload.rescanned",
         "upload.stored",
     }
 )  # fmt: skip
@@ -89,6 +90,8 @@ class Stay:
     until: str | None = None
     ended: str | None = None
     source: str | None = None
+    object: str | None = None
+    """Of an object: which. One upload may have had several, each in place of the one before."""
     events: list[int] = field(default_factory=list)
 
 
@@ -153,9 +156,19 @@ class History:
         thing.case = body.get("case")
         thing.object, thing.size, thing.sha256 = str(body["object"]), int(body["size"]), str(body["sha256"])
         self._objects[thing.object] = thing
-        thing.stays.append(
-            Stay(region=str(body["region"]), holds="object", since=event.at, how="stored", events=[event.position])
-        )
+        stay = Stay(region=str(body["region"]), holds="object", since=event.at, how="stored", object=thing.object)
+        stay.events.append(event.position)
+        thing.stays.append(stay)
+
+    _upload_rescanned = _upload_stored
+
+    def _object_destroyed(self, event: Event) -> None:
+        """End the stays of an object that another one stands in place of."""
+        key = str(event.body["object"])
+        thing = self._objects.get(key)
+        for stay in () if thing is None else thing.stays:
+            if (stay.object, stay.until) == (key, None):
+                self._end(stay, event, "destroyed")
 
     def _copy_verified(self, event: Event) -> None:
         thing = self._objects.get(str(event.body["object"]))
@@ -167,14 +180,16 @@ class History:
                     since=event.at,
                     how="copied",
                     source=str(event.body["source"]),
+                    object=str(event.body["object"]),
                     events=[event.position],
                 )
             )
 
     def _copy_withdrawn(self, event: Event) -> None:
-        thing = self._objects.get(str(event.body["object"]))
+        key = str(event.body["object"])
+        thing = self._objects.get(key)
         for stay in () if thing is None else thing.stays:
-            if (stay.holds, stay.region, stay.until) == ("object", event.body["region"], None):
+            if (stay.object, stay.region, stay.until) == (key, event.body["region"], None):
                 self._end(stay, event, "withdrawn")
 
     def _landing_moved(self, event: Event) -> None:

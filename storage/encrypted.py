@@ -211,6 +211,15 @@ class EncryptedStore:
             source.close()
             raise
 
+    def open_sealed(self, object_key: ObjectKey) -> tuple[RegionalReader, bytes]:
+        """Open an object's body as it is stored, and give its key with it: for who can reach no store by himself.
+
+        Raises:
+            ObjectNotFoundError, NoReplicaError, TamperedError, KeyUnavailableError: as `open` says.
+        """
+        _slot, data_key = self._open_slot(object_key)
+        return self._regional.open(body_name(object_key)), data_key
+
     def slot(self, object_key: ObjectKey, region: Region | None = None) -> Slot:
         """Read the slot of an object in *region*, or in the nearest region that has one. Needs no key.
 

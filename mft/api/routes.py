@@ -14,6 +14,7 @@ from mft.api.preflight import PreflightRoutes
 from mft.api.quarantine import QuarantineRoutes
 from mft.api.receipts import ReceiptRoutes
 from mft.api.replicas import ReplicaRoutes
+from mft.api.rescans import RescanRoutes
 from mft.api.residency import ResidencyRoutes
 from mft.api.reversekey import ReverseKeyRoutes
 from mft.api.tokens import TokenRoutes
@@ -50,6 +51,7 @@ def every_route(rooms: ApiRooms) -> Iterator[Route[Any, Any, Any]]:
         TokenRoutes(rooms),
         UnfiledRoutes(rooms),
         QuarantineRoutes(rooms),
+        RescanRoutes(rooms),
         ReplicaRoutes(rooms),
         ResidencyRoutes(rooms),
         AuditRoutes(rooms),

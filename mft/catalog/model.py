@@ -201,6 +201,8 @@ class Upload(Table, table=True):
     scrubbed_size: int | None = Field(default=None, sa_type=BigInteger)
     scrubbed_sha256: str | None = None
     report: str | None = Field(default=None, sa_column=Column(Text))
+    revision: int = 0
+    """How often what is stored of it was replaced since (see `Rescan`): part of what tells clients that it changed."""
     shown_path: str | None = Field(default=None, sa_column=Column(Text))
     """JSON: the names of its path as they were when it was scrubbed, each with its scrubbed form."""
     landing_gone_at: float | None = None
@@ -291,7 +293,45 @@ class StoredBody(Table, table=True):
     """Sealed: the names known once it was written, if its upload taught any; None once they are kept."""
     reverse_map: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
     """What its pseudonyms stand for, sealed to the customer; None where that is not wanted."""
+    replaces: str | None = Field(default=None, sa_column=Column(Text))
+    """JSON: the objects in whose place it stands, the newest first; None: it is the first of its upload."""
     created_at: float
+
+
+class Rescan(Table, table=True):
+    """An order to scrub what is stored of a case once more, by the rules of now; see `mft.rescans`."""
+
+    __tablename__ = "rescan"
+
+    id: str = Field(primary_key=True)
+    case_id: int = Field(foreign_key="case_record.id", index=True)
+    dry_run: bool
+    """Only find out what would change."""
+    ordered_by: str
+    reason: str
+    created_at: float
+    finished_at: float | None = Field(default=None, index=True)
+
+
+class RescanFile(Table, table=True):
+    """One stored version in an order, and what became of it."""
+
+    __tablename__ = "rescan_file"
+    __table_args__ = (Index("ix_rescan_file_waiting", "state", "due_at"),)
+
+    rescan_id: str = Field(primary_key=True, foreign_key="rescan.id")
+    upload_id: str = Field(primary_key=True, foreign_key="upload.id")
+    object_key: str
+    """What was stored when it was ordered."""
+    state: str
+    removed: str | None = Field(default=None, sa_column=Column(Text))
+    """JSON: what was found anew, by rule and count."""
+    told: str | None = Field(default=None, sa_column=Column(Text))
+    """JSON: what its scrub child said, until that is settled."""
+    why: str | None = None
+    attempts: int = 0
+    due_at: float
+    finished_at: float | None = None
 
 
 class ArchivePassword(Table, table=True):
@@ -808,6 +848,8 @@ UPLOAD_RESOURCES = _table(UploadResource)
 OWN_VERSIONS = _table(OwnVersion)
 UNFILED = _table(UnfiledDeposit)
 BODIES = _table(StoredBody)
+RESCANS = _table(Rescan)
+RESCAN_FILES = _table(RescanFile)
 ARCHIVE_PASSWORDS = _table(ArchivePassword)
 WRITE_LOCKS = _table(WriteLock)
 NODE_PROPERTIES = _table(NodeProperty)

@@ -39,7 +39,7 @@ WAYS: Mapping[UploadState, frozenset[UploadState]] = {
     _S.LANDED: frozenset({_S.SCRUBBING, _S.QUARANTINED, _S.EXPIRED}),
     _S.SCRUBBING: frozenset({_S.STORED, _S.QUARANTINED, _S.REJECTED, _S.LANDED}),
     _S.QUARANTINED: frozenset({_S.STORED, _S.DESTROYED, _S.LANDED}),
-    _S.STORED: frozenset({_S.DESTROYED}),
+    _S.STORED: frozenset({_S.DESTROYED, _S.QUARANTINED}),
     _S.REJECTED: frozenset(),
     _S.EXPIRED: frozenset(),
     _S.DESTROYED: frozenset(),

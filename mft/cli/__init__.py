@@ -35,6 +35,7 @@ _COMMANDS = {
     "quota": "quota",
     "rebuild": "rebuild",
     "receipt": "receipt",
+    "rescan": "rescan",
     "residency": "residency",
     "restore": "restore",
     "reverse": "reverse",

@@ -53,14 +53,21 @@ def read(path: Map, key: Key, wanted: Wanted = None) -> None:
     """Show what the pseudonyms of a map stand for. Exit code 1: one of those asked for is not in it."""
     import json  # noqa: PLC0415  keeps `mft --help` quick
 
+    from mft.reversemaps import split_maps  # noqa: PLC0415
     from scrubber.reversal import SEALED_FOR  # noqa: PLC0415
     from storage.errors import StorageError  # noqa: PLC0415
     from storage.recipient import open_with  # noqa: PLC0415
 
     try:
-        document = json.loads(open_with(key.read_bytes(), path.read_bytes(), context=SEALED_FOR))
+        maps = [
+            json.loads(open_with(key.read_bytes(), each, context=SEALED_FOR)) for each in split_maps(path.read_bytes())
+        ]
     except (StorageError, ValueError) as error:
         raise ReverseMapError(f"{path}: {error}") from error
+    document = maps[0]
+    for later in maps[1:]:  # of rescans: what they replaced stands beside what was replaced before
+        document["pairs"] = later["pairs"] | document["pairs"]
+        document["left_out"] += later["left_out"]
     if not wanted:
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return

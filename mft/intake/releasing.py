@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import or_, select, update
 
 from mft.audit import customer_chain
-from mft.catalog.model import RELEASES, UPLOADS
+from mft.catalog.model import BODIES, RELEASES, REPLICAS, UPLOADS
 from mft.catalog.states import StateError, UploadState, move_upload
 from mft.holds import held_cases, hold_on
 from mft.intake.records import tree_in
@@ -104,6 +104,10 @@ class Releasing:
             decided = connection.execute(select(RELEASES).where(RELEASES.c.upload_id == upload_id)).first()
         if decided is None or decided.done_at is not None or decided.wish != Verdict.RELEASE:
             return json.dumps({"outcome": ""})
+        with self._database.read() as connection:
+            row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).first()
+        if row is not None and row.object_key is not None:  # a rescan held it back: what is stored of it is there
+            return json.dumps({"outcome": RELEASED, "object": row.object_key})
         outcome = self._scrubbing.copy_as_it_is(upload_id)
         if isinstance(outcome, Undone):
             return json.dumps({"outcome": "failed", "reason": outcome.reason})
@@ -132,6 +136,8 @@ class Releasing:
             if hold_on(connection, tree_in(connection, row.case_id).number) is not None:
                 return  # a legal hold wins: what was decided waits until it is released
             self._destroy(connection, row, decided)
+        elif told["outcome"] == RELEASED and row.object_key is not None:
+            self._settling.readmit(connection, row, voters=json.loads(decided.voters))
         elif told["outcome"] == RELEASED:
             self._settling.release(connection, row, ObjectKey(told["object"]), voters=json.loads(decided.voters))
         else:
@@ -146,6 +152,11 @@ class Releasing:
 
     def _end(self, connection: Connection, row: Row[Any], reason: str) -> None:
         move_upload(connection, row.id, UploadState.DESTROYED, reason=reason, finished_at=time.time())
+        if row.object_key is not None:
+            gone = update(BODIES).where(BODIES.c.key == row.object_key, BODIES.c.state == "stored")
+            connection.execute(gone.values(state="obsolete", reverse_map=None))
+            lies = update(REPLICAS).where(REPLICAS.c.object_key == row.object_key, REPLICAS.c.state != "withdrawn")
+            connection.execute(lies.values(state="destroying"))
         self._settling.receipt(connection, row, tree_in(connection, row.case_id), outcome="destroyed", reason=reason)
 
     def _event(self, connection: Connection, row: Row[Any], kind: str, **details: object) -> None:

@@ -117,7 +117,7 @@ class Scrubbing:
         self._objects = objects
         self._nursery = nursery
         self._settings = settings
-        self._turns = threading.Semaphore(settings.workers)
+        self.turns = threading.Semaphore(settings.workers)
         self._uncounted: set[str] = set()
         """Uploads whose last attempt the catalog has counted, and should not have."""
         self._counted: set[str] = set()
@@ -125,7 +125,7 @@ class Scrubbing:
 
     def scrub(self, upload_id: str) -> str:
         """Scrub an upload into a fresh object; return the outcome, as JSON of ids and words."""
-        with self._turns:
+        with self.turns:
             return json.dumps(self._scrub(upload_id))
 
     def forgive(self, upload_id: str) -> None:
@@ -190,7 +190,7 @@ class Scrubbing:
         tree, object_key = self._book.tree(row.case_id), new_object_key()
         try:
             region = self._new_body(row, tree, object_key)
-            with self._turns:
+            with self.turns:
                 result = self._run_child(row, tree, object_key, region)
         except (ChildFailedError, RejectedError, UnavailableError) as error:
             return Undone(reason=str(error))
@@ -241,7 +241,7 @@ class Scrubbing:
     ) -> dict[str, Any]:
         scope_key = self._book.scope_key(tree, region)
         data_key, envelope = self._keys.new_key(Region(region), tree.key_scope, scope_key, object_key)
-        treatment = self._treatment(tree)
+        treatment = self.treatment(tree)
         book = self._books.open(tree, region, treatment.scope)
         passwords = self._passwords_of(row)
         learned = _readable(known.names, book)
@@ -257,7 +257,7 @@ class Scrubbing:
             notes_key=b"" if notes is None else notes.key,
             notes_end=0 if notes is None else notes.end,
             passwords=tuple(passwords.values()),
-            recipient=self._recipient(tree),
+            recipient=self.recipient(tree),
             cage=self._settings.cage,
             limits=dict(self._settings.limits),
             scratch=str(self._settings.scratch[region]),
@@ -284,7 +284,7 @@ class Scrubbing:
         with contextlib.closing(child):
             result = self._store(row, errand, tree, child, envelope=envelope)
         if errand.teaches:
-            self._note_taught(object_key, book, child)
+            self.note_taught(object_key, book, child)
         return result | {"tried": list(passwords)}
 
     def _passwords_of(self, row: Row[Any]) -> dict[str, tuple[str, str]]:
@@ -301,7 +301,7 @@ class Scrubbing:
             given[str(each.id)] = (base64.b64encode(key).decode(), base64.b64encode(each.sealed).decode())
         return given
 
-    def _recipient(self, tree: CaseTree) -> bytes:
+    def recipient(self, tree: CaseTree) -> bytes:
         """Return the key of whom the case's pseudonyms may be told, empty where there is none."""
         if not self._settings.reverse_map:
             return b""
@@ -309,7 +309,7 @@ class Scrubbing:
             found = find_recipient(connection, tree.customer)
         return b"" if found is None else found.public
 
-    def _note_taught(self, object_key: ObjectKey, book: PseudonymBook, child: Child) -> None:
+    def note_taught(self, object_key: ObjectKey, book: PseudonymBook, child: Child) -> None:
         """Lay beside the object what its upload taught, to be kept once it is published, and its reverse map.
 
         Raises:
@@ -327,7 +327,8 @@ class Scrubbing:
         with self._database.write() as connection:
             connection.execute(noted)
 
-    def _treatment(self, tree: CaseTree) -> Treatment:
+    def treatment(self, tree: CaseTree) -> Treatment:
+        """Return how a case's files are scrubbed, by the rules of now."""
         return self._settings.treatments.of(
             customer=tree.customer, case=tree.number, kind=tree.kind, classification=tree.classification
         )
@@ -350,7 +351,7 @@ class Scrubbing:
             for piece in child.ciphertext():
                 sealed.update(piece)
                 yield piece
-            result.update(_checked(child.result(), errand))
+            result.update(checked(child.result(), errand))
             result["body"]["sealed_sha256"] = sealed.hexdigest()
             if self._judgement(row, result)[0] not in {Outcome.ACCEPT, Outcome.REDACT}:
                 raise _DiscardedError
@@ -358,7 +359,7 @@ class Scrubbing:
         def manifest() -> bytes:
             body = result["body"]
             info = BodyInfo(size=body["size"], sha256=bytes.fromhex(body["sha256"]), stored_size=body["stored_size"])
-            facts = _facts(row, tree, result) | {"home": envelope.region}
+            facts = facts_of(row, tree, result) | {"home": envelope.region}
             return seal_manifest(errand.data_key, object_key, Manifest(body=info, facts=facts))
 
         home = Residency(home=envelope.region, copies=(), readers=frozenset(), rule="", reason="")
@@ -383,7 +384,7 @@ class Scrubbing:
         """Keep report and digest with the upload; return the outcome."""
         outcome, reason = self._judgement(row, result)
         report = result["report"]
-        treatment = self._treatment(self._book.tree(row.case_id))
+        treatment = self.treatment(self._book.tree(row.case_id))
         kept = {
             **report,
             "findings": report["findings"][:REPORT_FINDINGS],
@@ -440,7 +441,7 @@ def _readable(learned: bytes, book: PseudonymBook) -> bytes:
     return learned
 
 
-def _checked(result: dict[str, Any], errand: Errand) -> dict[str, Any]:
+def checked(result: dict[str, Any], errand: Errand) -> dict[str, Any]:
     """Give what a child said, if it can be meant.
 
     Raises:
@@ -453,7 +454,7 @@ def _checked(result: dict[str, Any], errand: Errand) -> dict[str, Any]:
     return result
 
 
-def _facts(row: Row[Any], tree: CaseTree, result: dict[str, Any]) -> dict[str, object]:
+def facts_of(row: Row[Any], tree: CaseTree, result: dict[str, Any]) -> dict[str, object]:
     """Say in an object's manifest what a catalog can be rebuilt from (`mft.rebuilding`)."""
     return {
         "kind": tree.kind,

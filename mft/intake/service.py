@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from mft.intake.naming import Naming
     from mft.intake.placing import Placing
     from mft.intake.releasing import Releasing
+    from mft.intake.replacing import Replacing
+    from mft.intake.rescanning import Rescanning
     from mft.intake.scrubbing import Scrubbing
     from mft.intake.settings import IntakeSettings
     from mft.intake.settling import Settling
@@ -68,6 +70,8 @@ class Intake:
         naming: Naming,
         sweep: Sweep,
         releasing: Releasing,
+        rescanning: Rescanning,
+        replacing: Replacing,
         placing: Placing,
         carrying: Carrying,
         host: str,
@@ -86,6 +90,8 @@ class Intake:
         self._naming = naming
         self._sweep = sweep
         self._releasing = releasing
+        self._rescanning = rescanning
+        self._replacing = replacing
         self.placing = placing
         self._carrying = carrying
         self._host = host
@@ -111,6 +117,7 @@ class Intake:
             "copy": self._copy_job,
             "release": self._release_job,
             "carry": self._carry_job,
+            "rescan": self._rescan_job,
         }
 
     def attach(self, jobs: Jobs) -> None:
@@ -129,6 +136,7 @@ class Intake:
                 if time.monotonic() >= sweep_due:
                     self._sweep.run()
                     self._releasing.expire()
+                    self._replacing.clear()
                     self._need_jobs().forget(before=time.time() - HISTORY_SECONDS)
                     sweep_due = time.monotonic() + SWEEP_SECONDS
             except Exception:  # the worker loop: one bad round must not end it
@@ -153,6 +161,8 @@ class Intake:
             self._start("copy", object_key, region)
         for upload_id in self._releasing.waiting(self._settings.workers):
             self._start("release", upload_id)
+        for rescan_id, upload_id in self._waiting_rescans():
+            self._start("rescan", rescan_id, upload_id)
         self._naming.show_renamed()
 
     def look_ahead(self) -> None:
@@ -237,6 +247,13 @@ class Intake:
                 outcome = jobs.step("release", lambda: self._releasing.copy(upload_id))
                 jobs.step("settle", lambda: self._releasing.settle(upload_id, outcome))
 
+    def _rescan_job(self, rescan_id: str, upload_id: str) -> None:
+        jobs = self._need_jobs()
+        with self._alone(_work("rescan", rescan_id, upload_id)) as alone:
+            if alone:
+                told = jobs.step("look", lambda: self._rescanning.look(rescan_id, upload_id))
+                jobs.step("settle", lambda: self._replacing.settle(rescan_id, upload_id, told))
+
     def _copy_job(self, object_key: str, region: str) -> None:
         with self._alone(_work("copy", object_key, region)) as alone:
             if alone:
@@ -311,6 +328,15 @@ class Intake:
                 .limit(max(0, self._settings.workers * STARTED_PER_WORKER - len(started)))
             )
             return [row.id for row in rows]
+
+    def _waiting_rescans(self) -> list[tuple[str, str]]:
+        """Return files of orders that nobody works on: never so many that what comes in would wait for all of them."""
+        started, taken = self._busy_with("rescan")
+        room = max(1, self._settings.workers // 2) - len(started)
+        if room <= 0:
+            return []
+        found = self._rescanning.waiting(room + len(taken))
+        return [each for each in found if _work("rescan", *each) not in taken][:room]
 
     def _waiting_copies(self) -> list[tuple[str, str]]:
         started, taken = self._busy_with("copy")

@@ -18,7 +18,7 @@ from mft.intake.pseudonyms import ContradictedError, OvertakenError
 from mft.intake.records import moment, tree_in
 from mft.intake.scrubbing import AGAIN, NOTHING_TO_DO, RELEASED, discard_body
 from mft.policy import Outcome
-from mft.upload.newest import show_head
+from mft.upload.newest import show_head, show_newest
 from mft.upload.passwords import forget_passwords, has_passwords
 from storage.store import ObjectKey
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 UNSCRUBBED = "released from quarantine, unscrubbed"
+READMITTED = "released from quarantine, as it was scrubbed before"
 
 
 class Settling:
@@ -116,6 +117,32 @@ class Settling:
     def release(self, connection: Connection, row: Row[Any], object_key: ObjectKey, *, voters: list[str]) -> None:
         """Publish a quarantined upload as it is, because *voters* have decided so; that is said wherever it is seen."""
         self._publish(connection, row, RELEASED, object_key, reason=UNSCRUBBED, voters=voters)
+
+    def readmit(self, connection: Connection, row: Row[Any], *, voters: list[str]) -> None:
+        """Publish a version once more that a rescan had held back: as it was stored, because *voters* decided so."""
+        move_upload(connection, row.id, UploadState.STORED, reason=READMITTED, finished_at=time.time())
+        show_newest(connection, row.node_id)
+        tree = tree_in(connection, row.case_id)
+        body = connection.execute(select(BODIES).where(BODIES.c.key == row.object_key)).one()
+        home = body.region or row.region
+        self.receipt(
+            connection,
+            row,
+            tree,
+            outcome=RELEASED,
+            reason=READMITTED,
+            stored={"size": body.size, "sha256": body.sha256, "region": home, "copies": []},
+            removed=json.loads(row.report or "{}").get("counts", {}),
+        )
+        self._trail.append(
+            connection,
+            customer_chain(tree.customer),
+            "upload.released",
+            upload=row.id,
+            case=tree.number,
+            voters=voters,
+            object=row.object_key,
+        )
 
     def _publish(
         self,

@@ -34,6 +34,7 @@ from mft.catalog.model import (
     RELEASE_VOTES,
     RELEASES,
     REPLICAS,
+    RESCAN_FILES,
     TOKENS,
     UPLOADS,
     WRITE_LOCKS,
@@ -442,6 +443,7 @@ def _overwrite(connection: Connection, case: Row[Any], destruction_id: str, now:
         .where(UPLOADS.c.case_id == case.id)
         .values(name=_GONE, shown_path=None, report=None, modified=None, reserved=0, updated_at=now)
     )
+    connection.execute(update(RESCAN_FILES).where(RESCAN_FILES.c.upload_id.in_(uploads)).values(told=None))
     destroy_uploads(connection, case.id, now)
     bodies = select(BODIES.c.key).where(BODIES.c.case_id == case.id)
     connection.execute(update(REPLICAS).where(REPLICAS.c.object_key.in_(bodies)).values(state="destroying"))

@@ -192,6 +192,11 @@ class Adoption:
             return None if found.facts.get("unscrubbed") is True else "its upload was quarantined"
         if row.state != UploadState.STORED:
             return f"its upload is {row.state}"
+        if row.object_key in found.facts.get("replaces", ()):  # a rescan since: the catalog is of before it
+            gone = update(BODIES).where(BODIES.c.key == row.object_key)
+            connection.execute(gone.values(state="obsolete", reverse_map=None))
+            connection.execute(REPLICAS.delete().where(REPLICAS.c.object_key == row.object_key))
+            return None
         if row.reason != REBUILT or not self._is_newer(connection, found, row.object_key):
             return "another object of its upload is stored"
         connection.execute(update(BODIES).where(BODIES.c.key == row.object_key).values(state="discarded"))

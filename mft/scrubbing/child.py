@@ -30,7 +30,8 @@ from scrubber.pseudonym import Pseudonymizer
 from scrubber.reversal import SEALED_FOR, RecordingPseudonymizer, ReverseMap
 from scrubber.rules import known_rules
 from scrubber.terms import Terms
-from storage.body import BodyWriter
+from storage.body import BodyReader, BodyWriter
+from storage.durable import pread_all
 from storage.frames import FrameReader
 from storage.landing import LandingReader
 from storage.recipient import seal_to
@@ -48,7 +49,7 @@ SCRATCH_MEMORY = 16 * 2**20
 """Scratch kept in memory before it is sealed into a temporary file, for each archive member that is being re-packed."""
 
 
-_BYTES = ("pseudonym_key", "dictionary", "learned", "landing_key", "data_key", "recipient", "notes_key")
+_BYTES = ("pseudonym_key", "dictionary", "learned", "landing_key", "stored_key", "data_key", "recipient", "notes_key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,10 @@ class Errand:
     landing_key: bytes = b""
     records: int = 0
     size: int = 0
+    stored: str = ""
+    """In place of a landing log, a stored object of that key is read: its body, sealed as it lies."""
+    stored_key: bytes = field(default=b"", repr=False)
+    """The data key of that object; `size` is then how long the sealed body is."""
     object_key: str = ""
     data_key: bytes = b""
     outbound: bool = False
@@ -96,9 +101,14 @@ class Errand:
     """Nothing of the above: the file is only shown to another scanner, and this says how (see `relay`)."""
 
     @property
+    def has_file(self) -> bool:
+        """Whether there is a file to read, and not only names."""
+        return bool(self.landing_id or self.stored)
+
+    @property
     def teaches(self) -> bool:
         """Whether what is learned from the file is kept for the case: what engineers send speaks of others."""
-        return bool(self.landing_id) and not self.outbound and not self.as_it_is
+        return self.has_file and not self.outbound and not self.as_it_is
 
     def to_json(self) -> bytes:
         """Write it for the way through a socket."""
@@ -133,7 +143,7 @@ def run_errand(errand: Errand, descriptors: Sequence[int]) -> None:
             pseudonyms = Pseudonymizer(errand.pseudonym_key, names)
         else:
             pseudonyms = RecordingPseudonymizer(errand.pseudonym_key, names, reverse)
-        if errand.landing_id:
+        if errand.has_file:
             result = _scrub_file(errand, pseudonyms, descriptors)
         else:
             result = _named(errand, scrub_names(errand.names, pseudonyms, _options(errand)))
@@ -176,11 +186,9 @@ def _options(errand: Errand) -> Options:
 
 
 def _scrub_file(errand: Errand, pseudonyms: Pseudonymizer, descriptors: Sequence[int]) -> dict[str, Any]:
-    """Scrub a file; *descriptors*: landing log, notes of a child that read ahead if there are any, two pipes."""
+    """Scrub a file; *descriptors*: log or body, notes of a child that read ahead if there are any, two pipes."""
     cipher_fd = descriptors[-2]
-    source = LandingReader.from_fd(
-        descriptors[0], errand.landing_id, errand.landing_key, records=errand.records, size=errand.size
-    )
+    source = source_of(errand, descriptors[0])
 
     def scratch() -> BinaryIO:
         return io.BufferedRandom(SealedScratch(Path(errand.scratch), SCRATCH_MEMORY))
@@ -216,6 +224,36 @@ def _scrub_file(errand: Errand, pseudonyms: Pseudonymizer, descriptors: Sequence
     }
 
 
+def source_of(errand: Errand, descriptor: int) -> LandingReader | BodyReader:
+    """Open the file of an errand: what landed, or what is stored.
+
+    Raises:
+        TamperedError: it is not what was written.
+    """
+    if errand.stored:
+        body, key = StoredFile(descriptor, errand.size), ObjectKey(errand.stored)
+        return BodyReader(body, errand.stored_key, key, stored_size=errand.size)
+    return LandingReader.from_fd(
+        descriptor, errand.landing_id, errand.landing_key, records=errand.records, size=errand.size
+    )
+
+
+class StoredFile:
+    """The sealed body of an object in a file of its own."""
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        """Read *size* bytes from *descriptor*."""
+        self._descriptor = descriptor
+        self.size = size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to *length* bytes at *offset*."""
+        return pread_all(self._descriptor, length, offset)
+
+    def close(self) -> None:
+        """Nothing: the process ends soon."""
+
+
 def _replay(errand: Errand, pseudonyms: Pseudonymizer, notes_fd: int, options: Options) -> Replay | None:
     """Give what was noted while the file came in, if it can still be used."""
     reader = FrameReader(notes_fd, errand.notes_key)
@@ -224,7 +262,7 @@ def _replay(errand: Errand, pseudonyms: Pseudonymizer, notes_fd: int, options: O
     return replay_of(outlook, notes, pseudonyms=pseudonyms, name=errand.names[-1], options=options)
 
 
-def _copied(source: LandingReader, body: BodyWriter) -> dict[str, Any]:
+def _copied(source: LandingReader | BodyReader, body: BodyWriter) -> dict[str, Any]:
     digest = hashlib.sha256()
     for offset in range(0, source.size, PIECE):
         piece = source.read(offset, PIECE)

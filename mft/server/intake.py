@@ -13,6 +13,8 @@ from mft.intake.naming import Naming
 from mft.intake.pseudonyms import PseudonymBooks
 from mft.intake.records import CaseBook
 from mft.intake.releasing import Releasing
+from mft.intake.replacing import Replacing
+from mft.intake.rescanning import Rescanning
 from mft.intake.scanning import Scanning
 from mft.intake.scrubbing import Scrubbing
 from mft.intake.service import Intake
@@ -204,6 +206,26 @@ def make_intake(parts: Parts, nursery: Nursery) -> Intake:
             placing=placing,
             pace=copying.pace_between,
             settings=settings,
+        ),
+        rescanning=Rescanning(
+            database=parts.database,
+            keys=parts.keys,
+            book=book,
+            books=books,
+            objects=parts.objects,
+            nursery=nursery,
+            placing=placing,
+            scrubbing=scrubbing,
+            settings=settings,
+        ),
+        replacing=Replacing(
+            database=parts.database,
+            trail=parts.trail,
+            book=book,
+            books=books,
+            objects=parts.objects,
+            placing=placing,
+            settling=settling,
         ),
         placing=placing,
         naming=Naming(database=parts.database, book=book, books=books, nursery=nursery, settings=settings),

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from mft.catalog.model import NODES, OWN_VERSIONS, UPLOADS
+from mft.catalog.states import UploadState
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -41,6 +42,18 @@ def show_head(connection: Connection, node_id: int, upload_id: str) -> None:
     row = connection.execute(_SCRUBBED, {"of": upload_id}).one()
     shown = {"head_upload": upload_id, "shown_size": row.scrubbed_size, "shown_at": row.shown_at}
     connection.execute(_SHOWN, {"of": node_id, **shown})
+
+
+def show_newest(connection: Connection, node_id: int) -> None:
+    """Have everybody else see the newest version of *node_id* that is stored now, or nothing where none is."""
+    stored = UPLOADS.c.state == UploadState.STORED
+    newest = select(UPLOADS.c.id).where(UPLOADS.c.node_id == node_id, stored).order_by(UPLOADS.c.version.desc())
+    upload_id = connection.execute(newest.limit(1)).scalar()
+    if upload_id is not None:
+        show_head(connection, node_id, upload_id)
+        return
+    nothing = {"head_upload": None, "shown_size": None, "shown_at": None}
+    connection.execute(_SHOWN, {"of": node_id, **nothing})
 
 
 def show_time(connection: Connection, upload_id: str, modified: float) -> None:

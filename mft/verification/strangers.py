@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _BATCH = 500
 _NAME = re.compile(r"(bodies|slots)/[0-9a-f]{2}/([0-9a-f]{32})", re.ASCII)
-_AT_WORK = frozenset({"writing", "discarded"})
+_AT_WORK = frozenset({"writing", "discarded", "obsolete"})
 """Bodies that intake is making, or that its sweep takes away."""
 _NOT_THERE_YET = frozenset({"present", "wanted", "leaving", "destroying"})
 """States of a copy whose files are where they belong, or on their way in or out."""
@@ -127,7 +127,9 @@ class Strangers:
         if known.body in _AT_WORK or known.copy in _NOT_THERE_YET:
             return None
         if known.body == "destroyed":
-            return Stranger(name, Flaw.ORPHANED, "its case was destroyed", removable=True)
+            return Stranger(
+                name, Flaw.ORPHANED, "its case was destroyed, or another object stands in its place", removable=True
+            )
         return Stranger(
             name, Flaw.MISPLACED, "a copy that the catalog does not name in this region", removable=known.other
         )

@@ -447,6 +447,6 @@ class CaseFileSystem:
             writable=place.sender,
             partial=leaf.state in PARTIAL,
             read_size=leaf.scrubbed_size,
-            read_etag=None if leaf.scrubbed_size is None else f"{leaf.upload_id}-scrubbed",
-            etag=None if leaf.is_directory else f"{leaf.upload_id}-{'sent' if leaf.own else 'scrubbed'}",
+            read_etag=None if leaf.scrubbed_size is None else leaf.read_tag,
+            etag=None if leaf.is_directory else f"{leaf.upload_id}-sent" if leaf.own else leaf.read_tag,
         )

@@ -14,7 +14,7 @@ from mft.policy import Action
 from mft.vfs import meta
 from mft.vfs.finding import NOTHING, Spot
 from mft.vfs.reading import DocumentFile
-from mft.vfs.tree import find_leaf, list_leaves, walk_place
+from mft.vfs.tree import find_leaf, list_leaves, read_tag, walk_place
 from mft.vfs.versions import VERSIONS, list_versions, version_entry, walk_versions
 from protocols.errors import IsADirectoryPathError, NotADirectoryPathError, NotFoundError
 from protocols.filesystem import Entry
@@ -127,7 +127,7 @@ class MetaFolder:
             is_directory=False,
             size=len(content),
             modified=leaf.created,
-            etag=f"{leaf.upload_id}{suffix}-{leaf.state}",
+            etag=f"{leaf.upload_id}{suffix}-{leaf.state}" + (f"-{leaf.revision}" if leaf.revision else ""),
         )
 
     def _scrubbed_entry(self, leaf: Leaf) -> Entry | None:
@@ -140,7 +140,7 @@ class MetaFolder:
             is_directory=False,
             size=row.scrubbed_size,
             modified=leaf.modified,
-            etag=f"{row.id}-scrubbed",
+            etag=read_tag(row.id, row.revision),
         )
 
     def find(self, target: ZoneTarget) -> tuple[Entry, bytes | None, Spot | None, Leaf | None]:

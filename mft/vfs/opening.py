@@ -9,6 +9,7 @@ from sqlalchemy import select
 from mft.catalog.model import UPLOADS
 from mft.catalog.states import PARTIAL, UploadState
 from mft.vfs.reading import SealedFile
+from mft.vfs.tree import read_tag
 from protocols.errors import IsADirectoryPathError, PermissionDeniedError
 from protocols.filesystem import Entry
 from storage.store import ObjectKey
@@ -41,7 +42,7 @@ class Opener:
 
         Raises:
             IsADirectoryPathError: a directory.
-            PermissionDeniedError: an upload that has not come to its end.
+            PermissionDeniedError: an upload that has not come to its end, or was held back after it was stored.
         """
         if leaf.is_directory:
             raise IsADirectoryPathError("it is a directory")
@@ -50,6 +51,8 @@ class Opener:
         with self._finder.rooms.database.read() as connection:
             row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == leaf.upload_id)).one()
         stored = row.state == UploadState.STORED
+        if row.state == UploadState.QUARANTINED and row.landing_gone_at is not None:
+            raise PermissionDeniedError("it is held back, and what was sent is gone; send the file again if need be")
         size = row.scrubbed_size if stored else row.size
         entry = Entry(
             name=leaf.name,
@@ -58,7 +61,7 @@ class Opener:
             modified=leaf.modified,
             created=leaf.created,
             writable=spot.place.sender,
-            etag=f"{row.id}-{'scrubbed' if stored else 'sent'}",
+            etag=read_tag(row.id, row.revision) if stored else f"{row.id}-sent",
         )
         self._finder.rooms.budget.take()
         try:

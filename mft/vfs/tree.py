@@ -62,12 +62,25 @@ class Leaf(NamedTuple):
     created: float = 0.0
     scrubbed_size: int | None = None
     """Of a version of one's own that is stored: what a reader of it gets."""
+    revision: int = 0
+    """How often what is stored of it was replaced (`mft.rescans`)."""
+
+    @property
+    def read_tag(self) -> str:
+        """Return the entity tag of what a reader of the stored version gets."""
+        return read_tag(self.upload_id, self.revision)
+
+
+def read_tag(upload_id: str | None, revision: int) -> str:
+    """Return the entity tag of what is stored of an upload: another one for each object that it has had."""
+    return f"{upload_id}-scrubbed" if revision == 0 else f"{upload_id}-scrubbed-{revision}"
 
 
 _STORED = str(UploadState.STORED)
 _own = UPLOADS.alias("own_upload")
 _head = UPLOADS.alias("head_upload")
-_HEAD = (NODES.c.shown_name, *(_head.c[name] for name in ("id", "modified", "landed_at", "scrubbed_size")))
+_SHOWN_OF = ("id", "modified", "landed_at", "scrubbed_size", "revision")
+_HEAD = (NODES.c.shown_name, *(_head.c[name] for name in _SHOWN_OF))
 """What everybody but its sender sees of a file."""
 
 
@@ -137,7 +150,7 @@ def _sender_view(columns: Iterable[ColumnElement[Any]]) -> Select[Any]:
 
 def _sender_rows() -> Select[Any]:
     """Select the columns of `_sender_leaf`, then what tells whose the name is."""
-    own = (_own.c[name] for name in ("id", "state", "size", "modified", "landed_at", "scrubbed_size"))
+    own = (_own.c[name] for name in ("id", "state", "size", *_SHOWN_OF[1:]))
     return _sender_view(
         (NODES.c.name, NODES.c.id, NODES.c.is_directory, NODES.c.created_at, *own, *_HEAD, NODES.c.owner)
     )
@@ -145,14 +158,14 @@ def _sender_rows() -> Select[Any]:
 
 def _sender_leaf(row: Any) -> Leaf:  # noqa: ANN401 - a row, as a tuple
     # Taken apart at once, and put together by position: to name a row's columns costs more than the rest of this.
-    name, node_id, is_directory, made_at, own_id, state, size, modified, landed_at, scrubbed, *head, _ = row
+    name, node_id, is_directory, made_at, own_id, state, size, modified, landed_at, scrubbed, revision, *head, _ = row
     if is_directory:
         return Leaf(name=name, node_id=node_id, is_directory=True, modified=made_at, created=made_at)
     if own_id is None:
         return _head_leaf(node_id, made_at, *head)
     when = landed_at if modified is None else modified
     sealed = scrubbed if state == _STORED else None
-    return Leaf(name, node_id, False, size, when, own_id, True, state, landed_at, sealed)
+    return Leaf(name, node_id, False, size, when, own_id, True, state, landed_at, sealed, revision or 0)
 
 
 def _head_leaf(  # noqa: PLR0917 - the columns of `_HEAD`
@@ -163,10 +176,11 @@ def _head_leaf(  # noqa: PLR0917 - the columns of `_HEAD`
     modified: float | None,
     landed_at: float | None,
     scrubbed_size: int | None,
+    revision: int | None,
 ) -> Leaf:
     landed = landed_at or made_at
     when = landed if modified is None else modified
-    return Leaf(name, node_id, False, scrubbed_size or 0, when, upload_id, False, _STORED, landed)
+    return Leaf(name, node_id, False, scrubbed_size or 0, when, upload_id, False, _STORED, landed, None, revision or 0)
 
 
 def _reader_view(columns: Iterable[ColumnElement[Any]]) -> Select[Any]:

@@ -60,7 +60,7 @@ def version_entry(leaf: Leaf) -> Entry:
         size=leaf.size,
         modified=leaf.modified,
         created=leaf.created,
-        etag=f"{leaf.upload_id}-{'scrubbed' if scrubbed else 'sent'}",
+        etag=leaf.read_tag if scrubbed else f"{leaf.upload_id}-sent",
     )
 
 
@@ -108,5 +108,6 @@ def _leaf(row: Row[Any], place: Place) -> Leaf:
         own=row.login == place.login,
         state=row.state,
         created=row.landed_at,
+        revision=row.revision,
     )
     return leaf._replace(scrubbed_size=row.scrubbed_size) if stored else leaf

@@ -312,6 +312,7 @@ def upgrade() -> None:
         sa.Column("scrubbed_size", sa.BigInteger(), nullable=True),
         sa.Column("scrubbed_sha256", sa.String(), nullable=True),
         sa.Column("report", sa.Text(), nullable=True),
+        sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("shown_path", sa.Text(), nullable=True),
         sa.Column("landing_gone_at", sa.Float(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -424,6 +425,7 @@ def upgrade() -> None:
         sa.Column("book_id", sa.Integer(), nullable=True),
         sa.Column("taught", sa.LargeBinary(), nullable=True),
         sa.Column("reverse_map", sa.LargeBinary(), nullable=True),
+        sa.Column("replaces", sa.Text(), nullable=True),
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(["book_id"], ["pseudonym_book.id"], name=op.f("fk_stored_body_book_id")),
         sa.ForeignKeyConstraint(["case_id"], ["case_record.id"], name=op.f("fk_stored_body_case_id")),
@@ -433,6 +435,41 @@ def upgrade() -> None:
     with op.batch_alter_table("stored_body", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_stored_body_case_id"), ["case_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_stored_body_upload_id"), ["upload_id"], unique=False)
+
+    op.create_table(
+        "rescan",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("case_id", sa.Integer(), nullable=False),
+        sa.Column("dry_run", sa.Boolean(), nullable=False),
+        sa.Column("ordered_by", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("finished_at", sa.Float(), nullable=True),
+        sa.ForeignKeyConstraint(["case_id"], ["case_record.id"], name=op.f("fk_rescan_case_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rescan")),
+    )
+    with op.batch_alter_table("rescan", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_rescan_case_id"), ["case_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_rescan_finished_at"), ["finished_at"], unique=False)
+
+    op.create_table(
+        "rescan_file",
+        sa.Column("rescan_id", sa.String(), nullable=False),
+        sa.Column("upload_id", sa.String(), nullable=False),
+        sa.Column("object_key", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("removed", sa.Text(), nullable=True),
+        sa.Column("told", sa.Text(), nullable=True),
+        sa.Column("why", sa.String(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.Float(), nullable=False),
+        sa.Column("finished_at", sa.Float(), nullable=True),
+        sa.ForeignKeyConstraint(["rescan_id"], ["rescan.id"], name=op.f("fk_rescan_file_rescan_id")),
+        sa.ForeignKeyConstraint(["upload_id"], ["upload.id"], name=op.f("fk_rescan_file_upload_id")),
+        sa.PrimaryKeyConstraint("rescan_id", "upload_id", name=op.f("pk_rescan_file")),
+    )
+    with op.batch_alter_table("rescan_file", schema=None) as batch_op:
+        batch_op.create_index("ix_rescan_file_waiting", ["state", "due_at"], unique=False)
 
     op.create_table(
         "archive_password",
@@ -694,6 +731,15 @@ def downgrade() -> None:
         batch_op.drop_index("ix_archive_password_place")
 
     op.drop_table("archive_password")
+    with op.batch_alter_table("rescan_file", schema=None) as batch_op:
+        batch_op.drop_index("ix_rescan_file_waiting")
+
+    op.drop_table("rescan_file")
+    with op.batch_alter_table("rescan", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_rescan_finished_at"))
+        batch_op.drop_index(batch_op.f("ix_rescan_case_id"))
+
+    op.drop_table("rescan")
     op.drop_table("node_property")
     with op.batch_alter_table("write_lock", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_write_lock_place"))
