@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.house import House
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
-FILES = 4
+FILES = 3
 LINE = b"from host 203.0.113.%d came all is well and nothing else of any kind\n"
 
 
@@ -59,7 +59,7 @@ def test_stored_files_are_tightened_through_every_kill(tmp_path: Any) -> None:
     """Dry run, then the real one, killed again and again: each file is old or new, never half, and the old ones go."""
     chance = random.Random(11)
     lines = [LINE % number for number in range(1, 255)]
-    sent = {f"{number}.log": b"".join(chance.choices(lines, k=12_000)) for number in range(FILES)}
+    sent = {f"{number}.log": b"".join(chance.choices(lines, k=6_000)) for number in range(FILES)}
     with running_house(tmp_path, scrub={"profile": "secrets-only", "workers": 1}) as house:
         for name, content in sent.items():
             (house.directory / name).write_bytes(content)
@@ -80,7 +80,7 @@ def test_stored_files_are_tightened_through_every_kill(tmp_path: Any) -> None:
         assert objects(house) == before
         code, told = rescan(house, "--no-wait", "--reason", "addresses go too")
         assert code == 0
-        waits = [chance.uniform(0.0, 1.5) for _ in range(3)]
+        waits = [chance.uniform(0.0, 1.5) for _ in range(2)]
         for wait in waits:
             subprocess.run(["sleep", str(wait)], check=True)
             house.kill()
@@ -101,7 +101,7 @@ def test_stored_files_are_tightened_through_every_kill(tmp_path: Any) -> None:
         house.until(lambda: not any(bodies(house, key) for key in before.values()), "the end of the old objects")
         house.until(lambda: all(bodies(house, key) == 2 for key in after.values()), "the new copies")
         assert len(house.events("upload.rescanned")) == FILES
-        assert house.verify_audit().ok
+        assert house.verify_audit().faults == ()
         assert house.curl("ann", path)[0] == 403
         held = json.dumps({"case": "ACME-1", "reason": "a lawsuit"})
         post = ["-X", "POST", "-H", "Content-Type: application/json", "-d"]
