@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mft.scrubbing.child import Errand
+from mft.scrubbing.icap import parse_options
 from mft.scrubbing.nursery import ChildFailedError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from mft.intake.settings import IntakeSettings, Scanner
+    from mft.scrubbing.icap import IcapOptions
     from mft.scrubbing.nursery import Nursery
     from mft.upload.landed import LandedFiles
     from storage.landing import LandingZone
@@ -53,6 +55,8 @@ class Scanning:
         self._landed = landed
         self._zones = zones
         self._settings = settings
+        self._options: dict[str, tuple[float, IcapOptions]] = {}
+        """What ICAP services can do, by the scanner's name, and until when (monotonic seconds) that holds."""
 
     def ask(self, row: Row[Any]) -> tuple[str | None, Sequence[Mapping[str, str]]]:
         """Return why an upload must be kept back, or None, and what each scanner said."""
@@ -80,10 +84,25 @@ class Scanning:
             except (_UnreachableError, ChildFailedError) as error:
                 why = str(error)
                 continue
+            self._remember(scanner, parse_options(result.get("options")))
             if result["verdict"] != "failed":
                 return str(result["verdict"]), str(result["what"])
             why = str(result["what"])
         return "failed", why
+
+    def _remember(self, scanner: Scanner, options: IcapOptions | None) -> None:
+        """Keep what a service can do as long as it says; forget it where it failed, or is not what it was."""
+        if options is None:
+            self._options.pop(scanner.name, None)
+        elif scanner.name not in self._options:
+            self._options[scanner.name] = time.monotonic() + options.ttl, options
+
+    def _known_options(self, scanner: Scanner) -> dict[str, object] | None:
+        until, options = self._options.get(scanner.name, (0.0, None))
+        if options is None or time.monotonic() >= until:
+            self._options.pop(scanner.name, None)
+            return None
+        return options.to_dict()
 
     def _relay(self, scanner: Scanner, row: Row[Any]) -> dict[str, Any]:
         connection = None if scanner.kind == "command" else connect(scanner)
@@ -104,6 +123,7 @@ class Scanning:
                 "method": scanner.method,
                 "command": list(scanner.command),
                 "seconds": scanner.timeout,
+                "options": self._known_options(scanner),
             },
         )
         landing_fd = self._zones[row.region].open_fd(row.landing_id)

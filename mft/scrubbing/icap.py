@@ -21,9 +21,36 @@ if TYPE_CHECKING:
     from scrubber.model import Source
 
 CHUNK = 256 * 1024
+LONGEST_TTL = 3600.0
+"""Seconds for which what a service can do is remembered at most."""
 _MOST_HEADERS = 200
 _FOUND_HEADERS = ("x-infection-found", "x-violations-found", "x-virus-id", "x-blocked", "x-response-info")
 _THREAT = re.compile(r"Threat=([^;]+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IcapOptions:
+    """What a service has said that it can do (RFC 3507, section 4.10.2)."""
+
+    preview: int | None
+    """Bytes to send before it says whether it wants the rest; None: no preview."""
+    ttl: float
+    """Seconds for which that may be remembered."""
+    tag: str
+    """Its state when it said so (ISTag, section 4.7): with another one it is asked anew."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Return it for the way through a pipe."""
+        return {"preview": self.preview, "ttl": self.ttl, "tag": self.tag}
+
+
+def parse_options(told: object) -> IcapOptions | None:
+    """Read what `IcapOptions.to_dict` wrote; None where it is nothing of that kind."""
+    match told:
+        case {"preview": int() | None as preview, "ttl": int() | float() as ttl, "tag": str() as tag}:
+            return IcapOptions(preview=preview, ttl=min(max(float(ttl), 0.0), LONGEST_TTL), tag=tag[:256])
+        case _:
+            return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +63,8 @@ class IcapService:
     method: Literal["respmod", "reqmod"] = "respmod"
     preview: int = 4096
     """Most bytes sent before the service says whether it wants the rest; it may ask for fewer."""
+    options: IcapOptions | None = None
+    """What it said a while ago that it can do; None: it is asked."""
 
     @property
     def url(self) -> str:
@@ -48,18 +77,29 @@ class _Answer:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def tag(self) -> str:
+        """The service's state when it answered; empty: it does not say."""
+        return self.headers.get("istag", "")
+
 
 def ask_icap(wire: Wire, service: IcapService, source: Source) -> Verdict:
     """Send *source* to *service* over *wire*; say what it thinks of it. A failure is a verdict too."""
+    return ask_with_options(wire, service, source)[0]
+
+
+def ask_with_options(wire: Wire, service: IcapService, source: Source) -> tuple[Verdict, IcapOptions | None]:
+    """Do as `ask_icap`, and say what of the service's options may be remembered for the next file; None: nothing."""
     try:
-        preview = _options(wire, service)
-        return _modify(wire, service, source, preview)
+        options = service.options or _options(wire, service)
+        verdict, tag = _modify(wire, service, source, options.preview)
     except WireError as error:
-        return failed(str(error))
+        return failed(str(error)), None
+    return verdict, options if verdict.word != "failed" and tag in {"", options.tag} else None
 
 
-def _options(wire: Wire, service: IcapService) -> int | None:
-    """Ask what the service can do (section 4.10); give the preview to send, None for none."""
+def _options(wire: Wire, service: IcapService) -> IcapOptions:
+    """Ask what the service can do (section 4.10)."""
     wire.write(_head("OPTIONS", service, {"Encapsulated": "null-body=0"}))
     answer = _read_answer(wire)
     if answer.status != 200:
@@ -69,11 +109,16 @@ def _options(wire: Wire, service: IcapService) -> int | None:
         raise WireError(f"it does not offer {service.method.upper()}")
     if "opt-body" in answer.headers.get("encapsulated", ""):
         _read_chunks(wire)
-    wanted = answer.headers.get("preview", "")
-    return min(int(wanted), service.preview) if wanted.isdecimal() else None
+    wanted, ttl = answer.headers.get("preview", ""), answer.headers.get("options-ttl", "")
+    return IcapOptions(
+        preview=min(int(wanted), service.preview) if wanted.isdecimal() and len(wanted) < 10 else None,
+        ttl=min(float(ttl), LONGEST_TTL) if ttl.isdecimal() and len(ttl) < 10 else 0.0,
+        tag=answer.headers.get("istag", ""),
+    )
 
 
-def _modify(wire: Wire, service: IcapService, source: Source, preview: int | None) -> Verdict:
+def _modify(wire: Wire, service: IcapService, source: Source, preview: int | None) -> tuple[Verdict, str]:
+    """Show it the file; return what it says, and its state then."""
     headers, encapsulated = _encapsulated(service, source.size)
     fields = {"Allow": "204", "Encapsulated": encapsulated}
     if preview is not None:
@@ -89,7 +134,7 @@ def _modify(wire: Wire, service: IcapService, source: Source, preview: int | Non
         wire.write(_chunk(first) + (b"0; ieof\r\n\r\n" if whole else b"0\r\n\r\n"))
         answer = _read_answer(wire)
         if whole or answer.status != 100:
-            return _judge(wire, answer, digest.digest(), whole=whole)
+            return _judge(wire, answer, digest.digest(), whole=whole), answer.tag
     while sent < source.size:
         data = source.read(sent, CHUNK)
         digest.update(data)
@@ -99,7 +144,8 @@ def _modify(wire: Wire, service: IcapService, source: Source, preview: int | Non
             break
     if sent >= source.size:
         wire.write(b"0\r\n\r\n")
-    return _judge(wire, _read_answer(wire), digest.digest(), whole=sent >= source.size)
+    answer = _read_answer(wire)
+    return _judge(wire, answer, digest.digest(), whole=sent >= source.size), answer.tag
 
 
 def _judge(wire: Wire, answer: _Answer, digest: bytes, *, whole: bool) -> Verdict:

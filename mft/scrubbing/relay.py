@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mft.scrubbing.answer import write_answer
 from mft.scrubbing.clamd import ask_clamd
-from mft.scrubbing.icap import IcapService, ask_icap
+from mft.scrubbing.icap import IcapOptions, IcapService, ask_with_options, parse_options
 from mft.scrubbing.verdict import Verdict, clean, failed, found
 from mft.scrubbing.wire import Wire
 from storage.landing import LandingReader
@@ -33,24 +33,31 @@ FOUND = 1
 def run_relay(errand: Errand, descriptors: Sequence[int]) -> None:
     """Do an errand and write its verdict, as JSON, to the result pipe, the last of *descriptors*."""
     try:
-        verdict = _ask(errand, errand.relay, descriptors)
+        verdict, options = _ask(errand, errand.relay, descriptors)
     except Exception as error:  # noqa: BLE001 - the border of the process; never the text, which may hold content
-        verdict = failed(type(error).__name__)
+        verdict, options = failed(type(error).__name__), None
     with os.fdopen(descriptors[-1], "wb") as pipe:
-        pipe.write(write_answer({"verdict": verdict.word, "what": verdict.what}))
+        remembered = None if options is None else options.to_dict()
+        pipe.write(write_answer({"verdict": verdict.word, "what": verdict.what, "options": remembered}))
 
 
-def _ask(errand: Errand, relay: dict[str, Any], descriptors: Sequence[int]) -> Verdict:
+def _ask(errand: Errand, relay: dict[str, Any], descriptors: Sequence[int]) -> tuple[Verdict, IcapOptions | None]:
+    """Ask; return the verdict, and of an ICAP service what it can do, if that may be remembered."""
     source = LandingReader.from_fd(
         descriptors[0], errand.landing_id, errand.landing_key, records=errand.records, size=errand.size
     )
     if relay["kind"] == "command":
-        return ask_command(relay["command"], source, seconds=relay["seconds"])
+        return ask_command(relay["command"], source, seconds=relay["seconds"]), None
     wire = Wire(descriptors[1], seconds=relay["seconds"])
     if relay["kind"] == "clamd":
-        return ask_clamd(wire, source)
-    service = IcapService(host=relay["host"], service=relay["service"], method=relay["method"])
-    return ask_icap(wire, service, source)
+        return ask_clamd(wire, source), None
+    service = IcapService(
+        host=relay["host"],
+        service=relay["service"],
+        method=relay["method"],
+        options=parse_options(relay["options"]),
+    )
+    return ask_with_options(wire, service, source)
 
 
 def ask_command(command: Sequence[str], source: Source, *, seconds: float) -> Verdict:

@@ -21,7 +21,7 @@ from tests.house import MFT, running_house
 if TYPE_CHECKING:
     from tests.house import House
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 FILES = 3
 LINE = b"from host 203.0.113.%d came all is well and nothing else of any kind\n"
 
@@ -64,7 +64,7 @@ def test_stored_files_are_tightened_through_every_kill(tmp_path: Any) -> None:
         for name, content in sent.items():
             (house.directory / name).write_bytes(content)
             assert house.curl("ann", f"/cases/ACME-1/{name}", "-T", str(house.directory / name))[0] == 201
-        house.until(lambda: len(house.events("upload.stored")) == FILES, "storing")
+        house.until(lambda: len(house.events("upload.stored")) == FILES, "storing", seconds=180)
         house.until(lambda: len(house.events("copy.verified")) == FILES, "copies")
         assert read(house, "0.log") == sent["0.log"]
         before = objects(house)
@@ -89,7 +89,7 @@ def test_stored_files_are_tightened_through_every_kill(tmp_path: Any) -> None:
                 got = read(house, name)
                 assert got == content or b"203.0.113." not in got
         path = f"/api/v1/cases/ACME-1/rescans/{told['id']}"
-        house.until(lambda: json.loads(house.curl("root", path)[1])["finished"], "the rescan")
+        house.until(lambda: json.loads(house.curl("root", path)[1])["finished"], "the rescan", seconds=180)
         done = json.loads(house.curl("root", path)[1])
         assert done["states"] == {"tightened": FILES}
         after = objects(house)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MODULES = Path("/usr/lib/x86_64-linux-gnu/c_icap")
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(400),
     pytest.mark.skipif(
         not shutil.which("c-icap") or not MODULES.is_dir(), reason="c-icap is not installed: apt-get install c-icap"
     ),
@@ -138,7 +138,7 @@ def test_server_asks_it_and_holds_back_when_it_is_gone(tmp_path: Path) -> None:
         with running_house(house_files, scrub={"external": [entry]}) as house:
             (house.directory / "a.log").write_bytes(LARGE)
             assert house.curl("ann", "/cases/ACME-1/a.log", "-T", str(house.directory / "a.log"))[0] == 201
-            (stored,) = house.until(lambda: house.events("upload.stored"), "storing")
+            (stored,) = house.until(lambda: house.events("upload.stored"), "storing", seconds=180)
             assert stored["scanners"] == [{"scanner": "icap", "verdict": "clean", "what": ""}]
             subprocess.run(["kill", (icap / "c-icap.pid").read_text().strip()], check=True)
             port = int(address.rpartition(":")[2])

@@ -34,7 +34,8 @@ class IcapHandler(socketserver.StreamRequestHandler):
         return self.modify(method, headers)
 
     def say(self, status, *lines, body=b""):
-        head = "\r\n".join([f"ICAP/1.0 {status}", *lines, "", ""])
+        tag = [f'ISTag: "{self.server.tag}"'] if self.server.tag else []
+        head = "\r\n".join([f"ICAP/1.0 {status}", *tag, *lines, "", ""])
         self.wfile.write(head.encode() + body)
         return True
 
@@ -52,6 +53,7 @@ class IcapHandler(socketserver.StreamRequestHandler):
             return self.say("404 Service not found")
         methods = "REQMOD" if habit == "other-method" else "RESPMOD, REQMOD"
         preview = [] if habit == "no-preview" else ["Preview: 16"]
+        preview += ["Options-TTL: 3600"] if habit == "remembered" else []
         return self.say("200 OK", f"Methods: {methods}", "Allow: 204", *preview, "Encapsulated: null-body=0")
 
     def modify(self, method, headers):
@@ -131,6 +133,7 @@ def running_scanner(handler=IcapHandler, habit=""):
     """Run one on a free port; yield it, with `address`, what it was `asked` and the bodies that it has `seen`."""
     with _Server(("127.0.0.1", 0), handler) as server:
         server.habit, server.asked, server.seen, server.released = habit, [], [], threading.Event()
+        server.tag = ""
         server.address = f"127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()

@@ -9,7 +9,7 @@ import pytest
 
 from mft.intake import scanning
 from mft.scrubbing.clamd import ask_clamd
-from mft.scrubbing.icap import IcapService, ask_icap
+from mft.scrubbing.icap import IcapService, ask_icap, parse_options
 from mft.scrubbing.relay import ask_command
 from mft.scrubbing.verdict import Verdict, found
 from mft.scrubbing.wire import Wire
@@ -206,3 +206,33 @@ def test_command_is_asked_through_the_nursery(tmp_path, nursery):
         house.work()
         states = {row.name: row.state for row in house.rows()}
     assert states == {"a.log": "stored", "b.log": "quarantined"}
+
+
+def test_options_are_asked_for_once(tmp_path, nursery):
+    """What a service can do is remembered as long as it says so, until its state changes or it fails."""
+    with (
+        running_scanner(habit="remembered") as server,
+        running_core(tmp_path, nursery, scrub={"external": external(server)}) as house,
+    ):
+        asked = []
+        for name, tag in (("a", "one"), ("b", "one"), ("c", "two"), ("d", "two"), ("e", "two")):
+            server.tag = tag
+            house.client("ann").put(f"{IN}/{name}.log", b"all is well\n")
+            house.work()
+            asked.append([method for method, _ in server.asked])
+            server.asked.clear()
+        assert set(house.states()) == {"stored"}
+    anew, known = ["OPTIONS", "RESPMOD"], ["RESPMOD"]
+    assert asked == [anew, known, known, anew, known]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [None, 7, [], {}, {"preview": "4", "ttl": 1, "tag": ""}, {"preview": 4, "ttl": 1}, {"preview": 4, "tag": "x"}],
+)
+def test_options_of_another_form_are_none(told):
+    """Only what has the form of options is taken for some; and for no longer than an hour."""
+    assert parse_options(told) is None
+    kept = parse_options({"preview": None, "ttl": 10**9, "tag": "x"})
+    assert kept is not None
+    assert (kept.preview, kept.ttl) == (None, 3600.0)
