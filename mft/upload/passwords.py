@@ -129,7 +129,7 @@ class ArchivePasswords:
                     UPLOADS.c.name == deposit.name,
                     UPLOADS.c.login == deposit.login,
                     UPLOADS.c.state.in_([*_BEFORE_THE_END, UploadState.QUARANTINED]),
-                    UPLOADS.c.landing_gone_at.is_(None),
+                    UPLOADS.c.object_key.is_(None),
                 )
                 .order_by(UPLOADS.c.created_at.desc())
                 .limit(1)
@@ -181,8 +181,8 @@ class ArchivePasswords:
 
     @staticmethod
     def _check(connection: Connection, row: Row[tuple[object, ...]], more: int) -> None:
-        if row.landing_gone_at is not None and row.state == UploadState.QUARANTINED:
-            raise RejectedError("what was sent is gone, and cannot be looked into again; send the file again")
+        if row.object_key is not None and row.state == UploadState.QUARANTINED:
+            raise RejectedError("a rescan held it back after it was stored; no password changes that: send it again")
         if row.state == UploadState.QUARANTINED:
             decided = select(RELEASES.c.wish).where(RELEASES.c.upload_id == row.id, RELEASES.c.done_at.is_(None))
             if connection.execute(decided).first() is not None:

@@ -13,7 +13,8 @@ from mft.quarantine import Quarantine, Verdict
 from mft.receipts import verify_receipt
 from mft.rescans import RescanError, Rescans, RescanUnknownError
 from mft.reversemaps import ReverseMapsError, join_maps, split_maps
-from protocols.errors import NotFoundError
+from mft.upload.passwords import ArchivePasswords
+from protocols.errors import NotFoundError, RejectedError
 from storage.store import body_name, slot_name
 from tests.core import running_core
 
@@ -172,6 +173,9 @@ def test_what_the_rules_of_now_do_not_let_through_is_held_back(tmp_path, nursery
         assert dict(order(house).states) == {"quarantined": 3}
         assert house.states() == ["quarantined"] * 3
         assert house.client("eve").names(IN) == []
+        passwords = ArchivePasswords(database=house.database, trail=house.parts.trail, keys=house.keys)
+        with pytest.raises(RejectedError, match="rescan"):
+            passwords.give(house.rows()[0].id, ["s3same"], login="ann")
         receipt = house.client("ann").document("/ACME-1/.meta/b.log.receipt.json")
         assert (receipt["outcome"], "today's rules" in receipt["reason"]) == ("quarantined", True)
         quarantine = Quarantine(database=house.database, trail=house.parts.trail, approvals=2)
