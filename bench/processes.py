@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PATIENCE = 10.0
+REST_PATIENCE = 30.0
+REST_SHARE = 0.03
+"""Seconds of a second that a server at rest uses at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,17 @@ def await_size(root: int, count: int) -> None:
     deadline = time.monotonic() + PATIENCE
     while len(tree(root)) > count and time.monotonic() < deadline:
         time.sleep(0.01)
+
+
+def await_rest(root: int) -> None:
+    """Wait until a tree that was just started does nothing more: what it prepares is no part of a transfer."""
+    deadline, before = time.monotonic() + REST_PATIENCE, tree_seconds(root)
+    while time.monotonic() < deadline:
+        time.sleep(1.0)
+        now = tree_seconds(root)
+        if now - before <= REST_SHARE:
+            return
+        before = now
 
 
 def end(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> None:

@@ -16,7 +16,7 @@ from bench import clients
 from bench.apache import Apache
 from bench.house import CASE, CUSTOMER, ENGINEER, SECRET, House, HouseError
 from bench.nginx import Nginx
-from bench.processes import await_size, tree, tree_seconds
+from bench.processes import await_rest, await_size, tree, tree_seconds
 from bench.rounds import Comparison, Sample
 from bench.sshd import OpenSsh, PeerError
 from bench.vsftpd import Vsftpd
@@ -341,6 +341,7 @@ class Transfers:
                 # The first session pays for what later ones find done; a session also shows that all roles run.
                 for login in (CUSTOMER, ENGINEER):
                     clients.sftp(house.port("sftp"), login, self.room.key, "pwd\n", cipher=None)
+                await_rest(house.pid)
                 yield house
         except clients.ClientError as error:
             raise HouseError(f"{error}; its log ends: {house.last_words()}") from error

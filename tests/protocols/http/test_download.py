@@ -57,6 +57,18 @@ def test_get_gives_the_file_with_headers_that_make_it_harmless(stored: House) ->
     assert {name: answer.headers.get(name) for name in wanted} == wanted
 
 
+@pytest.mark.parametrize("at_once", [0, 700_000, 1 << 40])
+def test_get_is_whole_however_much_of_it_is_at_hand(stored: House, at_once: int) -> None:
+    """What is sent from memory that is used again at once is what the file has there, to a slow client too."""
+    content = os.urandom(3_000_001)
+    stored.tree.at_once = at_once
+    stored.tree.add(f"{UPLOADS}/random", content)
+    with stored.wire(receive_buffer=8192) as wire:
+        assert wire.ask("GET", f"/files{UPLOADS}/random").body == content
+        part = wire.ask("GET", f"/files{UPLOADS}/random", {"Range": "bytes=17-1400000"})
+        assert (part.status, part.body) == (206, content[17:1_400_001])
+
+
 def test_get_works_at_the_deposit_alias_too(stored: House) -> None:
     """`/cases/CASE/…` and `/files/cases/CASE/…` are the same file."""
     assert stored.ask("GET", f"{UPLOADS}/log.txt").body == CONTENT
