@@ -28,10 +28,12 @@ from aiohttp import hdrs, web
 from protocols.errors import (
     AlreadyExistsError,
     AuthenticationError,
+    ElsewhereError,
     FileSystemError,
     NotFoundError,
     OffsetMismatchError,
     QuotaExceededError,
+    WrongEntranceError,
 )
 from protocols.http.auth import session_of
 from protocols.http.body import announced_length
@@ -117,8 +119,8 @@ class Tus:
             return await self._drafts.answer(request, filesystem, method, resource and resource[1])
         try:
             response = await self._dispatch(request, filesystem, method, resource and resource[1])
-        except AuthenticationError:
-            raise
+        except (AuthenticationError, ElsewhereError, WrongEntranceError):
+            raise  # the head answers them for all that it serves
         except ChecksumError as error:
             response = _checksum_mismatch(str(error))
         except Exception as error:

@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 from wsgidav.dav_error import DAVError, PRECONDITION_CODE_ProtectedProperty
 from wsgidav.dav_provider import DAVCollection, DAVNonCollection, DAVProvider
 
-from protocols.errors import FileSystemError, InvalidNameError, NotFoundError
+from protocols.errors import ElsewhereError, FileSystemError, InvalidNameError, NotFoundError
 from protocols.filesystem import Copy, Entry, Locking, Properties, SetTimes
 from protocols.http.dav.places import placeholder
 from protocols.http.dav.rows import Subject, is_live, lock_discovery
@@ -81,6 +81,8 @@ class TreeProvider(DAVProvider):  # type: ignore[misc]  # wsgidav has no types
         """Return what is at *path*, a locked name without a file included."""
         try:
             entry: Entry | None = self.filesystem.stat(path)
+        except ElsewhereError as error:  # it is there, and a client is told where
+            self.fail(error)
         except NotFoundError:
             place = self.place(path)
             entry = (
