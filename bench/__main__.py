@@ -15,6 +15,7 @@ from typing import Any
 from bench.clients import ClientError
 from bench.house import HouseError
 from bench.idle import measure_idle
+from bench.links import measure_links
 from bench.listings import measure_listings
 from bench.machine import describe_machine
 from bench.revocation import measure_revocation
@@ -128,6 +129,7 @@ def measure(arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:  # no
     if "storage" in kinds:
         disk = arguments.where or Path(tempfile.gettempdir())  # a file system in memory has no fsync to speak of
         report["storage"] = measure_storage(disk, arguments.rounds, arguments.object_size, arguments.files, say)
+        _measure_links(disk, report)
     if "wan" in kinds:
         _measure_wan(arguments, report)
     if "revocation" in kinds:
@@ -145,6 +147,13 @@ def _measure_idle(arguments: argparse.Namespace, report: dict[str, Any]) -> bool
             report["absent"]["idle sessions"] = str(error)
             return False
     return True
+
+
+def _measure_links(place: Path, report: dict[str, Any]) -> None:
+    try:
+        report["links"] = measure_links(place, say)
+    except PeerError as error:
+        report["absent"]["copies over a slow link"] = str(error)
 
 
 def _measure_wan(arguments: argparse.Namespace, report: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.goals import goal_lines
 from bench.idle import idle_lines
+from bench.links import link_lines
 from bench.scrub.table import lines_of as scrub_lines
 from bench.storage import storage_lines
 from bench.wan import wan_lines
@@ -40,7 +41,7 @@ def lines_of(report: dict[str, Any]) -> list[str]:  # noqa: C901 - one look at e
     if "sealing" in report:
         lines += ["", *_sealing(report["sealing"])]
     if "storage" in report:
-        lines += ["", *storage_lines(report["storage"])]
+        lines += ["", *storage_lines(report["storage"]), *link_lines(report.get("links"))]
     if "wan" in report:
         lines += ["", *wan_lines(report["wan"])]
     if "revocation" in report:
