@@ -181,6 +181,8 @@ def _check_places(src: Path, dst: Path, report: Path | None, *, folder: bool) ->
     if folder and is_dash(dst):
         raise typer.BadParameter(f"{src} is a directory, and goes to a directory; standard output takes one file")
     for path in (report,) if folder else (dst, report):
+        if path is not None and not is_dash(path) and not path.parent.is_dir():
+            raise typer.BadParameter(f"{path}: there is no directory {path.parent}")
         if path is None or is_dash(path) or not path.exists():
             continue
         if not path.is_file():

@@ -176,6 +176,14 @@ def test_file_goes_into_a_directory_under_its_name(run, source, tmp_path):
     assert b"hunter2" not in (tmp_path / "there" / "a.log").read_bytes()
 
 
+def test_directory_that_is_not_there_is_said_before_anything_is_read(run, source, tmp_path):
+    """Of DST as of the report: wrong usage that names the directory, and nothing is written."""
+    for arguments in ([tmp_path / "no" / "a.log"], [tmp_path / "a.log", "--report", tmp_path / "no" / "r.json"]):
+        code, _, error = run(source / "a.log", *arguments)
+        assert (code, f"there is no directory {tmp_path / 'no'}" in " ".join(error.split())) == (2, True)
+    assert not (tmp_path / "a.log").exists()
+
+
 def test_key_file_is_made_for_its_owner_alone(run, source, tmp_path):
     """A key file that is not there is made, and used again."""
     key = tmp_path / "key"
