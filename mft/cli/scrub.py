@@ -181,18 +181,24 @@ def _check_places(src: Path, dst: Path, report: Path | None, *, folder: bool) ->
     if folder and is_dash(dst):
         raise typer.BadParameter(f"{src} is a directory, and goes to a directory; standard output takes one file")
     for path in (report,) if folder else (dst, report):
-        if path is not None and not is_dash(path) and not path.parent.is_dir():
-            raise typer.BadParameter(f"{path}: there is no directory {path.parent}")
-        if path is None or is_dash(path) or not path.exists():
-            continue
-        if not path.is_file():
-            raise typer.BadParameter(f"{path} is no ordinary file; - is standard output")
-        if not is_dash(src) and path.samefile(src):
-            raise typer.BadParameter(f"{path} is the file to scrub; it is never overwritten")
+        if path is not None and not is_dash(path):
+            _check_output(path, src)
     if report is not None and not is_dash(dst) and report.resolve() == dst.resolve():
         raise typer.BadParameter("DST and the report are one file")
     if report is not None and folder and report.resolve().is_relative_to(src.resolve()):
         raise typer.BadParameter("the report must not lie in SRC")
+
+
+def _check_output(path: Path, src: Path) -> None:
+    """See that *path* can be written: nothing is read for hours to be lost at the end."""
+    from mft.cli.scrubfile import is_dash  # noqa: PLC0415  keeps `mft --help` quick
+
+    if not path.parent.is_dir():
+        raise typer.BadParameter(f"{path}: there is no directory {path.parent}")
+    if path.exists() and not path.is_file():
+        raise typer.BadParameter(f"{path} is no ordinary file; - is standard output")
+    if path.exists() and not is_dash(src) and path.samefile(src):
+        raise typer.BadParameter(f"{path} is the file to scrub; it is never overwritten")
 
 
 def _scrub_file(task: Task, key_file: Path | None, report: Path | None) -> None:
