@@ -23,6 +23,7 @@ from bench.room import Room
 from bench.rounds import MIB
 from bench.scrub.measure import measure_scrub
 from bench.sealing import measure_sealing
+from bench.small import measure_small
 from bench.sshd import PeerError
 from bench.storage import measure_storage
 from bench.table import lines_of
@@ -67,6 +68,7 @@ def parse_arguments() -> argparse.Namespace:
         "--object-size", type=parse_size, default=10 * 10**9, help="of the object read at random (default: 10 GB)"
     )
     parser.add_argument("--files", type=int, default=10_000, help="small files that are stored (default: 10000)")
+    parser.add_argument("--small", type=int, default=2000, help="files of 4 KiB sent by put -r (default: 2000)")
     parser.add_argument("--sessions", type=int, default=1000, help="SFTP sessions that do nothing (default: 1000)")
     parser.add_argument("--wan-size", type=parse_size, default=192 * MIB, help="sent over a long way (default: 192MiB)")
     parser.add_argument("--peers", action="store_true", help="install the scrubber's peers, each in var/peers/NAME")
@@ -106,6 +108,8 @@ def measure(arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:  # no
             report["transfers"] = [
                 each.to_dict(PEERS[title.split()[0]]) for title, each in transfers.comparisons.items()
             ]
+    if "sftp" in kinds and arguments.small:
+        whole &= _measure_small(arguments, report)
     if "sftp" in kinds and arguments.sessions:
         whole &= _measure_idle(arguments, report)
     if "list" in kinds:
@@ -154,6 +158,18 @@ def _measure_links(place: Path, report: dict[str, Any]) -> None:
         report["links"] = measure_links(place, say)
     except PeerError as error:
         report["absent"]["copies over a slow link"] = str(error)
+
+
+def _measure_small(arguments: argparse.Namespace, report: dict[str, Any]) -> bool:
+    with Room(choose_place(arguments.where, MIB), MIB) as room:
+        try:
+            report["small"] = measure_small(room, arguments.small, arguments.rounds, say)
+        except PeerError as error:
+            report["absent"]["small files"] = str(error)
+        except (HouseError, ClientError) as error:
+            report["absent"]["mft, small files"] = str(error)
+            return False
+    return True
 
 
 def _measure_wan(arguments: argparse.Namespace, report: dict[str, Any]) -> None:

@@ -50,6 +50,7 @@ PROCESSOR: Final = {"SFTP down, aes256-gcm": (0.7, 0.4), "SFTP up, aes256-gcm": 
 """The server's processor seconds by the peer's, at most."""
 LISTING: Final = (1.0, 2.0)
 LONG_WAY: Final = (8.0, 15.0)
+SMALL: Final = {"put": (0.35, 0.7), "get": (0.7, 1.2)}
 IDLE_MB: Final = (1500.0, 300.0)
 """Of a thousand idle SFTP sessions, at most."""
 
@@ -82,6 +83,9 @@ def _others(report: dict[str, Any]) -> Iterator[Goal]:
     for row in report.get("wan", {}).get("rows", []):
         ship, aim = LONG_WAY
         yield Goal(what=f"100 ms, {row['loss']} % lost, {row['way']}", seen=row["ratio"], ship=ship, aim=aim)
+    for what, seen in report.get("small", {}).get("ratios", {}).items():
+        ship, aim = SMALL[what]
+        yield Goal(what=f"files of 4 KiB, {what} -r: speed, net", seen=seen, ship=ship, aim=aim)
     idle = report.get("idle")
     if idle is not None:
         ship, aim = IDLE_MB

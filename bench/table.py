@@ -8,6 +8,7 @@ from bench.goals import goal_lines
 from bench.idle import idle_lines
 from bench.links import link_lines
 from bench.scrub.table import lines_of as scrub_lines
+from bench.small import small_lines
 from bench.storage import storage_lines
 from bench.wan import wan_lines
 
@@ -32,6 +33,8 @@ def lines_of(report: dict[str, Any]) -> list[str]:  # noqa: C901 - one look at e
     if "intake" in report:
         intake = report["intake"]
         lines += ["", f"landed to stored, one file: {intake['mb_per_second']:.0f} MB/s ({intake['state']})"]
+    if "small" in report:
+        lines += ["", *small_lines(report["small"])]
     if "idle" in report:
         lines += ["", *idle_lines(report["idle"])]
     if "listings" in report:

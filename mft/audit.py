@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, insert, select, update
 
+from mft.catalog.fixed import Fixed
 from mft.catalog.model import EVENTS, HEADS
 
 if TYPE_CHECKING:
@@ -31,14 +32,10 @@ FOLD_SECONDS = 60.0
 _PAGE = 1000
 
 # Written with nearly every change: to build these anew costs as much as to run them.
-_HEAD = select(HEADS.c.position, HEADS.c.hash).where(HEADS.c.chain == bindparam("of"))
-_NEW_EVENT = insert(EVENTS)
-_NEW_HEAD = insert(HEADS)
-_NEXT_HEAD = (
-    update(HEADS)
-    .where(HEADS.c.chain == bindparam("of"))
-    .values({name: bindparam(name) for name in ("position", "hash", "signature")})
-)
+_HEAD = Fixed(select(HEADS.c.position, HEADS.c.hash).where(HEADS.c.chain == bindparam("of")))
+_NEW_EVENT = Fixed(insert(EVENTS), "chain", "position", "body", "previous", "hash")
+_NEW_HEAD = Fixed(insert(HEADS), "chain", "position", "hash", "signature")
+_NEXT_HEAD = Fixed(update(HEADS).where(HEADS.c.chain == bindparam("of")), "position", "hash", "signature")
 
 
 def customer_chain(customer: str | None) -> str:
@@ -67,7 +64,7 @@ class AuditTrail:
 
         *kind* is `noun.verb-in-the-past` (`upload.landed`). *details* are JSON values; None is left out.
         """
-        head = connection.execute(_HEAD, {"of": chain}).first()
+        head = _HEAD.first(connection, {"of": chain})
         position, previous = (head.position + 1, head.hash) if head else (1, GENESIS)
         body = json.dumps(
             {
@@ -84,12 +81,12 @@ class AuditTrail:
         )
         link = _link(previous, body)
         place = {"position": position, "hash": link}
-        connection.execute(_NEW_EVENT, {"chain": chain, "body": body, "previous": previous, **place})
+        _NEW_EVENT.run(connection, {"chain": chain, "body": body, "previous": previous, **place})
         place["signature"] = self._sign(_head_statement(chain, position, link))
         if head is None:
-            connection.execute(_NEW_HEAD, {"chain": chain, **place})
+            _NEW_HEAD.run(connection, {"chain": chain, **place})
         else:
-            connection.execute(_NEXT_HEAD, {"of": chain, **place})
+            _NEXT_HEAD.run(connection, {"of": chain, **place})
 
 
 @dataclass(slots=True)

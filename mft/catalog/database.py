@@ -72,12 +72,13 @@ def _disk_errors() -> Iterator[None]:
     """Raise what the block meets of a full or failing disk in the catalog's own words."""
     try:
         yield
-    except OperationalError as error:
-        code = getattr(error.orig, "sqlite_errorcode", 0)
+    except (OperationalError, sqlite3.OperationalError) as error:
+        cause = error.orig if isinstance(error, OperationalError) else error  # statements of `fixed` are the driver's
+        code = getattr(cause, "sqlite_errorcode", 0)
         if code in _FULL or code & 0xFF == sqlite3.SQLITE_FULL:
             raise CatalogFullError("no space left for the catalog") from error
         if code & 0xFF == sqlite3.SQLITE_IOERR:
-            raise CatalogDiskError(f"the catalog's disk failed ({error.orig})") from error
+            raise CatalogDiskError(f"the catalog's disk failed ({cause})") from error
         raise
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import time
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,11 @@ from sqlalchemy import bindparam, update
 from sqlalchemy.sql import ClauseElement
 
 from mft.catalog.errors import CatalogError
+from mft.catalog.fixed import Fixed, any_of
 from mft.catalog.model import UPLOADS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from sqlalchemy import Connection
 
@@ -76,10 +78,12 @@ class StateError(CatalogError):
     """The upload is not in a state from which that is possible: somebody else was faster, or the upload is gone."""
 
 
-_MOVE = update(UPLOADS).where(
-    UPLOADS.c.id == bindparam("upload"), UPLOADS.c.state.in_(bindparam("sources", expanding=True))
-)
-"""Made once: to build it anew costs as much as to run it, and the catalog is locked meanwhile."""
+@functools.cache
+def _move(state: UploadState, columns: tuple[str, ...]) -> Fixed:
+    """Return the statement that brings an upload into *state* and sets *columns*: made once for each of them."""
+    sources = [source for source, targets in WAYS.items() if state in targets]
+    statement = update(UPLOADS).where(UPLOADS.c.id == bindparam("of"), any_of(UPLOADS.c.state, sources))
+    return Fixed(statement, *columns)
 
 
 def move_upload(connection: Connection, upload_id: str, state: UploadState, /, **values: object) -> None:
@@ -92,8 +96,21 @@ def move_upload(connection: Connection, upload_id: str, state: UploadState, /, *
     set_to = {"state": state, "updated_at": time.time(), **values}
     if any(isinstance(value, ClauseElement) for value in values.values()):
         statement = update(UPLOADS).where(UPLOADS.c.id == upload_id, UPLOADS.c.state.in_(sources))
-        moved = connection.execute(statement.values(**set_to))
+        moved = connection.execute(statement.values(**set_to)).rowcount
     else:
-        moved = connection.execute(_MOVE, {"upload": upload_id, "sources": sources, **set_to})
-    if moved.rowcount != 1:
+        moved = _move(state, tuple(set_to)).run(connection, {"of": upload_id, **set_to, "state": str(state)})
+    if moved != 1:
         raise StateError(f"upload {upload_id} cannot become {state}: it is gone or no longer in {sources}")
+
+
+def move_uploads(connection: Connection, upload_ids: Collection[str], state: UploadState, /, **values: object) -> None:
+    """Bring several uploads into *state*, as `move_upload` does one.
+
+    Raises:
+        StateError: no way leads from the present state of one of them to *state*.
+    """
+    sources = [source for source, targets in WAYS.items() if state in targets]
+    statement = update(UPLOADS).where(UPLOADS.c.id.in_(upload_ids), UPLOADS.c.state.in_(sources))
+    moved = connection.execute(statement.values(state=state, updated_at=time.time(), **values))
+    if moved.rowcount != len(upload_ids):
+        raise StateError(f"not all of {len(upload_ids)} uploads can become {state}")

@@ -12,7 +12,7 @@ import json
 import secrets
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_nothing
@@ -22,7 +22,7 @@ from mft.scrubbing.sealednames import open_names, seal_names
 from storage.keys.envelope import Envelope, Region
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, Row
 
     from mft.casetree import CaseTree
     from mft.catalog.database import Database
@@ -120,14 +120,28 @@ class PseudonymBooks:
                 .join(PSEUDONYM_BOOKS, PSEUDONYM_BOOKS.c.id == BODIES.c.book_id)
                 .where(BODIES.c.key == object_key, BODIES.c.taught.is_not(None))
             ).first()
-        if row is None:
+        return None if row is None else self._lesson(row, row.taught)
+
+    def lesson_for(self, book_id: int, taught: bytes) -> Lesson | None:
+        """Return what several uploads at once taught, *taught*, with what their book has; raises as `lesson` does."""
+        if not taught:
             return None
+        with self._database.read() as connection:
+            row = connection.execute(select(PSEUDONYM_BOOKS).where(PSEUDONYM_BOOKS.c.id == book_id)).one()
+        return self._lesson(row, taught)
+
+    def _lesson(self, row: Row[Any], given: bytes) -> Lesson:
         key = self._keys.open_key(Envelope.from_dict(json.loads(row.envelope)))
-        kept, taught = open_names(row.names or b"", key), open_names(row.taught, key)
+        kept, taught = open_names(row.names or b"", key), open_names(given, key)
         if kept.contradicts(taught):
             raise ContradictedError
         kept.merge(taught)
         return Lesson(book_id=row.id, serial=row.serial, names=seal_names(kept, key))
+
+    def note_reverse_map(self, object_key: ObjectKey, sealed: bytes) -> None:
+        """Lay the reverse map of what was scrubbed beside its object."""
+        with self._database.write() as connection:
+            connection.execute(update(BODIES).where(BODIES.c.key == object_key).values(reverse_map=sealed))
 
     @staticmethod
     def keep(connection: Connection, object_key: ObjectKey, lesson: Lesson | None) -> None:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from mft.audit import customer_chain
 from mft.casetree import CaseTree, case_key, case_tree
+from mft.catalog.fixed import Fixed
 from mft.catalog.model import CASES, NODES
 
 if TYPE_CHECKING:
     from mft.catalog.database import Database
     from storage.keys.service import KeyService
+
+
+_CASE = Fixed(select(CASES).where(CASES.c.id == bindparam("of")))
+_NODE = Fixed(select(NODES.c.name, NODES.c.parent_id).where(NODES.c.id == bindparam("of")))
 
 
 def moment(seconds: float) -> str:
@@ -23,7 +28,7 @@ def moment(seconds: float) -> str:
 
 def tree_in(connection: Connection, case_id: int) -> CaseTree:
     """Return what the catalog keeps of a case."""
-    row = connection.execute(select(CASES).where(CASES.c.id == case_id)).one()
+    row = _CASE.first(connection, {"of": case_id})
     return case_tree(row)
 
 
@@ -53,8 +58,8 @@ class CaseBook:
         """Return the path of an upload's node below its zone's root."""
         names: list[str] = []
         with self._database.read() as connection:
-            node = connection.execute(select(NODES).where(NODES.c.id == row.node_id)).one()
+            node = _NODE.first(connection, {"of": row.node_id})
             while node.parent_id is not None:
                 names.append(node.name)
-                node = connection.execute(select(NODES).where(NODES.c.id == node.parent_id)).one()
+                node = _NODE.first(connection, {"of": node.parent_id})
         return tuple(reversed(names))

@@ -13,9 +13,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from mft.catalog.errors import CatalogBusyError, CatalogDiskError
+from mft.catalog.fixed import Fixed
 from mft.catalog.model import ARCHIVE_PASSWORDS, BODIES, UPLOADS
 from mft.catalog.states import UploadState, move_upload
 from mft.intake.ahead import Foreknown
@@ -35,7 +36,7 @@ from storage.slot import Manifest, seal_manifest
 from storage.store import ObjectKey, new_object_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from mft.audit import AuditTrail
     from mft.casetree import CaseTree
@@ -69,6 +70,11 @@ LACKING = (
 )
 """What a later try may find mended, without anything being wrong with the file."""
 _UNKNOWN = Foreknown()
+# Made once: to build them anew costs as much as to run them, and the catalog is locked meanwhile.
+_OF_UPLOAD = Fixed(update(UPLOADS).where(UPLOADS.c.id == bindparam("of")), "report", "sha256", "shown_path")
+_OF_BODY = Fixed(
+    update(BODIES).where(BODIES.c.key == bindparam("of")), "size", "stored_size", "sha256", "sealed_sha256"
+)
 NOTHING_TO_DO, AGAIN, RELEASED = "gone", "again", "released"
 
 
@@ -118,6 +124,7 @@ class Scrubbing:
         self._nursery = nursery
         self._settings = settings
         self.turns = threading.Semaphore(settings.workers)
+        """Whoever has a child at work has one of them."""
         self._uncounted: set[str] = set()
         """Uploads whose last attempt the catalog has counted, and should not have."""
         self._counted: set[str] = set()
@@ -144,6 +151,10 @@ class Scrubbing:
         except Exception:  # noqa: BLE001 - whatever the catalog lacks, the caller has said it
             self._uncounted.add(upload_id)
             log.warning("intake.attempt_uncounted", extra={"upload": upload_id})
+
+    def uncount(self, upload_ids: Iterable[str]) -> None:
+        """Remember that the last attempt of some uploads does not count, which the catalog could not be told."""
+        self._uncounted.update(upload_ids)
 
     def _scrub(self, upload_id: str) -> dict[str, Any]:
         self._counted.discard(upload_id)
@@ -353,7 +364,7 @@ class Scrubbing:
                 yield piece
             result.update(checked(child.result(), errand))
             result["body"]["sealed_sha256"] = sealed.hexdigest()
-            if self._judgement(row, result)[0] not in {Outcome.ACCEPT, Outcome.REDACT}:
+            if self.judgement(row, result)[0] not in {Outcome.ACCEPT, Outcome.REDACT}:
                 raise _DiscardedError
 
         def manifest() -> bytes:
@@ -367,7 +378,8 @@ class Scrubbing:
             self._objects.store(home).put_sealed(object_key, pieces(), envelope, manifest)
         return result
 
-    def _judgement(self, row: Row[Any], result: dict[str, Any]) -> tuple[Outcome, str | None]:
+    def judgement(self, row: Row[Any], result: dict[str, Any]) -> tuple[Outcome, str | None]:
+        """Return what becomes of an upload of which a child has said *result*, and why."""
         report = result["report"]
         if row.sha256 is not None and row.sha256 != report["sha256_in"]:
             return Outcome.QUARANTINE, "what was read back is not what was received"
@@ -382,9 +394,18 @@ class Scrubbing:
 
     def _judge(self, row: Row[Any], object_key: ObjectKey, result: dict[str, Any]) -> dict[str, Any]:
         """Keep report and digest with the upload; return the outcome."""
-        outcome, reason = self._judgement(row, result)
-        report = result["report"]
-        treatment = self.treatment(self._book.tree(row.case_id))
+        outcome, reason = self.judgement(row, result)
+        tree = self._book.tree(row.case_id)
+        with self._database.write() as connection:
+            self.keep(connection, row, tree, object_key, result)
+        return {"outcome": outcome.value, "reason": reason, "object": object_key, "tried": result["tried"]}
+
+    def keep(
+        self, connection: Connection, row: Row[Any], tree: CaseTree, object_key: ObjectKey, result: dict[str, Any]
+    ) -> None:
+        """Keep report and digest with an upload, and with its object what that is, or that it is none."""
+        report, body = result["report"], result["body"]
+        treatment = self.treatment(tree)
         kept = {
             **report,
             "findings": report["findings"][:REPORT_FINDINGS],
@@ -393,24 +414,17 @@ class Scrubbing:
             "profile_rule": treatment.rule,
             "profile_reason": treatment.reason,
         }
-        body = result["body"]
-        stored = outcome in {Outcome.ACCEPT, Outcome.REDACT}
-        facts = {name: body[name] for name in ("size", "stored_size", "sha256", "sealed_sha256")}
-        with self._database.write() as connection:
-            connection.execute(
-                update(UPLOADS)
-                .where(UPLOADS.c.id == row.id)
-                .values(
-                    report=json.dumps(kept),
-                    sha256=row.sha256 or report["sha256_in"],
-                    shown_path=json.dumps(list(zip(result["names"], safe_names(result["shown"]), strict=True))),
-                )
-            )
-            if stored:
-                connection.execute(update(BODIES).where(BODIES.c.key == object_key).values(**facts))
-            else:
-                discard_body(connection, object_key)
-        return {"outcome": outcome.value, "reason": reason, "object": object_key, "tried": result["tried"]}
+        values = {
+            "report": json.dumps(kept),
+            "sha256": row.sha256 or report["sha256_in"],
+            "shown_path": json.dumps(list(zip(result["names"], safe_names(result["shown"]), strict=True))),
+        }
+        _OF_UPLOAD.run(connection, {"of": row.id, **values})
+        if self.judgement(row, result)[0] in {Outcome.ACCEPT, Outcome.REDACT}:
+            facts = {name: body[name] for name in ("size", "stored_size", "sha256", "sealed_sha256")}
+            _OF_BODY.run(connection, {"of": object_key, **facts})
+        else:
+            discard_body(connection, object_key)
 
     def _give_back(self, row: Row[Any], reason: str) -> None:
         """A child failed: count it, and let the loop try again or give up."""

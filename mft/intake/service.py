@@ -12,21 +12,20 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, literal, not_, or_, select
+from sqlalchemy import select
 
-from mft.box import ZONE
-from mft.catalog.model import BODIES, CASES, NODES, REPLICAS, UPLOADS
+from mft.catalog.model import UPLOADS
 from mft.catalog.states import UploadState
+from mft.intake.waiting import WaitingWork
 from mft.shortage import shortage_of
-from mft.standing import PART_SUFFIXES
-from mft.upload.arrival import PLACING
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mft.catalog.database import Database
     from mft.intake.ahead import Ahead
+    from mft.intake.batching import Batching
     from mft.intake.carrying import Carrying
     from mft.intake.copying import Copying
     from mft.intake.naming import Naming
@@ -53,6 +52,10 @@ ADOPT_SECONDS = 5.0
 """How long after the start jobs from before a crash have to go on by themselves."""
 STARTED_PER_WORKER = 4
 """Jobs handed to the engine ahead of the workers, for each of them."""
+LOOKED_AT = 512
+"""Waiting uploads that are looked at together; small ones of a case become one job."""
+COPIED_TOGETHER = 16
+"""Copies of one job, at most: where many wait, each would cost a job more than it costs itself."""
 HISTORY_SECONDS = 24 * 3600.0
 
 
@@ -66,6 +69,7 @@ class Intake:
         ahead: Ahead,
         scrubbing: Scrubbing,
         settling: Settling,
+        batching: Batching,
         copying: Copying,
         naming: Naming,
         sweep: Sweep,
@@ -86,6 +90,8 @@ class Intake:
         self._ahead = ahead
         self._scrubbing = scrubbing
         self._settling = settling
+        self._batching = batching
+        self._waiting = WaitingWork(database=database, host=host, settings=settings)
         self._copying = copying
         self._naming = naming
         self._sweep = sweep
@@ -94,12 +100,15 @@ class Intake:
         self._replacing = replacing
         self.placing = placing
         self._carrying = carrying
-        self._host = host
         self._settings = settings
         self._jobs: Jobs | None = None
         self._lock = threading.Lock()
         self._started: set[str] = set()
         self._under_way: set[str] = set()
+        self._batches = 0
+        """Batches started: one for each worker, so that what comes meanwhile makes the next one larger."""
+        self._batched: set[str] = set()
+        """What of the work is in one of them."""
         self._lacking: dict[str, str] = {}
         """Uploads that wait for what the machine lacks, and what that is."""
         self._tell_lacking = lacking
@@ -114,7 +123,9 @@ class Intake:
         """The kinds of jobs, for the job engine."""
         return {
             "scrub": self._scrub_job,
+            "batch": self._batch_job,
             "copy": self._copy_job,
+            "copies": self._copies_job,
             "release": self._release_job,
             "carry": self._carry_job,
             "rescan": self._rescan_job,
@@ -155,10 +166,8 @@ class Intake:
         self._forget_lacking()
         for landing_id in self._carrying.waiting(self._settings.copy_workers):
             self._start("carry", landing_id)
-        for upload_id in self._waiting_uploads():
-            self._start("scrub", upload_id)
-        for object_key, region in self._waiting_copies():
-            self._start("copy", object_key, region)
+        self._start_uploads()
+        self._start_copies()
         for upload_id in self._releasing.waiting(self._settings.workers):
             self._start("release", upload_id)
         for rescan_id, upload_id in self._waiting_rescans():
@@ -179,22 +188,41 @@ class Intake:
             return not self._started
 
     def _start(self, kind: str, first: str, second: str = "") -> None:
-        work = _work(kind, first, second)
+        self._start_all(kind, [_work(kind, first, second)], first, second)
+
+    def _start_all(self, kind: str, works: Sequence[str], first: str, second: str = "") -> bool:
+        """Start one job that does all of *works*, and say so, unless some of that is begun already or is to rest."""
+        now = time.monotonic()
         with self._lock:
-            if work in self._started or time.monotonic() < self._resting.get(work, 0.0):
-                return
-            self._started.add(work)
+            if any(work in self._started or now < self._resting.get(work, 0.0) for work in works):
+                return False
+            self._started.update(works)
         try:
             # A name that was never given before: the job engine would leave alone one that has failed.
-            self._need_jobs().start(kind, f"{work}:{secrets.token_hex(8)}", first, second)
+            self._need_jobs().start(kind, f"{works[0]}:{secrets.token_hex(8)}", first, second)
         except BaseException:
-            self._end(work, rest=REST_SECONDS)
+            for work in works:
+                self._end(work, rest=REST_SECONDS)
             raise
+        return True
 
     def _need_jobs(self) -> Jobs:
         if self._jobs is None:
             raise RuntimeError("intake has no job engine yet")
         return self._jobs
+
+    def _batch_job(self, upload_ids: str, _unused: str) -> None:
+        """Do small files of one case together; nothing of it need be remembered, the uploads' rows say what is left."""
+        try:
+            with contextlib.ExitStack() as stack:
+                works = {
+                    each: stack.enter_context(self._alone(_work("scrub", each, ""))) for each in upload_ids.split(",")
+                }
+                if ids := [each for each, alone in works.items() if alone]:
+                    self._batching.run(ids)
+        finally:
+            with self._lock:
+                self._batches = max(0, self._batches - 1)
 
     def _scrub_job(self, upload_id: str, _unused: str) -> None:
         jobs = self._need_jobs()
@@ -203,6 +231,7 @@ class Intake:
                 with self._waiting_for_room(upload_id):
                     outcome = jobs.step("scrub", lambda: self._scrubbing.scrub(upload_id))
                     jobs.step("settle", lambda: self._settling.settle(upload_id, outcome))
+                    self._batching.apart.discard(upload_id)
 
     @contextlib.contextmanager
     def _waiting_for_room(self, upload_id: str) -> Iterator[None]:
@@ -264,6 +293,14 @@ class Intake:
             if alone:
                 self._need_jobs().step("carry", lambda: self._carrying.carry(landing_id))
 
+    def _copies_job(self, wanted: str, _unused: str) -> None:
+        """Make several copies, one after the other; each notes itself what became of it."""
+        for each in wanted.split(","):
+            object_key, _, region = each.partition(":")
+            with self._alone(_work("copy", object_key, region)) as alone:
+                if alone:
+                    self._copying.copy(object_key, region)
+
     @contextlib.contextmanager
     def _alone(self, work: str) -> Iterator[bool]:
         """Give whether nobody else is at this *work*: a job from before a crash may meet one that was started since."""
@@ -287,6 +324,7 @@ class Intake:
         with self._lock:
             self._started.discard(work)
             self._under_way.discard(work)
+            self._batched.discard(work)
             self._resting = {each: due for each, due in self._resting.items() if due > now}
             if rest:
                 self._resting[work] = now + rest
@@ -302,32 +340,23 @@ class Intake:
             resting = [work for work, due in self._resting.items() if due > now and work.startswith(f"{kind}:")]
         return started, [*started, *resting]
 
-    def _waiting_uploads(self) -> list[str]:
-        """Return uploads that nobody works on: landed ones, and those that a crash or a failure left half scrubbed."""
-        part = or_(*(NODES.c.name.endswith(suffix) for suffix in PART_SUFFIXES))
-        patience = UPLOADS.c.landed_at > time.time() - self._settings.resume_grace
-        placeholder = and_(UPLOADS.c.protocol == PLACING, UPLOADS.c.size == 0)
-        fresh = UPLOADS.c.landed_at > time.time() - self._settings.placeholder
-        states = [UploadState.LANDED]
-        if time.monotonic() >= self._adopt_at:
-            states.append(UploadState.SCRUBBING)
+    def _start_uploads(self) -> None:
+        """Start what waits to be scrubbed: small files of a case together, the others one by one."""
         started, taken = self._busy_with("scrub")
-        with self._database.read() as connection:
-            rows = connection.execute(
-                select(UPLOADS.c.id)
-                .join(NODES, NODES.c.id == UPLOADS.c.node_id)
-                .where(
-                    UPLOADS.c.state.in_(states),
-                    UPLOADS.c.host == self._host,
-                    UPLOADS.c.zone != ZONE,
-                    UPLOADS.c.id.not_in([work.split(":")[1] for work in taken]),
-                    not_(and_(part, patience)),
-                    not_(and_(placeholder, fresh)),
-                )
-                .order_by(UPLOADS.c.landed_at)
-                .limit(max(0, self._settings.workers * STARTED_PER_WORKER - len(started)))
-            )
-            return [row.id for row in rows]
+        waiting = self._waiting.uploads(
+            taken=[work.split(":")[1] for work in taken],
+            adopting=time.monotonic() >= self._adopt_at,
+            most=LOOKED_AT,
+        )
+        if not waiting:
+            return
+        together, single = self._batching.groups(waiting)
+        with self._lock:
+            batches, alone = self._batches, len(set(started) - self._batched)
+        for upload_ids in together[: max(0, self._settings.workers - batches)]:
+            self._start_batch(upload_ids)
+        for upload_id in single[: max(0, self._settings.workers * STARTED_PER_WORKER - alone)]:
+            self._start("scrub", upload_id)
 
     def _waiting_rescans(self) -> list[tuple[str, str]]:
         """Return files of orders that nobody works on: never so many that what comes in would wait for all of them."""
@@ -338,21 +367,32 @@ class Intake:
         found = self._rescanning.waiting(room + len(taken))
         return [each for each in found if _work("rescan", *each) not in taken][:room]
 
-    def _waiting_copies(self) -> list[tuple[str, str]]:
+    def _start_batch(self, upload_ids: Sequence[str]) -> None:
+        works = [_work("scrub", each, "") for each in upload_ids]
+        with self._lock:
+            self._batches += 1
+            self._batched.update(works)
+        begun = False
+        try:
+            begun = self._start_all("batch", works, ",".join(upload_ids))
+        finally:
+            if not begun:
+                with self._lock:
+                    self._batches = max(0, self._batches - 1)
+
+    def _start_copies(self) -> None:
+        """Start copies: one by one where few wait, else several of a region in one job."""
         started, taken = self._busy_with("copy")
-        work = literal("copy:") + REPLICAS.c.object_key + ":" + REPLICAS.c.region
-        with self._database.read() as connection:
-            rows = connection.execute(
-                select(REPLICAS.c.object_key, REPLICAS.c.region)
-                .join(BODIES, BODIES.c.key == REPLICAS.c.object_key)
-                .join(CASES, CASES.c.id == BODIES.c.case_id)
-                .where(
-                    REPLICAS.c.state.in_(["wanted", "leaving"]), REPLICAS.c.due_at <= time.time(), work.not_in(taken)
-                )
-                .order_by(REPLICAS.c.state, CASES.c.priority, REPLICAS.c.due_at)  # what leaves goes first
-                .limit(max(0, self._settings.copy_workers * STARTED_PER_WORKER - len(started)))
-            )
-            return [(row.object_key, row.region) for row in rows]
+        jobs = max(0, self._settings.copy_workers * STARTED_PER_WORKER - len(started))
+        waiting = self._waiting.copies(taken=taken, most=jobs * COPIED_TOGETHER)
+        portion = max(1, len(waiting) // max(1, jobs))
+        for begin in range(0, len(waiting), portion):
+            wanted = waiting[begin : begin + portion]
+            if len(wanted) == 1:
+                self._start("copy", *wanted[0])
+                continue
+            works = [_work("copy", object_key, region) for object_key, region in wanted]
+            self._start_all("copies", works, ",".join(f"{object_key}:{region}" for object_key, region in wanted))
 
 
 def _work(kind: str, first: str, second: str) -> str:

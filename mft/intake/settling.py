@@ -8,9 +8,10 @@ import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from mft.audit import customer_chain
+from mft.catalog.fixed import Fixed
 from mft.catalog.model import BODIES, NODES, RECEIPTS, REPLICAS, UPLOADS
 from mft.catalog.states import StateError, UploadState, move_upload
 from mft.intake.naming import free_name
@@ -32,6 +33,15 @@ if TYPE_CHECKING:
     from mft.intake.settings import IntakeSettings
 
 log = logging.getLogger(__name__)
+# Made once: to build them anew costs as much as to run them, and the catalog is locked meanwhile.
+_UPLOAD = Fixed(select(UPLOADS).where(UPLOADS.c.id == bindparam("of")))
+_BODY = Fixed(select(BODIES).where(BODIES.c.key == bindparam("of")))
+_OF_BODY = Fixed(update(BODIES).where(BODIES.c.key == bindparam("of")), "state")
+_NEW_REPLICA = Fixed(insert(REPLICAS), "object_key", "region", "state", "queued_at", "due_at", "verified_at")
+_NODE = Fixed(select(NODES).where(NODES.c.id == bindparam("of")))
+_VERSION = Fixed(select(UPLOADS.c.version).where(UPLOADS.c.id == bindparam("of")))
+_DIGEST = Fixed(select(UPLOADS.c.sha256).where(UPLOADS.c.id == bindparam("of")))
+_FINAL_RECEIPT = Fixed(insert(RECEIPTS).prefix_with("OR REPLACE"), "upload_id", "kind", "document", "created_at")
 UNSCRUBBED = "released from quarantine, unscrubbed"
 READMITTED = "released from quarantine, as it was scrubbed before"
 
@@ -114,6 +124,19 @@ class Settling:
             case_id = connection.execute(select(UPLOADS.c.case_id).where(UPLOADS.c.id == upload_id)).scalar_one()
             self._stored(tree_in(connection, case_id).number)
 
+    def conclude(self, connection: Connection, upload_id: str, told: Mapping[str, Any]) -> None:
+        """Do the same as `settle`, of several at once, in the transaction of *connection*, which keeps their names too.
+
+        Raises:
+            StateError: it was settled by somebody else.
+        """
+        row = _UPLOAD.first(connection, {"of": upload_id})
+        outcome = Outcome(told["outcome"])
+        if outcome in {Outcome.ACCEPT, Outcome.REDACT}:
+            self._publish(connection, row, outcome.value, ObjectKey(told["object"]), told=told)
+        else:
+            self._withhold(connection, row, outcome, told)
+
     def release(self, connection: Connection, row: Row[Any], object_key: ObjectKey, *, voters: list[str]) -> None:
         """Publish a quarantined upload as it is, because *voters* have decided so; that is said wherever it is seen."""
         self._publish(connection, row, RELEASED, object_key, reason=UNSCRUBBED, voters=voters)
@@ -156,7 +179,7 @@ class Settling:
         told: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         now = time.time()
-        body = connection.execute(select(BODIES).where(BODIES.c.key == object_key)).one()
+        body = _BODY.first(connection, {"of": object_key})
         home = body.region or row.region
         move_upload(
             connection,
@@ -168,18 +191,13 @@ class Settling:
             finished_at=now,
             reason=reason,
         )
-        connection.execute(update(BODIES).where(BODIES.c.key == object_key).values(state="stored"))
-        connection.execute(
-            insert(REPLICAS).values(
-                object_key=object_key, region=home, state="present", queued_at=now, due_at=now, verified_at=now
-            )
-        )
+        _OF_BODY.run(connection, {"of": object_key, "state": "stored"})
+        replica = {"object_key": object_key, "queued_at": now, "due_at": now}
+        _NEW_REPLICA.run(connection, {**replica, "region": home, "state": "present", "verified_at": now})
         # As decided when it began; where that has changed since, a review of the case says otherwise.
         copies = [region for region in row.copies.split(",") if region and region != home]
         for region in copies:
-            connection.execute(
-                insert(REPLICAS).values(object_key=object_key, region=region, state="wanted", queued_at=now, due_at=now)
-            )
+            _NEW_REPLICA.run(connection, {**replica, "region": region, "state": "wanted", "verified_at": None})
         self._show(connection, row)
         tree = tree_in(connection, row.case_id)
         report = json.loads(row.report)
@@ -214,8 +232,8 @@ class Settling:
 
     def _show(self, connection: Connection, row: Row[Any]) -> None:
         """Make the version the newest of its node; show the node and its directories under scrubbed names."""
-        node = connection.execute(select(NODES).where(NODES.c.id == row.node_id)).one()
-        head = connection.execute(select(UPLOADS.c.version).where(UPLOADS.c.id == node.head_upload)).first()
+        node = _NODE.first(connection, {"of": row.node_id})
+        head = _VERSION.first(connection, {"of": node.head_upload})
         if head is None or head.version < row.version:
             show_head(connection, node.id, row.id)
         for name, shown in reversed(json.loads(row.shown_path)):
@@ -226,7 +244,7 @@ class Settling:
                 connection.execute(update(NODES).where(NODES.c.id == node.id).values(shown_name=free))
             if node.parent_id is None:
                 return
-            node = connection.execute(select(NODES).where(NODES.c.id == node.parent_id)).one()
+            node = _NODE.first(connection, {"of": node.parent_id})
 
     def _withhold(self, connection: Connection, row: Row[Any], outcome: Outcome, told: Mapping[str, Any]) -> None:
         reason: str | None = told["reason"]
@@ -255,7 +273,7 @@ class Settling:
     def receipt(self, connection: Connection, row: Row[Any], tree: CaseTree, **claims: object) -> None:
         """Sign the final receipt of an upload that comes to its end in the transaction of *connection*."""
         now = time.time()
-        sha256 = connection.execute(select(UPLOADS.c.sha256).where(UPLOADS.c.id == row.id)).scalar_one()
+        sha256 = _DIGEST.scalar(connection, {"of": row.id})
         document = self._sign(
             {
                 "kind": "final",
@@ -273,8 +291,5 @@ class Settling:
                 **{name: value for name, value in claims.items() if value is not None},
             }
         )
-        connection.execute(
-            insert(RECEIPTS)
-            .prefix_with("OR REPLACE")
-            .values(upload_id=row.id, kind="final", document=json.dumps(document), created_at=now)
-        )
+        receipt = {"upload_id": row.id, "kind": "final", "document": json.dumps(document), "created_at": now}
+        _FINAL_RECEIPT.run(connection, receipt)

@@ -99,6 +99,8 @@ class Errand:
     """What the sender gave to open archives: for each its key and itself, sealed, in base64."""
     relay: dict[str, Any] = field(default_factory=dict)
     """Nothing of the above: the file is only shown to another scanner, and this says how (see `relay`)."""
+    batch: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    """Several small files instead of one: what each has of its own (see `batch`)."""
 
     @property
     def has_file(self) -> bool:
@@ -128,6 +130,7 @@ class Errand:
         for name in ("names", "deny", "allow"):
             plain[name] = tuple(plain[name])
         plain["passwords"] = tuple((key, sealed) for key, sealed in plain["passwords"])
+        plain["batch"] = tuple(plain["batch"])
         return cls(**plain)
 
 

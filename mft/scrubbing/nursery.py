@@ -14,13 +14,16 @@ import signal
 import socket
 import threading
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mft.scrubbing.ahead import run_ahead
 from mft.scrubbing.answer import ANSWER_LIMIT, AnswerError, read_answer
+from mft.scrubbing.batch import BATCH_FILES, BATCH_LIMIT, BODY_LIMIT, read_batch, run_batch
 from mft.scrubbing.cache import rules_folder
-from mft.scrubbing.cage import confine, forbid_dumps
+from mft.scrubbing.cage import Cage, confine, forbid_dumps
 from mft.scrubbing.child import Errand, run_errand
 from mft.scrubbing.isolation import shut_in
 from mft.scrubbing.relay import run_relay
@@ -30,6 +33,8 @@ from scrubber.engine import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from mft.scrubbing.batch import Scrubbed
 
 REQUEST_LIMIT = 64 * 1024
 ANSWER_SECONDS = 60.0
@@ -70,7 +75,7 @@ def serve_nursery(channel: socket.socket, stopped: Callable[[], bool]) -> None:
 
 
 def _serve_one(channel: socket.socket, children: set[int]) -> None:
-    message, descriptors, _flags, _address = socket.recv_fds(channel, REQUEST_LIMIT, 8)
+    message, descriptors, _flags, _address = socket.recv_fds(channel, REQUEST_LIMIT, BATCH_FILES + 8)
     try:
         request = json.loads(message)
         if request["verb"] == "kill":
@@ -108,16 +113,29 @@ def _fork(descriptors: Sequence[int], channel: socket.socket) -> int:
         if errand.relay.get("kind") == "command":
             forbid_dumps()  # it runs a program of the administrator's, which is not ours to limit
         else:
-            confine(errand.cage)
+            confine(_cage_of(errand))
             shut_in([Path(errand.scratch)])
-        run = run_relay if errand.relay else run_ahead if errand.ahead else run_errand
-        run(errand, descriptors[1:])
+        _errand_of(errand)(errand, descriptors[1:])
         status = 0
     except BaseException as error:  # noqa: BLE001 - the border of the process; never the text, which may hold content
         with contextlib.suppress(OSError):
             os.write(2, f"mft: a scrub child failed ({type(error).__name__})\n".encode())
     finally:
         os._exit(status)
+
+
+def _cage_of(errand: Errand) -> Cage:
+    """Say what the child may use: a batch keeps what it writes in memory."""
+    cage = errand.cage
+    return replace(cage, file_size=min(cage.file_size, BODY_LIMIT)) if errand.batch else cage
+
+
+def _errand_of(errand: Errand) -> Callable[[Errand, Sequence[int]], None]:
+    if errand.relay:
+        return run_relay
+    if errand.batch:
+        return partial(run_batch, run=run_errand)
+    return run_ahead if errand.ahead else run_errand
 
 
 def _close_all_but(kept: set[int]) -> None:
@@ -175,15 +193,9 @@ class Child:
             ChildFailedError: it came to no result.
             ShortageError: the disk for its scratch is full.
         """
-        answer = bytearray()
-        while piece := self._read(self._result_fd, 1024 * 1024):
-            answer += piece
-            if len(answer) > ANSWER_LIMIT:
-                raise ChildFailedError("the scrubber answered with more than there can be to say")
-        if not answer:
-            raise ChildFailedError("the scrubber crashed or went over its limits on this file")
+        answer = self._answer(ANSWER_LIMIT)
         try:
-            read = read_answer(bytes(answer))
+            read = read_answer(answer)
         except AnswerError as error:
             raise ChildFailedError(f"the scrubber failed on this file: {error}") from error
         result, self.names, self.reverse_map = read.document, read.names, read.reverse_map
@@ -194,6 +206,28 @@ class Child:
         if "error" in result:
             raise ChildFailedError(f"the scrubber failed on this file ({_word(result['error'])})")
         return result
+
+    def results(self, files: int) -> list[Scrubbed]:
+        """Return what became of each of so many *files* of a batch.
+
+        Raises:
+            ChildFailedError: one of them failed, or the child did; nothing of it is to be used.
+        """
+        try:
+            done, self.names = read_batch(self._answer(BATCH_LIMIT), files)
+        except AnswerError as error:
+            raise ChildFailedError(f"the scrubber failed on these files: {error}") from error
+        return done
+
+    def _answer(self, limit: int) -> bytes:
+        answer = bytearray()
+        while piece := self._read(self._result_fd, 1024 * 1024):
+            answer += piece
+            if len(answer) > limit:
+                raise ChildFailedError("the scrubber answered with more than there can be to say")
+        if not answer:
+            raise ChildFailedError("the scrubber crashed or went over its limits on this file")
+        return bytes(answer)
 
     @property
     def has_answered(self) -> bool:
@@ -245,6 +279,14 @@ class Nursery:
         """
         cipher_read, cipher_write = os.pipe() if landing_fd is not None else (None, None)
         return self._start(errand, [landing_fd, notes_fd], cipher=(cipher_read, cipher_write), wall=wall)
+
+    def begin_batch(self, errand: Errand, *, landing_fds: Sequence[int], wall: float) -> Child:
+        """Start a child on the files of a batch, whose landing logs are *landing_fds*; its `results` are read.
+
+        Raises:
+            NurseryError: the nursery does not answer.
+        """
+        return self._start(errand, landing_fds, cipher=(None, None), wall=wall)
 
     def relay(self, errand: Errand, *, landing_fd: int, socket_fd: int | None, wall: float) -> Child:
         """Start a child that shows a file to another scanner, over the connection *socket_fd* or by a command.

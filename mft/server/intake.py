@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from mft.intake.ahead import Ahead
+from mft.intake.batching import Batching
 from mft.intake.carrying import Carrying
 from mft.intake.copying import Copying
 from mft.intake.naming import Naming
@@ -183,11 +184,26 @@ def make_intake(parts: Parts, nursery: Nursery) -> Intake:
         settings=settings,
         stored=placing.flag,
     )
+    batching = Batching(
+        database=parts.database,
+        keys=parts.keys,
+        book=book,
+        books=books,
+        zones=parts.zones,
+        landed=parts.landed,
+        objects=parts.objects,
+        nursery=nursery,
+        placing=placing,
+        scrubbing=scrubbing,
+        settling=settling,
+        settings=settings,
+    )
     return Intake(
         database=parts.database,
         ahead=ahead,
         scrubbing=scrubbing,
         settling=settling,
+        batching=batching,
         releasing=Releasing(
             database=parts.database, trail=parts.trail, scrubbing=scrubbing, settling=settling, settings=settings
         ),

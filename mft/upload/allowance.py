@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
+from mft.catalog.fixed import Fixed
 from mft.catalog.model import TOKENS, UPLOADS
 from mft.catalog.states import PARTIAL, UploadState
 from protocols.errors import QuotaExceededError
@@ -14,6 +15,11 @@ from protocols.errors import QuotaExceededError
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Select
 
+_LIMITS = Fixed(
+    select(TOKENS.c.max_bytes, TOKENS.c.max_files).where(
+        TOKENS.c.login == bindparam("of"), TOKENS.c.case_number.is_not(None)
+    )
+)
 _GIVEN_UP = [UploadState.EXPIRED]
 """What was given up before it was whole counts no more; what was received counts, whatever became of it."""
 
@@ -91,9 +97,8 @@ def cap_bytes(connection: Connection, login: str, amount: int, *, least: int) ->
 
 
 def _limits(connection: Connection, login: str) -> Row[Any, Any] | None:
-    return connection.execute(
-        select(TOKENS.c.max_bytes, TOKENS.c.max_files).where(TOKENS.c.login == login, TOKENS.c.case_number.is_not(None))
-    ).first()
+    limits: Row[Any, Any] | None = _LIMITS.first(connection, {"of": login})
+    return limits
 
 
 def _files(login: str) -> Select[int]:

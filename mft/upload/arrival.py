@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, insert, select, update
 
 from mft.box import ZONE
+from mft.catalog.fixed import Fixed, any_of
 from mft.catalog.model import NODES, OWN_VERSIONS, RECEIPTS, UNFILED, UPLOADS
 from mft.catalog.states import StateError, UploadState, move_upload
 from mft.upload.newest import show_own
@@ -34,7 +35,7 @@ PLACING = "webdav"
 SAME_AGAIN_SECONDS = 24 * 3600.0
 """A login that sends the same name and digest within this time gets its first receipt."""
 # Made once: to build them anew costs as much as to run them, and the catalog is locked meanwhile.
-_UPLOAD = select(UPLOADS).where(UPLOADS.c.id == bindparam("of"))
+_UPLOAD = Fixed(select(UPLOADS).where(UPLOADS.c.id == bindparam("of")))
 _SHOWN = (
     select(UPLOADS.c.id, UPLOADS.c.version)
     .join(OWN_VERSIONS, OWN_VERSIONS.c.upload_id == UPLOADS.c.id)
@@ -44,21 +45,25 @@ _SHOWN = (
         UPLOADS.c.landed_at > bindparam("since"),
     )
 )
-_SAME = _SHOWN.where(
-    UPLOADS.c.sha256 == bindparam("digest"),
-    UPLOADS.c.size == bindparam("bytes"),
-    UPLOADS.c.state.in_([UploadState.LANDED, UploadState.SCRUBBING, UploadState.STORED]),
+_SAME = Fixed(
+    _SHOWN.where(
+        UPLOADS.c.sha256 == bindparam("digest"),
+        UPLOADS.c.size == bindparam("bytes"),
+        any_of(UPLOADS.c.state, [UploadState.LANDED, UploadState.SCRUBBING, UploadState.STORED]),
+    )
 )
-_EMPTY = _SHOWN.where(
-    UPLOADS.c.node_id == bindparam("node"),
-    UPLOADS.c.protocol == PLACING,
-    UPLOADS.c.size == 0,
-    UPLOADS.c.state == UploadState.LANDED,
+_EMPTY = Fixed(
+    _SHOWN.where(
+        UPLOADS.c.node_id == bindparam("node"),
+        UPLOADS.c.protocol == PLACING,
+        UPLOADS.c.size == 0,
+        any_of(UPLOADS.c.state, [UploadState.LANDED]),
+    )
 )
-_NEXT_VERSION = (
+_NEXT_VERSION = Fixed(
     update(NODES).where(NODES.c.id == bindparam("of")).values(versions=NODES.c.versions + 1).returning(NODES.c.versions)
 )
-_NEW_RECEIPT = insert(RECEIPTS)
+_NEW_RECEIPT = Fixed(insert(RECEIPTS), "upload_id", "kind", "document", "created_at")
 
 
 class Arrivals:
@@ -91,7 +96,7 @@ class Arrivals:
         digest = writer.digest()
         sha256 = digest.hex() if digest is not None else None
         with self._database.write() as connection:
-            row = connection.execute(_UPLOAD, {"of": upload_id}).first()
+            row = _UPLOAD.first(connection, {"of": upload_id})
             if row is None or row.epoch != epoch or row.state != UploadState.RECEIVING:
                 raise StateError("the upload was taken over or ended elsewhere")
             again = self._same_again(connection, row, writer.end, sha256)
@@ -114,7 +119,7 @@ class Arrivals:
             return None
         since = time.time() - SAME_AGAIN_SECONDS
         wanted = {"node": node.id, "of": row.login, "digest": sha256, "bytes": size, "since": since}
-        first = connection.execute(_SAME, wanted).first()
+        first = _SAME.first(connection, wanted)
         return None if first is None else str(first.id)
 
     def _keep_first(self, connection: Connection, row: Row[tuple[object, ...]], first: str) -> Receipt:
@@ -147,9 +152,7 @@ class Arrivals:
         node_id = make_node(
             connection, case_id=row.case_id, parent_id=row.parent_id, name=row.name, owner=row.login, is_directory=False
         )
-        version = self._take_place(connection, row, node_id, now) or (
-            connection.execute(_NEXT_VERSION, {"of": node_id}).scalar_one()
-        )
+        version = self._take_place(connection, row, node_id, now) or _NEXT_VERSION.scalar(connection, {"of": node_id})
         move_upload(
             connection,
             row.id,
@@ -188,7 +191,7 @@ class Arrivals:
             }
         )
         receipt = {"upload_id": row.id, "kind": "landed", "document": json.dumps(document), "created_at": now}
-        connection.execute(_NEW_RECEIPT, receipt)
+        _NEW_RECEIPT.run(connection, receipt)
         self._trail.append(
             connection,
             chain,
@@ -213,7 +216,7 @@ class Arrivals:
         no such file, or it has been there for too long.
         """
         wanted = {"node": node_id, "of": row.login, "since": now - self._settings.placeholder}
-        empty = connection.execute(_EMPTY, wanted).first()
+        empty = _EMPTY.first(connection, wanted)
         if empty is None:
             return None
         move_upload(

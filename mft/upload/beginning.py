@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert
 
 from mft.box import ZONE
+from mft.catalog.fixed import Fixed
 from mft.catalog.model import UNFILED, UPLOADS
 from mft.catalog.states import UploadState
-from mft.upload.allowance import cap_bytes, check_files
+from mft.upload.allowance import cap_bytes, check_files, is_metered
 from mft.upload.landingkeys import LandingKeys, key_of_day
 from mft.upload.place import find_node
 from mft.upload.record import write_event
@@ -33,7 +34,12 @@ if TYPE_CHECKING:
     from storage.keys.service import KeyService
 
 # Made once: to build them anew costs as much as to run them, and the catalog is locked meanwhile.
-_NEW_UPLOAD = insert(UPLOADS)
+_NEW_UPLOAD = Fixed(
+    insert(UPLOADS),
+    *("id", "case_id", "zone", "parent_id", "name", "login", "protocol", "peer", "session_id", "state", "region"),
+    *("copies", "host", "worker", "landing_id", "landing_day", "landing_envelope", "announced", "reserved", "prefix"),
+    *("part", "modified", "created_at", "updated_at"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +50,8 @@ class Begun:
     key: bytes = field(repr=False)
     reserved: int
     """Bytes of the quota."""
+    is_metered: bool
+    """Whether it counts against a token."""
 
 
 class Beginnings:
@@ -86,8 +94,8 @@ class Beginnings:
                 if mode is not WriteMode.REPLACE:
                     self._refuse_existing(mode)
             reserved = self._reserve(connection, deposit, length)
-            connection.execute(
-                _NEW_UPLOAD,
+            _NEW_UPLOAD.run(
+                connection,
                 {
                     "id": upload_id,
                     "case_id": deposit.tree.id,
@@ -98,7 +106,7 @@ class Beginnings:
                     "protocol": deposit.protocol,
                     "peer": deposit.peer,
                     "session_id": deposit.session_id,
-                    "state": UploadState.RECEIVING,
+                    "state": str(UploadState.RECEIVING),
                     "region": deposit.home,
                     "copies": ",".join(deposit.copies),
                     "host": self._settings.host,
@@ -127,7 +135,8 @@ class Beginnings:
                     )
                 )
             write_event(self._trail, connection, deposit, "upload.started", upload_id, announced=length)
-        return Begun(id=upload_id, key=key, reserved=reserved)
+            metered = is_metered(connection, deposit.login)
+        return Begun(id=upload_id, key=key, reserved=reserved, is_metered=metered)
 
     def _reserve(self, connection: Connection, deposit: Deposit, length: int | None) -> int:
         """Reserve what an upload needs at first: a part is no file, and a file of parts is given what these hold."""

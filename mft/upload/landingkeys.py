@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from mft.catalog.fixed import Fixed
 from mft.catalog.model import LANDING_KEYS
 from storage.keys.envelope import Region
 
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from storage.keys.service import KeyService
 
 # Made once: to build it anew costs as much as to run it, and the catalog is locked meanwhile.
-_KEY_OF_DAY = select(LANDING_KEYS.c.wrapped).where(
-    LANDING_KEYS.c.region == bindparam("of"), LANDING_KEYS.c.day == bindparam("on")
+_KEY_OF_DAY = Fixed(
+    select(LANDING_KEYS.c.wrapped).where(
+        LANDING_KEYS.c.region == bindparam("of"), LANDING_KEYS.c.day == bindparam("on")
+    )
 )
 
 
@@ -54,7 +57,7 @@ class LandingKeys:
 
     def _of_day(self, region: str, day: str, owner: str | None) -> bytes | None:
         with self._database.read() as connection:
-            row = connection.execute(_KEY_OF_DAY, {"of": region, "on": day}).first()
+            row = _KEY_OF_DAY.first(connection, {"of": region, "on": day})
         if row is None:
             fresh = self._keys.new_scope(Region(region), f"landing:{day}", owner=owner)
             with self._database.write() as connection:
@@ -69,4 +72,5 @@ class LandingKeys:
 
 def key_of_day(connection: Connection, region: str, day: str) -> bytes | None:
     """Return a landing key, wrapped; None: there is none, or it was destroyed."""
-    return connection.execute(_KEY_OF_DAY, {"of": region, "on": day}).scalar()
+    wrapped: bytes | None = _KEY_OF_DAY.scalar(connection, {"of": region, "on": day})
+    return wrapped

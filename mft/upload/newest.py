@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from mft.catalog.fixed import Fixed
 from mft.catalog.model import NODES, OWN_VERSIONS, UPLOADS
 from mft.catalog.states import UploadState
 
@@ -20,28 +21,31 @@ if TYPE_CHECKING:
 _WHEN = func.coalesce(UPLOADS.c.modified, UPLOADS.c.landed_at)
 """The client's time of a file, else when it came."""
 # Made once: to build them anew costs as much as to run them, and the catalog is locked meanwhile.
-_SENT = select(UPLOADS.c.size, _WHEN.label("sent_at")).where(UPLOADS.c.id == bindparam("of"))
-_SCRUBBED = select(UPLOADS.c.scrubbed_size, _WHEN.label("shown_at")).where(UPLOADS.c.id == bindparam("of"))
-_SHOWN = update(NODES).where(NODES.c.id == bindparam("of"))
+_SENT = Fixed(select(UPLOADS.c.size, _WHEN.label("sent_at")).where(UPLOADS.c.id == bindparam("of")))
+_SCRUBBED = Fixed(select(UPLOADS.c.scrubbed_size, _WHEN.label("shown_at")).where(UPLOADS.c.id == bindparam("of")))
+_SHOWN = Fixed(update(NODES).where(NODES.c.id == bindparam("of")), "head_upload", "shown_size", "shown_at")
 _NEW_OWN = upsert(OWN_VERSIONS)
-_OWN = _NEW_OWN.on_conflict_do_update(
-    index_elements=["node_id", "login"],
-    set_={name: _NEW_OWN.excluded[name] for name in ("upload_id", "size", "sent_at")},
+_OWN = Fixed(
+    _NEW_OWN.on_conflict_do_update(
+        index_elements=["node_id", "login"],
+        set_={name: _NEW_OWN.excluded[name] for name in ("upload_id", "size", "sent_at")},
+    ),
+    *("node_id", "login", "upload_id", "size", "sent_at"),
 )
 
 
 def show_own(connection: Connection, node_id: int, login: str, upload_id: str) -> None:
     """Have *login* see upload *upload_id*, which has landed, under the name of *node_id*."""
-    row = connection.execute(_SENT, {"of": upload_id}).one()
+    row = _SENT.first(connection, {"of": upload_id})
     shown = {"upload_id": upload_id, "size": row.size, "sent_at": row.sent_at}
-    connection.execute(_OWN, {"node_id": node_id, "login": login, **shown})
+    _OWN.run(connection, {"node_id": node_id, "login": login, **shown})
 
 
 def show_head(connection: Connection, node_id: int, upload_id: str) -> None:
     """Have everybody else see upload *upload_id*, which is stored, under the name of *node_id*."""
-    row = connection.execute(_SCRUBBED, {"of": upload_id}).one()
+    row = _SCRUBBED.first(connection, {"of": upload_id})
     shown = {"head_upload": upload_id, "shown_size": row.scrubbed_size, "shown_at": row.shown_at}
-    connection.execute(_SHOWN, {"of": node_id, **shown})
+    _SHOWN.run(connection, {"of": node_id, **shown})
 
 
 def show_newest(connection: Connection, node_id: int) -> None:
@@ -53,7 +57,7 @@ def show_newest(connection: Connection, node_id: int) -> None:
         show_head(connection, node_id, upload_id)
         return
     nothing = {"head_upload": None, "shown_size": None, "shown_at": None}
-    connection.execute(_SHOWN, {"of": node_id, **nothing})
+    _SHOWN.run(connection, {"of": node_id, **nothing})
 
 
 def show_time(connection: Connection, upload_id: str, modified: float) -> None:

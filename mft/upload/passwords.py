@@ -11,11 +11,12 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, exists, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, exists, insert, or_, select, update
 
 from mft.audit import customer_chain
 from mft.box import case_or_none
 from mft.casetree import case_key, case_tree
+from mft.catalog.fixed import Fixed
 from mft.catalog.model import ARCHIVE_PASSWORDS, CASES, OWN_VERSIONS, RELEASE_VOTES, RELEASES, UPLOADS
 from mft.catalog.states import PARTIAL, UploadState, move_upload
 from mft.scrubbing.sealedpassword import seal_password
@@ -212,8 +213,8 @@ def scrub_again(connection: Connection, upload_id: str) -> None:
 
 def bind_waiting(connection: Connection, row: Row[tuple[object, ...]]) -> None:
     """Give an upload that lands now the passwords that were left for it."""
-    here = _waits_at(case_id=row.case_id, parent_id=row.parent_id, name=row.name, login=row.login)
-    connection.execute(update(ARCHIVE_PASSWORDS).where(here).values(upload_id=row.id))
+    here = {"at_case": row.case_id, "at_parent": row.parent_id, "called": row.name, "by": row.login}
+    _BIND.run(connection, {**here, "upload_id": row.id})
 
 
 def hand_on(connection: Connection, upload_id: str, to: str) -> None:
@@ -249,3 +250,16 @@ def _waits_at(*, case_id: object, parent_id: object, name: object, login: object
         ARCHIVE_PASSWORDS.c.name == name,
         ARCHIVE_PASSWORDS.c.login == login,
     )
+
+
+_BIND = Fixed(
+    update(ARCHIVE_PASSWORDS).where(
+        _waits_at(
+            case_id=bindparam("at_case"),
+            parent_id=bindparam("at_parent"),
+            name=bindparam("called"),
+            login=bindparam("by"),
+        )
+    ),
+    "upload_id",
+)

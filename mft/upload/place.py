@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, select, update
 
+from mft.catalog.fixed import Fixed
 from mft.catalog.model import NODES
 from protocols.errors import AlreadyExistsError, NotADirectoryPathError, NotFoundError
 
@@ -17,13 +18,17 @@ if TYPE_CHECKING:
 
 # Made once: to build them anew costs as much as to run them, and the catalog is locked meanwhile.
 _IN_PARENT = select(NODES).where(NODES.c.parent_id == bindparam("parent"))
-_BY_NAME = _IN_PARENT.where(NODES.c.name == bindparam("of"))
+_BY_NAME = Fixed(_IN_PARENT.where(NODES.c.name == bindparam("of")))
+_NEW_NODE = Fixed(
+    insert(NODES).returning(NODES.c.id), "case_id", "parent_id", "name", "is_directory", "owner", "created_at"
+)
 _BY_SHOWN_NAME = _IN_PARENT.where(NODES.c.shown_name == bindparam("of"), NODES.c.hidden_at.is_(None))
 
 
 def find_node(connection: Connection, parent_id: int, name: str) -> Row[tuple[object, ...]] | None:
     """Return the row of *name* in a directory, also if it is hidden."""
-    return connection.execute(_BY_NAME, {"parent": parent_id, "of": name}).first()
+    found: Row[tuple[object, ...]] | None = _BY_NAME.first(connection, {"parent": parent_id, "of": name})
+    return found
 
 
 def find_shown(connection: Connection, parent_id: int, name: str) -> Row[tuple[object, ...]] | None:
@@ -62,17 +67,15 @@ def make_node(
         retire(connection, row)
         row = None
     if row is None:
-        made = connection.execute(
-            insert(NODES).values(
-                case_id=case_id,
-                parent_id=parent_id,
-                name=name,
-                is_directory=is_directory,
-                owner=owner,
-                created_at=time.time(),
-            )
-        )
-        return int(made.inserted_primary_key[0])  # type: ignore[index]  # SQLAlchemy types it as optional
+        node = {
+            "case_id": case_id,
+            "parent_id": parent_id,
+            "name": name,
+            "is_directory": is_directory,
+            "owner": owner,
+            "created_at": time.time(),
+        }
+        return int(_NEW_NODE.scalar(connection, node))
     if row.is_directory != is_directory:
         kind = "directory" if row.is_directory else "file"
         raise AlreadyExistsError(f"a {kind} of that name is there")

@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, select
 
 from mft.audit import customer_chain
 from mft.box import case_or_none
+from mft.catalog.fixed import Fixed
 from mft.catalog.model import CASES
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from mft.audit import AuditTrail
     from mft.upload.deposit import Deposit
 
-_CUSTOMER = select(CASES.c.customer).where(CASES.c.id == bindparam("case"))
-_NUMBER = select(CASES.c.number).where(CASES.c.id == bindparam("case"))
+_CUSTOMER = Fixed(select(CASES.c.customer).where(CASES.c.id == bindparam("case")))
+_NUMBER = Fixed(select(CASES.c.number).where(CASES.c.id == bindparam("case")))
 
 
 def write_event(
@@ -42,11 +43,10 @@ def write_event(
 
 def chain_of(connection: Connection, case_id: int) -> str:
     """Name the audit chain of a case's customer."""
-    row = connection.execute(_CUSTOMER, {"case": case_id}).one()
-    return customer_chain(row.customer)
+    return customer_chain(_CUSTOMER.scalar(connection, {"case": case_id}))
 
 
 def number_of(connection: Connection, case_id: int) -> str | None:
     """Return a case's number; None where it is the box of what names no case."""
-    number: str = connection.execute(_NUMBER, {"case": case_id}).scalar_one()
+    number: str = _NUMBER.scalar(connection, {"case": case_id})
     return case_or_none(number)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, select, update
 
+from mft.catalog.fixed import Fixed
 from mft.catalog.model import RECEIPTS, UPLOAD_RESOURCES, UPLOADS
 from mft.catalog.states import PARTIAL, UploadState, move_upload
 from mft.upload.record import chain_of
@@ -51,12 +52,14 @@ def keep_resource(connection: Connection, upload_id: str, resource: Resource) ->
         )
 
 
-_LANDING = update(UPLOAD_RESOURCES).where(UPLOAD_RESOURCES.c.upload_id == bindparam("of"))
+_LANDING = Fixed(
+    update(UPLOAD_RESOURCES).where(UPLOAD_RESOURCES.c.upload_id == bindparam("of")), "landed_as", "unverified_from"
+)
 
 
 def note_landing(connection: Connection, upload_id: str, receipt_id: str) -> None:
     """Keep under which id an upload with an address has its receipt; of others nothing is kept."""
-    connection.execute(_LANDING, {"of": upload_id, "landed_as": receipt_id, "unverified_from": None})
+    _LANDING.run(connection, {"of": upload_id, "landed_as": receipt_id, "unverified_from": None})
 
 
 def has_resource(connection: Connection, upload_id: str) -> bool:

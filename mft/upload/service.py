@@ -160,7 +160,7 @@ class Uploads:
         begun = self._beginnings.begin(deposit, mode, length)
         with self._begun(begun.id, 0):
             writer = self._zones[deposit.home].create(begun.id, begun.key)
-        return self._handle(deposit, begun.id, 0, writer, begun.reserved, length=length)
+        return self._handle(deposit, begun.id, 0, writer, begun.reserved, length=length, metered=begun.is_metered)
 
     def _resume(self, deposit: Deposit, row: Row[tuple[object, ...]]) -> UploadHandle:
         if row.state in PARTIAL:
@@ -215,6 +215,7 @@ class Uploads:
         reserved: int,
         *,
         length: int | None = None,
+        metered: bool | None = None,
     ) -> UploadHandle:
         handle = UploadHandle(
             uploads=self,
@@ -227,13 +228,12 @@ class Uploads:
             length=length,
         )
         quota = quota_of(self._settings.quotas, deposit.tree)
-        metered = quota.of_case or quota.of_customer
-        if not metered:
+        if metered is None:
             with self._database.read() as connection:
                 metered = is_metered(connection, deposit.login)
         with self._open_lock:
             self._open[upload_id] = handle
-            if metered:
+            if metered or quota.of_case or quota.of_customer:
                 self._metered.add(upload_id)
         return handle
 

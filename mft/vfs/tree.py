@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import and_, bindparam, case, false, func, literal_column, null, or_, select
 
 from mft.catalog.database import fetched, paged
+from mft.catalog.fixed import Fixed, any_of
 from mft.catalog.model import NODES, OWN_VERSIONS, UPLOADS
 from mft.catalog.states import PARTIAL, UploadState
 
@@ -94,25 +95,8 @@ def partials(connection: Connection, place: Place, name: str | None = None) -> d
 
     One that was sent again from its start since, and came whole, is the whole file.
     """
-    later = UPLOADS.alias("later")
-    whole = select(later.c.id).where(
-        later.c.case_id == UPLOADS.c.case_id,
-        later.c.login == UPLOADS.c.login,
-        later.c.parent_id == UPLOADS.c.parent_id,
-        later.c.name == UPLOADS.c.name,
-        later.c.landed_at.is_not(None),
-        later.c.created_at > UPLOADS.c.created_at,
-    )
-    wanted = and_(
-        UPLOADS.c.case_id == place.case_id,
-        UPLOADS.c.login == place.login,
-        UPLOADS.c.parent_id == place.node_id,
-        UPLOADS.c.state.in_(list(PARTIAL)),
-        UPLOADS.c.part.is_(False),
-        ~whole.exists(),
-        *(() if name is None else (UPLOADS.c.name == name,)),
-    )
-    rows = connection.execute(select(UPLOADS).where(wanted).order_by(UPLOADS.c.created_at))
+    here = {"case": place.case_id, "login": place.login, "parent": place.node_id}
+    rows = _PARTIALS.all(connection, here) if name is None else _PARTIAL.all(connection, {**here, "called": name})
     return {
         row.name: Leaf(
             name=row.name,
@@ -127,6 +111,34 @@ def partials(connection: Connection, place: Place, name: str | None = None) -> d
         )
         for row in rows
     }
+
+
+def _partials() -> Select[Any]:
+    """Select a login's uploads under way in a directory, the newest last."""
+    later = UPLOADS.alias("later")
+    whole = select(later.c.id).where(
+        later.c.case_id == UPLOADS.c.case_id,
+        later.c.login == UPLOADS.c.login,
+        later.c.parent_id == UPLOADS.c.parent_id,
+        later.c.name == UPLOADS.c.name,
+        later.c.landed_at.is_not(None),
+        later.c.created_at > UPLOADS.c.created_at,
+    )
+    columns = (UPLOADS.c[name] for name in ("id", "name", "prefix", "state", "created_at", "updated_at"))
+    wanted = and_(
+        UPLOADS.c.case_id == bindparam("case"),
+        UPLOADS.c.login == bindparam("login"),
+        UPLOADS.c.parent_id == bindparam("parent"),
+        any_of(UPLOADS.c.state, sorted(PARTIAL)),
+        UPLOADS.c.part.is_(False),
+        ~whole.exists(),
+    )
+    return select(*columns).where(wanted).order_by(UPLOADS.c.created_at)
+
+
+# Made once: to build them anew costs more than to run them.
+_PARTIALS = Fixed(_partials())
+_PARTIAL = Fixed(_partials().where(UPLOADS.c.name == bindparam("called")))
 
 
 def _sender_view(columns: Iterable[ColumnElement[Any]]) -> Select[Any]:
@@ -322,20 +334,35 @@ def _with_partials(rows: list[Row], waiting: dict[str, Leaf], last: str | None) 
     return sorted([*(row for row in rows if row[0] not in mine), *mine.values()], key=lambda row: row[0])
 
 
+_READER_ROW = Fixed(
+    _reader_rows().where(NODES.c.parent_id == bindparam("parent"), NODES.c.shown_name == bindparam("called"))
+)
+_SENDER_ROW = Fixed(
+    _sender_rows().where(
+        NODES.c.parent_id == bindparam("parent"),
+        or_(NODES.c.name == bindparam("called"), NODES.c.shown_name == bindparam("called")),
+    )
+)
+_DIRECTORY = (
+    select(NODES.c.id)
+    .where(NODES.c.parent_id == bindparam("parent"), NODES.c.is_directory, NODES.c.hidden_at.is_(None))
+    .limit(1)
+)
+_SENDERS_DIRECTORY = Fixed(_DIRECTORY.where(NODES.c.name == bindparam("called")))
+_READERS_DIRECTORY = Fixed(_DIRECTORY.where(NODES.c.shown_name == bindparam("called")))
+
+
 def find_leaf(database: Database, place: Place, name: str) -> Leaf | None:
     """Return what *name* is in *place*, or None."""
     with database.read() as connection:
+        here = {"parent": place.node_id, "called": name}
         if not place.sender:
-            statement = _reader_rows().where(NODES.c.parent_id == place.node_id, NODES.c.shown_name == name)
-            row = connection.execute(statement).first()
+            row = _READER_ROW.first(connection, here)
             return None if row is None else _reader_leaf(row)
         waiting = partials(connection, place, name).get(name)
         if waiting is not None:
             return waiting
-        statement = _sender_rows().where(
-            NODES.c.parent_id == place.node_id, or_(NODES.c.name == name, NODES.c.shown_name == name)
-        )
-        leaves = [_sender_leaf(row) for row in connection.execute(statement, {"login": place.login})]
+        leaves = [_sender_leaf(row) for row in _SENDER_ROW.all(connection, {**here, "login": place.login})]
     if place.own_only:
         leaves = [leaf for leaf in leaves if leaf.own or leaf.is_directory]
     return next((leaf for leaf in leaves if leaf.name == name), None)
@@ -343,9 +370,13 @@ def find_leaf(database: Database, place: Place, name: str) -> Leaf | None:
 
 def walk_place(database: Database, place: Place, directories: tuple[str, ...]) -> Place | None:
     """Return the directory at *directories* below *place* as the view names it, or None."""
-    for name in directories:
-        leaf = find_leaf(database, place, name)
-        if leaf is None or not leaf.is_directory or leaf.node_id is None:
-            return None
-        place = replace(place, node_id=leaf.node_id)
-    return place
+    if not directories:
+        return place
+    step, node_id = _SENDERS_DIRECTORY if place.sender else _READERS_DIRECTORY, place.node_id
+    with database.read() as connection:
+        for name in directories:
+            found = step.scalar(connection, {"parent": node_id, "called": name})
+            if found is None:
+                return None
+            node_id = found
+    return replace(place, node_id=node_id)

@@ -30,6 +30,10 @@ _TURN_BUFFERS = 32
 """Buffers that one upload hashes before others get their turn on the thread."""
 
 
+_AT_ONCE = 256 * 1024
+"""Bytes of a file that is hashed by whoever asks for its digest."""
+
+
 class FrontierDigest:
     """The digest of one upload. Its methods are called by the writer, under the writer's lock."""
 
@@ -104,6 +108,8 @@ class FrontierDigest:
 
     def result(self, size: int, patience_seconds: float) -> bytes | None:
         """Return the digest of the first *size* bytes; None where it is not known within *patience_seconds*."""
+        while size <= _AT_ONCE and self._step():
+            pass  # to wake a thread takes longer than so little
         with self._changed:
             if size - self._done > CATCH_UP_BYTES:
                 return None

@@ -1,0 +1,141 @@
+"""Several small files of one case in one child: what starting one costs is paid once.
+
+The files are scrubbed one after the other as each would be alone, and learn into one dictionary. Nothing that is
+learned from a file may be kept unless that file is published, and where a file brings the child down nobody knows what
+the others would have been: so whoever asked takes all of the answer or none of it, and does the files one by one then.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from mft.scrubbing.answer import ANSWER_LIMIT, Answer, AnswerError, read_answer, write_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mft.scrubbing.child import Errand
+
+BATCH_FILES = 32
+"""Most files of one child: it may have 64 descriptors open."""
+BATCH_BYTES = 4 * 2**20
+"""Most bytes of them together, as sent."""
+BODY_LIMIT = 4 * 2**20
+"""Bytes of any file that a child writes, in memory or as scratch: what becomes larger is done alone, as it comes."""
+BODIES_LIMIT = 16 * 2**20
+"""The same of all of them."""
+BATCH_LIMIT = BODIES_LIMIT + ANSWER_LIMIT
+"""Bytes that a child may give back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What one file of a batch has of its own; the fields are those of an `Errand`."""
+
+    names: tuple[str, ...]
+    landing_id: str
+    landing_key: bytes = field(repr=False)
+    records: int
+    size: int
+    object_key: str
+    data_key: bytes = field(repr=False)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Write it for an errand."""
+        return {
+            "names": list(self.names),
+            "landing_id": self.landing_id,
+            "landing_key": base64.b64encode(self.landing_key).decode("ascii"),
+            "records": self.records,
+            "size": self.size,
+            "object_key": self.object_key,
+            "data_key": base64.b64encode(self.data_key).decode("ascii"),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scrubbed:
+    """What became of one file of a batch."""
+
+    document: dict[str, Any]
+    body: bytes = field(repr=False)
+    reverse_map: bytes = field(repr=False)
+
+
+def part_of(errand: Errand, own: dict[str, Any]) -> Errand:
+    """Return the errand of one file, of what `Part.to_plain` wrote."""
+    keys = {name: base64.b64decode(own[name]) for name in ("landing_key", "data_key")}
+    return replace(errand, batch=(), **{**own, "names": tuple(own["names"]), **keys})
+
+
+def run_batch(errand: Errand, descriptors: Sequence[int], run: Callable[[Errand, Sequence[int]], None]) -> None:
+    """Do each file's errand by *run*, one after the other.
+
+    *descriptors* are the landing logs, then the pipe for the answer. It ends with the first file that fails. The
+    dictionary comes last: without it the answer is not whole.
+    """
+    *logs, answer_fd = descriptors
+    names, room = errand.dictionary, BODIES_LIMIT
+    with os.fdopen(answer_fd, "wb") as pipe:
+        for own, log in zip(errand.batch, logs, strict=True):
+            part = replace(part_of(errand, own), dictionary=names)
+            body, answer = _done(part, log, run)
+            if answer.document.get("again"):
+                body, answer = _done(replace(part, dictionary=answer.names or names, again=True), log, run)
+            room -= len(body)
+            document: dict[str, Any] = {"error": "large"} if room < 0 else answer.document
+            names = answer.names or names
+            document["taught"] = bool(answer.names)
+            _write(pipe, write_answer(document, b"", answer.reverse_map), body)
+            if "error" in document:
+                return
+        grown = names if names != errand.dictionary else b""
+        _write(pipe, write_answer({"files": len(logs)}, grown), b"")
+
+
+def _done(part: Errand, log: int, run: Callable[[Errand, Sequence[int]], None]) -> tuple[bytes, Answer]:
+    """Do one file's errand, its two pipes being files in memory."""
+    held = os.dup(log)
+    body, answer = (os.memfd_create(name, os.MFD_CLOEXEC) for name in ("body", "answer"))
+    kept = os.dup(body), os.dup(answer)
+    try:
+        run(part, [held, body, answer])  # which closes what it was given
+        return _content(kept[0]), read_answer(_content(kept[1]))
+    finally:
+        for descriptor in kept:
+            os.close(descriptor)
+
+
+def _content(descriptor: int) -> bytes:
+    size = os.lseek(descriptor, 0, os.SEEK_END)
+    return os.pread(descriptor, size, 0)
+
+
+def _write(pipe: Any, answer: bytes, body: bytes) -> None:  # noqa: ANN401 - a file that bytes are written to
+    pipe.write(len(answer).to_bytes(4, "big") + len(body).to_bytes(4, "big") + answer + body)
+
+
+def read_batch(data: bytes, files: int) -> tuple[list[Scrubbed], bytes]:
+    """Undo what `run_batch` wrote for so many *files*; return also the case's dictionary, if it has grown.
+
+    Raises:
+        AnswerError: it is not whole, or one of the files failed.
+    """
+    done: list[Scrubbed] = []
+    at = 0
+    for number in range(files + 1):
+        length, size = int.from_bytes(data[at : at + 4], "big"), int.from_bytes(data[at + 4 : at + 8], "big")
+        end = at + 8 + length
+        if not length or end + size > len(data):
+            raise AnswerError("the answer is cut off")
+        answer = read_answer(data[at + 8 : end])
+        if "error" in answer.document:
+            raise AnswerError(f"file {number + 1} failed")
+        if number == files:
+            return done, answer.names
+        done.append(Scrubbed(document=answer.document, body=data[end : end + size], reverse_map=answer.reverse_map))
+        at = end + size
+    raise AssertionError("the last round returns")
