@@ -15,8 +15,12 @@ class Anchor:
     """Whether it is enough to know of one place in a block, any one."""
     shape: bool = False
     """Whether it has no literal that could be looked for: digits, classes and lengths alone."""
+    head: bytes = b""
+    """What of the pattern stands before its literal, in at most `LONGEST_HEAD` bytes, and ends at the literal in one way
+    at most: of what begins with a class that is everywhere only the rest is scanned for."""
 
 
+LONGEST_HEAD = 64
 INDEX_BITS = 12
 LENGTH_BITS = 14
 START_SHIFT = INDEX_BITS + LENGTH_BITS

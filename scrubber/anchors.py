@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from scrubber import vectorscan
 from scrubber.alternatives import write_out
-from scrubber.anchor import INDEX_BITS, LENGTH_MASK, START_SHIFT
+from scrubber.anchor import INDEX_BITS, LENGTH_MASK, LONGEST_HEAD, START_SHIFT
 from scrubber.shapes import ShapeScanner, is_installed
 
 if TYPE_CHECKING:
@@ -78,13 +78,21 @@ def _compile(anchors: AnchorSet) -> tuple[Any, Any]:
     som: int = hyperscan.HS_FLAG_SOM_LEFTMOST
     once: int = hyperscan.HS_FLAG_SINGLEMATCH
     caseless: int = hyperscan.HS_FLAG_CASELESS
-    written = [(index, each, a) for index, a in anchors.others for each in write_out(a.pattern)]
+    written = [
+        (index + (_HEADED if a.head else 0), each, a)
+        for index, a in anchors.others
+        for each in write_out(a.pattern.removeprefix(a.head))
+    ]
     database = vectorscan.compile_rules(
         [each for _, each, _ in written],
         [index for index, _, _ in written],
         [(once if a.once else som) | (caseless if a.caseless else 0) for _, _, a in written],
     )
     return hyperscan, database
+
+
+_HEADED = 1 << INDEX_BITS
+"""Added to the numbers of anchors of which Vectorscan looks for the rest behind their heads."""
 
 
 class HyperscanScanner:
@@ -94,17 +102,31 @@ class HyperscanScanner:
         """Scan for those of *anchors* that have a literal."""
         hyperscan, self._database = _compile(anchors)
         self._scratch = hyperscan.Scratch(self._database)
+        self._heads = {
+            index: re.compile(b"(?:%s)\\Z" % a.head, re.IGNORECASE if a.caseless else 0).search
+            for index, a in anchors.others
+            if a.head
+        }
 
     def scan(self, block: bytes) -> list[int]:
         """Give the events."""
         events: list[int] = []
+        headed: list[tuple[int, int, int]] = []
         append = events.append
 
         def on_match(index: int, start: int, end: int, _flags: int, _context: object) -> None:
-            append(start << START_SHIFT | (end - start & LENGTH_MASK) << INDEX_BITS | index)
+            if index < _HEADED:
+                append(start << START_SHIFT | (end - start & LENGTH_MASK) << INDEX_BITS | index)
+            else:
+                headed.append((index - _HEADED, start, end))
 
         if block:
             self._database.scan(block, match_event_handler=on_match, scratch=self._scratch)
+        for index, at, end in headed:
+            head = self._heads[index](block, max(0, at - LONGEST_HEAD), at)
+            if head is not None:
+                start = head.start()
+                append(start << START_SHIFT | (end - start & LENGTH_MASK) << INDEX_BITS | index)
         return events
 
 

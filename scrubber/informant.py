@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _HEAD = struct.Struct("=2I")
 _GROUPS = 32
-_QUICK = 2
+_QUICK, _LINES = 2, 16
 
 
 class Expression(NamedTuple):
@@ -30,6 +30,8 @@ class Expression(NamedTuple):
     quick: bool
     kinds: tuple[str | None, ...]
     """For each group what it tells, if anything."""
+    lines: bool = False
+    """Whether an anchor anywhere says that all lines are to be read; the expression begins with a line break."""
 
 
 class Informant:
@@ -62,18 +64,15 @@ class Informant:
         if not scan:
             return None
         read = Sifted(library, scan, buf, self)
-        told: list[tuple[str, bytes]] = []
-        others: list[int] = []
-        left = array("Q", events).tobytes()
-        while left:
-            if not library.sieve_learn(scan, buf, len(buf), left, len(left) // 8):
+        packed = array("Q", events).tobytes()
+        while True:
+            if not library.sieve_learn(scan, buf, len(buf), packed, len(events)):
                 return None
-            told += self._told(read.take(library.sieve_told))
-            others += read.events()
-            left = read.take(library.sieve_unknown)
-            for index in {event & INDEX_MASK for event in array("Q", left)}:
+            unknown = array("Q", read.take(library.sieve_unknown))
+            if not unknown:
+                return list(self._told(read.take(library.sieve_told))), read.events()
+            for index in {event & INDEX_MASK for event in unknown}:
                 self._introduce(index)
-        return told, others
 
     def _introduce(self, index: int) -> None:
         """Say what reads at an anchor that is met for the first time."""
@@ -88,7 +87,7 @@ class Informant:
                 if kind not in self._kinds:
                     self._kinds.append(kind)
                 kinds[group] = self._kinds.index(kind) + 1
-        numbers = (0, 0, _QUICK if known.quick else 0, 0, *kinds)
+        numbers = (0, 0, (_QUICK if known.quick else 0) | (_LINES if known.lines else 0), 0, *kinds)
         add_rule(self._library, self._state, program, anchors=(index, 1), numbers=numbers, kind="")
 
     def _told(self, told: bytes) -> Iterator[tuple[str, bytes]]:

@@ -80,7 +80,13 @@ def load_origins() -> tuple[Origin, ...]:
             made.append(
                 Origin(
                     id=data["id"],
-                    anchors=tuple(Anchor(pattern=a.encode(), caseless=caseless, once=lines) for a in data["anchors"]),
+                    anchors=(
+                        *(Anchor(pattern=a.encode(), caseless=caseless, once=lines) for a in data["anchors"]),
+                        *(
+                            Anchor(pattern=(head + rest).encode(), caseless=caseless, head=head.encode())
+                            for head, rest in data.get("headed", ())
+                        ),
+                    ),
                     expression=data["pattern"].encode(),
                     flags=re.IGNORECASE if caseless else 0,
                     quick=bool(data.get("quick", False)),
@@ -208,10 +214,12 @@ class Learner:
                     self._takers[kind](value)
 
     def _expression(self, index: int) -> Expression | None:
-        """Give what reads at an anchor, nothing where whole files are read line by line."""
+        """Give what reads at an anchor, nothing where lines are read of which not each begins what is told."""
         reader = self._reader(self._origins[index])
         origin = reader.origin
-        return None if origin.lines else Expression(origin.expression, origin.flags, origin.quick, reader.kinds)
+        if origin.lines and not origin.expression.startswith(b"\\n"):
+            return None
+        return Expression(origin.expression, origin.flags, origin.quick, reader.kinds, origin.lines)
 
     def _reader(self, origin: Origin) -> _Reader:
         pattern = _compiled(origin.expression, origin.flags)

@@ -172,7 +172,7 @@ def learn_source(
         walk.crew = Crew(jobs, lambda: _student(walk, learner))
         walk.gives_away = True
     try:
-        walk.upload(HashedSource(source, progress), _drop, name)
+        walk.upload(HashedSource(source, progress, wanted=False), _drop, name)
     except ObstacleError:
         return  # what ends the walk ends the second one too, which says why
     finally:

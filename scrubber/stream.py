@@ -76,10 +76,12 @@ class Stream:
 class HashedSource:
     """A source that hashes itself as it is read in order, and tells how far it has come."""
 
-    def __init__(self, source: Source, progress: Callable[[int], None] | None) -> None:
+    def __init__(self, source: Source, progress: Callable[[int], None] | None, *, wanted: bool = True) -> None:
+        """Read *source*; its digest may not be *wanted*, and is then none."""
         self._source = source
         self._progress = progress
         self._hash = hashlib.sha256()
+        self._wanted = wanted
         self._hashed = 0
         self.size = source.size
 
@@ -99,7 +101,8 @@ class HashedSource:
         if not data:
             raise SourceError(f"the source ends at {offset} of {self.size} bytes")
         if offset == self._hashed:
-            self._hash.update(data)
+            if self._wanted:
+                self._hash.update(data)
             self._hashed += len(data)
             if self._progress is not None:
                 self._progress(self._hashed)

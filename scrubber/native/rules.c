@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 enum { ANCHORS = 1 << INDEX_BITS, LONG_VALUE = 1000, QUICK = 64, LEARNING_REACH = 4096 };
-enum { RULE_TAG = 1, RULE_QUICK = 2, RULE_VARIED = 4, RULE_ASSIGNMENT = 8 };
+enum { RULE_TAG = 1, RULE_QUICK = 2, RULE_VARIED = 4, RULE_ASSIGNMENT = 8, RULE_LINES = 16 };
 enum { SHORT_VALUE = 12 }; /* `checksums._SHORT` */
 enum { NOT_ASKED = 0, FOR_PYTHON = 1, FIRST_RULE = 2 };
 enum { MARK = 1, TOLD = 32 }; /* spaces of the memo of a sieve that learns */
@@ -190,6 +190,63 @@ size_t sieve_unknown(const scan *c, const uint8_t **at) {
 
 /* --- learning */
 
+static uint64_t event_at(const uint8_t *events, size_t number) {
+    uint64_t event;
+    memcpy(&event, events + number * sizeof event, sizeof event);
+    return event;
+}
+
+/* Give what reads at an event that is known; NULL where Python does. */
+static const struct rule *to_learn(const scan *c, uint64_t event) {
+    uint32_t to = c->of->of_anchor[event & (ANCHORS - 1)];
+    return to < FIRST_RULE || to - FIRST_RULE >= c->of->rule_count ? NULL : &c->of->rules[to - FIRST_RULE];
+}
+
+/* Tell what the last match's groups hold, unless it was told before. */
+static bool tell(scan *c, text buf, const struct rule *r) {
+    memo *known = &c->of->memo;
+    const matcher *m = &c->of->matcher;
+    for (uint32_t group = 1; group < GROUPS; group++) {
+        size_t from = m->from[group], to = m->to[group];
+        if (r->kinds[group] == 0 || from == SIZE_MAX || to == SIZE_MAX || from >= to)
+            continue;
+        text value = part(buf, from, to);
+        uint32_t entry = memo_find(known, TOLD + r->kinds[group], value);
+        if (entry == NO_ENTRY)
+            return false;
+        if (known->entries[entry].state == KNOWN)
+            continue;
+        known->entries[entry].state = KNOWN;
+        uint32_t head[2] = {r->kinds[group] - 1, (uint32_t)value.size};
+        if (!bytes_add(&c->told, head, sizeof head) || !bytes_add(&c->told, value.at, value.size))
+            return false;
+    }
+    return true;
+}
+
+/* `Learner._learn_lines`: read all lines, whatever line the event is of. */
+static bool learn_lines(scan *c, text buf, uint64_t event, const struct rule *r) {
+    matcher *m = &c->of->matcher;
+    for (size_t at = 0; at + sizeof r->number <= c->lines_read.size; at += sizeof r->number)
+        if (memcmp(c->lines_read.at + at, &r->number, sizeof r->number) == 0)
+            return true;
+    if (!bytes_add(&c->lines_read, &r->number, sizeof r->number))
+        return false;
+    for (size_t at = 0; at < buf.size;) {
+        const uint8_t *line = memchr(buf.at + at, '\n', buf.size - at);
+        if (line == NULL)
+            return true;
+        size_t start = (size_t)(line - buf.at);
+        int result = match_at(m, &r->made, buf, start, buf.size);
+        if (result == GAVE_UP)
+            return bytes_add(&c->events, &event, sizeof event);
+        at = result == MATCHED && m->to[0] > start ? m->to[0] : start + 1;
+        if (result == MATCHED && !tell(c, buf, r))
+            return false;
+    }
+    return true;
+}
+
 static bool learn(scan *c, text buf, uint64_t event, const struct rule *r) {
     memo *known = &c->of->memo;
     matcher *m = &c->of->matcher;
@@ -212,36 +269,31 @@ static bool learn(scan *c, text buf, uint64_t event, const struct rule *r) {
         return true;
     if (mark != NO_ENTRY)
         known->entries[mark].state = KNOWN;
-    for (uint32_t group = 1; group < GROUPS; group++) {
-        size_t from = m->from[group], to = m->to[group];
-        if (r->kinds[group] == 0 || from == SIZE_MAX || to == SIZE_MAX || from >= to)
-            continue;
-        text value = part(buf, from, to);
-        uint32_t entry = memo_find(known, TOLD + r->kinds[group], value);
-        if (entry == NO_ENTRY)
-            return false;
-        if (known->entries[entry].state == KNOWN)
-            continue;
-        known->entries[entry].state = KNOWN;
-        uint32_t head[2] = {r->kinds[group] - 1, (uint32_t)value.size};
-        if (!bytes_add(&c->told, head, sizeof head) || !bytes_add(&c->told, value.at, value.size))
-            return false;
-    }
-    return true;
+    return tell(c, buf, r);
 }
 
-/* Read at the events: what is told for the first time stands in `told`, kind and size as 32 bits, then the value. */
+/* Read at the events: what is told for the first time stands in `told`, kind and size as 32 bits, then the value. Where
+ * anything is unknown nothing is read, so that all is told in the order of the events; lines last, as Python has it. */
 bool sieve_learn(scan *c, const uint8_t *at, size_t size, const uint8_t *events, size_t count) {
-    c->unknown.size = c->events.size = c->told.size = 0;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t event;
-        bool good;
-        memcpy(&event, events + i * sizeof event, sizeof event);
-        const struct rule *r = rule_of(c, event, &good);
-        if (!good || (r != NULL && !learn(c, (text){at, size}, event, r)))
-            return false;
-    }
-    return true;
+    c->unknown.size = c->events.size = c->told.size = c->lines_read.size = 0;
+    bool good = true;
+    for (size_t i = 0; i < count && good; i++)
+        rule_of(c, event_at(events, i), &good);
+    c->events.size = 0;
+    if (c->unknown.size > 0)
+        return good;
+    for (int lines = 0; lines < 2; lines++)
+        for (size_t i = 0; i < count && good; i++) {
+            uint64_t event = event_at(events, i);
+            const struct rule *r = to_learn(c, event);
+            if (r == NULL)
+                good = lines != 0 || bytes_add(&c->events, &event, sizeof event);
+            else if ((r->flags & RULE_LINES) != 0)
+                good = lines == 0 || learn_lines(c, (text){at, size}, event, r);
+            else
+                good = lines != 0 || learn(c, (text){at, size}, event, r);
+        }
+    return good;
 }
 
 void sieve_forget(sieve *s) { memo_clear(&s->memo); }

@@ -288,5 +288,6 @@ void sieve_done(scan *c) {
     free(c->unknown.at);
     free(c->written.at);
     free(c->notes.at);
+    free(c->lines_read.at);
     free(c);
 }

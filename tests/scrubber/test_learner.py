@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import re
 import tarfile
 
@@ -23,9 +24,9 @@ COUNTER = [
 MARK = re.compile("⟦(.*?):(.*?)⟧", re.DOTALL)
 
 
-def learned(text: str, name: str = "x.txt", *, accelerated: bool = True) -> dict[bytes, str]:
+def learned(text: str, name: str = "x.txt", *, accelerated: bool = True, compiled: bool = True) -> dict[bytes, str]:
     dictionary = Dictionary()
-    member = Learner(dictionary, accelerated=accelerated).member(name)
+    member = Learner(dictionary, accelerated=accelerated, compiled=compiled).member(name)
     member.feed(text.encode())
     member.finish()
     return dict(dictionary.terms())
@@ -41,6 +42,37 @@ def test_example_is_learned(text, accelerated):
         for kind, value in MARK.findall(text)
     }
     assert wanted <= set(learned(plain, accelerated=accelerated).items())
+
+
+LINES = (
+    "\n2026-11-22T01:02:03.123+01:00 {name} sshd[99]: x",
+    "\n2026-11-22T01:02:03Z scheduler[{number}]: next",
+    "\nNov 22 01:02:03 {name} kernel: x",
+    "\n<34>1 2026-11-22T01:02:03Z {name} app 12 - -",
+    "\n{user}:!!:19000:0:99999:7:::\n\n{user}:x:{number}:\n",
+    "\n{user}  {number} 0.0  0.1 1 2 ? S",
+    "\n{name}:/srv/x on /mnt type nfs4 (rw)",
+    " ssh {user}@10.1.2.3 x {user}@10.1.2.{number} =KUNDE-{number}\\{user} (A\\b {user}",
+)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_texts_of_chance_teach_the_same_however_they_are_read(seed):
+    """The compiled part, Vectorscan alone and `re` alone learn the same, line by line and anchor by anchor."""
+    chance = random.Random(seed)
+    texts = [MARK.sub(r"\2", str(each.values[0])) for each in (*EXAMPLES, *COUNTER)]
+    pieces = [
+        chance.choice(LINES).format(
+            name=f"zeus{chance.randrange(30)}", user=f"amberg{chance.randrange(40)}", number=chance.randrange(5, 9000)
+        )
+        if chance.random() < 0.5
+        else chance.choice(texts)
+        for _ in range(400)
+    ]
+    text = "".join(pieces)
+    told = learned(text)
+    assert told
+    assert told == learned(text, compiled=False) == learned(text, accelerated=False)
 
 
 @pytest.mark.parametrize("text", COUNTER)
