@@ -16,8 +16,8 @@ class Anchor:
     shape: bool = False
     """Whether it has no literal that could be looked for: digits, classes and lengths alone."""
     head: bytes = b""
-    """What of the pattern stands before its literal, in at most `LONGEST_HEAD` bytes, and ends at the literal in one way
-    at most: of what begins with a class that is everywhere only the rest is scanned for."""
+    """What of the pattern stands before its literal, in at most `LONGEST_HEAD` bytes, and in one way at
+    most: of what begins with a class that is everywhere only the rest is scanned for."""
 
 
 LONGEST_HEAD = 64

@@ -23,9 +23,9 @@ _NOT_TLD = frozenset(word.encode() for word in load_words("file_suffixes"))
 _PROTOCOL_NAMES = (b"openssh.com", b"libssh.org", b"lysator.liu.se", b"ssh.com", b"putty.projects.tartarus.org")
 _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
 
-_PHONE = re.compile(
-    rb"\+(?P<digits>[1-9][0-9]{0,2}(?:[ \-./]?\(0?[0-9]{1,4}\)|[ \-./]?[0-9]{1,5}){1,6})(?![0-9A-Za-z])"
-)
+PHONE = rb"\+(?P<digits>[1-9][0-9]{0,2}(?:[ \-./]?\(0?[0-9]{1,4}\)|[ \-./]?[0-9]{1,5}){1,6})(?![0-9A-Za-z])"
+"""A number to call behind its country's code."""
+_PHONE = re.compile(PHONE)
 _PHONE_US = re.compile(
     rb"(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[-. ])[2-9][0-9]{2}[-. ][0-9]{4}(?![0-9A-Za-z\-:]|\.[0-9])"
 )
@@ -47,7 +47,7 @@ _COUNTRY = re.compile(
     rb"1|7|20|27|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|2[1-69][0-9]|3[578][0-9]|42[0-9]|5[09][0-9]|67[0-9]|"
     rb"68[0-9]|69[0-2]|80[08]|85[0-9]|87[0-9]|88[0-8]|96[0-8]|97[0-79]|99[2-8]"
 )
-_NOT_DIGITS = bytes(c for c in range(256) if not 0x30 <= c < 0x3A)
+NOT_DIGITS = bytes(c for c in range(256) if not 0x30 <= c < 0x3A)
 _WITHIN = frozenset((b"_", b".", b"-", b"+"))
 
 
@@ -134,7 +134,7 @@ def find_phone(pseudonyms: Pseudonymizer) -> Finder:
         if known is None:
             if len(made) >= CACHED:
                 made.clear()
-            known = made[text] = _bare(pseudonyms, text)
+            known = made[text] = bare_phone(pseudonyms, text)
         return (start, match.end(), *known) if known[0] else None
 
     def find(buf: bytes, start: int, _end: int) -> Found | None:
@@ -156,7 +156,7 @@ def find_phone(pseudonyms: Pseudonymizer) -> Finder:
     return find
 
 
-def _bare(pseudonyms: Pseudonymizer, text: bytes) -> tuple[bytes, bytes]:
+def bare_phone(pseudonyms: Pseudonymizer, text: bytes) -> tuple[bytes, bytes]:
     """Give the digits and the pseudonym of what stands without a key; nothing where it is no number to call."""
     digits = _digits(text)
     if text[:1] != b"+":
@@ -169,7 +169,7 @@ def _bare(pseudonyms: Pseudonymizer, text: bytes) -> tuple[bytes, bytes]:
 
 
 def _digits(text: bytes) -> bytes:
-    return text.translate(None, _NOT_DIGITS)
+    return text.translate(None, NOT_DIGITS)
 
 
 def country_digits(text: bytes) -> int:

@@ -13,6 +13,7 @@ from scrubber.candidate import DEPTH, Candidate, apart_from
 from scrubber.compiled import load_library
 from scrubber.lexicon import Lexicon, build_lexicon
 from scrubber.pseudonym import TAG, Pseudonymizer
+from scrubber.rows import RowSieve
 from scrubber.rules import KNOWN_RULE, LEARNED_RULES
 from scrubber.sieve import Confirmers, Look, Sieve, looks_for
 from scrubber.tables import CellImages, TableReader
@@ -100,6 +101,7 @@ class Detector:
             if library
             else None
         )
+        self._rows = RowSieve(self._sieve, self._cells, self._learned) if self._sieve is not None else None
         self._unsifted = layout.unsifted
         self._runs = encoded.RunFinder(accelerated=accelerated)
 
@@ -108,10 +110,17 @@ class Detector:
         return TableReader(self._cells)
 
     def in_tables(
-        self, tables: TableReader, buf: bytes, base: int, limit: int, *, statements: bool = True
+        self, tables: TableReader, buf: bytes, base: int, limit: int, search: Search | None = None
     ) -> list[Candidate]:
-        """Give what *tables* finds in the rows that begin before *limit*; see `TableReader.read`."""
-        spans = tables.read(buf, base, limit, statements=statements)
+        """Give what *tables* finds in the rows that begin before *limit*; see `TableReader.read`.
+
+        What *search* sifted in *buf* grows by what plain rows hold.
+        """
+        statements, sifted = (search.statements, search.sifted) if search is not None else (True, None)
+        rows = self._rows.reader(sifted) if self._rows is not None and sifted is not None else None
+        spans = tables.read(buf, base, limit, statements=statements, rows=rows)
+        if self._sieve is not None and sifted is not None and tables.is_open:
+            self._sieve.settle(sifted)
         ranks = self._learned
         allowed, ranked = self._allowed, self.ranked
         return [

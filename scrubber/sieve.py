@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from scrubber.addresses import BEFORE_VERSIONS, TAILS, TAILS_OF_KEYS
 from scrubber.anchor import INDEX_MASK
-from scrubber.contacts import mail_host
+from scrubber.contacts import NOT_DIGITS, PHONE, bare_phone, mail_host
 from scrubber.finder import REACH
 from scrubber.gate import MASKS, SETTINGS, strength
+from scrubber.programs import make_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -35,9 +36,10 @@ LOOKS: dict[bytes, int] = {
     rb"[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}": 2,
     rb"@[A-Za-z0-9]": 3,
     rb"%40[A-Za-z0-9]": 4,
+    rb"\+[1-9][0-9 ().\-/]{6}": 5,
 }
 """The anchors that are looked for here, written as in the rules: one written otherwise is left to the scanner."""
-_FINDERS = ("ipv4", "ipv6", "mac", "email", "email")
+_FINDERS = ("ipv4", "ipv6", "mac", "email", "email", "phone")
 """Whose they must be."""
 _NO_RANK = 0xFFFFFFFF
 _NET, _MAC, _HOST, _FULL_NAME, _REALM_NAME, _FIRST_WORD = 1, 3, 5, 7, 8, 16
@@ -45,8 +47,8 @@ _NET, _MAC, _HOST, _FULL_NAME, _REALM_NAME, _FIRST_WORD = 1, 3, 5, 7, 8, 16
 _KNOWN, _NONE = 1, 2
 _BELOW, _ASK = 1, 4
 _LABELS = {"": 0, "host": 2, "realm": 3}
-_IPV4, _RULE, _KEY_NAME = 0, 9, 10
-_FIRST_RULE = 0x80000000
+_IPV4, _RULE, _KEY_NAME, _PHONE = 0, 9, 10, 12
+_FIRST_COLUMN, _FIRST_RULE = 0x40000000, 0x80000000
 _TAG, _VARIED = 1, 4
 _GROUPS = 32
 _HEAD = struct.Struct("=2I")
@@ -79,7 +81,7 @@ class Look(NamedTuple):
 
 def looks_for(anchor: Anchor, finder: str | None) -> int | None:
     """Give the number under which *anchor* of a rule with *finder* is looked for here, None where it is not."""
-    look = None if anchor.shape else LOOKS.get(anchor.pattern)
+    look = LOOKS.get(anchor.pattern)
     return look if look is not None and _FINDERS[look] == finder else None
 
 
@@ -129,6 +131,7 @@ class Sieve:
         self._lexicon = lexicon
         self._rules = rules
         self._images: list[Callable[[bytes], bytes]] = []
+        self._columns: list[Callable[[bytes], bytes | None]] = []
         self._introduced: set[int] = set()
         """Anchors of which it was said what confirms them."""
         self._state: int | None = new_state(
@@ -138,6 +141,12 @@ class Sieve:
             domain_rank=ranks.get("identity.domain", 0),
             settling=pseudonyms.dictionary.settling,
         )
+        phone = make_program(PHONE)
+        if phone is not None:
+            code, sets = _numbers(phone.code), phone.sets
+            if not library.sieve_phone(self._state, code, len(code), sets, len(sets) // 32):
+                self.close()
+                raise MemoryError
         literals = lexicon.literals if lexicon is not None else ()
         if literals:
             ends: list[int] = []
@@ -179,6 +188,20 @@ class Sieve:
             if left and not self._tell(sifted, scan):
                 return None
         return sifted if self._tell(sifted, scan) and library.sieve_settle(scan, buf, len(buf)) else None
+
+    def add_column(self, image: Callable[[bytes], bytes | None]) -> int:
+        """Give the number of a kind of cells of which *image* tells what stands for each, nothing where it stays."""
+        self._columns.append(image)
+        return len(self._columns) - 1
+
+    def settle(self, sifted: Sifted) -> None:
+        """Take what was read besides into what was found.
+
+        Raises:
+            MemoryError: there is not enough.
+        """
+        if not (self._tell(sifted, sifted.scan) and sifted.settle()):
+            raise MemoryError
 
     def _tell(self, sifted: Sifted, scan: int) -> bool:
         """Answer what is asked; say whether there was memory for it."""
@@ -226,8 +249,12 @@ class Sieve:
         if space == _NET:
             image, flips = self._pseudonyms.networks.net(text)
             return flips.to_bytes(32, "big") + image, 0
+        if space == _PHONE:
+            return bare_phone(self._pseudonyms, text)[1] or None, 0
         if space == _KEY_NAME:
             return b"", int(strength(text))
+        if _FIRST_COLUMN <= space < _FIRST_RULE:
+            return self._columns[space - _FIRST_COLUMN](text), 0
         return (self._images[space - _FIRST_RULE](text) or None if space >= _FIRST_RULE else self._name(space, text)), 0
 
     def _name(self, space: int, text: bytes) -> bytes | None:
@@ -266,6 +293,26 @@ class Sifted:
         if pointer.value is None or size >= 1 << 32:
             raise MemoryError
         return ctypes.string_at(pointer.value, size)
+
+    @property
+    def scan(self) -> int:
+        """What the library knows this by."""
+        return self._scan
+
+    def settle(self) -> bool:
+        """Put in order what was found; say whether there was memory for it."""
+        return bool(self._library.sieve_settle(self._scan, self._buf, len(self._buf)))
+
+    def rows(self, pos: int, limit: int, separator: int, columns: ctypes.Array[ctypes.c_uint32]) -> int:
+        """Read plain rows of a table from *pos* on, three numbers for each column; give where that ended.
+
+        What it finds is there once all is settled.
+        """
+        buf = self._buf
+        came: int = self._library.sieve_rows(
+            self._scan, buf, len(buf), pos, limit, separator, columns, len(columns) // 3
+        )
+        return came if came <= len(buf) else pos
 
     def events(self) -> list[int]:
         """Give the places that finders must look at, as a scanner would."""
@@ -315,6 +362,8 @@ class Sifted:
         text = self._buf[start:end]
         if kind in {_IPV4, _RULE}:
             return text
+        if kind == _PHONE:
+            return text.translate(None, NOT_DIGITS)
         return text.lower() if kind != _MAC else text.replace(b":", b"").lower()
 
     def fingerprints(self, notes: bytes, count: int, kinds: Kinds) -> list[str]:

@@ -9,6 +9,7 @@ nothing. A row longer than what a block looks ahead ends the table.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from scrubber.fields import beside_names, column_of, images, is_kind
@@ -17,6 +18,7 @@ from scrubber.gate import Strength, is_secret, strength
 from scrubber.pseudonym import TAG
 
 if TYPE_CHECKING:
+    import ctypes
     from collections.abc import Hashable, Iterator
 
     from scrubber.pseudonym import Pseudonymizer
@@ -28,6 +30,8 @@ Heading = tuple[str, bytes, tuple[bytes, ...], bytes, tuple[bytes, ...]]
 
 Nothing is open where the first of them is empty.
 """
+RowReader = Callable[["Columns", bytes, int, int], int]
+"""Reads plain rows between two places and keeps what it finds; gives where that ended."""
 _Known = tuple[int, bytes, bytes, str] | tuple[()]
 """What is to go of a cell, where it begins in it; nothing for a cell that stays."""
 _REMEMBERED = 8192
@@ -100,6 +104,8 @@ class Columns:
             field is None and strength(name) >= Strength.MEDIUM for field, name in zip(personal, plain, strict=True)
         ]
         self.matters = [field is not None or secret for field, secret in zip(self.fields, self.secrets, strict=True)]
+        self.numbers: ctypes.Array[ctypes.c_uint32] | None = None
+        """What the compiled part knows them by (`rows.RowSieve`)."""
 
     def __bool__(self) -> bool:
         """Say whether any of them matters."""
@@ -110,7 +116,8 @@ def _beside(name: bytes) -> bool:
     return re.search(rb"mail|phone|telefon|mobil|birth|geburt", name, re.IGNORECASE) is not None
 
 
-def _is_password(text: bytes) -> bool:
+def is_password(text: bytes) -> bool:
+    """Say whether *text*, of a column of passwords, is one."""
     return not TAG.search(text) and is_secret(text, Strength.STRONG, quoted=True, prose=False)
 
 
@@ -165,6 +172,11 @@ class TableReader:
             return None
         return self._mode, self._separator, self._columns.names if self._mode else (), *self._created
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there may be rows."""
+        return bool(self._mode)
+
     def resume(self, at: int, heading: Heading | None) -> None:
         """Go on at a row's beginning, the text's byte *at*, within the table of *heading* where there is one."""
         self._begun = True
@@ -182,10 +194,13 @@ class TableReader:
         """Give all that the next row's fate depends on."""
         return self._begun, self._at, self.heading, tuple(self._later)
 
-    def read(self, buf: bytes, base: int, limit: int, *, statements: bool = True) -> list[Span]:
+    def read(
+        self, buf: bytes, base: int, limit: int, *, statements: bool = True, rows: RowReader | None = None
+    ) -> list[Span]:
         """Give what must go from the rows that begin before *limit*; the text's byte *base* is the first of *buf*.
 
         Where somebody saw that there are no *statements* of SQL in it, none is looked for.
+        What *rows* reads is not given.
         """
         spans: list[Span] = [_moved(span, -base) for span in self._later]
         pos = self._at - base
@@ -194,7 +209,7 @@ class TableReader:
             pos = self._begin(buf, pos)
         while pos < limit:
             if self._mode == "csv":
-                pos = self._rows(buf, pos, limit, spans)
+                pos = self._rows(buf, pos, limit, spans, rows)
             elif self._mode == "copy":
                 pos = self._copied(buf, pos, limit, spans)
             elif self._mode == "insert":
@@ -249,10 +264,14 @@ class TableReader:
         names = tuple(column["name"] for column in _DEFINED.finditer(body))
         self._created = (_bare(found["table"]), names) if names else (b"", ())
 
-    def _rows(self, buf: bytes, pos: int, limit: int, spans: list[Span]) -> int:
+    def _rows(self, buf: bytes, pos: int, limit: int, spans: list[Span], rows: RowReader | None) -> int:
         separator, known, matters = self._separator, self._columns.known, self._columns.matters
         count, awkward = self._columns.count, _AWKWARD[separator]
         while pos < limit:
+            if rows is not None:
+                pos = rows(self._columns, separator, pos, limit)
+                if pos >= limit:
+                    break
             end = buf.find(b"\n", pos)
             if end < 0 or awkward.search(buf, pos, end + 1) is not None:
                 pos = self._awkward_row(buf, pos, spans)
@@ -353,11 +372,7 @@ class TableReader:
         if field is not None:
             if is_kind(field, text):
                 yield begin, begin + len(text), text, self._images.fields[field.kind](text), "person.column"
-        elif (
-            self._columns.secrets[column]
-            and not TAG.search(text)
-            and is_secret(text, Strength.STRONG, quoted=True, prose=False)
-        ):
+        elif self._columns.secrets[column] and is_password(text):
             yield begin, begin + len(text), text, self._images.secret(text), "password.column"
 
     def _bare(self, buf: bytes, start: int, end: int, column: int) -> Iterator[Span]:

@@ -130,10 +130,11 @@ class TextScrubber:
         limit = len(buf) if final else max(self._done, _line_start(buf, len(buf) - AHEAD))
         pieces: list[bytes] = []
         pos = self._swallow(buf, self._done, limit)
-        candidates, runs, sifted, statements = self._detector.search(buf, self._depth)
+        search = self._detector.search(buf, self._depth)
+        candidates, runs, sifted, _ = search
         if runs:
             limit = self._decode(buf, pos, limit, runs, candidates, final=final)
-        cells = self._detector.in_tables(self._tables, buf, self._base, limit, statements=statements)
+        cells = self._detector.in_tables(self._tables, buf, self._base, limit, search)
         if cells:
             candidates = sorted([*candidates, *cells], key=itemgetter(0, 1, 2))
         if sifted is not None and (sifted.is_small or self._key.inside or self._needs_each(candidates)):

@@ -25,7 +25,7 @@ static bool add_value(bytes *made, text buf, const hit *h) {
     if (!bytes_reserve(made, seen.size + 1))
         return false;
     for (size_t i = 0; i < seen.size; i++)
-        if (h->kind != MAC || seen.at[i] != ':')
+        if (h->kind == PHONE ? is(seen.at[i], DIGIT) : h->kind != MAC || seen.at[i] != ':')
             made->at[made->size++] = h->kind == IPV4 || h->kind == RULE ? seen.at[i] : lower(seen.at[i]);
     return true;
 }

@@ -39,6 +39,7 @@ void sieve_free(sieve *s) {
     }
     words_free(s);
     rules_free(s);
+    phone_free(s);
     memo_free(&s->memo);
     free(s->versions.at);
     free(s->masks.at);
@@ -84,6 +85,10 @@ static bool see_at(scan *c, text buf, size_t i) {
         if (ranks[LOOK_MAIL] != NO_RANK && is_alnum(byte_at(buf, i + 1)))
             return see_mail(c, buf, i);
         break;
+    case '+':
+        if (ranks[LOOK_PHONE] != NO_RANK && is(byte_at(buf, i + 1), DIGIT))
+            return see_phone(c, buf, i);
+        break;
     case '%':
         if (ranks[LOOK_MAIL_ENCODED] != NO_RANK && byte_at(buf, i + 1) == '4' && byte_at(buf, i + 2) == '0' &&
             is_alnum(byte_at(buf, i + 3)))
@@ -106,6 +111,8 @@ static uint64_t marked(const uint8_t *at) {
         marks[i] |= at[i] == '@';
     for (int i = 0; i < STRIDE; i++)
         marks[i] |= at[i] == '%';
+    for (int i = 0; i < STRIDE; i++)
+        marks[i] |= at[i] == '+';
     return gathered(marks);
 }
 
@@ -246,6 +253,7 @@ bool sieve_settle(scan *c, const uint8_t *buf, size_t size) {
     c->hits.size = kept * sizeof(hit);
     if (!settle_mails(c, (text){buf, size}))
         return false;
+    c->mails.size = 0;
     if (!sort_hits((hit *)(void *)c->hits.at, c->hits.size / sizeof(hit)))
         return false;
     drop_doubles(c);

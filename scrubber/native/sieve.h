@@ -12,7 +12,8 @@
 #include "memo.h"
 
 /* The spaces of the memo. From `FIRST_WORD` on each of the case's names has its own. */
-enum { IPV4 = 0, NET, FLIPS, MAC, USER, HOST, MAIL, FULL_NAME, FULL_NAME_OF_REALM, RULE, KEY_NAME, PASSWORD, FIRST_WORD = 16 };
+enum { IPV4 = 0, NET, FLIPS, MAC, USER, HOST, MAIL, FULL_NAME, FULL_NAME_OF_REALM, RULE, KEY_NAME, PASSWORD, PHONE, FIRST_WORD = 16 };
+#define FIRST_COLUMN_SPACE 0x40000000u
 #define FIRST_RULE_SPACE 0x80000000u
 
 /* What a name of the case's is (`lexicon._Literal`). */
@@ -38,7 +39,7 @@ typedef struct {
 enum { INDEX_BITS = 12, LENGTH_BITS = 14 };
 
 /* What is looked for: for each the rank of its rule and the number of an anchor of it; no rank, and it is not. */
-enum { LOOK_IPV4 = 0, LOOK_IPV6, LOOK_MAC, LOOK_MAIL, LOOK_MAIL_ENCODED, LOOKS };
+enum { LOOK_IPV4 = 0, LOOK_IPV6, LOOK_MAC, LOOK_MAIL, LOOK_MAIL_ENCODED, LOOK_PHONE, LOOKS };
 #define NO_RANK UINT32_MAX
 
 typedef struct {
@@ -68,6 +69,7 @@ typedef struct {
     size_t rule_count;
     uint32_t *of_anchor;
     matcher matcher;
+    program phone; /* `contacts._PHONE`; empty where Python looks for numbers to call */
     bool closed;
     uint32_t outstanding; /* scans whose hits are still wanted: the memo is not cleared under them */
 } sieve;
@@ -93,6 +95,8 @@ sieve *sieve_new(const uint8_t inner[64], const uint8_t outer[64], const uint32_
 bool sieve_words(sieve *s, const uint8_t *texts, size_t size, const uint32_t *of_each, size_t count);
 void sieve_free(sieve *s);
 
+/* Take the program of `contacts._PHONE`. */
+bool sieve_phone(sieve *s, const uint32_t *code, size_t size, const uint8_t *sets, size_t set_count);
 /* Look at a block of fewer than 2^31 bytes; NULL where there is no memory. The block must stay for `sieve_settle`. */
 scan *sieve_scan(sieve *s, const uint8_t *buf, size_t size);
 /* Take what confirms the anchors from `first` on: four numbers (the rule's rank, the group that is its value, flags, how
@@ -116,6 +120,9 @@ size_t sieve_asked(scan *c, const uint8_t **told);
 /* Take the answers in the same order: state, extra and size as 32 bits, then what stands for it. */
 bool sieve_tell(scan *c, const uint8_t *at, size_t size);
 bool sieve_settle(scan *c, const uint8_t *buf, size_t size);
+/* Read plain rows of a table; of each column three numbers: see rows.c. */
+size_t sieve_rows(scan *c, const uint8_t *at, size_t size, size_t pos, size_t limit, uint32_t separator,
+                  const uint32_t *numbers, size_t count);
 size_t sieve_events(const scan *c, const uint8_t **at);
 size_t sieve_names(const scan *c, const uint8_t **at);
 size_t sieve_hits(const scan *c, const uint8_t **at);
@@ -151,12 +158,15 @@ typedef struct {
 bool see_ipv4(scan *c, text buf, size_t dot);
 bool see_mac(scan *c, text buf, size_t colon);
 bool see_mail(scan *c, text buf, size_t sign);
+bool see_phone(scan *c, text buf, size_t plus);
+void phone_free(sieve *s);
 bool settle_mails(scan *c, text buf);
 bool settle_ipv4(scan *c, uint32_t entry);
 bool see_words(scan *c, text buf);
 void words_free(sieve *s);
 void rules_free(sieve *s);
 bool set_tag(scan *c, uint32_t entry, const char *kind, text value);
+bool set_phone(scan *c, uint32_t entry, text value, bool *made);
 bool may_hold_tag(text value);
 bool see_assignment(scan *c, text buf, size_t seen, uint32_t rank, bool *ask, bool *later);
 

@@ -68,6 +68,69 @@ def test_texts_with_keys_views_and_long_values_come_out_the_same(pairs, name):
     assert outcome(fast, TEXTS[name], block=40_000) == outcome(slow, TEXTS[name], block=40_000)
 
 
+CELLS = {
+    "first_name": ("Anna", "Łukasz", " Bob ", "null", "", "name-abcdefgh", "x" * 70, "O'Hara", "'Eve'", "{name}"),
+    "phone": (
+        *("+49 30 1234567", "+49 (0)30 123-4567", "(030) 1234567", "030/1234567", "+1 415 555 0134", "+999 12345678"),
+        *(
+            "+49 00 1234567",
+            "000123456",
+            "1111111",
+            "+4930123456789012",
+            "12345",
+            "n/a",
+            "(212) 555-0187",
+            " +44 20 7946 0958",
+        ),
+    ),
+    "password": ("hunter22", "${DB}", "", "[password:0123abcd]", "none", "geheim-12"),
+    "city": ("Berlin", "00-238 Warszawa", "x", "São Paulo"),
+    "note": (
+        "call +49 30 7654321 now",
+        "x+49 30 7654321",
+        '"a, b"',
+        "10.1.2.3",
+        "v+1 415 555 0134.",
+        "1\r2",
+        "+49 30 765432199999",
+    ),
+}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_tables_of_chance_come_out_the_same(pairs, seed):
+    """Rows are read as Python reads them, plain or quoted, cut anywhere, and so are numbers to call in them."""
+    chance = random.Random(seed)
+    separator, end = chance.choice(",;\t|"), chance.choice(("\n", "\r\n"))
+    names = chance.sample(sorted(CELLS), 4)
+    rows = [[chance.choice(CELLS[name]) for name in names] for _ in range(150)]
+    for row in rows:
+        if chance.random() < 0.1:
+            row[chance.randrange(4)] = chance.choice(('"x ""y"" z"', "+49 30 " + "7" * 1200, "a" + separator * 4))
+    data = end.join(separator.join(row) for row in [names, *rows]).encode()
+    for fast, slow in pairs:
+        for block in (1 << 20, 3000):
+            same_length = seed % 4 == 0
+            assert outcome(fast, data, block=block, same_length=same_length) == outcome(
+                slow, data, block=block, same_length=same_length
+            )
+
+
+NUMBERS = st.text("0123456789", min_size=1, max_size=6)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(("+", " ", "-", ".", "/", " (", ")", "(0", "\n", "a")), NUMBERS), max_size=12)
+)
+def test_numbers_to_call_come_out_the_same(pairs, pieces):
+    """Whatever its layout and its country's code, a number is found in both or in none, and becomes the same."""
+    data = "".join(mark + digits for mark, digits in pieces).encode()
+    for text in (data, b"phone;name\n+" + data + b";x\n" + data + b";y\n"):
+        fast, slow = pairs[0]
+        assert outcome(fast, text) == outcome(slow, text)
+
+
 @pytest.mark.parametrize("plainly", [True, False], ids=["plainly", "by instructions"])
 def test_digests_are_those_of_python(plainly):
     """HMAC-SHA256 is the same by the processor's own instructions, where it has them, and without."""
