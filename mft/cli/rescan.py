@@ -25,11 +25,9 @@ ConfigFile = options.ConfigPath
 Number = Annotated[str, typer.Argument(metavar="CASE", help="The case's number.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it stands in the audit.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Find out what would change, by rule; change nothing.")]
-Show = Annotated[bool, typer.Option("--show", help="Order nothing: show how far the last order of each kind has come.")]
+Show = Annotated[bool, typer.Option("--show", help="Order nothing: show the last orders, and how far they have come.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait until the server has done it.")]
-Wait = Annotated[
-    str, typer.Option("--wait", metavar="DURATION", help="Wait for no longer than this, such as 30m. Default: 24h.")
-]
+Wait = Annotated[str, typer.Option("--wait", metavar="DURATION", help="Wait for no longer than this, such as 30m.")]
 AsJson = options.AsJson
 
 

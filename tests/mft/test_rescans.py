@@ -282,6 +282,23 @@ def test_order_under_way_is_gone_on_with(tmp_path, nursery):
         assert rescans(house).order("ACME-1", by="otto", dry_run=True).id != first.id
 
 
+def test_command_says_that_nobody_carries_it_out(house, run, monkeypatch):
+    """Without a server the order stands, and the command says so at once; `--show` has it; bad input is named."""
+    monkeypatch.setattr("mft.cli.rescan._STILL_SECONDS", 0.0)
+    house.client("ann").put(f"{IN}/a.log", CLEAN)
+    house.work()
+    at = ("--config", house.data.parent / "config.yaml")
+    code, _, error = run("rescan", "ACME-1", *at)
+    assert (code, "no server runs" in error) == (1, True)
+    code, out, _ = run("rescan", "ACME-1", "--no-wait", *at)
+    assert (code, "1 files" in out, "still to be looked at" in out) == (0, True, True)
+    house.work()
+    code, out, _ = run("rescan", "ACME-1", "--show", *at)
+    assert (code, "as they are" in out) == (0, True)
+    assert run("rescan", "NOPE-1", *at)[0] == 1
+    assert run("rescan", "ACME-1", "--wait", "soon", *at)[0] == 2
+
+
 def test_several_reverse_maps_are_one_file():
     """They come apart as they went in; a file that is cut off is refused."""
     assert join_maps([None, None]) is None
