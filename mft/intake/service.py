@@ -380,12 +380,16 @@ class Intake:
                 with self._lock:
                     self._batches = max(0, self._batches - 1)
 
+    def _waiting_copies(self) -> list[tuple[str, str]]:
+        """Return copies that nobody works on."""
+        started, taken = self._busy_with("copy")
+        most = self._settings.copy_workers * STARTED_PER_WORKER * COPIED_TOGETHER
+        return self._waiting.copies(taken=taken, most=max(0, most - len(started)))
+
     def _start_copies(self) -> None:
         """Start copies: one by one where few wait, else several of a region in one job."""
-        started, taken = self._busy_with("copy")
-        jobs = max(0, self._settings.copy_workers * STARTED_PER_WORKER - len(started))
-        waiting = self._waiting.copies(taken=taken, most=jobs * COPIED_TOGETHER)
-        portion = max(1, len(waiting) // max(1, jobs))
+        waiting = self._waiting_copies()
+        portion = max(1, len(waiting) // (self._settings.copy_workers * STARTED_PER_WORKER))
         for begin in range(0, len(waiting), portion):
             wanted = waiting[begin : begin + portion]
             if len(wanted) == 1:
