@@ -34,6 +34,8 @@ class Bulk:
         self.left = length
         """Bytes still to come."""
         self._handle = handle
+        self._lend = handle.lend if isinstance(handle, Lends) else None
+        self._is_immediate = handle.is_immediate if isinstance(handle, Immediate) else None
         self._tail = tail
         self._crossing = crossing
         self._flow = flow
@@ -107,7 +109,7 @@ class Bulk:
 
     def _borrowed(self) -> memoryview | None:
         discards = self._end.done()
-        return self._handle.lend(self._tail.offset) if isinstance(self._handle, Lends) and not discards else None
+        return None if self._lend is None or discards else self._lend(self._tail.offset)
 
     def _owned(self) -> memoryview:
         if self._own is None:
@@ -121,7 +123,7 @@ class Bulk:
 
     def _write(self, write: Callable[[], None], end: int) -> None:
         """Call *write*, which leads up to *end*: at once, or on a thread while nothing more is received."""
-        if isinstance(self._handle, Immediate) and self._handle.is_immediate(end):
+        if self._is_immediate is not None and self._is_immediate(end):
             try:
                 write()
             except Exception as error:  # noqa: BLE001 -- whoever waits for the end answers it
