@@ -207,6 +207,7 @@ def holding(uploads: Any, core: Core) -> Any:
 
     settings = replace(uploads._settings, key_holder=core.keys._customers.holder)
     uploads._settings = uploads._beginnings._settings = settings
+    uploads._beginnings._landing_keys._key_holder = settings.key_holder
     return uploads
 
 
