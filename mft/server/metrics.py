@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -68,6 +69,11 @@ METHODS = frozenset(
 )
 
 
+_bytes = functools.lru_cache(maxsize=64)(BYTES.labels)
+"""The child for a protocol and a direction: looking one up costs more than a small request."""
+_sftp_answers = functools.lru_cache(maxsize=512)(SFTP_ANSWERS.labels)
+
+
 class SftpMeter:
     """Counts what the SFTP head does."""
 
@@ -85,11 +91,11 @@ class SftpMeter:
 
     def answered(self, operation: str, status: str) -> None:
         """A request was answered."""
-        SFTP_ANSWERS.labels(operation, status).inc()
+        _sftp_answers(operation, status).inc()
 
     def transferred(self, direction: str, count: int) -> None:
         """Bytes of a file went in or out."""
-        BYTES.labels("sftp", direction).inc(count)
+        _bytes("sftp", direction).inc(count)
 
 
 class FtpsMeter:
@@ -113,7 +119,7 @@ class FtpsMeter:
 
     def transferred(self, direction: str, count: int) -> None:
         """Bytes of a file went in or out."""
-        BYTES.labels("ftps", direction).inc(count)
+        _bytes("ftps", direction).inc(count)
 
 
 def count_exchange(exchange: Exchange) -> None:

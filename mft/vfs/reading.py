@@ -49,6 +49,7 @@ class SealedFile:
         """Read from *source*; *released* is called once, when the handle is closed."""
         self._entry = entry
         self._source = source
+        self._read_immediate = source.read_immediate if isinstance(source, ReadableAtOnce) else None
         self._lease = lease
         self._released = released
         self._lock = threading.Lock()
@@ -67,9 +68,9 @@ class SealedFile:
 
     def read_immediate(self, offset: int, length: int) -> Sequence[memoryview] | None:
         """Return the same in pieces where neither the right nor the bytes have to be waited for; else None."""
-        if self._closed or not self._lease.is_fresh or not isinstance(self._source, ReadableAtOnce):
+        if self._closed or self._read_immediate is None or not self._lease.is_fresh:
             return None
-        return self._source.read_immediate(offset, length)
+        return self._read_immediate(offset, length)
 
     def close(self) -> None:
         """Let go of it. A second call does nothing."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from protocols.session import Authenticator, Grant, Session
     from protocols.sftp.doorstep import Doorstep
     from protocols.sftp.settings import SftpObserver, SftpSettings
+    from protocols.sftp.turns import Turns
     from protocols.sftp.window import WindowBudget
 
 logger = logging.getLogger("mft.sftp")
@@ -55,6 +56,7 @@ class Login(asyncssh.SSHServer):
         registry: set[Login],
         doorstep: Doorstep[Login],
         budget: WindowBudget,
+        turns: Turns,
     ) -> None:
         """Serve a connection to the listener of *region*.
 
@@ -68,6 +70,7 @@ class Login(asyncssh.SSHServer):
         self._registry = registry
         self._doorstep = doorstep
         self._budget = budget
+        self._turns = turns
         self._loop = asyncio.get_running_loop()
         self._conn: Connection
         self._origin: Origin
@@ -198,6 +201,7 @@ class Login(asyncssh.SSHServer):
             settings=self._settings,
             heard=self._hear,
             budget=self._budget,
+            turns=self._turns,
         )
         self._channels.append(channel)
         return channel

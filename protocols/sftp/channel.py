@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from protocols.sftp.connection import Connection
     from protocols.sftp.requests import Packet
     from protocols.sftp.settings import SftpObserver, SftpSettings
+    from protocols.sftp.turns import Turns
     from protocols.sftp.window import WindowBudget
 
 logger = logging.getLogger("mft.sftp")
@@ -54,8 +55,12 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         settings: SftpSettings,
         heard: Callable[[], None],
         budget: WindowBudget,
+        turns: Turns,
     ) -> None:
-        """Serve *session*; *heard* is called whenever something comes in; *budget* is for wider windows."""
+        """Serve *session*; *heard* is called whenever something comes in.
+
+        *budget*, for wider windows, and *turns* are those of all channels of this loop.
+        """
         self._session = session
         self._connection = connection
         self._crossing = crossing
@@ -81,6 +86,7 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         self._console = Console(self)
         self._observer = observer
         self._chan: asyncssh.SSHServerChannel[bytes]
+        self._turns = turns
         self._loop = asyncio.get_running_loop()
         self._window = GrowingWindow(
             settings.window,
@@ -238,6 +244,7 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
             logger.exception("channel_failed", extra={"session": self._session.id})
         finally:
             self._window.close()
+            self._turns.note(self, busy=False)
             self._connection.listeners.discard(self._wake.set)
             reason = self._session.revoked or self._lost or "the channel ended before the file was closed"
             if self._requests.is_idle:
@@ -251,6 +258,7 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         replies: list[bytes] = []
         while not self._requests.ended:
             if not self._queue:
+                self._turns.note(self, busy=False)
                 await self._write(replies)
                 replies = []
                 if self._broken is not None:
@@ -295,6 +303,7 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
     def _answer_queue_at_once(self) -> bool:
         some = self._answer_at_once(self._queue)
         if some:
+            self._turns.note(self, busy=bool(self._queue))
             self._note_answered(sum(map(len, self._queue)))
         return some
 
@@ -302,7 +311,7 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         """Answer on the loop what has nothing to wait for at the front of *packets*; say whether there was any."""
         self._short_of_window = 0
         with self._connection.gathering():
-            return self._requests.answer_at_once(packets, self._takes, self._send)
+            return self._requests.answer_at_once(packets, self._takes, self._send, most=self._turns.most)
 
     def _takes(self, size: int) -> bool:
         """Say whether a reply of *size* bytes may be made: the transport takes more, and no window is waited for."""

@@ -17,6 +17,7 @@ from protocols.sftp.extensions import AT_ONCE, Extensions
 from protocols.sftp.handles import LISTING_BYTES, Download, Listing, Upload, scan_pages
 from protocols.sftp.status import EndOfFileError, UnsupportedError, status_of
 from protocols.sftp.table import HandleTable
+from protocols.sftp.turns import TURN_BYTES
 from protocols.sftp.wire import (
     DATA_HEAD_BYTES,
     MAX_DATA,
@@ -48,8 +49,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("mft.sftp")
 
-TURN_BYTES = 1 << 20
-"""Bytes of replies after which a turn ends, so that they go out while the next turn runs."""
 TURN_SECONDS = 0.05
 """Time after which a turn ends with what is answered: slow requests must not hold back the replies before them."""
 
@@ -137,23 +136,29 @@ class Requests:
         return replies
 
     def answer_at_once(
-        self, batch: deque[Packet], takes: Callable[[int], bool], send: Callable[[Sequence[bytes | memoryview]], None]
+        self,
+        batch: deque[Packet],
+        takes: Callable[[int], bool],
+        send: Callable[[Sequence[bytes | memoryview]], None],
+        *,
+        most: int = TURN_BYTES,
     ) -> bool:
         """Answer those requests at the front of *batch* that have nothing to wait for, and say whether there were any.
 
         Such are reads and writes, pages of listings that are made already, and what asks the filesystem nothing. A hop
         to a thread and back costs more than such an answer; this may be called on an event loop. It stops after
-        `TURN_BYTES` of data, too.
+        *most* bytes of data, too.
 
         Args:
             batch: packets; those that are answered are taken from it.
             takes: says whether a reply with so many bytes of a file may be sent now; asked before they are read.
             send: takes one reply in pieces, whose memory is used again once it returns, or several short ones.
+            most: bytes after which it stops.
         """
         size = 0
         short: list[bytes | memoryview] = []
         try:
-            while batch and size < TURN_BYTES and not self.ended:
+            while batch and size < most and not self.ended:
                 packet = batch[0]
                 pieces: Sequence[bytes | memoryview] | None = None
                 if packet[0] == Request.WRITE:

@@ -12,6 +12,7 @@ from protocols.sftp.auth import Login
 from protocols.sftp.connection import Connection
 from protocols.sftp.doorstep import Doorstep
 from protocols.sftp.settings import SftpObserver, SftpSettings, SilentObserver
+from protocols.sftp.turns import Turns
 from protocols.sftp.window import WindowBudget
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class SftpServer:
             most=settings.max_unauthenticated, most_of_one=settings.max_unauthenticated_of_one
         )
         self._budget = WindowBudget(settings.window_memory)
+        self._turns = Turns()
         self._is_draining = False
 
     @property
@@ -151,6 +153,7 @@ class SftpServer:
                 registry=self._logins,
                 doorstep=self._doorstep,
                 budget=self._budget,
+                turns=self._turns,
             ),
             "config": None,
             "server_host_keys": self._host_keys,

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from protocols.session import Origin, Session
 from protocols.sftp import handles
 from protocols.sftp.extensions import VERSIONS
-from protocols.sftp.requests import TURN_BYTES, Requests
+from protocols.sftp.requests import Requests
 from protocols.sftp.settings import SilentObserver
+from protocols.sftp.turns import TURN_BYTES
 from protocols.sftp.wire import (
     MAX_DATA,
     MAX_PACKET,
