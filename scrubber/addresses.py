@@ -28,7 +28,10 @@ _VERSION_WORDS = (
 )
 _PRODUCT_WORDS = (
     rb"driver|kernel|package|pkg|update|upgrade|assembly|schema|sdk|engine|definitions?|patch|baseline|toolset|runtime|"
-    rb"oid|sections?|chapter|clause|paragraph|appendix|product|glibc|libc|openssl|openjdk|jdk|jre|hotfix|uefi|plugin"
+    rb"oid|sections?|chapter|clause|paragraph|appendix|product|glibc|libc|openssl|openjdk|jdk|jre|hotfix|uefi|plugin|"
+    rb"onefs|ontap|esxi|vcenter|vsphere|fortios|pan-os|webkit|chrome|chromium|edge|firefox|safari|acrobat|office|exchange|"
+    rb"sharepoint|db2|weblogic|websphere|hotspot|jvm|hyper-v|vmtools|powershell|idrac|ilo|cimc|ipmi|vrmf|silverlight|"
+    rb"onedrive|teams|teamviewer|anydesk|citrix|receiver|workspace|bigip|big-ip|netscaler|hana|informix"
 )
 _THEN = rb"s?[\"']?(?:,? ?[\"']?(?:value|val|content)[\"']?|</?\w*>)?[ \t]*[:=]{0,2}[ \t]*[\"'<>(v]*\Z"
 _VERSION_BEFORE = re.compile(
@@ -48,7 +51,7 @@ _WORD_ENDS = tuple(word.encode() for word in load_words("before_versions"))
 BEFORE_VERSIONS = (*_WORD_ENDS, b" to", b" from", b"value")
 _AFTER_WORDS = b" \t\"'<>(v:=V"
 _BEFORE_WORD = b" \"'("
-_BEFORE_CLOSED = b"\n\t[,;@{"
+_BEFORE_CLOSED = b"\n\t[,;{"
 _ENDS_OPEN = b"+~_-.ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 TAILS = frozenset(
     made for word in _WORD_ENDS for made in (word[-2:], word[-2:].upper(), word[-2:].title(), word[-2:].swapcase())
@@ -61,6 +64,10 @@ _VERSION_AFTER = re.compile(
 )
 _PORT_AFTER = re.compile(rb"\.([0-9]{1,5})(?=[\s:<>]|\Z)")
 _PATH_BEFORE = re.compile(rb"[A-Za-z][A-Za-z0-9_\-]*/\Z")
+_HOST_BEFORE = re.compile(rb"(?<![\w.\-])(?:[A-Za-z0-9][A-Za-z0-9_\-]*\.){2,8}[a-z]{2,24}/\Z")
+"""A host's full name, behind which Java writes its address: app1.site.de/84.2.3.4."""
+_MODULE_BEFORE = re.compile(rb"\b(?:java|jdk|javafx|kotlin|kotlinx|scala|spring)\.[\w.]{1,40}@\Z")
+"""A module, behind which a stack trace writes its version: java.base@17.0.8.1."""
 
 _IPV6 = re.compile(rb"(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9A-Fa-f]{0,4})")
 _IPV6_CHARS = b"0123456789abcdefABCDEF:"
@@ -142,9 +149,13 @@ def _is_address(buf: bytes, start: int, end: int, *, private: bool) -> bool:  # 
         return False
     if not private and buf[end - 4 : end] == b".0.0" and buf[end : end + 1] != b"/" and buf[end : end + 5] != b" 255.":
         return False
+    if before == b"@" and _MODULE_BEFORE.search(context):
+        return False
     if private:
         return True
-    if before == b"/" and _PATH_BEFORE.search(context):  # Chrome/120.0.6099.109, yet node/10.2.3.4:9042
+    if (
+        before == b"/" and _PATH_BEFORE.search(context) and not _HOST_BEFORE.search(context)
+    ):  # Chrome/120.0.6099.109, yet node/10.2.3.4:9042
         return buf[end : end + 1] == b":" and buf[end + 1 : end + 2].isdigit()
     return not (before.isalnum() or (before == b"-" and context[-2:-1].isalpha()))
 

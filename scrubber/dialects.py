@@ -47,7 +47,7 @@ REFERENCE = re.compile(
 )
 """What stands for a value that is somewhere else: ${NAME}, ${NAME:-default}, $(command), #{name}, $1."""
 DEFAULTED = re.compile(
-    rb"\$\{(?!(?:env|sys\w*|file|vault\w*|ssm|secret\w*|aws\w*|gcp\w*|azure\w*|bundle|const|jndi|java|ctx|map|sd|base64\w*|"
+    rb"\$\{(?!(?i:env|sys\w*|file|vault\w*|ssm|secret\w*|aws\w*|gcp\w*|azure\w*|bundle|const|jndi|java|ctx|map|sd|base64\w*|"
     rb"script|url\w*|xml|properties):)[\w.\-]{1,64}:[\-=]?(?=[^}\s$:?+\-=])"
 )
 """A reference with what stands in for it: a shell's ${NAME:-default}, Spring's ${name:default}; no lookup by scheme."""

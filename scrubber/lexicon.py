@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from scrubber.finder import remembered
-from scrubber.hostnames import is_fqdn, is_public_domain
+from scrubber.hostnames import is_fqdn, is_public_domain, words
 from scrubber.pseudonym import DOMAIN_PSEUDONYM, WORD_PSEUDONYM
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ _LABEL_AFTER = re.compile(rb"(?:-{1,8}[A-Za-z0-9_]{1,62}){1,20}(?=\.[A-Za-z0-9_]
 _LABELS_AFTER = re.compile(rb"(?:\.[A-Za-z0-9_][A-Za-z0-9_\-]{0,62}){1,10}")
 _REVERSED = frozenset((b"com", b"org", b"net", b"io", b"eu", b"dev", b"app", b"java", b"javax", b"lib"))
 """How names of packages begin."""
+_TOP_LEVEL = frozenset((b"com", b"net", b"org", b"edu", b"gov", b"biz", b"info")) | words("private_suffixes")
+"""How hosts' full names end, beside countries."""
+_WORDS_OF_NAMES = frozenset(("identity.user", "identity.host", "identity.realm"))
 _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}[A-Za-z0-9_]")
 _ESCAPED_LETTER = re.compile(rb"\\[nrtbfv]\Z")
 
@@ -80,6 +83,7 @@ class Lexicon:
             (len(literal.text), ranks[literal.rule], literal.image, literal.below, literal.label, literal.text)
             for literal in self.literals
         ]
+        learned = [literal.rule in _WORDS_OF_NAMES for literal in self.literals]
         for event in events:
             end = event >> 20
             if end < size and buf[end] in word:
@@ -89,6 +93,8 @@ class Lexicon:
             if start and buf[start - 1] in word and not _after_escape(buf, start):
                 continue
             if end < size and buf[end] == 0x2D and _in_pseudonym(buf, start, end):
+                continue
+            if start and buf[start - 1] == 0x2E and learned[event & 0xFFFFF] and _in_package(buf, start, end):
                 continue
             if below:
                 start, end = _whole_host(buf, start, end)
@@ -197,6 +203,19 @@ def _is_full_name(name: bytes, *, realm: bool) -> bool:
         return False
     labels = name.split(b".")
     return labels[0] not in _REVERSED and (realm or len(labels) >= 3)
+
+
+def _in_package(buf: bytes, start: int, end: int) -> bool:
+    """Say whether a word stands in a package's name, which begins as a domain ends: de.site.shop.Order."""
+    begin = _labels_start(buf, start)
+    first = buf[begin : buf.find(b".", begin, start)].lower()
+    if first in _REVERSED:
+        return True
+    if len(first) != 2 or not first.isalpha():
+        return False
+    rest = _LABELS_AFTER.match(buf, end)
+    labels = buf[begin : rest.end() if rest else end].lower().split(b".")
+    return len(labels) > 2 < len(labels[-1]) and labels[-1] not in _TOP_LEVEL
 
 
 def _distinguished(text: bytes, image: Callable[[bytes], bytes]) -> bytes:

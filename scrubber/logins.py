@@ -36,4 +36,10 @@ def is_ordinary(name: bytes) -> bool:
 
 def is_odd(name: bytes) -> bool:
     """Say whether *name* is a number, a digest, a device or a pseudonym."""
-    return bool(_HEX.fullmatch(name) or _DEVICE.fullmatch(name) or WORD_PSEUDONYM.fullmatch(name) or len(set(name)) < 2)
+    return bool(
+        _HEX.fullmatch(name)
+        or name.startswith(b"s-1-")
+        or _DEVICE.fullmatch(name)
+        or WORD_PSEUDONYM.fullmatch(name)
+        or len(set(name)) < 2
+    )

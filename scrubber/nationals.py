@@ -165,6 +165,14 @@ _FORMS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], bool]], ...] = tuple(
 )
 
 
+_MADE_BEFORE = re.compile(rb"(?<![A-Za-z0-9])[A-Za-z]{2}00(?: [0-9A-Za-z]{4}){0,8} \Z")
+
+
+def _is_group_of_many(before: bytes) -> bool:
+    """Say whether four digits stand before a blank, or the beginning of an account number that was made by us."""
+    return before[-5:-1].isdigit() or _MADE_BEFORE.search(before) is not None
+
+
 def find_national(pseudonyms: Pseudonymizer) -> Finder:
     """Build the finder of national numbers; what fails its check, or was made by us, stays."""
 
@@ -172,8 +180,8 @@ def find_national(pseudonyms: Pseudonymizer) -> Finder:
         before = buf[start - 1] if start else 0x20
         if before in _AROUND or (before in b".-/+" and buf[start - 2 : start - 1].isalnum()):
             return None
-        if before == 0x20 and start >= 5 and buf[start - 5 : start - 1].isdigit():
-            return None  # one group of many
+        if before == 0x20 and _is_group_of_many(buf[max(0, start - 45) : start]):
+            return None
         for form, check in _FORMS:
             match = form.match(buf, start)
             if match is None or not _ends(buf, match.end()):

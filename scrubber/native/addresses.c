@@ -49,7 +49,7 @@ static bool stands_alone(const sieve *s, text buf, size_t start, size_t end) {
     if (start < 3 || after < 0 || among(after, "+~_-.") || is(after, LETTER))
         return false;
     int before = byte_at(buf, start - 1);
-    if (among(before, "\n\t[,;@{"))
+    if (among(before, "\n\t[,;{"))
         return true;
     if (among(before, " \"'(") && !among(byte_at(buf, start - 2), " \t\"'<>(v:=V"))
         return !in_set(s->tails[0], byte_at(buf, start - 3), byte_at(buf, start - 2)) ||

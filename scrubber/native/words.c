@@ -141,6 +141,25 @@ static bool look_up(scan *c, uint32_t space, text key, uint32_t *entry) {
     return c->of->memo.entries[*entry].state != UNKNOWN || ask_entry(c, *entry);
 }
 
+/* Say whether the chain of labels in which a word stands at `start` may be a package's name (`lexicon._in_package`). */
+static bool may_be_package(text buf, size_t start) {
+    static const char *const beginnings[] = {"com", "org", "net", "io", "eu", "dev", "app", "java", "javax", "lib"};
+    size_t begin = labels_start(buf, start), end = begin;
+    while (end < start && byte_at(buf, end) != '.')
+        end++;
+    size_t size = end - begin;
+    if (size == 2)
+        return is(byte_at(buf, begin), LETTER) && is(byte_at(buf, begin + 1), LETTER);
+    for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++) {
+        size_t at = 0;
+        while (at < size && beginnings[i][at] != 0 && lower(buf.at[begin + at]) == (uint8_t)beginnings[i][at])
+            at++;
+        if (at == size && beginnings[i][at] == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Take the name `number` that stands from `start` to `end`, where a word begins. */
 static bool take_name(scan *c, text buf, size_t start, size_t end, uint32_t number) {
     const case_word *w = &c->of->words[number];
@@ -150,6 +169,8 @@ static bool take_name(scan *c, text buf, size_t start, size_t end, uint32_t numb
     if (after == '-' || (w->flags & WORD_ASK))
         return ask_name(c, end, number);
     uint32_t kind = w->flags & 3, space = FIRST_WORD + number, entry;
+    if (kind != WORD_BELOW && byte_at(buf, start - 1) == '.' && may_be_package(buf, start))
+        return ask_name(c, end, number);
     if (kind == WORD_BELOW) { /* `lexicon._whole_host` */
         if (byte_at(buf, start - 1) == '.') {
             size_t begin = labels_start(buf, start);

@@ -48,11 +48,30 @@ def test_of_a_full_name_nothing_stays(kind, name, full):
     ("kind", "name", "text"),
     [
         ("realm", b"kundenord", b"at com.kundenord.app.Main.run(Main.java:7)"),
+        ("realm", b"kundenord", b"cmp=de.kundenord.sendung/.Start"),
+        ("host", b"sendung", b"cmp=de.kundenord.sendung/.Start"),
+        ("user", b"sendung", b"client, org.kundenord.sendung, lat"),
+    ],
+)
+def test_a_package_keeps_its_name(kind, name, text):
+    """What begins as a domain ends is no host's name: a stack trace stays as it is."""
+    assert scrubbed(kind, name, text)[0] == text
+
+
+def test_a_word_below_a_country_s_host_goes():
+    """A name that begins with two letters and ends as domains do is a host's."""
+    made, pseudonyms = scrubbed("realm", b"kundenord", b"GET de.kundenord.com/x")
+    assert made == b"GET " + pseudonyms.host(b"de.kundenord.com") + b"/x"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "text"),
+    [
         ("host", b"zeus7", b"zeus7.log"),
         ("host", b"zeus7", b"tail zeus7.2026.log.gz"),
     ],
 )
-def test_a_package_or_a_file_keeps_the_rest_of_its_name(kind, name, text):
+def test_a_file_keeps_the_rest_of_its_name(kind, name, text):
     """Only the learned label goes where it stands in what is no host's name."""
     made, pseudonyms = scrubbed(kind, name, text)
     assert made == text.replace(name, pseudonyms.word("host", name))

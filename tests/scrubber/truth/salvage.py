@@ -23,8 +23,8 @@ _PIECE = 64
 def salvage(data: bytes, depth: int = 4) -> Iterator[bytes]:
     """Give *data*, its UTF-16 read narrow, and what every stream that begins anywhere in it gives, four deep."""
     yield data
-    yield data[::2]
-    yield data[1::2]
+    for at, order in ((0, "utf-16-le"), (0, "utf-16-be"), (1, "utf-16-le"), (1, "utf-16-be")):
+        yield data[at:].decode(order, "replace").encode("latin-1", "replace")
     if depth == 0:
         return
     for inside in _streams(data):
