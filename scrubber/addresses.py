@@ -19,6 +19,8 @@ _NO_HOST = frozenset((b"0", b"127", *(b"%d" % first for first in range(224, 256)
 """The first number of what is no host's address: this network, loopback, groups, and the space of our pseudonyms."""
 _METADATA = b"169.254.169.254"
 """The address at which the clouds tell a machine about itself."""
+_OBJECTS = (b"2.5.4.", b"2.5.29.")
+"""How identifiers of X.500's attributes and of a certificate's extensions begin, no addresses (ITU-T X.520, X.509)."""
 _PRIVATE = (b"10.", b"192.168.", b"169.254.", *(b"172.%d." % second for second in range(16, 32)))
 
 # A word before four numbers that makes them a version: these always, those only where the address is not a private one.
@@ -29,9 +31,9 @@ _VERSION_WORDS = (
 _PRODUCT_WORDS = (
     rb"driver|kernel|package|pkg|update|upgrade|assembly|schema|sdk|engine|definitions?|patch|baseline|toolset|runtime|"
     rb"oid|sections?|chapter|clause|paragraph|appendix|product|glibc|libc|openssl|openjdk|jdk|jre|hotfix|uefi|plugin|"
-    rb"onefs|ontap|esxi|vcenter|vsphere|fortios|pan-os|webkit|chrome|chromium|edge|firefox|safari|acrobat|office|exchange|"
+    rb"onefs|ontap|esxi|vcenter|vsphere|fortios|pan-os|webkit|chromium|firefox|safari|acrobat|"
     rb"sharepoint|db2|weblogic|websphere|hotspot|jvm|hyper-v|vmtools|powershell|idrac|ilo|cimc|ipmi|vrmf|silverlight|"
-    rb"onedrive|teams|teamviewer|anydesk|citrix|receiver|workspace|bigip|big-ip|netscaler|hana|informix"
+    rb"onedrive|teams|teamviewer|anydesk|citrix|netscaler|hana|informix"
 )
 _THEN = rb"s?[\"']?(?:,? ?[\"']?(?:value|val|content)[\"']?|</?\w*>)?[ \t]*[:=]{0,2}[ \t]*[\"'<>(v]*\Z"
 _VERSION_BEFORE = re.compile(
@@ -100,7 +102,7 @@ def find_ipv4(pseudonyms: Pseudonymizer) -> Finder:
 def _is_host(text: bytes) -> bool:
     if _IPV4.fullmatch(text) is None or text[: text.find(b".")] in _NO_HOST:
         return False
-    return not text.startswith(_METADATA)
+    return not text.startswith((_METADATA, *_OBJECTS))
 
 
 def _stands_alone(buf: bytes, start: int, end: int) -> bool:
@@ -131,7 +133,9 @@ def _gap_behind_key(buf: bytes, start: int, before: int) -> int:
     return 2 if before == 0x20 and buf[start - 2] == 0x3A else 0
 
 
-def _is_address(buf: bytes, start: int, end: int, *, private: bool) -> bool:  # noqa: PLR0911 - a table of refusals
+def _is_address(  # noqa: C901, PLR0911 - a table of refusals
+    buf: bytes, start: int, end: int, *, private: bool
+) -> bool:
     before = buf[start - 1 : start]
     if before == b"." and buf[start - 2 : start - 1].isdigit():
         return False

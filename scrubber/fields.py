@@ -118,6 +118,8 @@ def field_of(name: bytes) -> Field | None:
     if not text.isascii():
         text = _plain(text)
     parts = [part.lower() for part in _PARTS.findall(text)]
+    if len(parts) > 1 and parts[-1] in _DROPPED and (whole := _known().get("".join(parts[-3:]))):
+        return whole
     while len(parts) > 1 and (parts[-1] in _DROPPED or parts[-1].isdigit()):
         if parts[-1] == "hash":
             return None

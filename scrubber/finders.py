@@ -12,6 +12,7 @@ from scrubber.cluster import find_cluster_secret
 from scrubber.contacts import find_email, find_phone
 from scrubber.finder import remembered
 from scrubber.gate import Strength, is_secret
+from scrubber.messages import find_message
 from scrubber.nationals import find_national
 from scrubber.persons import find_author, find_mailbox, find_person, find_titled, find_vcard
 from scrubber.pseudonym import TAG, Pseudonymizer
@@ -77,6 +78,7 @@ def find_cookie(pseudonyms: Pseudonymizer) -> Finder:
 
 
 FINDERS: dict[str, Callable[[Pseudonymizer], Finder]] = {
+    "message": find_message,
     "author": find_author,
     "assignment": find_assignment,
     "card": find_card,

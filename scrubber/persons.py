@@ -12,7 +12,7 @@ from scrubber.fields import Field, field_of, images, is_kind, is_surname
 from scrubber.finder import remembered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from scrubber.finder import Finder, Found
     from scrubber.pseudonym import Pseudonymizer
@@ -54,23 +54,37 @@ _ATTRIBUTE_VALUE = re.compile(
     rb"(?P<value>[^<>\n]{1,200}?)\s{0,20}</"
 )
 """What an attribute of SAML's holds: <Attribute Name="givenName"><AttributeValue>…"""
+_WITH_OTHERS = {
+    b"first": ("name", re.compile(rb'"last"\s{0,2}:\s{0,2}"')),
+    b"last": ("name", re.compile(rb'"first"\s{0,2}:\s{0,2}"')),
+    b"middle": ("name", re.compile(rb'"first"\s{0,2}:\s{0,2}"')),
+    b"given": ("name", re.compile(rb'"family"\s{0,2}:\s{0,2}"')),
+    b"family": ("name", re.compile(rb'"given"\s{0,2}:\s{0,2}[\["]')),
+    b"line": ("street", re.compile(rb'"(?:postalCode|postcode|zip|city|town)"\s{0,2}:\s{0,2}"')),
+}
+_LISTED = re.compile(rb'"\s{0,2}:\s{0,2}\[\s{0,40}(?P<items>"[^\[\]{}]{1,600}")\s{0,40}\]')
+_ITEM = re.compile(rb'"(?P<value>[^"\\\n]{1,200})"')
+"""A list of JSON's strings: "given": ["Anna", "Maria"]."""
 _FULL_NAME = Field(kind="name", proven=True)
 
 
-def find_person(pseudonyms: Pseudonymizer) -> Finder:
+def find_person(pseudonyms: Pseudonymizer) -> Finder:  # noqa: C901 - a list of what a key may be
     """Build the finder of values whose key, element or attribute says that they are somebody's."""
     made = {kind: remembered(image) for kind, image in images(pseudonyms).items()}
 
-    def find(buf: bytes, start: int, _end: int) -> Found | None:
+    def find(buf: bytes, start: int, _end: int) -> Found | list[Found] | None:
         window = buf[max(0, start - 48) : start]
         key_start = start - (len(window) - len(window.rstrip(_KEY_CHARS)))
         right = _KEY_END.match(buf, start)
         if right is None:
             return None
         key = buf[key_start : right.end()].strip(b".-")
-        field = field_of(key)
+        field = _with_others(buf, key, key_start) if key in _WITH_OTHERS else field_of(key)
         if field is None:
             return None
+        listed = _LISTED.match(buf, right.end())
+        if listed is not None:
+            return list(_items(buf, listed, field, made)) or None
         found = beside(buf, key_start, right.end(), field)
         if (
             found is None
@@ -94,6 +108,24 @@ def find_person(pseudonyms: Pseudonymizer) -> Finder:
         return _after(buf, separator, field, made, buf[key_start:key_end].strip(b".-"))
 
     return find
+
+
+def _with_others(buf: bytes, key: bytes, start: int) -> Field | None:
+    """Say what a short key of JSON holds, which only its neighbours show to be a person's: "first" beside "last"."""
+    told = _WITH_OTHERS.get(key)
+    if told is None or buf[start - 1 : start] != b'"':
+        return None
+    kind, others = told
+    return Field(kind=kind) if others.search(buf, max(0, start - 240), start + 240) else None
+
+
+def _items(
+    buf: bytes, listed: re.Match[bytes], field: Field, made: dict[str, Callable[[bytes], bytes]]
+) -> Iterator[Found]:
+    for item in _ITEM.finditer(buf, *listed.span("items")):
+        found = _found(buf, *item.span("value"), field, made)
+        if found is not None:
+            yield found
 
 
 def _after(

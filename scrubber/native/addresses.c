@@ -209,6 +209,8 @@ bool see_ipv4(scan *c, text buf, size_t dot) {
         return true;
     if (octets[0] == 169 && octets[1] == 254 && octets[2] == 169 && octets[3] == 254)
         return true;
+    if (octets[0] == 2 && octets[1] == 5 && (octets[2] == 4 || octets[2] == 29))
+        return true;
     if (!stands_alone(c->of, buf, start, end))
         return ask_finder(c, LOOK_IPV4, start, end - start);
     memo *m = &c->of->memo;
