@@ -32,7 +32,7 @@ _PRODUCT_WORDS = (
     rb"driver|kernel|package|pkg|update|upgrade|assembly|schema|sdk|engine|definitions?|patch|baseline|toolset|runtime|"
     rb"oid|sections?|chapter|clause|paragraph|appendix|product|glibc|libc|openssl|openjdk|jdk|jre|hotfix|uefi|plugin|"
     rb"onefs|ontap|esxi|vcenter|vsphere|fortios|pan-os|webkit|chromium|firefox|safari|acrobat|"
-    rb"sharepoint|db2|weblogic|websphere|hotspot|jvm|hyper-v|vmtools|powershell|idrac|ilo|cimc|ipmi|vrmf|silverlight|"
+    rb"db2|weblogic|websphere|hotspot|jvm|hyper-v|vmtools|powershell|idrac|ilo|cimc|ipmi|vrmf|silverlight|"
     rb"onedrive|teams|teamviewer|anydesk|citrix|netscaler|hana|informix"
 )
 _THEN = rb"s?[\"']?(?:,? ?[\"']?(?:value|val|content)[\"']?|</?\w*>)?[ \t]*[:=]{0,2}[ \t]*[\"'<>(v]*\Z"

@@ -27,6 +27,7 @@ _LISTS = (
     "maybe_name",
     "street",
     "maybe_street",
+    "house",
     "city",
     "zip",
     "birth",
@@ -61,6 +62,8 @@ _PLATE = re.compile(
     rb"(?=[^0-9]*[0-9])[0-9A-Za-z\xc3\x80-\xbf](?:[0-9A-Za-z\xc3\x80-\xbf]|[ \-:](?=[0-9A-Za-z])){2,20}"
 )
 _ADDRESS = re.compile(rb"[^{}<>$\[\]=|\\\x00-\x1f]{3,120}")
+_HOUSE = re.compile(rb"[1-9][0-9]{0,4}(?: ?[A-Za-z])?(?: ?[-/] ?[0-9]{1,5}[A-Za-z]?){0,2}")
+"""The number of a house, and of a flat in it."""
 _HOST = re.compile(rb"(?=[^.]*[a-z])[a-z0-9](?:[a-z0-9\-_]{0,62})(?:\.[a-z0-9][a-z0-9\-]{0,62}){0,8}")
 _PLACEHOLDER = re.compile(rb"[$%{<\[*]|null\Z|none\Z|n/a\Z|undefined\Z", re.IGNORECASE)
 
@@ -135,7 +138,7 @@ def field_of(name: bytes) -> Field | None:
     return None
 
 
-_COLUMNS = {b"cp": Field(kind="zip"), b"c.p.": Field(kind="zip"), b"nr domu": Field(kind="street")}
+_COLUMNS = {b"cp": Field(kind="zip"), b"c.p.": Field(kind="zip"), b"nr domu": Field(kind="house")}
 """What means something else in any other place than above a column."""
 
 
@@ -251,6 +254,7 @@ def _made(plain: bytes) -> bool:
 _CHECKS: dict[str, Callable[[bytes, bool], bool]] = {
     "name": _is_name,
     "street": _is_street,
+    "house": lambda value, _: _HOUSE.fullmatch(value) is not None,
     "city": _is_city,
     "zip": lambda value, _: _ZIP.fullmatch(value) is not None,
     "birth": _is_date,
@@ -284,6 +288,7 @@ def images(pseudonyms: Pseudonymizer) -> dict[str, Callable[[bytes], bytes]]:
     return {
         "name": pseudonyms.person,
         "street": lambda text: pseudonyms.word("addr", text),
+        "house": lambda text: pseudonyms.word("addr", text),
         "city": lambda text: pseudonyms.word("city", text),
         "zip": lambda text: pseudonyms.word("zip", text),
         "birth": pseudonyms.date,

@@ -39,7 +39,7 @@ _STRONG = re.compile(
     r"sharedaccesssignature|authpass|privpass|authpwd|privpwd|authcode|wpapsk|"
     r"snmpcommunity|ssws$|community(?:string|name)|(?:ro|rw|read|write|trap)community|"
     r"(?:session|php|jsession|asp|aspnet|web|user)?sess(?:ion)?id$|sessid$|jsessionid|phpsessid|xauthtoken|erlangcookie|"
-    r"loggedinkey|unsealkey|recoverycode|backupcode|verificationcode|authtok$|authdata$|serviceaccountkey|"
+    r"loggedinkey|unsealkey|recoverycode|backupcode|activationcode|registrationcode|regcode$|verificationcode|authtok$|authdata$|serviceaccountkey|"
     r"secure?string|passcodes?$"
 )
 _MEDIUM_LAST = frozenset(

@@ -12,6 +12,7 @@ VALUES = {
     "street": "Lindenallee 14",
     "city": "Tromso",
     "zip": "70565",
+    "house": "12 a",
     "birth": "1971-03-14",
     "national": "268115855823627",
     "passport": "C01X00T47",
