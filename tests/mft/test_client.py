@@ -182,6 +182,7 @@ def answering(directory, answers):
                 file.read(3 if b"Content-Length: 3" in head else 0)
                 heads.append(head)
                 sock.sendall(answer)
+            file.read()  # a close over what was not read would be a reset, which takes answers with it
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve, args=(listener,), daemon=True)
