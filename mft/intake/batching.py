@@ -1,4 +1,4 @@
-"""Many small files of a case at once: one job, one child, a few transactions; a verdict and a receipt for each.
+"""Small files of one sender and case at once: one job, one child, a few transactions, a verdict and a receipt each.
 
 What goes wrong with one of them makes nothing of all: they are put back as they were, no attempt counted, and are done
 one by one from then on (`Batching.apart`), where what failed is seen and counted as ever.
@@ -74,7 +74,7 @@ class _File:
 
 
 class Batching:
-    """Scrubs and settles small files of one case together."""
+    """Scrubs and settles small files of one sender and case together."""
 
     def __init__(
         self,
@@ -112,13 +112,14 @@ class Batching:
     def groups(self, waiting: Sequence[Row[Any]]) -> tuple[list[list[str]], list[str]]:
         """Say which of the *waiting* uploads can be done together, and which are to be done one by one.
 
-        A row has id, case_id, zone, region, size, attempts, state, and `has_password`.
+        A row has id, case_id, zone, region, login, size, attempts, state, and `has_password`. Only what one login sent
+        to one case is together: a file that takes its child over reaches nothing but what its own sender has sent.
         """
-        alike: dict[tuple[int, str, str], list[Row[Any]]] = {}
+        alike: dict[tuple[int, str, str, str], list[Row[Any]]] = {}
         single = []
         for row in waiting:
             if self._fits(row):
-                alike.setdefault((row.case_id, row.zone, row.region), []).append(row)
+                alike.setdefault((row.case_id, row.zone, row.region, row.login), []).append(row)
             else:
                 single.append(row.id)
         together = [group for rows in alike.values() for group in _portions(rows)]

@@ -165,7 +165,11 @@ class Scrubbing:
             tried = f"it could not be scrubbed in {self._settings.attempts} attempts"
             reason = f"{tried}: {row.reason}" if row.reason else tried
             return {"outcome": Outcome.QUARANTINE.value, "reason": reason}
-        refused, told = self._scanning.ask(row)
+        try:
+            refused, told = self._scanning.ask(row)
+        except LACKING as error:
+            self._put_off(row, error)
+            raise
         if refused is not None:
             return {"outcome": Outcome.QUARANTINE.value, "reason": refused, "scanners": told}
         with contextlib.closing(self._ahead.take(row)) as known:
@@ -180,8 +184,7 @@ class Scrubbing:
             self._give_back(row, str(error))
             return {"outcome": AGAIN}
         except LACKING as error:
-            log.warning("intake.put_off", extra={"upload": row.id, "why": type(error).__name__})
-            self._put_back(row)
+            self._put_off(row, error)
             raise
         except TamperedError as error:
             log.error("intake.landing_tampered", extra={"upload": row.id, "what": error.what})  # noqa: TRY400 - no trace
@@ -434,8 +437,9 @@ class Scrubbing:
             chain = chain_of(connection, row.case_id)
             self._trail.append(connection, chain, "scrub.failed", upload=row.id, attempt=row.attempts, why=reason)
 
-    def _put_back(self, row: Row[Any]) -> None:
+    def _put_off(self, row: Row[Any], error: Exception) -> None:
         """What it takes is not at hand, through no fault of this file: the attempt does not count."""
+        log.warning("intake.put_off", extra={"upload": row.id, "why": type(error).__name__})
         with self._database.write() as connection:
             move_upload(connection, row.id, UploadState.LANDED, attempts=row.attempts - 1)
 

@@ -29,6 +29,7 @@ _UPLOADS = (
         UPLOADS.c.case_id,
         UPLOADS.c.zone,
         UPLOADS.c.region,
+        UPLOADS.c.login,
         UPLOADS.c.size,
         UPLOADS.c.attempts,
         UPLOADS.c.state,

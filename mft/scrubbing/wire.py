@@ -5,6 +5,7 @@ Plain reads and writes: a process that may make no socket may still use the one 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import selectors
@@ -47,6 +48,8 @@ class Wire:
             except BlockingIOError:
                 continue
             except OSError as error:
+                with contextlib.suppress(WireError):
+                    self._take()  # what was said before it broke
                 if self._in:
                     return
                 raise WireError("the connection broke while the file was sent") from error

@@ -6,7 +6,9 @@ import gzip
 import sqlite3
 
 import pytest
+from sqlalchemy import update
 
+from mft.catalog.model import UPLOADS
 from mft.intake import service as intake_service
 from mft.intake.batching import SMALL_BYTES
 from mft.scrubbing.answer import AnswerError, write_answer
@@ -148,3 +150,16 @@ def test_many_files_are_cut_into_batches(house):
         house.work()
     assert len(scrubs(house)) == 2
     assert house.states() == ["stored"] * (BATCH_FILES + 3)
+
+
+def test_files_of_two_senders_never_share_a_child(house):
+    """What takes a child over reaches nothing that its sender did not send."""
+    for number in range(4):
+        house.client("ann").put(f"{IN}/{number}.log", line(number))
+    with house.database.write() as connection:
+        connection.execute(
+            update(UPLOADS).where(UPLOADS.c.id.in_([row.id for row in house.rows()[:2]])).values(login="anton")
+        )
+    house.work()
+    assert len(scrubs(house)) == 2
+    assert house.states() == ["stored"] * 4

@@ -8,8 +8,10 @@ import stat
 import pytest
 
 from mft.intake import scanning
+from mft.keychannel import make_channel
 from mft.scrubbing.clamd import ask_clamd
 from mft.scrubbing.icap import IcapService, ask_icap, parse_options
+from mft.scrubbing.nursery import Nursery
 from mft.scrubbing.relay import ask_command
 from mft.scrubbing.verdict import Verdict, found
 from mft.scrubbing.wire import Wire
@@ -180,6 +182,22 @@ def test_scanner_that_is_not_there_holds_back(tmp_path, nursery):
             (row,) = house.rows()
     assert row.state == "quarantined"
     assert row.reason.startswith("clam could not look at it: it cannot be reached")
+
+
+def test_nursery_that_is_gone_is_no_fault_of_the_file(tmp_path):
+    """What cannot even be shown to a scanner waits as it landed, no attempt counted."""
+    here, there = make_channel()
+    there.close()
+    with (
+        running_scanner() as server,
+        running_core(tmp_path, Nursery(here), scrub={"external": external(server)}) as house,
+    ):
+        house.client("ann").put(f"{IN}/a.log", b"all is well\n" * 100_000)
+        for _ in range(5):
+            house.work()
+        (row,) = house.rows()
+    here.close()
+    assert (row.state, row.attempts) == ("landed", 0)
 
 
 def test_file_of_another_region_is_not_shown(tmp_path, nursery):
