@@ -30,7 +30,7 @@ from bench.table import lines_of
 from bench.transfers import Transfers
 from bench.wan import measure_wan
 
-KINDS = ("sftp", "https", "ftps", "webdav", "list", "scrub", "seal", "storage", "revocation", "wan")
+KINDS = ("sftp", "small", "https", "ftps", "webdav", "list", "scrub", "seal", "storage", "revocation", "wan")
 PEERS = {"SFTP": "openssh", "HTTPS": "nginx", "FTPS": "vsftpd", "WebDAV": "apache"}
 COPIES = 6
 """How many times the file may lie there at once, with some to spare."""
@@ -108,7 +108,7 @@ def measure(arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:  # no
             report["transfers"] = [
                 each.to_dict(PEERS[title.split()[0]]) for title, each in transfers.comparisons.items()
             ]
-    if "sftp" in kinds and arguments.small:
+    if kinds & {"sftp", "small"} and arguments.small:
         whole &= _measure_small(arguments, report)
     if "sftp" in kinds and arguments.sessions:
         whole &= _measure_idle(arguments, report)

@@ -97,8 +97,8 @@ def open_engine(path: Path, *, read_only: bool = False, pool_size: int = 8) -> E
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        statement = "BEGIN" if read_only else "BEGIN IMMEDIATE"
-        _retry_locked(lambda: connection.exec_driver_sql(statement))
+        driver: Any = connection.connection.dbapi_connection  # at once: this is run for every transaction
+        _retry_locked(lambda: driver.execute("BEGIN" if read_only else "BEGIN IMMEDIATE"))
 
     return engine
 
@@ -137,6 +137,38 @@ def fetched(connection: Connection, text: str, values: dict[str, object]) -> lis
         result.close()
 
 
+class _Kept:
+    """Connections of an engine that are kept from one transaction to the next.
+
+    To take one out of the engine's pool, and to put it back, costs as much as several statements.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._idle: list[Connection] = []
+
+    @contextlib.contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Give a connection in a transaction of its own; one that met an error is not kept."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._engine.connect()
+        try:
+            with connection.begin():
+                yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
+
+    def close(self) -> None:
+        """Let go of all that is not in use."""
+        while self._idle:
+            self._idle.pop().close()
+        self._engine.dispose()
+
+
 class Database:
     """The catalog as one process sees it."""
 
@@ -145,6 +177,7 @@ class Database:
         self.path = path
         self._writer = open_engine(path)
         self._reader = open_engine(path, read_only=True, pool_size=16)
+        self._writing, self._reading = _Kept(self._writer), _Kept(self._reader)
         self._write_lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -157,7 +190,7 @@ class Database:
             CatalogBusyError: other processes held the lock for `PATIENCE` seconds.
             CatalogFullError, CatalogDiskError: the disk is full or fails; nothing of the block counts.
         """
-        with self._write_lock, _disk_errors(), self._writer.begin() as connection:
+        with self._write_lock, _disk_errors(), self._writing.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -167,7 +200,7 @@ class Database:
         Raises:
             CatalogFullError, CatalogDiskError: the disk is full (readers write into the journal's index) or fails.
         """
-        with _disk_errors(), self._reader.begin() as connection:
+        with _disk_errors(), self._reading.begin() as connection:
             yield connection
 
     def truncate_journal(self) -> bool:
@@ -181,5 +214,5 @@ class Database:
 
     def close(self) -> None:
         """Let go of every connection."""
-        self._writer.dispose()
-        self._reader.dispose()
+        self._writing.close()
+        self._reading.close()
