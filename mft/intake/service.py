@@ -389,6 +389,8 @@ class Intake:
     def _start_copies(self) -> None:
         """Start copies: one by one where few wait, else several of a region in one job."""
         waiting = self._waiting_copies()
+        if not waiting:
+            return
         portion = max(1, len(waiting) // (self._settings.copy_workers * STARTED_PER_WORKER))
         for begin in range(0, len(waiting), portion):
             wanted = waiting[begin : begin + portion]

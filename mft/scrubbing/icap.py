@@ -6,11 +6,11 @@ a yes too; any other is a no. What the service made of the file is never used.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from mft.scrubbing.returned import Returned
 from mft.scrubbing.verdict import Verdict, clean, failed, found
 from mft.scrubbing.wire import WireError
 
@@ -108,7 +108,7 @@ def _options(wire: Wire, service: IcapService) -> IcapOptions:
     if service.method.upper() not in methods:
         raise WireError(f"it does not offer {service.method.upper()}")
     if "opt-body" in answer.headers.get("encapsulated", ""):
-        _read_chunks(wire)
+        _skip_chunks(wire)
     wanted, ttl = answer.headers.get("preview", ""), answer.headers.get("options-ttl", "")
     return IcapOptions(
         preview=min(int(wanted), service.preview) if wanted.isdecimal() and len(wanted) < 10 else None,
@@ -124,31 +124,34 @@ def _modify(wire: Wire, service: IcapService, source: Source, preview: int | Non
     if preview is not None:
         fields["Preview"] = str(preview)
     wire.write(_head(service.method.upper(), service, fields) + headers)
-    digest = hashlib.sha256()
     sent = 0
     if preview is not None:
         first = source.read(0, min(preview, source.size)) if preview and source.size else b""
-        digest.update(first)
         sent = len(first)
         whole = sent >= source.size
         wire.write(_chunk(first) + (b"0; ieof\r\n\r\n" if whole else b"0\r\n\r\n"))
         answer = _read_answer(wire)
-        if whole or answer.status != 100:
-            return _judge(wire, answer, digest.digest(), whole=whole), answer.tag
+        if not whole and answer.status != 100:
+            return _decided(answer) or _NOT_PASSED, answer.tag
+        if whole:
+            return _decided(answer) or _returned(wire, answer, source), answer.tag
     while sent < source.size:
         data = source.read(sent, CHUNK)
-        digest.update(data)
         sent += len(data)
         wire.write(_chunk(data))
-        if wire.answered:  # it has decided before it had all
-            break
-    if sent >= source.size:
-        wire.write(b"0\r\n\r\n")
+        if wire.answered:  # it says what it thinks, or passes on what it has, before it had all
+            answer = _read_answer(wire)
+            return _decided(answer) or _returned(wire, answer, source, sent), answer.tag
+    wire.write(b"0\r\n\r\n")
     answer = _read_answer(wire)
-    return _judge(wire, answer, digest.digest(), whole=sent >= source.size), answer.tag
+    return _decided(answer) or _returned(wire, answer, source), answer.tag
 
 
-def _judge(wire: Wire, answer: _Answer, digest: bytes, *, whole: bool) -> Verdict:
+_NOT_PASSED = found("something: it would not pass the file on")
+
+
+def _decided(answer: _Answer) -> Verdict | None:
+    """Say what the head of an answer tells; None: what it thinks is in the message that comes with it."""
     if answer.status == 204:
         return clean()
     if answer.status != 200:
@@ -157,12 +160,34 @@ def _judge(wire: Wire, answer: _Answer, digest: bytes, *, whole: bool) -> Verdic
     if named is not None:
         threat = _THREAT.search(named)
         return found(threat[1] if threat else named)
+    return None if _body_at(answer) is not None else _NOT_PASSED
+
+
+def _body_at(answer: _Answer) -> int | None:
+    """Say how many bytes of HTTP headers come before the body of the message; None: it has no body (section 4.4.1)."""
     parts = dict(part.strip().partition("=")[::2] for part in answer.headers.get("encapsulated", "").split(","))
-    body = next((name for name in ("res-body", "req-body") if name in parts), None)
-    if body is None or not whole or not parts[body].isdecimal():
-        return found("something: it would not pass the file on")
-    wire.exactly(min(int(parts[body]), 64 * 1024))
-    return clean() if _read_chunks(wire) == digest else found("something: it would pass on another file")
+    at = next((parts[name] for name in ("res-body", "req-body") if name in parts), "")
+    return min(int(at), 64 * 1024) if at.isdecimal() and len(at) < 10 else None
+
+
+def _returned(wire: Wire, answer: _Answer, source: Source, sent: int | None = None) -> Verdict:
+    """Hold the message that comes against *source*, while what is missing after *sent* bytes goes out (None: nothing).
+
+    A service that changes nothing passes on what it gets while it still gets it: neither side waits for the other.
+    """
+    wire.exactly(_body_at(answer) or 0)
+    body = Returned(source)
+    if sent is not None:
+        while sent < source.size and body.same:
+            data = source.read(sent, CHUNK)
+            sent += len(data)
+            wire.write(_chunk(data))
+            body.take(wire.held())
+        if body.same:
+            wire.write(b"0\r\n\r\n")
+    while body.same and not body.ended:
+        body.take(wire.some())
+    return clean() if body.same else found("something: it would pass on another file")
 
 
 def _head(method: str, service: IcapService, fields: Mapping[str, str]) -> bytes:
@@ -200,9 +225,8 @@ def _read_answer(wire: Wire) -> _Answer:
     raise WireError("its answer has headers without end")
 
 
-def _read_chunks(wire: Wire) -> bytes:
-    """Read a chunked body to its end (RFC 9112, section 7.1); give its SHA-256."""
-    digest = hashlib.sha256()
+def _skip_chunks(wire: Wire) -> None:
+    """Read a chunked body to its end (RFC 9112, section 7.1) for nothing."""
     while True:
         text = wire.line().split(b";")[0].strip()
         try:
@@ -212,9 +236,7 @@ def _read_chunks(wire: Wire) -> bytes:
         if size == 0:
             while wire.line():
                 pass
-            return digest.digest()
+            return
         while size > 0:
-            data = wire.exactly(min(size, CHUNK))
-            digest.update(data)
-            size -= len(data)
+            size -= len(wire.exactly(min(size, CHUNK)))
         wire.exactly(2)

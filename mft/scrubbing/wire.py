@@ -85,6 +85,22 @@ class Wire:
         del self._in[:size]
         return data
 
+    def held(self) -> bytes:
+        """Give what has come already and was not read yet."""
+        data = bytes(self._in)
+        self._in.clear()
+        return data
+
+    def some(self) -> bytes:
+        """Give what has come, one byte at least.
+
+        Raises:
+            WireError: nothing comes.
+        """
+        while not self._in:
+            self._more()
+        return self.held()
+
     def _more(self) -> None:
         if self._ended:
             raise WireError("the connection was closed before the answer was whole")

@@ -71,6 +71,8 @@ class IcapHandler(socketserver.StreamRequestHandler):
                 while self.rfile.read1(65536):  # as real ones do, so that the answer is not lost with the connection
                     pass
                 return False
+            if habit.startswith("streams"):
+                return self.pass_on(body, habit)
             body += self.chunks()[0]
         self.server.seen.append(body)
         if habit == "broken":
@@ -94,6 +96,25 @@ class IcapHandler(socketserver.StreamRequestHandler):
         chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:7], body[7:]) if part)
         told = f"Encapsulated: res-hdr=0, res-body={len(headers)}"
         return self.say("200 OK", told, body=headers + chunks + b"0\r\n\r\n")
+
+    def pass_on(self, body, habit):
+        """Send back each chunk as it comes; as "streams-changed", "-more" or "-cut", not quite what came."""
+        headers = b"HTTP/1.1 200 OK\r\n\r\n"
+        self.say("200 OK", f"Encapsulated: res-hdr=0, res-body={len(headers)}", body=headers)
+        data = body
+        while data:
+            self.wfile.write(b"%x;a=b\r\n%s\r\n" % (len(data), data))
+            size = int(self.rfile.readline(), 16)
+            data = self.rfile.read(size)
+            body += data
+            if size:
+                self.rfile.read(2)
+                data = data.swapcase() if habit == "streams-changed" else data
+        self.server.seen.append(body)
+        if habit == "streams-cut":
+            return False
+        self.wfile.write(b"0\r\n\r\n" if habit != "streams-more" else b"1\r\n.\r\n0\r\n\r\n")
+        return True
 
     def chunks(self):
         body = b""

@@ -309,6 +309,6 @@ class TestScrub:
     def test_target_that_cannot_be_written_is_named(self, run, source, tmp_path):
         """A missing directory is a sentence, not a traceback."""
         code, _, error = run("scrub", source, tmp_path / "no" / "out")
-        assert code == 1
-        assert "No such file or directory" in error
+        assert code == 2
+        assert str(tmp_path / "no") in error
         assert "unexpected" not in error

@@ -57,6 +57,23 @@ def test_clean_file_is_clean_whatever_its_length(habit, method, data):
     assert ("preview" in headers) == (habit != "no-preview")
 
 
+def test_service_that_passes_on_while_it_is_still_sent_to_is_heard_to_its_end():
+    """What comes back before all has gone is no refusal, also where the file is larger than all that sockets hold."""
+    data = LARGE * 20
+    with running_scanner(habit="streams") as server:
+        assert ask(server, data) == CLEAN
+        assert server.seen == [data]
+
+
+@pytest.mark.parametrize(
+    ("habit", "word"), [("streams-changed", "found"), ("streams-more", "found"), ("streams-cut", "failed")]
+)
+def test_service_that_passes_on_something_else_is_not_believed(habit, word):
+    """Another byte, one more and an end that does not come are seen as they come."""
+    with running_scanner(habit=habit) as server:
+        assert ask(server, LARGE).word == word
+
+
 @pytest.mark.parametrize("habit", ["", "no-preview", "midway"])
 def test_what_is_found_is_named(habit):
     """The threat's name comes out of the service's header, also where it has seen enough midway."""
