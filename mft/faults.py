@@ -49,7 +49,10 @@ TABLE: Mapping[type[Exception], tuple[type[FileSystemError], str]] = {
     LandingBusyError: (LockedError, "another session is writing this upload; try again in a moment"),
     LandingClosedError: (LockedError, "another session has taken this upload over"),
     LandingNotFoundError: (NotFoundError, "the upload is gone; send the file again"),
-    StateError: (LockedError, "the upload was ended elsewhere; send the file again"),
+    StateError: (
+        LockedError,
+        "another request ended or took over this upload; ask how much is there before you send more",
+    ),
     KeyDestroyedError: (NotFoundError, "it was destroyed, and its keys with it"),
     CustomerKeyError: (
         UnavailableError,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import re
 import socket
 import time
 from http import HTTPStatus
@@ -26,7 +27,14 @@ from protocols.http.dav import add_dav, protocol_of
 from protocols.http.drops import add_drops
 from protocols.http.files import CROSSING, SETTINGS, add_files, add_overrides
 from protocols.http.settings import Exchange, HttpSettings
-from protocols.http.status import ProblemError, TransferCutError, as_http_problem, as_problem, problem_response
+from protocols.http.status import (
+    BESIDES,
+    ProblemError,
+    TransferCutError,
+    as_http_problem,
+    as_problem,
+    problem_response,
+)
 from protocols.http.target import Mount
 from protocols.path import VirtualPath
 from protocols.sniffing import speaks_ssh
@@ -44,6 +52,8 @@ if TYPE_CHECKING:
     """Takes over a connection that is not for HTTP."""
 
 _log = logging.getLogger(__name__)
+_HOST = re.compile(r"(?:\[[0-9A-Za-z:.%_~-]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?")
+"""RFC 3986, sections 3.2.2 and 3.2.3."""
 _OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _CLIENT_GONE = 499
 """What is recorded for a request whose client left before an answer; nobody receives it."""
@@ -230,6 +240,7 @@ class HttpServer:
             response.headers.setdefault(name, value)
         response.headers[hdrs.SERVER] = self._settings.server  # aiohttp has put its own name and version there
         response.headers["X-Request-Id"] = request[REQUEST_ID]
+        response.headers.update(request.get(BESIDES, {}))
 
     @web.middleware
     async def _border(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -243,8 +254,10 @@ class HttpServer:
         try:
             response = await self._answer(request, handler)
             status = response.status
-            if self._draining or not request.content.is_eof():
-                response.force_close()  # the rest of a refused body is not worth reading for the sake of a connection
+            if self._draining or not request.content.is_eof() or hdrs.UPGRADE in request.headers:
+                # the rest of a refused body is not worth reading for the sake of a connection, and what a client sends
+                # behind an upgrade that it did not get may be of the other protocol
+                response.force_close()
             return response
         finally:
             connection.end()
@@ -258,6 +271,7 @@ class HttpServer:
             ConnectionResetError: the client is gone, or has half an answer: the connection is cut.
         """
         try:
+            _require_plain(request)
             return await handler(request)
         except ConnectionError:
             connection_of(request).abort()
@@ -311,6 +325,19 @@ class HttpServer:
             _log.info("http.request", extra=details)
         if self._observe is not None:
             self._observe(exchange)
+
+
+def _require_plain(request: web.Request) -> None:
+    """Refuse what the parser lets through, and two servers may read in two ways.
+
+    Raises:
+        ProblemError: 400, Host is none (RFC 9112, section 3.2); 501, a transfer coding that is not undone here (6.1).
+    """
+    codings = request.headers.getall(hdrs.TRANSFER_ENCODING, [])
+    if codings and [each.strip().lower() for each in codings] != ["chunked"]:
+        raise ProblemError(HTTPStatus.NOT_IMPLEMENTED, "of the transfer codings only 'chunked' is known here")
+    if not _HOST.fullmatch(request.headers.get(hdrs.HOST, "")):
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "the Host header is a name or an address, and a port")
 
 
 def _redirect(error: Exception, request: web.Request) -> ProblemError | None:

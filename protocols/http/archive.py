@@ -7,6 +7,7 @@ that lacks something says so. Sizes are not known before, so zip entries have da
 from __future__ import annotations
 
 import io
+import stat
 import tarfile
 import time
 import zipfile
@@ -33,6 +34,8 @@ _TYPES: Final[dict[str, Kind]] = {"application/zip": "zip", "application/x-tar":
 LEFT_OUT: Final = "LEFT-OUT.txt"
 _SKIPPED: Final = frozenset({".meta"})
 """Folders that are made up on the spot, and describe the others."""
+_MSDOS_DIRECTORY = 0x10
+"""Attribute of a folder where the host is not Unix (APPNOTE, section 4.4.15)."""
 _EARLIEST = 315_619_200.0
 """A zip's calendar begins in 1980."""
 
@@ -142,10 +145,11 @@ def _zip(filesystem: FileSystem, path: VirtualPath, piece: int, deflate: bool) -
                 continue
             info = zipfile.ZipInfo(name, time.gmtime(max(entry.modified, _EARLIEST))[:6])
             info.compress_type = method
-            info.external_attr = 0o600 << 16
             if opened is None:
+                info.external_attr = (stat.S_IFDIR | 0o700) << 16 | _MSDOS_DIRECTORY
                 archive.writestr(info, b"")
                 continue
+            info.external_attr = (stat.S_IFREG | 0o600) << 16
             with archive.open(info, "w", force_zip64=True) as member:
                 for data in _content(opened, piece):
                     member.write(data)

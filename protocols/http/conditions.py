@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 _ETAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\uffff]*)"')
 _ETAG_LIST = re.compile(r'[ \t,]*(?:(?:W/)?"[^"\x00-\x20]*"[ \t]*(?:,[ \t,]*|$))+')
-_ONE_RANGE = r"[ \t]*\d{0,19}-\d{0,19}[ \t]*"
+_ONE_RANGE = r"[ \t]*\d{0,40}-\d{0,40}[ \t]*"
 _RANGES = re.compile(rf"bytes=({_ONE_RANGE}(?:,{_ONE_RANGE})*)", re.IGNORECASE | re.ASCII)
-_RANGE = re.compile(r"(\d{0,19})-(\d{0,19})", re.ASCII)
+_RANGE = re.compile(r"(\d{0,40})-(\d{0,40})", re.ASCII)
 MOST_RANGES = 64
 """Of one request; who asks for more gets the whole file."""
 _CONTENT_RANGE = re.compile(r"bytes[ \t]+(\d{1,19})-(\d{1,19})/(\d{1,19})", re.IGNORECASE | re.ASCII)
@@ -192,12 +192,16 @@ def _unsatisfiable(size: int) -> ProblemError:
 
 
 def _matches(condition: str, entry: Entry, *, weak: bool) -> bool:
-    """Compare a list of ETags, or `*`, with the entry's strong one (section 8.8.3.2)."""
+    """Compare a list of ETags, or `*`, with the entry's strong ones (section 8.8.3.2).
+
+    A sender knows two of one version: that of what it sent, and that of what it reads since.
+    """
     if condition == "*":
         return True
-    if entry.etag is None or not _ETAG_LIST.fullmatch(condition):
+    if not _ETAG_LIST.fullmatch(condition):
         return False
-    return any(value == entry.etag and (weak or not mark) for mark, value in _ETAG.findall(condition))
+    there = {each for each in (entry.etag, entry.read_etag) if each is not None}
+    return any(value in there and (weak or not mark) for mark, value in _ETAG.findall(condition))
 
 
 def _joined(headers: CIMultiDictProxy[str], name: str) -> str | None:

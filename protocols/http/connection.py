@@ -9,7 +9,7 @@ from http import HTTPStatus
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from aiohttp import http_exceptions, web
+from aiohttp import HttpVersion11, http_exceptions, web
 from aiohttp.http import HttpRequestParser, RawRequestMessage
 
 from protocols.http.status import ProblemError, problem_response
@@ -261,6 +261,7 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
             _log.debug("http.malformed", extra={"request_id": request_id, "peer": self.peer}, exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionResetError("an answer has begun; the connection is all that can still be cut")
+        request._version = HttpVersion11  # noqa: SLF001 -- aiohttp stands in a request of HTTP/1.0 for one it could not read
         response = problem_response(_parser_problem(status, exc), request_id)
         response.headers.update(self._headers)
         response.force_close()

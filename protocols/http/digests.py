@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from protocols.http.status import ProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 ALGORITHMS: Final[Mapping[str, str]] = {"sha1": "sha1", "sha256": "sha256", "sha512": "sha512", "md5": "md5"}
 """Of tus, with the names that hashlib has for them."""
@@ -41,6 +41,24 @@ class Checksum:
     def holds(self) -> bool:
         """Whether what came is what was meant."""
         return hmac.compare_digest(self.running.digest(), self.expected)
+
+
+class Checksums:
+    """Several that must all hold."""
+
+    def __init__(self, each: Sequence[Checksum]) -> None:
+        """Compare with *each*."""
+        self._each = tuple(each)
+
+    def update(self, data: bytes | memoryview) -> None:
+        """Take *data* in."""
+        for checksum in self._each:
+            checksum.update(data)
+
+    @property
+    def holds(self) -> bool:
+        """Whether what came is what was meant."""
+        return all(checksum.holds for checksum in self._each)
 
 
 def parse_upload_checksum(text: str) -> Checksum:

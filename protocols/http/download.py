@@ -24,6 +24,7 @@ from protocols.http.conditions import Span, not_modified, parse_ranges
 from protocols.http.digests import digest_field, wants_sha256
 from protocols.http.disposition import content_disposition
 from protocols.http.listing import answer_directory
+from protocols.http.override import method_of
 from protocols.http.upload import UPLOAD_OFFSET
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Downloads:
             FileSystemError: before anything is sent: the answer; later: the connection is to be cut.
             ConnectionResetError: the client is gone, or takes nothing more.
         """
-        head = request.method == hdrs.METH_HEAD
+        head = method_of(request) == hdrs.METH_HEAD
         plan = await self._crossing.run(
             _plan, filesystem, target, request.headers, None if head else self._settings.piece
         )
@@ -82,7 +83,7 @@ class Downloads:
             return await answer_directory(request, filesystem, target.path, self._crossing, self._settings)
         headers = _headers(plan, target.path)
         if plan.handle is None:
-            return _small(plan, headers, head=head)
+            return _small(plan, headers, head=request.method == hdrs.METH_HEAD)
         try:
             response = web.StreamResponse(status=plan.status, reason=plan.status.phrase, headers=headers)
             response.content_length = plan.span.length if plan.ranges is None else plan.ranges.length

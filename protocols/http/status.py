@@ -46,6 +46,8 @@ STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
     FileSystemError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 """Looked up along the class hierarchy of an error."""
+BESIDES = web.RequestKey("besides", dict[str, str])
+"""Headers that the answer to this request has, whatever it is."""
 
 
 class ProblemError(Exception):

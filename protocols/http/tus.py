@@ -49,7 +49,7 @@ from protocols.http.inflow import (
     too_long,
 )
 from protocols.http.override import method_of
-from protocols.http.status import ProblemError, as_problem, proceed
+from protocols.http.status import BESIDES, ProblemError, as_problem, proceed
 from protocols.http.target import Mount, parse_target
 from protocols.http.upload import UPLOAD_OFFSET, parse_password
 from protocols.http.uploadmetadata import case_of, modified_of, name_of, parse_metadata
@@ -79,6 +79,8 @@ EXTENSIONS: Final = (
 _CHECKSUM_MISMATCH = 460
 _RESOURCE = re.compile(rf"{PREFIX}/([0-9a-f]{{32}})/?")
 _NUMBER = re.compile(r"\d{1,19}", re.ASCII)
+_BEYOND = 1 << 62
+"""Bytes that no file has."""
 _MOUNT = Mount(prefix=PREFIX)
 _CASES = VirtualPath(("cases",))
 _JOIN_PATIENCE = 20.0
@@ -111,6 +113,8 @@ class Tus:
         method = method_of(request)
         if method == hdrs.METH_OPTIONS:
             return self._options()
+        if TUS_RESUMABLE in request.headers:
+            request[BESIDES] = {TUS_RESUMABLE: VERSION}  # with 401 and 500 too ("Tus-Resumable")
         session = await session_of(request)
         filesystem = session.filesystem
         path = request.raw_path.partition("?")[0]
@@ -247,9 +251,7 @@ class Tus:
         headers = request.headers
         if headers.get(hdrs.CONTENT_TYPE, "").partition(";")[0].strip().lower() != CONTENT_TYPE:
             raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"bytes come with 'Content-Type: {CONTENT_TYPE}'")
-        offset = parse_number(headers, UPLOAD_OFFSET)
-        if offset is None:
-            raise ProblemError(HTTPStatus.BAD_REQUEST, f"{UPLOAD_OFFSET} says where the bytes belong")
+        offset = _offset(headers)
         body = announced_length(headers)
         checksum = _checksum(headers)
         told = parse_number(headers, UPLOAD_LENGTH)
@@ -283,9 +285,19 @@ def parse_number(headers: CIMultiDictProxy[str], name: str) -> int | None:
         if text.isascii() and text.isdigit():
             raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{name}: no file is so long")
         raise ProblemError(HTTPStatus.BAD_REQUEST, f"{name} is a number of bytes, in digits")
-    if int(text) >= 1 << 62:
+    if int(text) >= _BEYOND:
         raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{name}: no file is so long")
     return int(text)
+
+
+def _offset(headers: CIMultiDictProxy[str]) -> int:
+    """Return where the bytes of a PATCH belong; a number beyond any file is an offset where nothing stands."""
+    text = _one(headers, UPLOAD_OFFSET)
+    if text is None:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, f"{UPLOAD_OFFSET} says where the bytes belong")
+    if not (text.isascii() and text.isdigit()):
+        raise ProblemError(HTTPStatus.BAD_REQUEST, f"{UPLOAD_OFFSET} is a number of bytes, in digits")
+    return int(text) if _NUMBER.fullmatch(text) else _BEYOND
 
 
 def _one(headers: CIMultiDictProxy[str], name: str) -> str | None:

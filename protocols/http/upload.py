@@ -27,7 +27,7 @@ from protocols.http.conditions import (
     wants_nothing_there,
     wants_stat,
 )
-from protocols.http.digests import Checksum, parse_digest
+from protocols.http.digests import Checksums, parse_digest
 from protocols.http.status import ProblemError, TransferCutError, proceed
 from protocols.http.tail import Tail
 
@@ -44,6 +44,9 @@ _log = logging.getLogger(__name__)
 UPLOAD_OFFSET = "Upload-Offset"
 ARCHIVE_PASSWORD = "Archive-Password"  # noqa: S105 - the name of a header
 _OC_MTIME = "X-OC-Mtime"
+_CONTENT_DIGEST = "Content-Digest"
+_REPR_DIGEST = "Repr-Digest"
+_DIGEST_FIELDS = (_CONTENT_DIGEST, _REPR_DIGEST)
 _LATEST = 253_402_300_800.0
 """POSIX seconds of the year 10000, which no calendar of ours can show."""
 
@@ -66,7 +69,7 @@ class Order:
     """The client's own time stamp, POSIX seconds."""
     password: str | None = field(default=None, repr=False)
     """Of the archive that the body is."""
-    checksum: Checksum | None = None
+    checksum: Checksums | None = None
     """What the body must have (RFC 9530)."""
 
 
@@ -170,11 +173,16 @@ def parse_order(request: web.Request, target: Target, settings: HttpSettings) ->
     )
 
 
-def _checksum(headers: CIMultiDictProxy[str], part: ContentRange | None) -> Checksum | None:
-    """Return what the body is compared with: its own digest, or that of the file where the body is all of it."""
-    checksum = parse_digest("Content-Digest", headers.get("Content-Digest"))
-    whole = parse_digest("Repr-Digest", headers.get("Repr-Digest"))
-    return whole if checksum is None and part is None else checksum
+def _checksum(headers: CIMultiDictProxy[str], part: ContentRange | None) -> Checksums | None:
+    """Return what the body is compared with: its own digest, and that of the file, which it must be all of."""
+    told = {name: ", ".join(headers.getall(name)) for name in _DIGEST_FIELDS if name in headers}
+    wanted = [checksum for name, text in told.items() if (checksum := parse_digest(name, text)) is not None]
+    if _REPR_DIGEST in told and part is not None and part.length < part.total:
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST,
+            f"{_REPR_DIGEST} is that of a whole file, and this is a part of one; send {_CONTENT_DIGEST} with each part",
+        )
+    return Checksums(wanted) if wanted else None
 
 
 def parse_password(headers: CIMultiDictProxy[str]) -> str | None:

@@ -445,6 +445,7 @@ class MemoryFileSystem(MemoryNumbered):
     def properties(self, path: VirtualPath, *, children: bool = False) -> dict[str, dict[str, str]]:
         self.enter("properties", path)
         with self.tree.lock:
+            self._entry(path)
             depth = len(path.parts)
             found = {"": dict(self.tree.properties.get(path.parts, {}))}
             for parts, values in self.tree.properties.items():

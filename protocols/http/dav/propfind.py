@@ -112,15 +112,17 @@ def _begin(filesystem: WritableFileSystem, target: Target, wanted: Wanted, *, de
     path = target.path
     asked = None if wanted.mode == "allprop" else frozenset(wanted.names)
     place, locks = _locks(filesystem, target, deep=deep)
+    stands_for = None
     try:
         entry = filesystem.stat(path)
     except NotFoundError:
-        found = placeholder(path, place, locks)
-        if found is None:
+        stands_for = placeholder(path, place, locks)
+        if stands_for is None:
             raise
-        entry = found
+        entry = stands_for
     dead: Mapping[str, Mapping[str, str]] = {}
-    if isinstance(filesystem, Properties) and (asked is None or not all(map(is_live, asked))):
+    is_told = asked is not None and all(map(is_live, asked))
+    if isinstance(filesystem, Properties) and stands_for is None and not is_told:
         dead = filesystem.properties(path, children=deep and entry.is_directory)
     space = None
     if asked is not None and asked & QUOTA and entry.is_directory and isinstance(filesystem, Space):

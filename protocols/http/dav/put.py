@@ -104,13 +104,15 @@ class Body:
             kind: Adler32() if kind == "ADLER32" else hashlib.new(_DIGESTS[kind], usedforsecurity=False)
             for kind in checksums
         }
-        if checksums:
+        if checksums or order.checksum is not None:
             self.tail.checksum = self
 
     def update(self, data: bytes | memoryview, /) -> None:
         """Take *data*, which is being written, into every checksum."""
         for digest in self._digests.values():
             digest.update(data)
+        if self.order.checksum is not None:
+            self.order.checksum.update(data)
 
     def flush(self) -> None:
         """Write what has come."""
@@ -127,6 +129,10 @@ class Body:
                 raise ProblemError(
                     HTTPStatus.BAD_REQUEST, f"{kind} of what came is not what {OC_CHECKSUM} says; send it again"
                 )
+        if self.order.checksum is not None and not self.order.checksum.holds:
+            raise ProblemError(
+                HTTPStatus.BAD_REQUEST, "what came does not have the digest that was sent with it; send it again"
+            )
         whole = self.order.whole if self.order.whole is not None else self.tail.offset
         self.receipt = self.handle.commit(length=whole, modified=self.order.modified)
 

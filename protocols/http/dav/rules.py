@@ -32,6 +32,8 @@ _HANDED_ON = ("Depth", "Overwrite", "Timeout", "Lock-Token")
 _CONDITIONS = (hdrs.IF_MATCH, hdrs.IF_NONE_MATCH, hdrs.IF_MODIFIED_SINCE, hdrs.IF_UNMODIFIED_SINCE)
 _CONDITION_NAMES = frozenset(f"HTTP_{name.upper().replace('-', '_')}" for name in _CONDITIONS)
 _WITH_XML = frozenset({"LOCK", "PROPPATCH"})
+_DESCRIPTION = re.compile(rb"<D:responsedescription>[^<]*</D:responsedescription>")
+"""What wsgidav says in words of a PROPPATCH that fails, objects and addresses included; the status says it all."""
 _SENT_ON = frozenset({"content-type", "lock-token", "etag"})
 
 
@@ -127,6 +129,7 @@ def _ruled(provider: TreeProvider, environ: dict[str, Any]) -> Verdict:
             raise ProblemError(_status(told["status"]), _status(told["status"]).phrase)
         body = b""
         del headers["Content-Type"]
+    body = _DESCRIPTION.sub(b"", body)
     made = provider.made_new and told["status"] == HTTPStatus.NO_CONTENT
     return Verdict(status=HTTPStatus.CREATED if made else told["status"], headers=headers, body=body)
 

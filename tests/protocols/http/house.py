@@ -66,6 +66,7 @@ class Answer:
     """Lower-case names; of several the last, but see `lines`."""
     lines: list[tuple[str, str]]
     body: bytes
+    version: str = ""
 
     @property
     def json(self) -> Any:
@@ -127,15 +128,15 @@ class Wire:
         """Read one answer; raises `EOFError` or an OS error where it is cut."""
         status, headers, lines, reason = self.answer_head()
         if method == "HEAD" or status in {204, 304} or status < 200:
-            return Answer(status, reason, headers, lines, b"")
+            return Answer(status, reason, headers, lines, b"", self._version)
         if headers.get("transfer-encoding") == "chunked":
-            return Answer(status, reason, headers, lines, self._chunks())
-        return Answer(status, reason, headers, lines, self.take(int(headers["content-length"])))
+            return Answer(status, reason, headers, lines, self._chunks(), self._version)
+        return Answer(status, reason, headers, lines, self.take(int(headers["content-length"])), self._version)
 
     def answer_head(self) -> tuple[int, dict[str, str], list[tuple[str, str]], str]:
         """Read the head of an answer."""
         first, *rest = self.until(b"\r\n\r\n").decode("latin-1").split("\r\n")
-        _, status, reason = first.split(" ", 2)
+        self._version, status, reason = first.split(" ", 2)
         lines = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in rest if line)]
         return int(status), dict(lines), lines, reason
 

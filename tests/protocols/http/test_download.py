@@ -7,6 +7,7 @@ import email
 import hashlib
 import io
 import os
+import stat
 import tarfile
 import zipfile
 from typing import TYPE_CHECKING
@@ -99,6 +100,7 @@ def test_head_describes_and_sends_nothing(stored: House) -> None:
         ("bytes=-99999999999", 0, len(CONTENT) - 1),
         ("bytes=262143-262144", 262143, 262144),
         ("BYTES=5-99999999999", 5, len(CONTENT) - 1),
+        ("bytes=5-" + "9" * 30, 5, len(CONTENT) - 1),
     ],
 )
 def test_get_of_a_range_gives_just_that(stored: House, wanted: str, first: int, last: int) -> None:
@@ -119,7 +121,7 @@ def test_get_of_a_range_gives_just_that(stored: House, wanted: str, first: int, 
         "lines=0-1",
         "bytes=-",
         "bytes 0-1",
-        "bytes=" + "9" * 40 + "-",
+        "bytes=" + "9" * 41 + "-",
     ],
 )
 def test_get_of_a_range_that_is_not_served_gives_the_whole(stored: House, wanted: str) -> None:
@@ -429,6 +431,8 @@ def test_folder_comes_as_a_zip(folder: House, query: str) -> None:
         assert names == {*TREE, "LEFT-OUT.txt"}
         assert all(archive.read(name) == content for name, content in TREE.items())
         assert b"cut" in archive.read("LEFT-OUT.txt")
+        kinds = {name: stat.filemode(archive.getinfo(name).external_attr >> 16) for name in ("sub/", "a.log")}
+        assert kinds == {"sub/": "drwx------", "a.log": "-rw-------"}
     assert ("deflate" in query) == (len(answer.body) < len(CONTENT))
 
 

@@ -475,3 +475,33 @@ def test_body_without_the_digest_that_was_sent_is_thrown_away(house: House, fiel
     assert house.ask("PUT", path, {field: "sha-256=nonsense"}, b"content").status == 400
     assert house.ask("PUT", path, {field: f"unixsum=:AAA=:, {right}"}, b"content").status == 201
     assert house.tree.content(f"{UPLOADS}/digest") == b"content"
+
+
+def test_both_digests_of_a_body_must_hold(house: House) -> None:
+    """One that is right does not make up for the other."""
+    right, wrong = (
+        f"sha-256=:{base64.b64encode(hashlib.sha256(each).digest()).decode()}:" for each in (b"content", b"other")
+    )
+    path = f"/files{UPLOADS}/two-digests"
+    for one, other in ((right, wrong), (wrong, right)):
+        assert house.ask("PUT", path, {"Content-Digest": one, "Repr-Digest": other}, b"content").status == 400
+    assert house.tree.content(f"{UPLOADS}/two-digests") is None
+    assert house.ask("PUT", path, {"Content-Digest": right, "Repr-Digest": right}, b"content").status == 201
+
+
+def test_digest_of_a_whole_file_with_a_part_of_it_is_refused(house: House) -> None:
+    """It could not be compared, and who sends it relies on it; with a part that is all of the file it can."""
+    digest = f"sha-256=:{base64.b64encode(hashlib.sha256(b'content').digest()).decode()}:"
+    path = f"/files{UPLOADS}/part-digest"
+    answer = house.ask("PUT", path, {"Content-Range": "bytes 0-3/7", "Repr-Digest": digest}, b"cont")
+    assert answer.status == 400
+    assert "Content-Digest" in answer.json["detail"]
+    assert house.ask("PUT", path, {"Content-Range": "bytes 0-6/7", "Repr-Digest": digest}, b"content").status == 201
+
+
+def test_method_told_in_a_header_of_head_sends_no_body(house: House) -> None:
+    """A file of many gigabytes is not the answer to a question about it."""
+    house.tree.add(FILE, CONTENT)
+    answer = house.ask("POST", f"/files{FILE}", {"X-HTTP-Method-Override": "HEAD", "Content-Length": "0"})
+    assert (answer.status, answer.body) == (200, b"")
+    assert "etag" in answer.headers

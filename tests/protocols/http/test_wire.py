@@ -62,12 +62,50 @@ def test_ambiguous_or_malformed_requests_are_400_and_end_the_connection(house: H
     with house.wire() as wire:
         wire.send(request_bytes + head("GET", "/files/"))
         answer = wire.answer()
-        assert answer.status == 400
+        assert (answer.version, answer.status) == ("HTTP/1.1", 400)
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.headers["server"] == "mft"
         assert "aiohttp" not in str(answer.lines) + answer.body.decode()
         assert wire.ended()
     assert house.tree.happened("landed") == []
+
+
+@pytest.mark.parametrize(
+    ("status", "lines"),
+    [
+        (501, ["Host: x", "Transfer-Encoding: gzip, chunked"]),
+        (501, ["Host: x", "Transfer-Encoding: , chunked"]),
+        (400, ["Host: a b", "Transfer-Encoding: chunked"]),
+        (400, ["Host: x@y", "Transfer-Encoding: chunked"]),
+        (400, ["Host: x/y", "Transfer-Encoding: chunked"]),
+        (400, ["Host: x:y", "Transfer-Encoding: chunked"]),
+    ],
+)
+def test_what_the_parser_lets_through_and_two_servers_read_in_two_ways_is_refused(
+    house: House, status: int, lines: list[str]
+) -> None:
+    """A transfer coding that is not undone here, and a Host that is none: nothing lands."""
+    with house.wire() as wire:
+        wire.send(raw(PUT, AUTH, *lines) + b"5\r\nhello\r\n0\r\n\r\n")
+        assert wire.answer().status == status
+    assert house.tree.happened("landed") == []
+
+
+@pytest.mark.parametrize("host", ["localhost:443", "[::1]:8443", "", "support.example.", "a_b.example"])
+def test_hosts_of_every_form_are_taken(house: House, host: str) -> None:
+    """A name, an address, with a port or without; an empty one is allowed by the letter."""
+    with house.wire() as wire:
+        wire.send(raw("GET /files/ HTTP/1.1", f"Host: {host}", AUTH))
+        assert wire.answer().status == 200
+
+
+def test_connection_of_an_upgrade_that_is_not_made_ends(house: House) -> None:
+    """What comes behind may be of another protocol: it is answered as HTTP/1.1, and nothing more is read."""
+    with house.wire() as wire:
+        wire.send(raw("GET /files/ HTTP/1.1", "Host: x", AUTH, "Connection: Upgrade", "Upgrade: h2c"))
+        answer = wire.answer()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert wire.ended()
 
 
 def test_line_feeds_alone_do_not_end_a_head(house: House) -> None:

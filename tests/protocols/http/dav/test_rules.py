@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import threading
 import zlib
@@ -156,6 +157,7 @@ def test_live_properties_cannot_be_set_and_nothing_else_is(folder: Folder) -> No
     assert answer.status == 207
     assert b"403" in answer.body
     assert b"424" in answer.body
+    assert b"wsgidav" not in answer.body
     assert b"blue" not in folder.ask("PROPFIND", "file", {"Depth": "0"}, ALLPROP).body
 
 
@@ -310,6 +312,9 @@ def test_checksums_are_compared(folder: Folder) -> None:
     right = f"MD5:{hashlib.md5(content).hexdigest()} ADLER32:{zlib.adler32(content):08x} WHATEVER:00"
     assert folder.ask("PUT", "file", {"OC-Checksum": right}, content).status == 201
     assert folder.ask("PUT", "file", {"OC-Checksum": "nonsense"}, content).status == 400
+    digest = {"Repr-Digest": f"sha-256=:{base64.b64encode(bytes(32)).decode()}:"}
+    assert folder.ask("PUT", "file", digest, b"other").status == 400
+    assert folder.content("file") == content
 
 
 def test_time_of_a_client_is_kept(folder: Folder) -> None:
