@@ -6,8 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
+from mft.catalog.fixed import Fixed
 from mft.catalog.model import BODIES, REPLICAS
 from protocols.errors import UnavailableError
 from storage.encrypted import EncryptedStore
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
 
 _PIECE = 4 * 2**20
+# Made once: it is run for every file that is opened.
+_PRESENT = Fixed(
+    select(REPLICAS.c.region).where(REPLICAS.c.object_key == bindparam("of"), REPLICAS.c.state == "present")
+)
 
 
 class OpenedObject(NamedTuple):
@@ -238,10 +243,7 @@ class Objects:
             UnavailableError: no region that may be read holds a verified copy.
         """
         with self._database.read() as connection:
-            rows = connection.execute(
-                select(REPLICAS.c.region).where(REPLICAS.c.object_key == key, REPLICAS.c.state == "present")
-            )
-            present = {row.region for row in rows}
+            present = {row.region for row in _PRESENT.all(connection, {"of": key})}
         order = tuple(region for region in self.read_order(residency, listener) if region in present)
         if not order:
             raise UnavailableError("no copy of it can be read just now; try again in a moment")

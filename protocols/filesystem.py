@@ -172,7 +172,8 @@ class ImmediateRead(Protocol):
         """Return what `read` would, in pieces, where nobody has to be waited for; None where `read` must be called.
 
         Then a head may call it on its event loop. It never raises: what goes wrong, `read` says. The pieces lie in
-        memory that the next call uses again; one thread at a time calls this.
+        memory that the next call uses again; one thread at a time calls this. Nothing in them is the end of the file.
+        To close such a handle waits for nobody either.
         """
 
 

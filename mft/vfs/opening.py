@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
+from mft.catalog.fixed import Fixed
 from mft.catalog.model import UPLOADS
 from mft.catalog.states import PARTIAL, UploadState
 from mft.vfs.reading import SealedFile
 from mft.vfs.tree import read_tag
-from protocols.errors import IsADirectoryPathError, PermissionDeniedError
+from protocols.errors import IsADirectoryPathError, NotFoundError, PermissionDeniedError
 from protocols.filesystem import Entry
+from storage.errors import StorageError
 from storage.store import ObjectKey
 
 if TYPE_CHECKING:
@@ -19,6 +22,11 @@ if TYPE_CHECKING:
     from mft.vfs.reading import Readable
     from mft.vfs.tree import Leaf
     from protocols.filesystem import ReadHandle
+
+SMALL_BYTES = 128 * 1024
+"""What is not larger lies in one segment, which is fetched when it is opened: what is read of it then is at hand."""
+# Made once: it is run for every file that is opened.
+_UPLOAD = Fixed(select(UPLOADS).where(UPLOADS.c.id == bindparam("of")))
 
 
 class Opener:
@@ -31,7 +39,7 @@ class Opener:
     def digest(self, leaf: Leaf) -> str | None:
         """Return the SHA-256 of what `open` would give; None where it is not known yet."""
         with self._finder.rooms.database.read() as connection:
-            row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == leaf.upload_id)).first()
+            row = _UPLOAD.first(connection, {"of": leaf.upload_id})
         if row is None or row.state in PARTIAL:
             return None
         digest: str | None = row.scrubbed_sha256 if row.state == UploadState.STORED else row.sha256
@@ -42,6 +50,7 @@ class Opener:
 
         Raises:
             IsADirectoryPathError: a directory.
+            NotFoundError: it has just gone.
             PermissionDeniedError: an upload that has not come to its end, or was held back after it was stored.
         """
         if leaf.is_directory:
@@ -49,7 +58,9 @@ class Opener:
         if leaf.state in PARTIAL:
             raise PermissionDeniedError("the upload is not complete; resume it before you read it back")
         with self._finder.rooms.database.read() as connection:
-            row = connection.execute(select(UPLOADS).where(UPLOADS.c.id == leaf.upload_id)).one()
+            row = _UPLOAD.first(connection, {"of": leaf.upload_id})
+        if row is None:
+            raise NotFoundError("it was just taken away")
         stored = row.state == UploadState.STORED
         if row.state == UploadState.QUARANTINED and row.landing_gone_at is not None:
             raise PermissionDeniedError("it is held back, and what was sent is gone; send the file again if need be")
@@ -84,6 +95,9 @@ class Opener:
                     listener=self._finder.reader.listener,
                     size=size,
                 )
+            if stored and size <= SMALL_BYTES:
+                with contextlib.suppress(StorageError):  # which the first read says
+                    source.read(0, 1)
         except BaseException:
             self._finder.rooms.budget.give_back()
             raise

@@ -151,8 +151,13 @@ class Download:
         """What SSH_FXP_FSTAT shows."""
         return self._handle.entry
 
+    @property
+    def is_immediate(self) -> bool:
+        """Whether `finish` waits for nobody."""
+        return self._read_immediate is not None
+
     def read_immediate(self, offset: int, length: int) -> Sequence[memoryview] | None:
-        """Return bytes of the file if they are at hand; see `ImmediateRead`."""
+        """Return bytes of the file if they are at hand, none where that is its end; see `ImmediateRead`."""
         return None if self._read_immediate is None else self._read_immediate(offset, length)
 
     def read(self, offset: int, length: int) -> bytes:

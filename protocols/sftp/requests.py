@@ -208,7 +208,7 @@ class Requests:
             self._observer.transferred("out", sent)
 
     def _read_immediate(self, packet: Packet, takes: Callable[[int], bool]) -> tuple[bytes | memoryview, ...] | None:
-        """Return the reply to a READ whose bytes are at hand; None for every other one, at the end of the file too."""
+        """Return the reply to a READ whose bytes are at hand, or that is known to be at the end; None for others."""
         fields = Fields(packet, 5)
         try:
             download = self._handles.get(fields.string())
@@ -218,8 +218,10 @@ class Requests:
         if not isinstance(download, Download) or not takes(DATA_HEAD_BYTES + length):
             return None
         pieces = download.read_immediate(offset, length)
-        if not pieces:
+        if pieces is None:
             return None
+        if not pieces:
+            return (self._explain(packet, EndOfFileError("end of file")),)
         size = sum(map(len, pieces))
         self._sent += size
         return data_head(int.from_bytes(packet[1:5], "big"), size), *pieces
@@ -244,8 +246,8 @@ class Requests:
     def _room_at_once(self, packet: Packet) -> int | None:
         """Return how many bytes the reply to *packet* takes at most, if nothing has to be waited for; else None.
 
-        Such are a page of a listing that is made, the end of one that is over, and what is answered without asking the
-        filesystem.
+        Such are a page of a listing that is made, the end of one that is over or of a download whose bytes were at
+        hand, and what is answered without asking the filesystem.
         """
         kind = packet[0]
         if kind == Request.INIT or not self._greeted:
@@ -260,10 +262,12 @@ class Requests:
             return None
         if kind == Request.EXTENDED:
             return _SHORT if name in AT_ONCE else None
-        return self._listing_room(kind, self._handles.get(name))
+        return self._room_with(kind, self._handles.get(name))
 
     @staticmethod
-    def _listing_room(kind: int, handle: OpenHandle | None) -> int | None:
+    def _room_with(kind: int, handle: OpenHandle | None) -> int | None:
+        if isinstance(handle, Download):
+            return _SHORT if kind == Request.CLOSE and handle.is_immediate else None
         if not isinstance(handle, Listing):
             return None
         if kind == Request.CLOSE:

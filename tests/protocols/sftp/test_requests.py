@@ -543,7 +543,7 @@ def test_writes_with_nothing_to_wait_for_are_answered_at_once(client: Client) ->
 
 
 def test_reads_of_what_is_at_hand_are_answered_at_once(client: Client) -> None:
-    """As far as it is at hand and the reply may be sent; the end of the file, and what is no file, is not for here."""
+    """As far as it is at hand and the reply may be sent, the end of the file too; what is no file is not for here."""
     client.tree.add("/in/f", b"0123456789")
     handle = client.open("/in/f", READ)
     upload = client.open("/in/g", WRITE | CREAT)
@@ -556,11 +556,31 @@ def test_reads_of_what_is_at_hand_are_answered_at_once(client: Client) -> None:
     assert at_once(client, batch) == [data_reply(2, b"234"), data_reply(7, b"789")]
     assert len(batch) == 1
     assert client.requests.answer(batch) == [data_reply(8, b"89")]
-    for other in (read(10, 2), read(0, 0), read(0, 1, upload), read(0, 1, b"none")):
+    for over in (read(10, 2), read(0, 0)):
+        assert [reply[4:13] for reply in at_once(client, deque([over]))] == [
+            bytes((Reply.STATUS,)) + over[1:5] + uint32(Status.EOF)
+        ]
+    for other in (read(0, 1, upload), read(0, 1, b"none")):
         assert at_once(client, deque([other])) == []
     asked: list[int] = []
     assert at_once(client, deque([read(0, 4)]), lambda size: bool(asked.append(size))) == []
     assert asked == [4 + DATA_HEAD_BYTES]
+
+
+def test_a_download_is_closed_at_once_and_an_upload_is_not(client: Client) -> None:
+    """To let a file go that was at hand waits for nobody; to commit one does."""
+    client.tree.add("/in/f", b"0123456789")
+    client.tree.at_once = 100
+    download, upload = client.open("/in/f", READ), client.open("/in/g", WRITE | CREAT)
+
+    def close(name: bytes) -> bytearray:
+        return bytearray(bytes((Request.CLOSE,)) + uint32(1) + string(name))
+
+    assert [reply[4:13] for reply in at_once(client, deque([close(download)]))] == [
+        bytes((Reply.STATUS,)) + uint32(1) + uint32(Status.OK)
+    ]
+    assert at_once(client, deque([close(upload), close(download)])) == []
+    assert client.requests.transfers == 1
 
 
 def test_pages_that_are_made_are_answered_at_once() -> None:
