@@ -109,8 +109,10 @@ class _Artifacts:
         self._index: dict[str, int] = {}
 
     def add_top(self, report: ScrubReport) -> None:
-        """Add the upload itself, with size and digest of its output."""
+        """Add the upload itself, with size and digest of its output where there is one."""
         top = self.described[self._add(report.name)]
+        if not report.scannable:
+            return
         top["length"] = report.bytes_out
         top["hashes"] = {"sha-256": report.sha256_out}
 

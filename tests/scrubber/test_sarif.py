@@ -148,6 +148,8 @@ def test_what_was_held_back_or_not_looked_into_is_a_notification(reports):
     ]
     assert told[0]["message"]["text"] == "it is encrypted. Send it plain."
     assert run["invocations"][0]["executionSuccessful"] is False
+    sized = {each["location"]["uri"] for each in run["artifacts"] if "length" in each and "hashes" in each}
+    assert sized == {"a.log", "c.tar.gz"}  # of what was held back there is no output
 
 
 def test_log_names_rules_engine_profile_and_key_and_no_value(reports):
