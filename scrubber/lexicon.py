@@ -32,6 +32,8 @@ _LABEL_AFTER = re.compile(rb"(?:-{1,8}[A-Za-z0-9_]{1,62}){1,20}(?=\.[A-Za-z0-9_]
 _LABELS_AFTER = re.compile(rb"(?:\.[A-Za-z0-9_][A-Za-z0-9_\-]{0,62}){1,10}")
 _REVERSED = frozenset((b"com", b"org", b"net", b"io", b"eu", b"dev", b"app", b"java", b"javax", b"lib"))
 """How names of packages begin."""
+_TURNED = frozenset((b"com", b"org", b"net"))
+"""What is followed by no site's name but where it is turned round, as in packages: logging.level.com.site.shop."""
 _TOP_LEVEL = frozenset((b"com", b"net", b"org", b"edu", b"gov", b"biz", b"info")) | words("private_suffixes")
 """How hosts' full names end, beside countries."""
 _WORDS_OF_NAMES = frozenset(("identity.user", "identity.host", "identity.realm"))
@@ -202,14 +204,21 @@ def _is_full_name(name: bytes, *, realm: bool) -> bool:
     if DOMAIN_PSEUDONYM.search(name) or not is_fqdn(name) or is_public_domain(name):
         return False
     labels = name.split(b".")
-    return labels[0] not in _REVERSED and (realm or len(labels) >= 3)
+    if labels[0] in _REVERSED:
+        return False
+    if not realm:
+        return len(labels) >= 3
+    return (len(labels[-1]) == 2 or labels[-1] in _TOP_LEVEL) and _TURNED.isdisjoint(labels[-3:-2])
 
 
 def _in_package(buf: bytes, start: int, end: int) -> bool:
     """Say whether a word stands in a package's name, which begins as a domain ends: de.site.shop.Order."""
     begin = _labels_start(buf, start)
-    first = buf[begin : buf.find(b".", begin, start)].lower()
-    if first in _REVERSED:
+    before = buf[begin:start].lower().split(b".")[:-1]
+    if not before:
+        return False
+    first = before[0]
+    if first in _REVERSED or before[-1] in _TURNED:
         return True
     if len(first) != 2 or not first.isalpha():
         return False

@@ -148,6 +148,13 @@ static bool may_be_package(text buf, size_t start) {
     while (end < start && byte_at(buf, end) != '.')
         end++;
     size_t size = end - begin;
+    if (start - begin > 4 && byte_at(buf, start - 5) == '.')
+        for (size_t i = 0; i < 3; i++) { /* the last label: com, org or net, which begin the list */
+            const char *last = beginnings[i];
+            if (lower(buf.at[start - 4]) == (uint8_t)last[0] && lower(buf.at[start - 3]) == (uint8_t)last[1] &&
+                lower(buf.at[start - 2]) == (uint8_t)last[2])
+                return true;
+        }
     if (size == 2)
         return is(byte_at(buf, begin), LETTER) && is(byte_at(buf, begin + 1), LETTER);
     for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++) {

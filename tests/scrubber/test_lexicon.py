@@ -51,6 +51,8 @@ def test_of_a_full_name_nothing_stays(kind, name, full):
         ("realm", b"kundenord", b"cmp=de.kundenord.sendung/.Start"),
         ("host", b"sendung", b"cmp=de.kundenord.sendung/.Start"),
         ("user", b"sendung", b"client, org.kundenord.sendung, lat"),
+        ("realm", b"kundenord", b"logging.level.com.kundenord.claims=DEBUG"),
+        ("realm", b"kundenord", b"log4j.logger.Com.KundeNord=INFO"),
     ],
 )
 def test_a_package_keeps_its_name(kind, name, text):
@@ -69,6 +71,8 @@ def test_a_word_below_a_country_s_host_goes():
     [
         ("host", b"zeus7", b"zeus7.log"),
         ("host", b"zeus7", b"tail zeus7.2026.log.gz"),
+        ("realm", b"kundenord", b"kundenord.timeout=30"),
+        ("realm", b"kundenord", b"x.kundenord.retries: 7"),
     ],
 )
 def test_a_file_keeps_the_rest_of_its_name(kind, name, text):
