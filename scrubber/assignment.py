@@ -32,7 +32,7 @@ _OPENINGS = frozenset((b'"', b"'", b"`", b"\\", b"&", b"%"))
 """How `dialects.OPEN` begins."""
 _REFERENCES = frozenset((b"$", b"#", b"@", b"%"))
 """How `dialects.REFERENCE` begins."""
-_PREFIXES = frozenset((b"N", b"b", b"r", b"u", b"U", b"R", b"f", b"@", b"<"))
+_PREFIXES = frozenset((b"N", b"b", b"r", b"u", b"U", b"R", b"f", b"@", b"<", b"S", b"O", b"J", b"P", b"s", b"q", b"n"))
 """How `dialects.MARKED` begins."""
 _BELOW = frozenset((b"{", b" ", b"\t", b"\r", b"\n", b""))
 """How what is read one level down begins: `dialects.INNER`, `INDENTED`, `ITEMS`."""
@@ -105,9 +105,17 @@ class ValueReader:
             return []
         key = _Key(name, end, believed, buf[max(0, start - dialects.LINE_BACK) : start])
         separator = dialects.SEPARATOR.match(buf, end)
-        if separator is not None and (separator["close"] is None or dialects.NAMED.search(key.before[-48:]) is None):
-            return _after_separator(buf, separator, key)
-        return list(_without_separator(buf, key))
+        if separator is not None and not _is_named(buf, separator, key):
+            found = _after_separator(buf, separator, key)
+        else:
+            found = list(_without_separator(buf, key))
+        return [*found, *_changed(buf, found[0], key)] if len(found) == 1 else found
+
+
+def _is_named(buf: bytes, separator: re.Match[bytes], key: _Key) -> bool:
+    """Say whether the key is one half of a pair, whose other half stands elsewhere than behind the separator."""
+    within = separator["close"] is not None or buf[separator.end() : separator.end() + 1] == b"<"
+    return within and dialects.NAMED.search(key.before[-48:]) is not None
 
 
 def _after_separator(  # noqa: PLR0911 - a table of what a value may begin with
@@ -214,7 +222,7 @@ def _unquoted(  # noqa: PLR0911 - a table of what a value may be
     buf: bytes, start: int, separator: re.Match[bytes], key: _Key
 ) -> list[Value]:
     op, close = separator["op"], separator["close"]
-    if op in {b"==", b"==="}:  # compared with what is no literal
+    if _leads_nowhere(op, key):
         return []
     spaced = separator.end() > separator.end("op")
     at_start = key.at_line_start
@@ -244,15 +252,23 @@ def _unquoted(  # noqa: PLR0911 - a table of what a value may be
         good = is_secret(buf[inner.start : inner.end], key.believed, quoted=True, prose=False)
         return [inner] if good else []
     value = inline[0].rstrip(b".:!") if spaced and op.startswith(b":") else inline[0]
-    prose = False
+    prose = op in dialects.UNSURE
     if op == b":" and spaced and not close:
         goes_on = buf[inline.end() : inline.end() + 1] == b" " and not dialects.MORE_PAIRS.match(buf, inline.end())
         in_flow = buf[inline.end() : inline.end() + 1] in _FLOW_ENDS and key.before.rstrip(b" ")[-1:] in _FLOW
         prose = goes_on or (not at_start and key.is_word and not in_flow)
-    if is_secret(value, key.believed, quoted=False, prose=prose):
+    elsewhere = op in dialects.UNSURE and dialects.ELSEWHERE.fullmatch(value)
+    if not elsewhere and is_secret(value, key.believed, quoted=False, prose=prose):
         wrap = b'"' if close is not None and close.endswith(b'"') and op == b":" else b""
         return [Value(start, start + len(value), wrap)]
     return []
+
+
+def _leads_nowhere(op: bytes, key: _Key) -> bool:
+    """Say whether an operator compares with, or types, what is no literal, or pipes a value to a command."""
+    if op == b"|":
+        return dialects.CELL_BEFORE.search(key.before) is None
+    return op in {b"==", b"==="} or dialects.TYPE_GIVEN.match(op) is not None
 
 
 def _inner(buf: bytes, inline: re.Match[bytes], key: _Key) -> Value | None:
@@ -283,6 +299,15 @@ def _is_whole_line(whole: bytes, key: _Key, *, tight: bool, one_word: bool) -> b
     )
 
 
+def _changed(buf: bytes, old: Value, key: _Key) -> Iterator[Value]:
+    """Read what a value became, behind the old one: "old" -> "new", from old to new."""
+    if buf[old.end : old.end + 1] not in dialects.BEFORE_CHANGE:
+        return
+    new = dialects.AND_THEN.match(buf, old.end)
+    if new is not None and is_secret(new["value"], key.believed, quoted=True, prose=False):
+        yield Value(*new.span("value"), b"")
+
+
 def _without_separator(buf: bytes, key: _Key) -> Iterator[Value]:
     last = key.before[-1:]
     if last in dialects.NAME_ENDS and dialects.NAMED.search(key.before[-48:]):
@@ -306,7 +331,7 @@ def _paired(buf: bytes, key: _Key) -> Iterator[Value]:
         yield Value(start, end - (len(found[group]) - len(found[group].rstrip())), b"")
 
 
-def _beside(buf: bytes, key: _Key) -> Iterator[Value]:
+def _beside(buf: bytes, key: _Key) -> Iterator[Value]:  # noqa: C901 - a table of what may stand before a key
     """Read a value that stands beside the key without a separator: an element, an argument, a word, a sentence."""
     found: re.Match[bytes] | None = None
     quoted, prose = True, False
@@ -319,17 +344,33 @@ def _beside(buf: bytes, key: _Key) -> Iterator[Value]:
         found = dialects.DEFAULT.match(buf, key.end)
     elif last in {b'"', b"'"} and dialects.CALLED.search(key.before[-48:]):
         found = dialects.SECOND.match(buf, key.end)
-    elif key.believed >= Strength.MEDIUM and dialects.SET.search(key.before[-64:]):
+    elif (
+        key.believed >= Strength.MEDIUM
+        and dialects.SET.search(key.before[-64:])
+        and not buf.startswith(b" to ", key.end)
+    ):
         found, quoted = dialects.SET_VALUE.match(buf, key.end), False
+    elif last == b"/" and (found := dialects.TYPED.match(buf, key.end)):
+        pass
     elif key.believed >= Strength.MEDIUM:
         found = dialects.SPACE_QUOTED.match(buf, key.end)
         if found is not None and _is_object(buf, found.end(), key):
             return
         if found is None:
-            found, quoted, prose = dialects.PROSE.match(buf, key.end), False, True
+            found, quoted, prose = _in_words(buf, key), False, True
     if found is not None and is_secret(found["value"], key.believed, quoted=quoted, prose=prose):
         start, end = found.span("value")
         yield Value(start, end - (len(found["value"]) - len(found["value"].rstrip())), b"")
+
+
+def _in_words(buf: bytes, key: _Key) -> re.Match[bytes] | None:
+    """Find a value that a sentence gives away, or that stands alone with its key on a line."""
+    found = dialects.PROSE.match(buf, key.end) or dialects.FROM_TO.match(buf, key.end)
+    if found is None and dialects.SET_BEFORE.search(key.before[-32:]):
+        found = dialects.SET_TO.match(buf, key.end)
+    if found is None and key.name.lower() not in dialects.OBJECTS and key.at_line_start:
+        found = dialects.COLUMN.match(buf, key.end)
+    return found
 
 
 def _is_object(buf: bytes, end: int, key: _Key) -> bool:

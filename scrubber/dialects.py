@@ -19,20 +19,38 @@ KEY_RIGHT = re.compile(
 KEY_RIGHT_PLAIN = re.compile(rb"[A-Za-z0-9_.\-]{1,64}(?![A-Za-z0-9_.\-\x80-\xff])" + _KEY_MORE, re.IGNORECASE)
 """What `KEY_RIGHT` matches, for names of ASCII alone: in a third of the time."""
 QUOTE = rb"\\{0,7}[\"'`]|&quot;|&\#3[49];|&apos;|%22|%27"
+_BOLD = rb"(?:\*\*|__|</(?:b|strong|em|th|td|dt|label|span)>)"
+_TYPE = rb"(?:str|[sS]tring|bytes|SecretStr|any|Optional\[str\]|&(?:'static )?str)(?:[ ]?\|[ ]?[a-zA-Z]{4,9}|\?)?"
 SEPARATOR = re.compile(
-    rb"(?P<close>" + QUOTE + rb")?\]?" + SPACE + rb"{0,40}"
-    rb"(?P<op>:=|=>|={1,3}|\?=|:(?!:)|::(?=[ \t][A-Za-z0-9+/]{4})|"
-    rb"%3[AaDd]|&\#61;|\\u003[dD]|\\:|\xef\xbc[\x9a\x9d]|\((?=[\"']))" + SPACE + rb"{0,40}"
-    rb"(?:\r?\n[ \t]{1,40}(?=[\"']))?"
+    rb"(?P<close>" + QUOTE + rb")?\]?(?:" + _BOLD + rb"(?=[ ]?[:=]))?" + SPACE + rb"{0,40}(?:\.{2,60}[ \t]{0,4}(?=:))?"
+    rb"(?P<op>:=|=>|={1,3}|\?=|:[ ]?" + _TYPE + rb"[ ]?=(?!=)|:(?!:)|::(?=[ \t][A-Za-z0-9+/]{4})|"
+    rb"%3[AaDd]|&\#61;|\\u003[dD]|\\:|\xef\xbc[\x9a\x9d]|\((?=[\"'])|;s:[0-9]{1,5}:(?=\")|As String[ ]?=|"
+    rb"REG_(?:EXPAND_|MULTI_)?SZ(?=[ \t])|(?:\|\||\?\?|or)(?=[ ]?[\"'][^\s\"']{4,512}[\"'])|"
+    rb"(?<=[ \t])(?:->|\|)(?=[ \t]))"
+    rb"(?:" + _BOLD + rb"(?=\s))?" + SPACE + rb"{0,40}"
+    rb"(?:\r?\n[ \t]{1,40}(?=[\"']|string\())?(?:string\([0-9]{1,5}\)[ ](?=\"))?"
+    rb"(?:&[\w\-]{1,32}[ ](?=\S)|!!str[ ](?=\S))?"
 )
+TYPE_GIVEN = re.compile(rb":[^=]|As ")
+CELL_BEFORE = re.compile(rb"(?:\A|\n)[ \t]*(?:\|[ \t]*)?[\"'`]?\Z")
+"""What stands before the first cell of a table's row."""
+ELSEWHERE = re.compile(rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|\.{0,2}/.*|[\w.\-]{0,16}/[\w.\-]{0,16}")
+"""What an arrow points to that is no value: a member, a link's target."""
+UNSURE = frozenset((b"->", b"|"))
+"""Operators that stand amid prose and code too: what follows must look like a secret."""
 QUOTED = {
     b'"': re.compile(rb'(?:[^"\\\n]|\\.){0,2048}(?=")'),
     b"'": re.compile(rb"(?:[^'\\\n]|\\.|''){0,2048}(?=')"),
     b"`": re.compile(rb"[^`\n]{0,2048}(?=`)"),
 }
 OPEN = re.compile(rb"(?P<mark>" + QUOTE + rb")")
-MARKED = re.compile(rb"(?:[NbruUBRf@]|<<|@\$?)(?P<mark>[\"'])")
-"""A literal with what says its kind before it: SQL's N'…', Python's b'…', C#'s @"…", Erlang's <<"…">>."""
+MARKED = re.compile(
+    rb"(?:[NbruUBRf@]|<<|@\$?|(?:new )?"
+    rb"(?:Some|Ok|Just|Optional|Secret(?:Str|String|Bytes)?|Password|String|str|quote|sensitive)\()"
+    rb"(?P<mark>[\"'])"
+)
+"""A literal with what says its kind before it, SQL's N'…', Python's b'…', C#'s @"…", Erlang's <<"…">>, or
+Rust's Some("…")."""
 _ENDS = rb"\s|$|[\"'\\<)}\],;]|"
 INLINE = re.compile(
     rb"(?:[^\s\"'`<>,;&|)}\]\\]|\\(?![\"'nrt])|"
@@ -83,20 +101,35 @@ PAIRED = (
         re.IGNORECASE,
     ),
     re.compile(
-        rb"(?P<q>\\{0,7}[\"'])\s{0,40},\s{0,40}\\{0,7}[\"'](?:value|val|content)\\{0,7}[\"']\s{0,8}:\s{0,8}"
+        rb"(?P<q>\\{0,7}[\"'])\s{0,40},\s{0,40}"
+        rb"(?:\\{0,7}[\"']\w{1,24}\\{0,7}[\"']\s{0,8}:\s{0,8}(?:\\{0,7}[\"'][^\"'\\\n]{0,120}\\{0,7}[\"']|[\w.]{1,20})\s{0,40},\s{0,40}){0,4}"
+        rb"\\{0,7}[\"'](?:\w{0,24}value|val|content|default)\\{0,7}[\"']\s{0,8}:\s{0,8}"
         rb"\\{0,7}[\"'](?P<value>(?:[^\"'\\\n]|\\(?![\"'])){1,2048})",
         re.IGNORECASE,
     ),
     re.compile(
-        rb"[\"']?[ \t]{0,8}\r?\n[ \t]{1,40}value:[ \t]{1,8}(?:[\"'](?=[^\"'\r\n]*[\"']))?"
+        rb"[\"']?[ \t]{0,8}(?:\r?\n[ \t]{1,40}\w{1,24}[ \t]{0,8}[:=][ \t]{1,8}[^\r\n]{1,120}){0,3}"
+        rb"\r?\n[ \t]{1,40}\w{0,24}value[ \t]{0,8}[:=][ \t]{1,8}(?:[\"'](?=[^\"'\r\n]*[\"']))?"
         rb"(?P<value>(?<=[\"'])[^\"'\r\n]{1,2048}|(?<![\"'])[^\"'\r\n#]{1,2048})",
         re.IGNORECASE,
     ),
-    re.compile(rb"</(?:key|name|Key|Name)>\s{0,40}<(?:string|value|Value|data)>(?P<value>[^<]{1,2048}?)</"),
+    re.compile(
+        rb":?</[\w\-]{0,24}(?:key|name|string|Key|Name|td|th|dt|b|strong)>\s{0,40}"
+        rb"(?:<[\w\-]{1,32}>[^<]{0,80}</[\w\-]{1,32}>\s{0,40})?"
+        rb"<(?:string|[\w\-]{0,24}[vV]alue|data|(?:td|dd|code)(?:[ ][^<>]{0,80})?)>"
+        rb"(?:<code>)?(?P<value>[^<]{1,2048}?)</"
+    ),
+    re.compile(
+        rb"[\"']?,[ \t]{0,8}[\"']?[Vv]alue[\"']?[ \t]{0,4}[:=][ \t]{0,8}(?:[\"'](?=[^\"'\r\n]*[\"']))?"
+        rb"(?P<value>(?<=[\"'])[^\"'\r\n]{1,2048}|(?<![\"'])[^\"'\r\n,}]{1,2048})"
+    ),
+    re.compile(rb"[\"'](?:\r?\n[A-Z][\w\-]{2,32}:[^\r\n]{1,120}){0,3}\r?\n\r?\n(?P<value>[^\r\n]{1,2048})"),
 )
+"""The last is a part of a form (RFC 7578): `name="password"`, an empty line, the value."""
 NAMED = re.compile(
-    rb"(?:\b(?:name|key|id|property|field|variable|parameter|option)(?:\\{0,7}[\"'])?[ \t]{0,8}[=:][ \t]{0,8}"
-    rb"(?:\\{0,7}[\"'])?|<(?:key|name)>\s{0,8})\Z",
+    rb"(?:\b(?:\w{0,20}name|\w{0,20}key|id|property|field|variable|parameter|option)(?:\\{0,7}[\"'])?"
+    rb"[ \t]{0,8}[=:][ \t]{0,8}"
+    rb"(?:\\{0,7}[\"'])?|<[\w\-]{0,20}(?:key|name|string)>\s{0,8}|<(?:td|th|dt|b|strong)(?:[ ][^<>]{0,80})?>\s{0,8})\Z",
     re.IGNORECASE,
 )
 PAIRED_BEFORE = re.compile(
@@ -107,7 +140,9 @@ PAIRED_BEFORE = re.compile(
 )
 PAIR_BACK = 640
 SET = re.compile(
-    rb"(?:\A|\n)[ \t]*(?:ENV|ARG|setenv|SetEnv|PassEnv|fastcgi_param|uwsgi_param|proxy_set_header|add_header|env|set)"
+    rb"(?:\A|\n)[ \t]*(?:ENV|ARG|setenv|SetEnv|PassEnv|fastcgi_param|uwsgi_param|proxy_set_header|add_header|env|set|"
+    rb"setx|"
+    rb"(?:git|npm|yarn|pip|poetry|composer|gcloud)[ ]config(?:[ ](?:set|--\w{4,8})){0,2})"
     rb"[ \t]+[\"']?\Z"
 )
 SET_VALUE = re.compile(rb"[\"']?[ \t]{1,20}(?:ENC[ \t])?[\"']?(?P<value>[^\s\"';](?:[^\r\n\"';]{0,1022}[^\s\"';\\])?)")
@@ -138,14 +173,36 @@ TUPLE = re.compile(
 """Erlang: {default_pass, <<"X">>}."""
 BRACED = re.compile(rb"\{(?P<value>(?:[^{}\r\n]|\}\}){1,1024})\}(?!\})")
 """ODBC: PWD={X}, with any } of the value doubled."""
-SPACE_QUOTED = re.compile(rb"[ \t]{1,8}(?P<q>[\"'])(?P<value>(?:[^\"'\\\n]|\\.){1,1024})(?P=q)")
+SPACE_QUOTED = re.compile(rb"`?[ \t]{1,8}(?P<q>[\"'`])(?P<value>(?:[^\"'`\\\n]|\\.){1,1024})(?P=q)")
+COLUMN = re.compile(rb"[ \t]{1,60}(?P<value>(?![0-9]+:b:)[^\s\"'=]{4,512}?={0,2});?[ \t]{0,8}(?=\r?\n|\Z)")
+"""A value behind white space, alone with its key on a line: a configuration's directive, or two columns."""
+TYPED = re.compile(rb"[ \t]{1,8}(?:password|string)[ \t]{1,8}(?P<value>[^\s]{1,512})")
+"""What debconf asked for: mysql-server/root_password password X."""
+FROM_TO = re.compile(
+    rb"[\"'`]?(?: (?:was|has been|is))? (?:changed|updated|modified|rotated|reset|switched|set) from "
+    rb"[\"'`]?(?P<value>[^\s\"'`,]{4,256})[\"'`]?,?"
+    rb"(?= to )"
+)
+AND_THEN = re.compile(rb"[\"'`]?[ \t]{0,40}(?:->|=>|\xe2\x86\x92|,? to)[ \t]{1,4}[\"'`]?(?P<value>[^\s\"'`,]{4,512})")
+"""What a changed value became: "old" -> "new", from old to new."""
+BEFORE_CHANGE = frozenset((b" ", b'"', b"'", b"`"))
+"""What stands behind an old value that has a new one."""
+SET_BEFORE = re.compile(
+    rb"\b(?:set|setting|resets?|resetting|changed?|changing|updated?|updating|rotated?)"
+    rb"(?: (?:the|user|new|its|your))? [\"'`]?\Z",
+    re.IGNORECASE,
+)
+SET_TO = re.compile(rb"[\"'`]? to [\"'`]?(?P<value>[^\s\"'`,]{4,256}?)(?=[.,;:!]?(?:[\s\"'`]|\Z))")
 PROSE = re.compile(
     rb"[\"']?[ \t]{1,4}(?:for [\w.@\\-]{1,64}(?: is|:)|"
     rb"is|was|are|ist|lautet|war|est|es|set to|changed to|reset to|now|=)(?:[ \t]{0,4}:)?[ \t]{1,4}"
     rb"[\"'`]?(?P<value>[^\s\"'`,]{4,256}?)(?=[.,;:!]?(?:[\s\"'`]|\Z))",
     re.IGNORECASE,
 )
-FLAG_GAP = re.compile(rb"(?:[\"']?,?[ \t]{1,8}|[\"'],(?=[\"']))(?P<q>[\"'])?")
+FLAG_GAP = re.compile(
+    rb"(?:[\"']?,?[ \t]{1,8}|[\"'],(?:\r?\n[ \t]{0,40})?(?=[\"'])|"
+    rb"[\"']?[ \t]{0,4}\r?\n[ \t]{0,40}-[ \t]{1,4})(?P<q>[\"'])?"
+)
 BLOCK = re.compile(
     rb"[|>][+\-0-9]{0,2}[ \t]*\r?\n(?P<indent>[ \t]+)"
     rb"(?P<value>(?:\S{8,2048}(?:\r?\n(?P=indent)\S{2,2048}(?=\r?\n|\Z)){1,64})|[^\r\n]{1,2048})"
@@ -163,7 +220,9 @@ LIST = re.compile(rb"\[[^\]\n]{0,4096}\]")
 
 
 RUNNING_TEXT = re.compile(
-    rb"[A-Za-z]{3,16} (?!is|was|are|ist|lau|war|est|es |set|cha|res|now|to |key|sec|tok|str|de |phr|pas|:|=)[A-Za-z]"
+    rb"[A-Za-z]{3,16} (?!is|was|are|ist|lau|war|est|es |set|cha|res|now|to |key|sec|tok|str|de |phr|pas|As |"
+    rb":|=)[A-Za-z]"
+    rb"(?![^\s\"']{3,512};?[ \t]{0,8}(?:\r?\n|\Z))"
 )
 """A keyword amid words ("Failed password for root") that no dialect takes for a key: it is passed over at once."""
 

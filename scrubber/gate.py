@@ -91,7 +91,7 @@ _PLACEHOLDER = re.compile(
 _CODE = re.compile(
     rb"[A-Za-z_$][\w$]*(?:\.[\w$]+|::\w+|->\w+)*\(.*|"
     rb"(?:self|this|os|args|opts|options|config|cfg|settings|params|process|request|req|ctx|env|data|kwargs|"
-    rb"props|state|user|form|app)(?:\.|\[|->).*|(?:Optional|List|Union|Dict|Callable|Option|Vec|Array|Map)[\[<].*|"
+    rb"props|state|user|form|app|input|body|event|row|obj|item|payload)(?:\.|\[|->).*|(?:Optional|List|Union|Dict|Callable|Option|Vec|Array|Map)[\[<].*|"
     rb"[A-Za-z_]\w*\[[\"'\w]+\]|"
     rb"(?:await|new|function|lambda|return|typeof|if|not)\s.*|(?:=|!|>|<|~|&&|\|\|).*"
 )
@@ -162,7 +162,7 @@ def _strength(name: bytes) -> Strength:  # noqa: PLR0911 - a table of refusals
     return Strength.WEAK if last in _WEAK_LAST else Strength.NONE
 
 
-_OPTION = re.compile(r"\A-[DP](?=[A-Za-z])")  # of Java, of Gradle
+_OPTION = re.compile(r"\A-(?:D|P(?!(?i:ass|wd|sk|w\b|in\b|rivate|hrase)))(?=[A-Za-z])")  # of Java, of Gradle
 _IDS = ("sessionid", "secretid", "sessid", "communityname", "securestring", "phpsessid")
 _ABOUT_ENDS = ("file", "path", "policy", "length", "url", "timeout", "enabled", "maps", "hasher", "publickeytoken")
 _FALSE_PASS = frozenset(("bypass", "compass", "token", "trespass", "overpass", "underpass"))

@@ -230,8 +230,8 @@ class TableReader:
         for separator in (b"\t", b";", b",", b"|"):
             names = line.split(separator)
             if (
-                len(names) >= 2
-                and len(names) <= _MOST
+                len(names) <= _MOST
+                and sum(1 for name in names if name.strip()) >= 2
                 and all(not name.strip() or _NAME.fullmatch(name.strip().strip(b"\"'")) for name in names)
             ):
                 columns = Columns(names)
