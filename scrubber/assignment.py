@@ -59,6 +59,12 @@ class _Key:
         ) or b" " in self.name
 
     @property
+    def is_named(self) -> bool:
+        """Say whether the name is the value of what says that it is a name: name="password", <key>password."""
+        before = self.before[-48:]
+        return before.rstrip(b" \t\r\n\"'\\")[-1:] in dialects.NAMERS and dialects.NAMED.search(before) is not None
+
+    @property
     def at_line_start(self) -> bool:
         before = self.before
         line = before[before.rfind(b"\n") + 1 :]
@@ -104,7 +110,7 @@ class ValueReader:
         if believed is Strength.NONE:
             return []
         key = _Key(name, end, believed, buf[max(0, start - dialects.LINE_BACK) : start])
-        separator = dialects.SEPARATOR.match(buf, end)
+        separator = None if dialects.NO_SEPARATOR.match(buf, end) else dialects.SEPARATOR.match(buf, end)
         if separator is not None and not _is_named(buf, separator, key):
             found = _after_separator(buf, separator, key)
         else:
@@ -115,7 +121,7 @@ class ValueReader:
 def _is_named(buf: bytes, separator: re.Match[bytes], key: _Key) -> bool:
     """Say whether the key is one half of a pair, whose other half stands elsewhere than behind the separator."""
     within = separator["close"] is not None or buf[separator.end() : separator.end() + 1] == b"<"
-    return within and dialects.NAMED.search(key.before[-48:]) is not None
+    return within and key.is_named
 
 
 def _after_separator(  # noqa: PLR0911 - a table of what a value may begin with
@@ -310,7 +316,7 @@ def _changed(buf: bytes, old: Value, key: _Key) -> Iterator[Value]:
 
 def _without_separator(buf: bytes, key: _Key) -> Iterator[Value]:
     last = key.before[-1:]
-    if last in dialects.NAME_ENDS and dialects.NAMED.search(key.before[-48:]):
+    if last in dialects.NAME_ENDS and key.is_named:
         yield from _paired(buf, key)
     elif key.name[:1] == b"-" and last != b"<":
         yield from _argument(buf, key)

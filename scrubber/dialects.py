@@ -31,6 +31,8 @@ SEPARATOR = re.compile(
     rb"(?:\r?\n[ \t]{1,40}(?=[\"']|string\())?(?:string\([0-9]{1,5}\)[ ](?=\"))?"
     rb"(?:&[\w\-]{1,32}[ ](?=\S)|!!str[ ](?=\S))?"
 )
+NO_SEPARATOR = re.compile(rb"[ ](?:[0-9a-np-zB-QS-Z]|o(?!r[ ]))")
+"""A word behind a key's name, which is known at once to be no separator."""
 TYPE_GIVEN = re.compile(rb":[^=]|As ")
 CELL_BEFORE = re.compile(rb"(?:\A|\n)[ \t]*(?:\|[ \t]*)?[\"'`]?\Z")
 """What stands before the first cell of a table's row."""
@@ -132,6 +134,8 @@ NAMED = re.compile(
     rb"(?:\\{0,7}[\"'])?|<[\w\-]{0,20}(?:key|name|string)>\s{0,8}|<(?:td|th|dt|b|strong)(?:[ ][^<>]{0,80})?>\s{0,8})\Z",
     re.IGNORECASE,
 )
+NAMERS = frozenset((b"=", b":", b">"))
+"""How `NAMED` ends, quotes and blanks aside."""
 PAIRED_BEFORE = re.compile(
     rb"(?:\b(?:value|val|content)\\{0,7}[\"']\s{0,8}:\s{0,8}\\{0,7}[\"'](?P<value>(?:[^\"'\\\n]|\\(?![\"'])){1,512})\\{0,7}[\"']"
     rb"\s{0,40},\s{0,40}\\{0,7}[\"'](?:name|key)\\{0,7}[\"']\s{0,8}:\s{0,8}\\{0,7}[\"']|"
