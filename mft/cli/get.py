@@ -9,12 +9,23 @@ from urllib.parse import unquote
 
 import typer
 
-from mft.cli.remote import CaCert, FingerprintOption, Proxy, Quiet, SecretFile, Streams, User, exit_code, server_at
+from mft.cli.remote import (
+    INTERRUPTED,
+    CaCert,
+    FingerprintOption,
+    Proxy,
+    Quiet,
+    SecretFile,
+    Streams,
+    User,
+    exit_code,
+    server_at,
+)
 
 if TYPE_CHECKING:
     from mft.client.getting import Fetched
 
-Source = Annotated[str, typer.Argument(metavar="URL", help="https://HOST/files/…; a folder ends with a slash.")]
+Source = Annotated[str, typer.Argument(metavar="URL", help="https://HOST/files/…, of a file or a folder.")]
 Target = Annotated[Path, typer.Argument(metavar="DST", help="A file's name, or a folder.")]
 
 
@@ -36,6 +47,9 @@ def get(  # noqa: PLR0917 - the command's options
 ) -> None:
     """Fetch a file, or a folder with all that is in it, over HTTPS.
 
+    Where DST is a folder that is there, a file goes into it, and so does a folder whose URL has no slash at its end;
+    with a slash what the folder holds does.
+
     What has come lies in NAME.part until it is whole and has the digest that the server tells; after any break run the
     same command again: it goes on where it was.
 
@@ -45,7 +59,7 @@ def get(  # noqa: PLR0917 - the command's options
     from mft.cli.progress import ProgressBar  # noqa: PLC0415  keeps `mft --help` quick
     from mft.client.connection import Line  # noqa: PLC0415
     from mft.client.crew import Crew, Meter  # noqa: PLC0415
-    from mft.client.errors import ClientError  # noqa: PLC0415
+    from mft.client.errors import ClientError, FolderError  # noqa: PLC0415
     from mft.client.getting import Receiver, files_below  # noqa: PLC0415
 
     server, path = server_at(url, user, secret_file, cacert, fingerprint, proxy)
@@ -62,20 +76,27 @@ def get(  # noqa: PLR0917 - the command's options
     receiver = Receiver(crew, meter, arrived=arrived)
     line = Line(server, met=crew.meet)
     try:
+        if not path.endswith("/"):
+            target = target / unquote(path.rpartition("/")[2]) if target.is_dir() else target
+            try:
+                bar = ProgressBar(receiver.begin(line, path, target))
+            except FolderError:
+                path += "/"
         if path.endswith("/"):
             found = [(each, target.joinpath(*below.parts), size) for each, below, size in files_below(line, path)]
             bar = ProgressBar(sum(size for _, _, size in found))
             for each, file, _ in found:
                 receiver.fetch(each, file)
-        else:
-            file = target / unquote(path.rpartition("/")[2]) if target.is_dir() else target
-            bar = ProgressBar(receiver.begin(line, path, file))
         crew.lend(line)
         crew.run(lambda done, connections: None if quiet else bar.show(done, f"{connections} connections"))
     except ClientError as error:
         bar.clear()
         sys.stderr.write(f"mft: {error}\n")
         raise typer.Exit(exit_code(error)) from error
+    except KeyboardInterrupt as error:
+        bar.clear()
+        sys.stderr.write("mft: interrupted; run the same command again to go on\n")
+        raise typer.Exit(INTERRUPTED) from error
     finally:
         bar.clear()
         line.close()

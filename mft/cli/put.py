@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mft.cli.remote import (
+    INTERRUPTED,
+    REFUSED,
     CaCert,
     FingerprintOption,
     Proxy,
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from mft.client.putting import Sent
 
 HELD_BACK = 3
+_CASE = re.compile(r"/(?:cases|upload/issue)/[^/]+")
+"""Where a case is named, and no file: a folder, with a slash at its end or without."""
 Sources = Annotated[list[Path], typer.Argument(metavar="SRC...", help="Files and folders.")]
 Destination = Annotated[
     str, typer.Argument(metavar="URL", help="https://HOST/cases/CASE/, or another folder; with a name for one file.")
@@ -73,6 +78,8 @@ def put(  # noqa: PLR0917 - the command's options
     wrong usage; 1: another failure.
     """
     server, path = server_at(url, user, secret_file, cacert, fingerprint, proxy)
+    if _CASE.fullmatch(path):
+        path += "/"
     named = list(_named(sources, path))
     folder = folder_of(path if path.endswith("/") else path.rpartition("/")[0] + "/")
     with contextlib.ExitStack() as stack:
@@ -80,7 +87,7 @@ def put(  # noqa: PLR0917 - the command's options
         if scrub:
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mft-put-")))
             named = list(_scrubbed(named, place, profile, key_file, held_back))
-        _send(server, named, folder, streams=streams, quiet=quiet)
+        _send(server, named, folder, streams=streams, quiet=quiet, folder_given=path.endswith("/"))
     for line in held_back:
         sys.stderr.write(f"mft: held back, not sent: {line}\n")
     if held_back:
@@ -92,6 +99,8 @@ def _named(sources: list[Path], path: str) -> Iterator[tuple[Path, str]]:
     for source in sources:
         if not source.exists():
             raise typer.BadParameter(f"{source} is not there")
+        if not source.is_dir() and not source.is_file():
+            raise typer.BadParameter(f"{source} is neither a file nor a folder")
     if not path.endswith("/"):
         if len(sources) > 1 or sources[0].is_dir():
             raise typer.BadParameter("several files, or a folder, go to a folder: end the address with a slash")
@@ -103,16 +112,42 @@ def _named(sources: list[Path], path: str) -> Iterator[tuple[Path, str]]:
         if not source.is_dir():
             yield source, source.resolve().name
             continue
-        root = source.resolve()
-        for directory, names, files in os.walk(root):
-            names.sort()
-            for name in sorted(files):
-                file = Path(directory) / name
-                if file.is_file() and not file.is_symlink():
-                    yield file, f"{root.name}/{file.relative_to(root).as_posix()}"
+        yield from _below(source.resolve())
 
 
-def _send(server: Server, named: list[tuple[Path, str]], folder: str, *, streams: int | None, quiet: bool) -> None:
+def _below(root: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the files below a folder; what is left out is told.
+
+    Raises:
+        OSError: a folder of it cannot be read.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for directory, names, files in os.walk(root, onerror=fail):
+        names.sort()
+        if not names and not files:
+            sys.stderr.write(f"mft: left out: {directory}, an empty folder\n")
+        for name in sorted([*files, *(each for each in names if (Path(directory) / each).is_symlink())]):
+            file = Path(directory) / name
+            if file.is_symlink():
+                sys.stderr.write(f"mft: left out: {file}, a symbolic link\n")
+            elif not file.is_file():
+                sys.stderr.write(f"mft: left out: {file}, neither a file nor a folder\n")
+            else:
+                yield file, f"{root.name}/{file.relative_to(root).as_posix()}"
+
+
+def _send(
+    server: Server,
+    named: list[tuple[Path, str]],
+    folder: str,
+    *,
+    streams: int | None,
+    quiet: bool,
+    folder_given: bool,
+) -> None:
     from mft.cli.progress import ProgressBar  # noqa: PLC0415  keeps `mft --help` quick
     from mft.client.crew import Crew, Meter  # noqa: PLC0415
     from mft.client.errors import ClientError  # noqa: PLC0415
@@ -137,8 +172,13 @@ def _send(server: Server, named: list[tuple[Path, str]], folder: str, *, streams
         crew.run(lambda done, connections: None if quiet else bar.show(done, f"{connections} connections"))
     except ClientError as error:
         bar.clear()
-        sys.stderr.write(f"mft: {error}\n")
+        hint = "" if folder_given or exit_code(error) != REFUSED else "; the address of a folder ends with a slash"
+        sys.stderr.write(f"mft: {error}{hint}\n")
         raise typer.Exit(exit_code(error)) from error
+    except KeyboardInterrupt as error:
+        bar.clear()
+        sys.stderr.write("mft: interrupted; run the same command again to go on\n")
+        raise typer.Exit(INTERRUPTED) from error
     finally:
         bar.clear()
 

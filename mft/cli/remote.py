@@ -17,7 +17,7 @@ from mft.cli.secret import OpenSecretError
 if TYPE_CHECKING:
     from mft.client.connection import Server
 
-UNREACHABLE, DIFFERENT, REFUSED = 4, 5, 6
+UNREACHABLE, DIFFERENT, REFUSED, INTERRUPTED = 4, 5, 6, 130
 """Exit codes, besides 0, 1 (another failure), 2 (usage) and 3 (held back by --scrub)."""
 User = Annotated[
     str | None,

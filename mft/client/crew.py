@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 120.0
 """Seconds without a byte of progress after which a transfer is given up; a later run goes on."""
+FIRST_PATIENCE = 10.0
+"""The same where the server has never answered: it is more likely an address that is wrong than a break."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 
 
@@ -56,6 +58,8 @@ class Crew:
         self._threads: list[threading.Thread] = []
         self._failure: BaseException | None = None
         self._closed = False
+        self._met = False
+        """Whether any connection has come about."""
 
     def add(self, task: Task, *, first: bool = False) -> None:
         """Have *task* carried out; before all others where it is to be *first*."""
@@ -70,6 +74,7 @@ class Crew:
 
     def meet(self, round_trip: float) -> None:
         """Learn how far the server is, in seconds there and back."""
+        self._met = True
         self._pace.meet(round_trip)
 
     def lend(self, line: Line) -> None:
@@ -145,8 +150,9 @@ class Crew:
             except UnreachableError as error:
                 line.close()
                 now = time.monotonic()
-                if now - max(self._meter.moved, began) > PATIENCE:
-                    raise UnreachableError(f"{error}; gave up after {PATIENCE:.0f} s, run it again to go on") from error
+                patience = PATIENCE if self._met else FIRST_PATIENCE
+                if now - max(self._meter.moved, began) > patience:
+                    raise UnreachableError(f"{error}; gave up after {patience:.0f} s, run it again to go on") from error
                 if self._meter.moved > before:
                     pause = _FIRST_PAUSE
                 time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 -- no secret: a jitter

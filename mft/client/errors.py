@@ -3,6 +3,7 @@
 ClientError
 ├── RefusedError      the server says no; its words, and the status
 ├── UnreachableError  the server does not answer any more: to be gone on with later
+├── FolderError       what was asked for as a file is a folder
 ├── ChangedError      the file is not what it was when this began
 ├── MismatchError     what has arrived is not what was sent
 └── TrustError        the server is not the one that was named
@@ -26,6 +27,10 @@ class RefusedError(ClientError):
 
 class UnreachableError(ClientError):
     """The server does not answer, or the connection broke off too often: a later run goes on."""
+
+
+class FolderError(ClientError):
+    """What was asked for as a file is a folder."""
 
 
 class ChangedError(ClientError):

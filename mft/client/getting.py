@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from mft.client.connection import RETRIED, refused
-from mft.client.errors import ChangedError, ClientError, MismatchError, UnreachableError
+from mft.client.errors import ChangedError, ClientError, FolderError, MismatchError, UnreachableError
 from mft.client.pace import MOST
 
 if TYPE_CHECKING:
@@ -124,11 +124,14 @@ class Receiver:
         """Ask what the file is, have its ranges fetched, and return its size.
 
         Raises:
+            FolderError: it is a folder.
             ClientError: it is not there, or not for us.
         """
         answer = line.ask("HEAD", path, {"Want-Repr-Digest": "sha-256=1"})
         if answer.status != 200:
             raise _failed(answer, target.name)
+        if "etag" not in answer.headers and answer.headers.get("content-type", "").startswith("application/json"):
+            raise FolderError(f"{target.name}: it is a folder")
         fetch = self._opened(answer, path, target)
         self._meter.add(fetch.size - sum(end - start for start, end in fetch.left))
         if not fetch.left:

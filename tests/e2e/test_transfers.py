@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -116,6 +117,52 @@ def test_folder_goes_there_and_back(house: House, tmp_path: Path) -> None:
     got = mft(house, "get", "-u", "ann", house.url("/cases/ACME-5/to-support/logs/"), tmp_path / "back")
     assert got.returncode == 0, got.stderr
     assert {name: (tmp_path / "back" / name).read_bytes() for name in files} == files
+
+
+def test_folder_is_told_from_a_file_without_a_slash(house: House, tmp_path: Path) -> None:
+    """It is fetched as a folder, never as an empty file; a case's address is a folder in any form."""
+    source = tmp_path / "tree"
+    (source / "sub").mkdir(parents=True)
+    (source / "sub" / "a").write_bytes(b"a")
+    (source / "link").symlink_to("sub")
+    os.mkfifo(source / "pipe")
+    put = mft(house, "put", "-u", "ann", source, house.url("/cases/ACME-5"))
+    assert put.returncode == 0, put.stderr
+    assert [line.rpartition("/")[2] for line in put.stderr.splitlines()] == [
+        "link, a symbolic link",
+        "pipe, neither a file nor a folder",
+    ]
+    here = tmp_path / "here"
+    here.mkdir()
+    got = mft(house, "get", "-u", "ann", house.url("/files/ACME-5/to-support/tree"), here)
+    assert got.returncode == 0, got.stderr
+    assert (here / "tree" / "sub" / "a").read_bytes() == b"a"
+    pipe = mft(house, "put", "-u", "ann", source / "pipe", house.url("/cases/ACME-5/"))
+    assert (pipe.returncode, "neither a file nor a folder" in pipe.stderr) == (2, True)
+    slash = mft(house, "put", "-u", "ann", source / "sub" / "a", house.url("/files/ACME-5/to-support"))
+    assert (slash.returncode, "ends with a slash" in slash.stderr) == (6, True)
+
+
+def test_interrupted_command_says_how_to_go_on(tmp_path: Path) -> None:
+    """Ctrl-C is 130, with a sentence and without a traceback."""
+    file = tmp_path / "f"
+    file.write_bytes(b"x")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        address = f"https://127.0.0.1:{silent.getsockname()[1]}/"
+        for command in (["put", str(file), address + "cases/A-1/"], ["get", address + "files/f", str(tmp_path / "g")]):
+            process = subprocess.Popen(
+                [sys.executable, "-m", "mft", *command, "-u", "ann"],
+                env={**os.environ, "MFT_PASSWORD": PASSWORD, "XDG_STATE_HOME": str(tmp_path)},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            with silent.accept()[0] as held:
+                held.recv(1, socket.MSG_PEEK)
+                process.send_signal(signal.SIGINT)
+                assert process.communicate(timeout=60)[1] == "mft: interrupted; run the same command again to go on\n"
+            assert process.returncode == 130
+    assert not (tmp_path / "g").exists()
 
 
 def test_put_goes_on_after_its_process_and_the_server_died(house: House, big: Path) -> None:
