@@ -98,7 +98,11 @@ def open_engine(path: Path, *, read_only: bool = False, pool_size: int = 8) -> E
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         driver: Any = connection.connection.dbapi_connection  # at once: this is run for every transaction
-        _retry_locked(lambda: driver.execute("BEGIN" if read_only else "BEGIN IMMEDIATE"))
+        statement = "BEGIN" if read_only else "BEGIN IMMEDIATE"
+        try:
+            _retry_locked(lambda: driver.execute(statement))
+        except sqlite3.OperationalError as error:  # as whoever waits for one knows it
+            raise OperationalError(statement, None, error) from error
 
     return engine
 
