@@ -239,6 +239,7 @@ def test_locks_hold_in_every_worker(house: House) -> None:
     assert answer[0] == 201
     for _ in range(8):
         assert house.curl("bob", f"{IN}/locked.log", "-T", str(_outbox(house)))[0] == 423
+    assert house.curl("ann", f"{IN}/locked.log", "-X", "PROPFIND", "-H", "Depth: 0")[0] == 207
     assert uploads(house, "locked.log") == []
 
 

@@ -6,9 +6,11 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import http.client
 import io
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -17,6 +19,7 @@ import sys
 import threading
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -406,6 +409,58 @@ def test_curl_speaks_tus_and_gets_zips_ranges_and_digests(house: House, tmp_path
     assert status == 200
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
         assert archive.read("to-support/curl.log") == b"abcdef"
+
+
+def test_upload_that_many_send_at_once_is_whole_or_told_otherwise(house: House) -> None:
+    """Two workers get one piece of an upload several times: 204 is for one at most, and what lands is the file."""
+    content = BIG[: 3 * 1024 * 1024]
+    status, head = house.curl(
+        "ann", "/tus/cases/ACME-1/", "-X", "POST", "-D", "-", "-H", "Tus-Resumable: 1.0.0",
+        "-H", f"Upload-Length: {len(content)}", "-H", "Upload-Metadata: filename cmFjZS5iaW4=",
+    )  # fmt: skip
+    assert status == 201
+    place = next(line for line in head.decode().splitlines() if line.lower().startswith("location")).split(": ", 1)[1]
+    place = "/tus/" + place.rpartition("/")[2]
+    tus = f"Host: localhost\r\nTus-Resumable: 1.0.0\r\n{house.authorization('ann')}\r\n"
+
+    def ask(method: str, fields: str = "", body: bytes = b"") -> http.client.HTTPResponse:
+        with house.wire() as tls:
+            tls.sendall(f"{method} {place} HTTP/1.1\r\n{tus}{fields}\r\n".encode())
+            with contextlib.suppress(OSError):  # it has said no already
+                tls.sendall(body)
+            answer = http.client.HTTPResponse(tls, method=method)
+            answer.begin()
+            return answer
+
+    def send(offset: int) -> int:
+        fields = f"Content-Type: application/offset+octet-stream\r\nUpload-Offset: {offset}\r\n"
+        return ask("PATCH", f"{fields}Content-Length: {len(content) - offset}\r\n", content[offset:]).status
+
+    with ThreadPoolExecutor(6) as many:
+        answers = list(many.map(lambda _: send(0), range(6)))
+    assert set(answers) <= {204, 409, 423}
+    assert answers.count(204) <= 1
+    offset = int(ask("HEAD").headers["Upload-Offset"])
+    if offset < len(content):
+        assert 204 not in answers
+        assert send(offset) == 204
+    assert sent(house, "race.bin") == content
+    assert len(house.query("SELECT id FROM upload WHERE name = 'race.bin' AND version IS NOT NULL")) == 1
+
+
+def test_etag_that_is_read_is_taken_with_the_next_version(house: House, tmp_path: Path) -> None:
+    """A sender reads what was made of its file: that ETag, and the one of the 201, stand for the same version."""
+    file = tmp_path / "f"
+    path = "/files/ACME-1/to-support/etag.txt"
+    for content, expected in ((b"one", 201), (b"two", 201), (b"three", 412)):
+        file.write_bytes(content)
+        if content == b"two":
+            house.until(house.settled, "the end of scrubbing")
+            head = house.curl("ann", path, "-I")[1].decode()
+            etag = re.search(r"(?im)^etag: (\S+)", head)[1]
+        condition = [] if content == b"one" else ["-H", f"If-Match: {etag}"]
+        assert house.curl("ann", path, "-T", str(file), *condition)[0] == expected
+    assert sent(house, "etag.txt") == b"two"
 
 
 def test_commands_start_fast(house: House) -> None:
