@@ -268,7 +268,15 @@ class Line:
             connection = http.client.HTTPSConnection(server.host, server.port, timeout=TIMEOUT, context=server.context)
         else:
             connection = self._through(server.proxy)
-        connection.connect()
+        try:
+            connection.connect()
+        except OSError as error:
+            if server.proxy is None or error.errno is not None or isinstance(error, TimeoutError):
+                raise
+            raise UnreachableError(  # http.client has no other word for a tunnel that a proxy does not make
+                f"the proxy makes no tunnel ({error}); name it with its login (http://LOGIN:PASSWORD@HOST:PORT),"
+                " or another one, by --proxy"
+            ) from error
         self._connection = connection
         self._check_fingerprint(connection)
         sock = cast("socket.socket", connection.sock)

@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from mft.cli.remote import folder_of, server_at
+from mft.client import crew
 from mft.client.connection import Line, Server, parse_fingerprint, trust
 from mft.client.errors import ClientError, UnreachableError
 from mft.client.pace import FEWEST, FEWEST_FAR, INTERVAL, MOST, Pace
@@ -225,3 +226,44 @@ def test_nothing_is_slipped_into_a_request(path, headers, tmp_path):
     ):
         line.ask("GET", path, headers)
     assert not heads
+
+
+def test_proxy_that_makes_no_tunnel_is_named_as_what_is_wrong():
+    """With what to do about it, and without the password that it was asked with."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+
+        def refuse():
+            with proxy.accept()[0] as connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=refuse, daemon=True)
+        thread.start()
+        server = Server(
+            host="support.example",
+            port=443,
+            authorization="Basic x",
+            context=trust(None, pinned=False),
+            proxy=f"http://me:hidden@127.0.0.1:{proxy.getsockname()[1]}",
+        )
+        with Line(server) as line, pytest.raises(UnreachableError, match=r"407.*--proxy") as caught:
+            line.ask("GET", "/")
+        thread.join(20)
+    assert "hidden" not in str(caught.value)
+
+
+def test_server_that_never_answered_is_given_up_soon(monkeypatch):
+    """An address that is wrong is not tried for as long as a connection that broke."""
+    monkeypatch.setattr(crew, "FIRST_PATIENCE", 0.1)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        server = Server(
+            host="127.0.0.1",
+            port=closed.getsockname()[1],
+            authorization="Basic x",
+            context=trust(None, pinned=False),
+        )
+        hands = crew.Crew(server, crew.Meter(), streams=1)
+        hands.add(lambda line: line.ask("GET", "/"))
+        with pytest.raises(UnreachableError, match="gave up after 0 s"):
+            hands.run(lambda *_: None)
