@@ -68,6 +68,8 @@ MOUNTS = (
 )
 """The tree, and the deposit aliases: `/cases/CASE/NAME`, and what other vendors' customers are used to."""
 REQUEST_ID = web.RequestKey("request_id", str)
+PLAIN = web.RequestKey("plain", bool)
+"""There on a request that can be read in one way alone."""
 
 
 class HttpServer:
@@ -254,9 +256,15 @@ class HttpServer:
         try:
             response = await self._answer(request, handler)
             status = response.status
-            if self._draining or not request.content.is_eof() or hdrs.UPGRADE in request.headers:
-                # the rest of a refused body is not worth reading for the sake of a connection, and what a client sends
-                # behind an upgrade that it did not get may be of the other protocol
+            if (
+                self._draining
+                or not request.content.is_eof()
+                or hdrs.UPGRADE in request.headers
+                or PLAIN not in request
+            ):
+                # the rest of a refused body is not worth reading for the sake of a connection; what a client sends
+                # behind an upgrade that it did not get may be of the other protocol; and where two servers may read a
+                # request in two ways, what follows it may be none
                 response.force_close()
             return response
         finally:
@@ -272,6 +280,7 @@ class HttpServer:
         """
         try:
             _require_plain(request)
+            request[PLAIN] = True
             return await handler(request)
         except ConnectionError:
             connection_of(request).abort()

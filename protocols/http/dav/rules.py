@@ -107,7 +107,7 @@ def apply_rules(
         if provider.failure is not None:
             raise provider.failure from None
         if error.err_condition is None:
-            raise ProblemError(_status(error.value), str(error.context_info or _status(error.value).phrase)) from error
+            raise ProblemError(_status(error.value), str(error.context_info or _words(_status(error.value)))) from error
         return _refused(error)
 
 
@@ -126,7 +126,7 @@ def _ruled(provider: TreeProvider, environ: dict[str, Any]) -> Verdict:
     headers = {name: value for name, value in told["headers"] if name.lower() in _SENT_ON}
     if "html" in headers.get("Content-Type", ""):  # a page about itself
         if told["status"] >= HTTPStatus.BAD_REQUEST:
-            raise ProblemError(_status(told["status"]), _status(told["status"]).phrase)
+            raise ProblemError(_status(told["status"]), _words(_status(told["status"])))
         body = b""
         del headers["Content-Type"]
     body = _DESCRIPTION.sub(b"", body)
@@ -141,6 +141,13 @@ def _refused(error: Any) -> Verdict:  # noqa: ANN401 - wsgidav has no types
         headers={hdrs.CONTENT_TYPE: 'application/xml; charset="utf-8"'},
         body=error.err_condition.as_string().encode(),
     )
+
+
+def _words(status: HTTPStatus) -> str:
+    """Return what a client is told where wsgidav says nothing."""
+    if status is HTTPStatus.BAD_REQUEST:
+        return "the body or a header is not what WebDAV has for this method (RFC 4918)"
+    return status.phrase
 
 
 def _status(value: int) -> HTTPStatus:

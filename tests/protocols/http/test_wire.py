@@ -84,10 +84,11 @@ def test_ambiguous_or_malformed_requests_are_400_and_end_the_connection(house: H
 def test_what_the_parser_lets_through_and_two_servers_read_in_two_ways_is_refused(
     house: House, status: int, lines: list[str]
 ) -> None:
-    """A transfer coding that is not undone here, and a Host that is none: nothing lands."""
+    """A transfer coding that is not undone here, and a Host that is none: nothing lands, nothing behind it is read."""
     with house.wire() as wire:
-        wire.send(raw(PUT, AUTH, *lines) + b"5\r\nhello\r\n0\r\n\r\n")
+        wire.send(raw(PUT, AUTH, *lines) + b"5\r\nhello\r\n0\r\n\r\n" + head("GET", "/files/"))
         assert wire.answer().status == status
+        assert wire.ended()
     assert house.tree.happened("landed") == []
 
 

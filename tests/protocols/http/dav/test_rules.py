@@ -133,6 +133,7 @@ def test_documents_that_are_none_are_refused(folder: Folder, method: str, body: 
     assert answer.status == status
     for word in (b"Traceback", b"root:", b"wsgidav", b"WsgiDAV", b".py"):
         assert word not in answer.body
+    assert answer.json["detail"] != answer.json["title"]
 
 
 # -- properties --------------------------------------------------------------------------------------------------------
