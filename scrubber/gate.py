@@ -164,7 +164,19 @@ def _strength(name: bytes) -> Strength:  # noqa: PLR0911 - a table of refusals
 
 _OPTION = re.compile(r"\A-(?:D|P(?!(?i:ass|wd|sk|w\b|in\b|rivate|hrase)))(?=[A-Za-z])")  # of Java, of Gradle
 _IDS = ("sessionid", "secretid", "sessid", "communityname", "securestring", "phpsessid")
-_ABOUT_ENDS = ("file", "path", "policy", "length", "url", "timeout", "enabled", "maps", "hasher", "publickeytoken", "pscredential")
+_ABOUT_ENDS = (
+    "file",
+    "path",
+    "policy",
+    "length",
+    "url",
+    "timeout",
+    "enabled",
+    "maps",
+    "hasher",
+    "publickeytoken",
+    "pscredential",
+)
 _FALSE_PASS = frozenset(("bypass", "compass", "token", "trespass", "overpass", "underpass"))
 
 
