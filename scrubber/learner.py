@@ -1,4 +1,6 @@
-"""Learn who a bundle's users, hosts and domains are, from where it says so itself (rulesets/identities.yaml).
+"""Learn who a bundle's users, hosts and domains are, from where it says so itself.
+
+The places are rulesets/identities.yaml and rulesets/places.yaml.
 
 What is a system's own, a vendor's or an ordinary word is never learned: replaced everywhere, it would take the text's
 sense along.
@@ -37,6 +39,7 @@ _SEEN = 100_000
 _HOST = re.compile(rb"[A-Za-z0-9](?:[A-Za-z0-9\-_]{1,62}[A-Za-z0-9])")
 _PERSON_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['\u2019.-](?=[^\W\d_]))*\.?")
 _HOSTS_LINE = re.compile(rb"^[ \t]*(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f:]{2,39})[ \t]+([^#\r\n]+)", re.MULTILINE)
+_NUMBERED = re.compile(rb"[a-z][a-z0-9\-]{0,40}[0-9]")
 _FIRST_WORD = re.compile(rb"[a-z]*")
 _ONE_NAME = re.compile(rb"\s*([A-Za-z0-9][A-Za-z0-9.\-_]{1,252})\s*\Z")
 _NAMES_ONLY = re.compile(rb"(?:[A-Za-z_][A-Za-z0-9._\-]*\s+)*[A-Za-z_][A-Za-z0-9._\-]*\s*")
@@ -47,6 +50,16 @@ _KNOWN_FILES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?:^|[/_!])(?:dnsdomainname|domainname|domain|mailname|defaultdomain)(?:\.txt)?$"), "domain"),
     (re.compile(r"(?:^|[/_!])(?:whoami|users|logname)(?:\.txt)?$"), "users"),
 )
+_NAME_ENDS = r"""(?=["'\s,;:()\[\]<>{}|/\\=&`$]|\.+(?:\s|\Z)|\Z)"""
+_NAMED = {
+    "host": ("[A-Za-z]", r"(?P<host>[A-Za-z][\w.\-]{1,252}?)" + _NAME_ENDS),
+    "user": (
+        "[A-Za-z_]",
+        r"(?:(?P<realm>[A-Za-z][\w\-]{1,14})\\{1,4})?(?P<user>[A-Za-z_][\w.\-]{1,63}?\$?)"
+        r"(?:@(?P<domain>(?:[\w\-]{1,63}\.){1,6}[A-Za-z]{2,24}))?" + _NAME_ENDS,
+    ),
+}
+"""How a name begins and reads that stands behind what a place's `behind` says, by its kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,21 +86,28 @@ def load_origins() -> tuple[Origin, ...]:
         RuleError: one is written wrongly.
     """
     made = []
-    for data in load_files()["identities.yaml"]["sources"]:
+    files = load_files()
+    for data in (*files["identities.yaml"]["sources"], *files["places.yaml"]["sources"]):
         try:
             caseless = bool(data.get("caseless", False))
             lines = bool(data.get("lines", False))
+            behind = data.get("behind", ())
+            first, name = _NAMED[data["kind"]] if behind else ("", "")
             made.append(
                 Origin(
                     id=data["id"],
                     anchors=(
-                        *(Anchor(pattern=a.encode(), caseless=caseless, once=lines) for a in data["anchors"]),
+                        *(
+                            Anchor(pattern=(before.partition("(?=")[0] + first).encode(), caseless=caseless)
+                            for before in behind
+                        ),
+                        *(Anchor(pattern=a.encode(), caseless=caseless, once=lines) for a in data.get("anchors", ())),
                         *(
                             Anchor(pattern=(head + rest).encode(), caseless=caseless, head=head.encode())
                             for head, rest in data.get("headed", ())
                         ),
                     ),
-                    expression=data["pattern"].encode(),
+                    expression=(f"(?:{'|'.join(behind)}){name}" if behind else data["pattern"]).encode(),
                     flags=re.IGNORECASE if caseless else 0,
                     quick=bool(data.get("quick", False)),
                     lines=lines,
@@ -96,7 +116,7 @@ def load_origins() -> tuple[Origin, ...]:
                 )
             )
         except KeyError as error:
-            raise RuleError(f"identities.yaml: {data.get('id', '?')}: {error} is missing") from error
+            raise RuleError(f"a place where identities are told: {data.get('id', '?')}: {error} is missing") from error
     return tuple(made)
 
 
@@ -146,6 +166,8 @@ class Learner:
             "domains": self._take_domains,
             "mail": self.take_domain,
             "name": self.take_host,
+            "zone": self.take_host,
+            "full": self._take_full,
             "shown": self._take_shown,
             "realm": self._take_realm,
             "person": self.take_person,
@@ -272,8 +294,15 @@ class Learner:
 
     def _take_shown(self, value: bytes) -> None:
         """Learn a host that a sentence names, unless it is put together of ordinary words: build-number-42."""
-        if not all(is_ordinary(part) for part in value.lower().split(b"-") if part.isalpha()):
+        if not all(_is_counted(part) for part in value.lower().split(b"-") if not part.isdigit()):
             self.take_host(value)
+
+    def _take_full(self, value: bytes) -> None:
+        """Learn the domain of a host's full name, and its first label where that is numbered and so no word."""
+        self.take_domain(value)
+        label = value.split(b".")[0].lower()
+        if _NUMBERED.search(label) is not None and not is_public_domain(value.lower()):
+            self._take_label(label)
 
     def take_domain(self, value: bytes) -> None:
         """Learn a domain of the customer's: what somebody registered, with all below it."""
@@ -326,6 +355,11 @@ class Learner:
 
     def _is_common(self, name: bytes) -> bool:
         return is_ordinary(name) or name in words("system_users") or name in words("no_hosts")
+
+
+def _is_counted(word: bytes) -> bool:
+    """Say whether *word* is an ordinary one, or one with a digit: step, step2; web01 is a host's."""
+    return is_ordinary(word) or (word[-1:].isdigit() and is_ordinary(word[:-1]))
 
 
 def _is_capital(name: str) -> bool:
