@@ -374,6 +374,8 @@ def _in_words(buf: bytes, key: _Key) -> re.Match[bytes] | None:
     found = dialects.PROSE.match(buf, key.end) or dialects.FROM_TO.match(buf, key.end)
     if found is None and dialects.SET_BEFORE.search(key.before[-32:]):
         found = dialects.SET_TO.match(buf, key.end)
+    if key.name in dialects.COMMANDS and dialects.LOGIN_AFTER.match(buf, key.end):
+        return None
     if found is None and key.name.lower() not in dialects.OBJECTS and key.at_line_start:
         found = dialects.COLUMN.match(buf, key.end)
     return found
