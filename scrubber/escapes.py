@@ -1,7 +1,8 @@
 r"""See through what a notation has put in place of characters, and come back to the places in the original.
 
-Five notations: line breaks written out (`\n`, `#012`), characters by number (`\u0040`, `\x3d`), percent-encoding
-(RFC 3986), entities (XML 1.0, section 4.1), quoted-printable (RFC 2045, section 6.7). Around the places where an anchor
+Six notations: line breaks written out (`\n`, `#012`), characters by number (`\u0040`, `\x3d`), percent-encoding
+(RFC 3986), entities (XML 1.0, section 4.1), quoted-printable (RFC 2045, section 6.7), colours (ECMA-48, SGR).
+Around the places where an anchor
 saw one, the text is read as it was meant and searched again; what is found there is replaced in the original, so that
 everything beside it keeps its notation.
 """
@@ -63,6 +64,11 @@ def _printable(text: bytes) -> bytes:
     return b"" if text[-1:] == b"\n" else bytes((int(text[1:], 16),))
 
 
+def _colourless(_text: bytes) -> bytes:
+    return b" "
+
+
+_ESCAPE = rb"(?:\x1b|\\{1,4}u001[bB]|\\{1,4}x1[bB]|\\{1,4}033|#033|\^\[)\["
 NOTATIONS = (
     Notation(
         name="breaks",
@@ -103,6 +109,17 @@ NOTATIONS = (
         meaning=_printable,
         quote=b'"',
         sure=re.compile(rb"=3D"),
+    ),
+    Notation(
+        name="colours",
+        anchors=(
+            Anchor(pattern=rb"\x1b\[[0-9;]{0,12}[mK]"),
+            Anchor(pattern=rb"u001[bB]\[[0-9;]{0,12}m"),
+            Anchor(pattern=rb"(?:\\x1[bB]|\\033|#033|\^\[)\[[0-9;]{0,12}m"),
+        ),
+        escape=re.compile(_ESCAPE + rb"[0-9;:]{0,16}[mK]"),
+        meaning=_colourless,
+        quote=b'"',
     ),
 )
 

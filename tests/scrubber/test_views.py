@@ -74,6 +74,10 @@ NOTATIONS = {
         lambda t: quopri.encodestring(t.replace(": ", "=").encode()),
         lambda d: quopri.decodestring(d).decode().replace("=", ": ").replace("token: ", "token="),
     ),
+    "colours": (
+        lambda t: t.replace("=", "\x1b[0m=\x1b[36m").encode(),
+        lambda d: d.decode().replace("\x1b[0m=\x1b[36m", "="),
+    ),
     "base64": (lambda t: base64.b64encode(t.encode()), lambda d: base64.b64decode(d, validate=True).decode()),
     "base64 twice": (
         lambda t: base64.b64encode(base64.b64encode(t.encode())),
