@@ -14,7 +14,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, insert, select, update
 
@@ -22,11 +22,10 @@ from mft.catalog.fixed import Fixed
 from mft.catalog.model import EVENTS, HEADS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection
 
-Event: TypeAlias = "tuple[str, Mapping[str, object]]"
 SYSTEM = "system"
 GENESIS = "0" * 64
 FOLD_SECONDS = 60.0
@@ -65,30 +64,9 @@ class AuditTrail:
 
         *kind* is `noun.verb-in-the-past` (`upload.landed`). *details* are JSON values; None is left out.
         """
-        self.append_all(connection, chain, [(kind, details)])
-
-    def append_all(self, connection: Connection, chain: str, events: Sequence[Event]) -> None:
-        """Write several events, at least one, each as `append` does; the place where the chain stands is signed once.
-
-        An event is its kind and its details.
-        """
         head = _HEAD.first(connection, {"of": chain})
-        position, link = (head.position, head.hash) if head else (0, GENESIS)
-        for kind, details in events:
-            position, previous = position + 1, link
-            body = self._body(chain, position, kind, details)
-            link = _link(previous, body)
-            row = {"chain": chain, "position": position, "body": body, "previous": previous, "hash": link}
-            _NEW_EVENT.run(connection, row)
-        signature = self._sign(_head_statement(chain, position, link))
-        place = {"position": position, "hash": link, "signature": signature}
-        if head is None:
-            _NEW_HEAD.run(connection, {"chain": chain, **place})
-        else:
-            _NEXT_HEAD.run(connection, {"of": chain, **place})
-
-    def _body(self, chain: str, position: int, kind: str, details: Mapping[str, object]) -> str:
-        return json.dumps(
+        position, previous = (head.position + 1, head.hash) if head else (1, GENESIS)
+        body = json.dumps(
             {
                 "at": dt.datetime.now(dt.UTC).isoformat(timespec="microseconds"),
                 "chain": chain,
@@ -101,6 +79,14 @@ class AuditTrail:
             separators=(",", ":"),
             ensure_ascii=False,
         )
+        link = _link(previous, body)
+        place = {"position": position, "hash": link}
+        _NEW_EVENT.run(connection, {"chain": chain, "body": body, "previous": previous, **place})
+        place["signature"] = self._sign(_head_statement(chain, position, link))
+        if head is None:
+            _NEW_HEAD.run(connection, {"chain": chain, **place})
+        else:
+            _NEXT_HEAD.run(connection, {"of": chain, **place})
 
 
 @dataclass(slots=True)

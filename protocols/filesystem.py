@@ -208,17 +208,6 @@ class WritableFileSystem(FileSystem, Protocol):
 
 
 @runtime_checkable
-class WritesLater(Protocol):
-    """Optional: the filesystem can begin an upload without writing anything down."""
-
-    def open_write_later(self, path: VirtualPath) -> WriteHandle:
-        """Do what `open_write` does with REPLACE, for a client that announces no length.
-
-        What is small and ends soon may be kept in memory until it is committed; a crash before leaves nothing of it.
-        """
-
-
-@runtime_checkable
 class ScanPages(Protocol):
     """Optional: the filesystem lists faster where nothing but names, sizes and times is asked for."""
 

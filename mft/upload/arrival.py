@@ -16,16 +16,16 @@ from mft.catalog.states import StateError, UploadState, move_upload
 from mft.upload.newest import show_own
 from mft.upload.passwords import bind_waiting, hand_on
 from mft.upload.place import find_node, make_node
-from mft.upload.record import case_of, chain_of
+from mft.upload.record import chain_of, number_of
 from mft.upload.resources import note_landing
 from protocols.filesystem import Receipt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy import Connection, Row
 
-    from mft.audit import AuditTrail, Event
+    from mft.audit import AuditTrail
     from mft.catalog.database import Database
     from mft.upload.deposit import UploadSettings
     from storage.landing import LandingWriter
@@ -94,38 +94,17 @@ class Arrivals:
             StateError: it was taken over, or ended elsewhere.
         """
         digest = writer.digest()
-        with self._database.write() as connection:
-            return self.land_in(connection, upload_id, epoch, writer, digest=digest, modified=modified)
-
-    def land_in(
-        self,
-        connection: Connection,
-        upload_id: str,
-        epoch: int,
-        writer: LandingWriter,
-        *,
-        digest: bytes | None,
-        modified: float | None,
-        begun: Event | None = None,
-    ) -> tuple[Receipt, bool]:
-        """Do the same in the transaction of *connection*; *digest* is what *writer* says.
-
-        *begun* is the event of its beginning, where that is in this transaction too.
-        """
         sha256 = digest.hex() if digest is not None else None
-        row = _UPLOAD.first(connection, {"of": upload_id})
-        if row is None or row.epoch != epoch or row.state != UploadState.RECEIVING:
-            raise StateError("the upload was taken over or ended elsewhere")
-        again = self._same_again(connection, row, writer.end, sha256)
-        if again is not None:
-            if begun is not None:
-                self._trail.append_all(connection, chain_of(connection, row.case_id), [begun])
-            receipt = self._keep_first(connection, row, again)
-        else:
-            modified = row.modified if modified is None else modified
-            before = [] if begun is None else [begun]
-            receipt = self._land_row(connection, row, writer, sha256=sha256, modified=modified, before=before)
-        if begun is None:  # what lands in the transaction that begins it has no address
+        with self._database.write() as connection:
+            row = _UPLOAD.first(connection, {"of": upload_id})
+            if row is None or row.epoch != epoch or row.state != UploadState.RECEIVING:
+                raise StateError("the upload was taken over or ended elsewhere")
+            again = self._same_again(connection, row, writer.end, sha256)
+            if again is not None:
+                receipt = self._keep_first(connection, row, again)
+            else:
+                modified = row.modified if modified is None else modified
+                receipt = self._land_row(connection, row, writer, sha256=sha256, modified=modified)
             note_landing(connection, row.id, receipt.id)
         return receipt, again is None
 
@@ -168,7 +147,6 @@ class Arrivals:
         *,
         sha256: str | None,
         modified: float | None,
-        before: Sequence[Event],
     ) -> Receipt:
         now = time.time()
         node_id = make_node(
@@ -191,8 +169,9 @@ class Arrivals:
             reason=None,
         )
         bind_waiting(connection, row)
-        show_own(connection, node_id, row.login, row.id, (writer.end, now if modified is None else modified))
-        chain, case_number = case_of(connection, row.case_id)
+        show_own(connection, node_id, row.login, row.id)
+        chain = chain_of(connection, row.case_id)
+        case_number = number_of(connection, row.case_id)
         unfiled = self._keep_unfiled(connection, row, chain, now) if row.zone == ZONE else None
         document = self._sign(
             {
@@ -213,22 +192,21 @@ class Arrivals:
         )
         receipt = {"upload_id": row.id, "kind": "landed", "document": json.dumps(document), "created_at": now}
         _NEW_RECEIPT.run(connection, receipt)
-        landed = {
-            "upload": row.id,
-            "login": row.login,
-            "case": case_number,
-            "zone": row.zone,
-            "node": node_id,
-            "version": version,
-            "size": writer.end,
-            "sha256": sha256,
-            "region": row.region,
-            "session": row.session_id,
-        }
-        if before:
-            self._trail.append_all(connection, chain, [*before, ("upload.landed", landed)])
-        else:
-            self._trail.append(connection, chain, "upload.landed", **landed)
+        self._trail.append(
+            connection,
+            chain,
+            "upload.landed",
+            upload=row.id,
+            login=row.login,
+            case=case_number,
+            zone=row.zone,
+            node=node_id,
+            version=version,
+            size=writer.end,
+            sha256=sha256,
+            region=row.region,
+            session=row.session_id,
+        )
         return Receipt(id=row.id, document=document)
 
     def _take_place(self, connection: Connection, row: Row[tuple[object, ...]], node_id: int, now: float) -> int | None:

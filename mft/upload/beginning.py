@@ -19,7 +19,7 @@ from mft.upload.landingkeys import LandingKeys, key_of_day
 from mft.upload.place import find_node
 from mft.upload.record import write_event
 from mft.upload.resources import keep_resource
-from mft.upload.room import FIRST_SLAB, quota_of, reserve_quota
+from mft.upload.room import FIRST_SLAB, reserve_quota
 from protocols.errors import AlreadyExistsError, PermissionDeniedError
 from protocols.filesystem import WriteMode
 from protocols.resumable import UploadKind
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from mft.audit import AuditTrail
     from mft.catalog.database import Database
     from mft.upload.deposit import Deposit, UploadSettings
-    from storage.keys.envelope import Envelope
     from storage.keys.service import KeyService
 
 # Made once: to build them anew costs as much as to run them, and the catalog is locked meanwhile.
@@ -53,17 +52,6 @@ class Begun:
     """Bytes of the quota."""
     is_metered: bool
     """Whether it counts against a token."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """What an upload is given before it is written down."""
-
-    id: str
-    day: str
-    """Of the landing key that its own is wrapped by."""
-    key: bytes = field(repr=False)
-    envelope: Envelope
 
 
 class Beginnings:
@@ -92,103 +80,63 @@ class Beginnings:
 
     def _begin(self, deposit: Deposit, mode: WriteMode, length: int | None) -> Begun | None:
         """Write the row; None where the day's landing key was destroyed meanwhile, as happens at midnight."""
-        planned = self.plan(deposit)
+        upload_id = secrets.token_hex(16)
+        day, scope_key = self._landing_keys.today(deposit.home, deposit.tree.customer)
+        key, envelope = self._keys.new_key(Region(deposit.home), f"landing:{day}", scope_key, upload_id)
+        now = time.time()
         with self._database.write() as connection:
-            if key_of_day(connection, deposit.home, planned.day) is None:
+            if key_of_day(connection, deposit.home, day) is None:
                 return None
-            self._check_name(connection, deposit, mode)
+            node = find_node(connection, deposit.parent_id, deposit.name)
+            if node is not None and node.hidden_at is None:
+                if node.is_directory:
+                    raise PermissionDeniedError("a directory of that name is there")
+                if mode is not WriteMode.REPLACE:
+                    self._refuse_existing(mode)
             reserved = self._reserve(connection, deposit, length)
-            self._write_row(connection, deposit, planned, length=length, reserved=reserved)
+            _NEW_UPLOAD.run(
+                connection,
+                {
+                    "id": upload_id,
+                    "case_id": deposit.tree.id,
+                    "zone": deposit.zone,
+                    "parent_id": deposit.parent_id,
+                    "name": deposit.name,
+                    "login": deposit.login,
+                    "protocol": deposit.protocol,
+                    "peer": deposit.peer,
+                    "session_id": deposit.session_id,
+                    "state": str(UploadState.RECEIVING),
+                    "region": deposit.home,
+                    "copies": ",".join(deposit.copies),
+                    "host": self._settings.host,
+                    "worker": self._settings.worker,
+                    "landing_id": upload_id,
+                    "landing_day": day,
+                    "landing_envelope": json.dumps(envelope.to_dict()),
+                    "announced": length,
+                    "reserved": reserved,
+                    "prefix": 0,
+                    "part": deposit.resource is not None and deposit.resource.kind is UploadKind.PART,
+                    "modified": None if deposit.resource is None else deposit.resource.modified,
+                    "created_at": now,
+                    "updated_at": now,
+                },
+            )
             if deposit.resource is not None:
-                keep_resource(connection, planned.id, deposit.resource)
+                keep_resource(connection, upload_id, deposit.resource)
             if deposit.zone == ZONE:
                 connection.execute(
                     insert(UNFILED).values(
-                        upload_id=planned.id,
+                        upload_id=upload_id,
                         customer=deposit.tree.customer,
                         login=deposit.login,
                         why=deposit.why_unfiled,
                     )
                 )
-            write_event(self._trail, connection, deposit, "upload.started", planned.id, announced=length)
+            write_event(self._trail, connection, deposit, "upload.started", upload_id, announced=length)
             metered = is_metered(connection, deposit.login)
-        return Begun(id=planned.id, key=planned.key, reserved=reserved, is_metered=metered)
-
-    def plan(self, deposit: Deposit) -> Planned:
-        """Give a new upload its id and its key; nothing is written of it."""
-        upload_id = secrets.token_hex(16)
-        day, scope_key = self._landing_keys.today(deposit.home, deposit.tree.customer)
-        key, envelope = self._keys.new_key(Region(deposit.home), f"landing:{day}", scope_key, upload_id)
-        return Planned(id=upload_id, day=day, key=key, envelope=envelope)
-
-    def may_wait(self, deposit: Deposit) -> bool:
-        """Say whether a new upload that replaces what is there may be written down when it is whole.
-
-        Not where what is under way counts: for a quota, by a token, or without a case.
-
-        Raises:
-            PermissionDeniedError: a directory has the name.
-        """
-        quota = quota_of(self._settings.quotas, deposit.tree)
-        if deposit.zone == ZONE or deposit.resource is not None or quota.of_case or quota.of_customer:
-            return False
-        with self._database.read() as connection:
-            self._check_name(connection, deposit, WriteMode.REPLACE)
-            return not is_metered(connection, deposit.login)
-
-    def write_whole(self, connection: Connection, deposit: Deposit, planned: Planned) -> bool:
-        """Write the row of an upload that `may_wait` and is whole, in the transaction in which it lands.
-
-        Its event is written with that of its landing. Return False where the day's landing key was destroyed meanwhile:
-        then it needs another plan, and another log.
-        """
-        if key_of_day(connection, deposit.home, planned.day) is None:
-            return False
-        self._check_name(connection, deposit, WriteMode.REPLACE)
-        self._write_row(connection, deposit, planned, length=None, reserved=0)
-        return True
-
-    def _check_name(self, connection: Connection, deposit: Deposit, mode: WriteMode) -> None:
-        node = find_node(connection, deposit.parent_id, deposit.name)
-        if node is not None and node.hidden_at is None:
-            if node.is_directory:
-                raise PermissionDeniedError("a directory of that name is there")
-            if mode is not WriteMode.REPLACE:
-                self._refuse_existing(mode)
-
-    def _write_row(
-        self, connection: Connection, deposit: Deposit, planned: Planned, *, length: int | None, reserved: int
-    ) -> None:
-        now = time.time()
-        _NEW_UPLOAD.run(
-            connection,
-            {
-                "id": planned.id,
-                "case_id": deposit.tree.id,
-                "zone": deposit.zone,
-                "parent_id": deposit.parent_id,
-                "name": deposit.name,
-                "login": deposit.login,
-                "protocol": deposit.protocol,
-                "peer": deposit.peer,
-                "session_id": deposit.session_id,
-                "state": str(UploadState.RECEIVING),
-                "region": deposit.home,
-                "copies": ",".join(deposit.copies),
-                "host": self._settings.host,
-                "worker": self._settings.worker,
-                "landing_id": planned.id,
-                "landing_day": planned.day,
-                "landing_envelope": json.dumps(planned.envelope.to_dict()),
-                "announced": length,
-                "reserved": reserved,
-                "prefix": 0,
-                "part": deposit.resource is not None and deposit.resource.kind is UploadKind.PART,
-                "modified": None if deposit.resource is None else deposit.resource.modified,
-                "created_at": now,
-                "updated_at": now,
-            },
-        )
+        return Begun(id=upload_id, key=key, reserved=reserved, is_metered=metered)
 
     def _reserve(self, connection: Connection, deposit: Deposit, length: int | None) -> int:
         """Reserve what an upload needs at first: a part is no file, and a file of parts is given what these hold."""

@@ -34,17 +34,10 @@ _OWN = Fixed(
 )
 
 
-def show_own(
-    connection: Connection, node_id: int, login: str, upload_id: str, sent: tuple[int, float] | None = None
-) -> None:
-    """Have *login* see upload *upload_id*, which has landed, under the name of *node_id*.
-
-    *sent* is its size and the time that is shown of it, where they are known.
-    """
-    if sent is None:
-        row = _SENT.first(connection, {"of": upload_id})
-        sent = row.size, row.sent_at
-    shown = {"upload_id": upload_id, "size": sent[0], "sent_at": sent[1]}
+def show_own(connection: Connection, node_id: int, login: str, upload_id: str) -> None:
+    """Have *login* see upload *upload_id*, which has landed, under the name of *node_id*."""
+    row = _SENT.first(connection, {"of": upload_id})
+    shown = {"upload_id": upload_id, "size": row.size, "sent_at": row.sent_at}
     _OWN.run(connection, {"node_id": node_id, "login": login, **shown})
 
 

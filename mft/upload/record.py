@@ -18,30 +18,27 @@ if TYPE_CHECKING:
     from mft.upload.deposit import Deposit
 
 _CUSTOMER = Fixed(select(CASES.c.customer).where(CASES.c.id == bindparam("case")))
-_CASE = Fixed(select(CASES.c.customer, CASES.c.number).where(CASES.c.id == bindparam("case")))
+_NUMBER = Fixed(select(CASES.c.number).where(CASES.c.id == bindparam("case")))
 
 
 def write_event(
     trail: AuditTrail, connection: Connection, deposit: Deposit, kind: str, upload_id: str, **details: object
 ) -> None:
     """Record what became of a deposit, in the transaction of *connection*."""
-    chain = customer_chain(deposit.tree.customer)
-    trail.append(connection, chain, kind, **details_of(deposit, upload_id, **details))
-
-
-def details_of(deposit: Deposit, upload_id: str, **details: object) -> dict[str, object]:
-    """Return what an event of a deposit says."""
-    return {
-        "upload": upload_id,
-        "case": case_or_none(deposit.tree.number),
-        "zone": deposit.zone,
-        "login": deposit.login,
-        "session": deposit.session_id,
-        "protocol": deposit.protocol,
-        "peer": deposit.peer,
-        "region": deposit.home,
+    trail.append(
+        connection,
+        customer_chain(deposit.tree.customer),
+        kind,
+        upload=upload_id,
+        case=case_or_none(deposit.tree.number),
+        zone=deposit.zone,
+        login=deposit.login,
+        session=deposit.session_id,
+        protocol=deposit.protocol,
+        peer=deposit.peer,
+        region=deposit.home,
         **details,
-    }
+    )
 
 
 def chain_of(connection: Connection, case_id: int) -> str:
@@ -49,7 +46,7 @@ def chain_of(connection: Connection, case_id: int) -> str:
     return customer_chain(_CUSTOMER.scalar(connection, {"case": case_id}))
 
 
-def case_of(connection: Connection, case_id: int) -> tuple[str, str | None]:
-    """Return the same, and the case's number; None where it is the box of what names no case."""
-    row = _CASE.first(connection, {"case": case_id})
-    return customer_chain(row.customer), case_or_none(row.number)
+def number_of(connection: Connection, case_id: int) -> str | None:
+    """Return a case's number; None where it is the box of what names no case."""
+    number: str = _NUMBER.scalar(connection, {"case": case_id})
+    return case_or_none(number)

@@ -30,8 +30,7 @@ from mft.upload.landed import open_landing_key
 from mft.upload.note import note_of
 from mft.upload.numbered import NumberedUpload
 from mft.upload.passwords import ArchivePasswords
-from mft.upload.pending import PendingUpload, PendingUploads
-from mft.upload.record import chain_of, details_of
+from mft.upload.record import chain_of
 from mft.upload.resources import Resources, has_resource
 from mft.upload.resumption import Resumptions
 from mft.upload.room import check_space, quota_of, raise_reservation, reserve_quota, room_left
@@ -41,14 +40,13 @@ from protocols.resumable import UploadKind
 from storage.errors import LandingBusyError, LandingNotFoundError, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from sqlalchemy import Connection, Row
 
     from mft.audit import AuditTrail
     from mft.casetree import CaseTree
     from mft.catalog.database import Database
-    from mft.upload.pending import Piece
     from mft.upload.room import MemoryBudget
     from protocols.filesystem import WriteHandle
     from storage.keys.service import KeyService
@@ -109,7 +107,6 @@ class Uploads:
         self.resources = Resources(database=database, trail=trail)
         self.joins = Joins(resources=self.resources, keys=keys, zones=zones, go_on=self._go_on)
         self._arrivals = Arrivals(database=database, trail=trail, sign=sign, settings=settings)
-        self._pending = PendingUploads()
         self._open: dict[str, UploadHandle] = {}
         self._metered: set[str] = set()
         """Those of them that count against a token or a quota."""
@@ -118,11 +115,8 @@ class Uploads:
 
     # -- opening ---------------------------------------------------------------------------------------------------
 
-    def open(self, deposit: Deposit, mode: WriteMode, *, length: int | None, can_wait: bool = False) -> WriteHandle:
+    def open(self, deposit: Deposit, mode: WriteMode, *, length: int | None) -> WriteHandle:
         """Begin an upload, or go on with this login's interrupted one; or take the password of one (NAME.password).
-
-        One of unknown length that *can_wait* and replaces what is there is written down when it is whole, if it is
-        small and ends soon (`mft.upload.pending`).
 
         Raises:
             AlreadyExistsError: CREATE, and the name is taken.
@@ -139,77 +133,17 @@ class Uploads:
             if deposit.resource is not None:
                 raise RejectedError("a password comes in one piece: PUT it, or give it with its archive")
             return note
-        if mode is not WriteMode.REPLACE:
-            self._pending.show(deposit.parent_id, deposit.name)
-        elif can_wait and length is None:
-            with translated():
-                waits = self._beginnings.may_wait(deposit)
-            if waits:
-                return self._open_pending(deposit)
         return self._open_file(deposit, mode, length)
-
-    def show(self, parent_id: int | None = None, name: str | None = None) -> None:
-        """Have small uploads that wait to be written down appear: in a directory, of one name there, or all of them."""
-        self._pending.show(parent_id, name)
-
-    def _open_pending(self, deposit: Deposit) -> PendingUpload:
-        self._check_room(deposit, 0)
-        self._budget.take()
-        pending = PendingUpload(
-            deposit,
-            write_down=lambda deposit: self._open_file(deposit, WriteMode.REPLACE, None),
-            land=self._land_at_once,
-            forget=self._forget_pending,
-        )
-        self._pending.add(pending)
-        return pending
-
-    def _forget_pending(self, pending: PendingUpload) -> None:
-        if self._pending.remove(pending):
-            self._budget.give_back()
-
-    def _land_at_once(self, deposit: Deposit, pieces: Sequence[Piece], modified: float | None) -> Receipt:
-        """Make an upload LANDED of which nothing is written down yet: a durable log, then one transaction.
-
-        The log of one that never gets its row is nobody's; the sweep takes it away after a day.
-        """
-        while True:
-            planned = self._beginnings.plan(deposit)
-            begun = ("upload.started", details_of(deposit, planned.id))
-            zone = self._zones[deposit.home]
-            writer = zone.create(planned.id, planned.key)
-            try:
-                for offset, piece in pieces:
-                    writer.write(offset, piece)
-                writer.sync()
-                digest = writer.digest()
-                landed = None
-                with self._database.write() as connection:
-                    if self._beginnings.write_whole(connection, deposit, planned):
-                        landed = self._arrivals.land_in(
-                            connection, planned.id, 0, writer, digest=digest, modified=modified, begun=begun
-                        )
-            finally:
-                writer.close()
-            if landed is not None:
-                receipt, is_new = landed
-                if is_new:
-                    self._landed()
-                return receipt
-            zone.destroy(planned.id)
-
-    def _check_room(self, deposit: Deposit, coming: int) -> None:
-        check_space(
-            self._settings.free_space,
-            (self._settings.landing[deposit.home], self._settings.catalog),
-            coming=coming,
-        )
 
     def _open_file(self, deposit: Deposit, mode: WriteMode, length: int | None) -> UploadHandle:
         limit = self._settings.upload_size
         if length is not None and limit is not None and length > limit:
             raise QuotaExceededError(f"an upload may have {limit} bytes; this one has {length}")
-        self._check_room(deposit, length or 0)
+        check_space(
+            self._settings.free_space,
+            (self._settings.landing[deposit.home], self._settings.catalog),
+            coming=length or 0,
+        )
         self._budget.take()
         try:
             with translated():
@@ -375,7 +309,6 @@ class Uploads:
 
     def close(self) -> None:
         """Stop what runs on threads of its own."""
-        self._pending.close()
         self.joins.close()
 
     def _go_on(self, deposit: Deposit, row: Row[Any]) -> UploadHandle:

@@ -152,11 +152,6 @@ class CaseFileSystem:
         with translated():
             return self._finder.rooms.uploads.open(self._deposit(path), mode, length=length)
 
-    def open_write_later(self, path: VirtualPath) -> WriteHandle:
-        """Begin the upload of *path* anew; see `protocols.filesystem.WritesLater`."""
-        with translated():
-            return self._finder.rooms.uploads.open(self._deposit(path), WriteMode.REPLACE, length=None, can_wait=True)
-
     def sha256(self, path: VirtualPath) -> str | None:
         """Return the SHA-256 of what a reader of *path* gets; see `protocols.filesystem.Digest`."""
         with translated():
@@ -234,7 +229,6 @@ class CaseFileSystem:
 
     def rename(self, source: VirtualPath, target: VirtualPath, *, replace: bool = False) -> None:
         """Move *source* within its zone of its case."""
-        self._finder.rooms.uploads.show()
         with translated():
             if isinstance(unsorted := self._drops.target(source), UnsortedTarget):
                 self._unsorted.assign(unsorted.parts, self._finder.resolve(target))
@@ -265,7 +259,6 @@ class CaseFileSystem:
 
     def remove(self, path: VirtualPath, *, directory: bool) -> None:
         """Remove a file, or an empty directory."""
-        self._finder.rooms.uploads.show()
         with translated():
             spot = self._writable_spot(path, Action.REMOVE)
             leaf = self._finder.leaf(spot)
@@ -428,14 +421,13 @@ class CaseFileSystem:
         """
         entered = self._finder.enter(target)
         _tree, place = self._finder.place_of(entered, target.zone)
-        if target.rest:
-            spot = self._finder.spot(target, Action.LIST)
-            leaf = self._finder.leaf(spot)
-            if not leaf.is_directory or leaf.node_id is None:
-                raise NotADirectoryPathError("it is a file")
-            place = replace(place, node_id=leaf.node_id)
-        self._finder.rooms.uploads.show(place.node_id)
-        return place
+        if not target.rest:
+            return place
+        spot = self._finder.spot(target, Action.LIST)
+        leaf = self._finder.leaf(spot)
+        if not leaf.is_directory or leaf.node_id is None:
+            raise NotADirectoryPathError("it is a file")
+        return replace(place, node_id=leaf.node_id)
 
     def _zone_entries(self, target: ZoneTarget) -> Iterator[Entry]:
         place = self._place(target)

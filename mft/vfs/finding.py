@@ -230,7 +230,6 @@ class Finder:
         Raises:
             NotFoundError: nothing.
         """
-        self.rooms.uploads.show(spot.place.node_id, spot.name)
         leaf = find_leaf(self.rooms.database, spot.place, spot.name)
         if leaf is None:
             raise NotFoundError(NOTHING)

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from protocols.errors import FileSystemError, NotFoundError, PermissionDeniedError
-from protocols.filesystem import SetTimes, WriteMode, WritesLater
+from protocols.filesystem import SetTimes, WriteMode
 from protocols.path import MAX_PATH_BYTES, parse_path
 from protocols.sftp.attrs import encode_attributes, parse_attributes
 from protocols.sftp.extensions import AT_ONCE, Extensions
@@ -320,10 +320,7 @@ class Requests:
         if not flags & (OpenFlag.WRITE | OpenFlag.APPEND):
             return _opened(request_id, self._handles.add(Download(self._filesystem.open_read(path), path)))
         mode = self._write_mode(path, flags)
-        if mode is WriteMode.REPLACE and isinstance(self._filesystem, WritesLater):
-            handle = self._filesystem.open_write_later(path)
-        else:
-            handle = self._filesystem.open_write(path, mode)
+        handle = self._filesystem.open_write(path, mode)
         upload = Upload(handle, path, appending=bool(flags & OpenFlag.APPEND))
         upload.modified = wanted.modified
         return _opened(request_id, self._handles.add(upload))
