@@ -154,12 +154,18 @@ def test_interrupted_command_says_how_to_go_on(tmp_path: Path) -> None:
         silent.settimeout(60)
         address = f"https://127.0.0.1:{silent.getsockname()[1]}/"
         for command in (["put", str(file), address + "cases/A-1/"], ["get", address + "files/f", str(tmp_path / "g")]):
-            process = subprocess.Popen(
-                [sys.executable, "-m", "mft", *command, "-u", "ann"],
-                env={**os.environ, "MFT_PASSWORD": PASSWORD, "XDG_STATE_HOME": str(tmp_path)},
-                stderr=subprocess.PIPE,
-                text=True,
-            )
+            before = signal.signal(
+                signal.SIGINT, signal.SIG_DFL
+            )  # what a shell starts with & ignores it, and hands that on
+            try:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "mft", *command, "-u", "ann"],
+                    env={**os.environ, "MFT_PASSWORD": PASSWORD, "XDG_STATE_HOME": str(tmp_path)},
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            finally:
+                signal.signal(signal.SIGINT, before)
             with silent.accept()[0] as held:
                 held.recv(1, socket.MSG_PEEK)
                 process.send_signal(signal.SIGINT)
