@@ -36,6 +36,8 @@ _NAMES: Any = getattr(re, "_constants", None)
     _MATCH,
 ) = range(16)
 _MOST_GROUPS = 31
+_WIDTH = 6
+"""Numbers of an instruction: what it does, three that say how, and by which bytes it can go on; see `look_ahead`."""
 _MOST_CODE = 16_384
 """Instructions of a program: what would be longer, for repetitions written out, is left to `re`."""
 _UNBOUNDED = 0xFFFFFFFF
@@ -48,7 +50,7 @@ class _Unwritable(Exception):  # noqa: N818 - says that there is no program, whi
 
 
 class Program(NamedTuple):
-    """Instructions of four numbers each, and the sets of bytes that they name."""
+    """Instructions of six numbers each, and the sets of bytes that they name."""
 
     code: tuple[int, ...]
     sets: bytes
@@ -69,6 +71,7 @@ def make_program(expression: bytes, flags: int = 0) -> Program | None:
     except _Unwritable:
         return None
     writer.add(_MATCH)
+    writer.look_ahead()
     return Program(tuple(writer.code), b"".join(writer.sets))
 
 
@@ -80,24 +83,58 @@ class _Writer:
 
     def add(self, operation: int, first: int = 0, second: int = 0, third: int = 0) -> int:
         """Add an instruction; give its place."""
-        if len(self.code) >= 4 * _MOST_CODE:
+        if len(self.code) >= _WIDTH * _MOST_CODE:
             raise _Unwritable
-        self.code += (operation, first, second, third)
-        return len(self.code) - 4
+        self.code += (operation, first, second, third, 0, 0)
+        return len(self.code) - _WIDTH
 
     @property
     def here(self) -> int:
         return len(self.code)
 
     def _set(self, these: Iterable[int]) -> int:
-        made = bytearray(32)
+        bits = 0
         for byte in these:
-            made[byte >> 3] |= 1 << (byte & 7)
-        key = bytes(made)
+            bits |= 1 << byte
+        return self._set_of(bits)
+
+    def _set_of(self, bits: int) -> int:
+        key = bits.to_bytes(32, "little")
         if key not in self._numbers:
             self._numbers[key] = len(self.sets)
             self.sets.append(key)
         return self._numbers[key]
+
+    def look_ahead(self) -> None:
+        """Write down, one added, the sets of bytes by which a choice's ways and what follows a repetition can go on.
+
+        Where something can go on without a byte, or it is not plain to see by which, that is 0. What cannot go on is
+        then not tried.
+        """
+        first: dict[int, int | None] = {}
+        code = self.code
+        for at in range(len(code) - _WIDTH, -1, -_WIDTH):
+            operation, one, other, _ = code[at : at + 4]
+            after = first.get(at + _WIDTH)
+            if operation in {_SET, _REPEAT, _LAZY}:
+                own = int.from_bytes(self.sets[one], "little")
+                needed = operation == _SET or other > 0
+                first[at] = own if needed else None if after is None else own | after
+                if operation != _SET:
+                    code[at + 4] = self._hint(after)
+            elif operation == _SPLIT:
+                ways = first.get(one), first.get(other)
+                first[at] = None if ways[0] is None or ways[1] is None else ways[0] | ways[1]
+                code[at + 4 : at + 6] = map(self._hint, ways)
+            elif operation == _JUMP:
+                first[at] = first.get(one)  # back to where it comes from: not known yet
+            elif operation == _LOOK:
+                first[at] = first.get(one)
+            elif operation not in {_LOOK_DONE, _SAME, _MATCH}:
+                first[at] = after
+
+    def _hint(self, bits: int | None) -> int:
+        return 0 if bits is None else self._set_of(bits) + 1
 
     def sequence(self, parsed: Any, flags: int) -> None:  # noqa: ANN401 - re's own
         for operation, argument in parsed:
@@ -155,14 +192,14 @@ class _Writer:
             split = self.add(_SPLIT)
             self.sequence(inner, flags)
             self.add(_JUMP, split)
-            self._choose(split, split + 4, self.here, greedy=greedy)
+            self._choose(split, split + _WIDTH, self.here, greedy=greedy)
             return
         splits = []
         for _ in range(most - least):
             splits.append(self.add(_SPLIT))
             self.sequence(inner, flags)
         for split in splits:
-            self._choose(split, split + 4, self.here, greedy=greedy)
+            self._choose(split, split + _WIDTH, self.here, greedy=greedy)
 
     def _choose(self, split: int, on: int, out: int, *, greedy: bool) -> None:
         self.code[split + 1 : split + 3] = (on, out) if greedy else (out, on)

@@ -2,7 +2,8 @@
 
 #include <stdlib.h>
 
-/* One instruction is an operation and three numbers. */
+/* One instruction is an operation, three numbers, and one or two sets, one added, of bytes by which it can go on: those
+ * of SPLIT's two ways, and of what follows REPEAT and LAZY; 0 where any will do, or none. */
 enum {
     OP_SET,       /* a: set */
     OP_REPEAT,    /* a: set, b: least, c: most; as many as there are */
@@ -20,7 +21,7 @@ enum {
     OP_LOOK_DONE,
     OP_SAME,      /* a: group */
     OP_MATCH,
-    WIDTH = 4
+    WIDTH = 6
 };
 
 enum { TRY, UNSAVE, FEWER, MORE, LOOKED };
@@ -34,13 +35,30 @@ typedef struct {
 #define STACK ((size_t)4 << 20)
 #define UNSET UINT32_MAX
 
-static bool push(matcher *m, uint32_t kind, size_t pc, size_t low, size_t high) {
+static inline bool push(matcher *m, uint32_t kind, size_t pc, size_t low, size_t high) {
     frame f = {kind, (uint32_t)pc, (uint32_t)low, (uint32_t)high};
-    return m->frames.size < STACK && bytes_add(&m->frames, &f, sizeof f);
+    if (m->frames.room - m->frames.size < sizeof f && (m->frames.size >= STACK || !bytes_reserve(&m->frames, sizeof f)))
+        return false;
+    memcpy(m->frames.at + m->frames.size, &f, sizeof f);
+    m->frames.size += sizeof f;
+    return true;
 }
 
 static inline bool in(const program *p, uint32_t set, int c) {
     return c >= 0 && set < p->set_count && (p->sets[32 * (size_t)set + ((unsigned)c >> 3)] >> (c & 7) & 1) != 0;
+}
+
+/* Say whether what goes on by the bytes of `hint` can do so with `c`. */
+static inline bool may_go_on(const program *p, uint32_t hint, int c) { return hint == 0 || in(p, hint - 1, c); }
+
+/* The end of as many bytes of a set as there are from `at` to `most`. */
+static inline size_t run_end(const program *p, uint32_t set, text buf, size_t at, size_t most) {
+    if (set >= p->set_count)
+        return at;
+    const uint8_t *bits = p->sets + 32 * (size_t)set;
+    while (at < most && (bits[buf.at[at] >> 3] >> (buf.at[at] & 7) & 1) != 0)
+        at++;
+    return at;
 }
 
 static inline bool is_word(int c) { return is_alnum(c) || c == '_'; }
@@ -73,27 +91,28 @@ int match_at(matcher *m, const program *p, text whole, size_t start, size_t stop
         bool good = true;
         if (pc + WIDTH > p->size)
             return GAVE_UP;
-        uint32_t a = p->code[pc + 1], b = p->code[pc + 2], c = p->code[pc + 3];
+        const uint32_t *now = p->code + pc;
+        uint32_t a = now[1], b = now[2], c = now[3];
         size_t next = pc + WIDTH;
-        switch (p->code[pc]) {
+        switch (now[0]) {
         case OP_SET:
             good = in(p, a, byte_at(buf, pos));
             pos++;
             break;
         case OP_REPEAT: {
-            size_t end = pos, least = pos + b, most = c == UNSET || c > buf.size - pos ? buf.size : pos + c;
-            while (end < most && in(p, a, byte_at(buf, end)))
-                end++;
+            size_t least = pos + b, most = c == UNSET || c > buf.size - pos ? buf.size : pos + c;
+            size_t end = run_end(p, a, buf, pos, most);
+            while (end > least && !may_go_on(p, now[4], byte_at(buf, end)))
+                end--;
             good = end >= least;
-            if (good && end > least && !push(m, FEWER, next, least, end))
+            if (good && end > least && !push(m, FEWER, pc, least, end))
                 return GAVE_UP;
             pos = end;
             break;
         }
         case OP_LAZY: {
-            size_t end = pos, least = pos + b, most = c == UNSET || c > buf.size - pos ? buf.size : pos + c;
-            while (end < least && in(p, a, byte_at(buf, end)))
-                end++;
+            size_t least = pos + b, most = c == UNSET || c > buf.size - pos ? buf.size : pos + c;
+            size_t end = run_end(p, a, buf, pos, least < most ? least : most);
             good = end >= least;
             if (good && end < most && !push(m, MORE, pc, end, most))
                 return GAVE_UP;
@@ -101,16 +120,18 @@ int match_at(matcher *m, const program *p, text whole, size_t start, size_t stop
             break;
         }
         case OP_SPLIT:
-            if (!push(m, TRY, b, pos, 0))
-                return GAVE_UP;
             next = a;
+            if (!may_go_on(p, now[4], byte_at(buf, pos)))
+                next = b;
+            else if (may_go_on(p, now[5], byte_at(buf, pos)) && !push(m, TRY, b, pos, 0))
+                return GAVE_UP;
             break;
         case OP_JUMP:
             next = a;
             break;
         case OP_SAVE: {
             size_t *at = slot(m, a);
-            if (!push(m, UNSAVE, a, *at == SIZE_MAX ? UNSET : *at, 0))
+            if (m->frames.size > 0 && !push(m, UNSAVE, a, *at == SIZE_MAX ? UNSET : *at, 0))
                 return GAVE_UP;
             *at = pos;
             break;
@@ -195,9 +216,13 @@ int match_at(matcher *m, const program *p, text whole, size_t start, size_t stop
                 *slot(m, f.pc) = f.low == UNSET ? SIZE_MAX : f.low;
                 break;
             case FEWER:
+                if (f.pc + WIDTH > p->size)
+                    return GAVE_UP;
                 pos = f.high - 1;
-                pc = f.pc;
-                if (pos > f.low && !push(m, FEWER, pc, f.low, pos))
+                while (pos > f.low && !may_go_on(p, p->code[f.pc + 4], byte_at(buf, pos)))
+                    pos--;
+                pc = f.pc + WIDTH;
+                if (pos > f.low && !push(m, FEWER, f.pc, f.low, pos))
                     return GAVE_UP;
                 back = false;
                 break;
