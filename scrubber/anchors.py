@@ -6,17 +6,20 @@ does it anchor by anchor with the same outcome, slower. Anchors are written in w
 
 from __future__ import annotations
 
+import ctypes
 import re
+from array import array
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scrubber import vectorscan
 from scrubber.alternatives import write_out
-from scrubber.anchor import INDEX_BITS, LENGTH_MASK, LONGEST_HEAD, START_SHIFT
+from scrubber.anchor import INDEX_BITS, INDEX_MASK, LENGTH_MASK, LONGEST_HEAD, START_SHIFT
+from scrubber.programs import make_program
 from scrubber.shapes import ShapeScanner, is_installed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
     from scrubber.anchor import Anchor
@@ -27,6 +30,10 @@ class AnchorScanner(Protocol):
 
     def scan(self, block: bytes) -> list[int]:
         """Give an event for each place of each anchor at least once, in no order that matters."""
+        ...
+
+    def pack(self, block: bytes) -> bytes:
+        """Give the same events for the compiled part, as 64 bits each."""
         ...
 
 
@@ -46,6 +53,10 @@ class ReScanner:
             for index, pattern in self._compiled
             for match in pattern.finditer(block)
         ]
+
+    def pack(self, block: bytes) -> bytes:
+        """Give the events as 64 bits each."""
+        return array("Q", self.scan(block)).tobytes()
 
 
 class AnchorSet:
@@ -95,39 +106,94 @@ _HEADED = 1 << INDEX_BITS
 """Added to the numbers of anchors of which Vectorscan looks for the rest behind their heads."""
 
 
+class _Head(ctypes.Structure):
+    """An anchor's head, as native/heads.c has it: a program that matches it backwards."""
+
+    _fields_ = (
+        ("index", ctypes.c_uint64),
+        ("code_size", ctypes.c_uint64),
+        ("set_count", ctypes.c_uint64),
+        ("code", ctypes.POINTER(ctypes.c_uint32)),
+        ("sets", ctypes.c_char_p),
+    )
+
+
+def _packed_heads(anchors: AnchorSet) -> ctypes.Array[_Head] | None:
+    """Give the heads of *anchors*, None where one has no program."""
+    made: list[_Head] = []
+    for index, anchor in anchors.others:
+        if anchor.head:
+            program = make_program(anchor.head, re.IGNORECASE if anchor.caseless else 0, backwards=True)
+            if program is None:
+                return None
+            code = (ctypes.c_uint32 * len(program.code))(*program.code)
+            made.append(_Head(index, len(code), len(program.sets) // 32, code, program.sets))
+    return (_Head * len(made))(*made)
+
+
 class HyperscanScanner:
     """Scan with Vectorscan, start of match reported. One for each thread: it owns its scratch space."""
 
-    def __init__(self, anchors: AnchorSet) -> None:
-        """Scan for those of *anchors* that have a literal."""
+    def __init__(self, anchors: AnchorSet, library: ctypes.CDLL | None = None) -> None:
+        """Scan for those of *anchors* that have a literal; *library* makes the events where it is there."""
         hyperscan, self._database = _compile(anchors)
         self._scratch = hyperscan.Scratch(self._database)
-        self._heads = {
-            index: re.compile(b"(?:%s)\\Z" % a.head, re.IGNORECASE if a.caseless else 0).search
-            for index, a in anchors.others
-            if a.head
-        }
+        self._anchors = anchors
+        self._library = library
+        self._packed_heads = _packed_heads(anchors) if library is not None else None
 
     def scan(self, block: bytes) -> list[int]:
         """Give the events."""
-        events: list[int] = []
-        headed: list[tuple[int, int, int]] = []
-        append = events.append
+        return array("Q", self.pack(block)).tolist()
+
+    def pack(self, block: bytes) -> bytes:
+        """Give the events as 64 bits each."""
+        told: list[int] = []
+        extend = told.extend
 
         def on_match(index: int, start: int, end: int, _flags: int, _context: object) -> None:
-            if index < _HEADED:
-                append(start << START_SHIFT | (end - start & LENGTH_MASK) << INDEX_BITS | index)
-            else:
-                headed.append((index - _HEADED, start, end))
+            extend((index, start, end))
 
         if block:
             self._database.scan(block, match_event_handler=on_match, scratch=self._scratch)
-        for index, at, end in headed:
-            head = self._heads[index](block, max(0, at - LONGEST_HEAD), at)
-            if head is not None:
+        packed = self._made_by_library(block, told)
+        return array("Q", self._made(block, told)).tobytes() if packed is None else packed
+
+    def _made_by_library(self, block: bytes, told: list[int]) -> bytes | None:
+        """Make the events of what was *told*, None where that is left to `_made`."""
+        heads, library = self._packed_heads, self._library
+        if heads is None or library is None or not told:
+            return None
+        matches, events = array("Q", told).tobytes(), ctypes.c_void_p()
+        size: int = library.anchors_events(
+            block, len(block), matches, len(told) // 3, heads, len(heads), ctypes.byref(events)
+        )
+        if size > len(matches):
+            return None
+        try:
+            return ctypes.string_at(events, size) if size else b""
+        finally:
+            library.anchors_done(events)
+
+    def _made(self, block: bytes, told: list[int]) -> Iterator[int]:
+        """Make the events of what was *told*: of each match an anchor's number, a start and an end."""
+        for index, at, end in zip(told[::3], told[1::3], told[2::3], strict=True):
+            start = at
+            if index >= _HEADED:
+                head = self._heads[index - _HEADED](block, max(0, at - LONGEST_HEAD), at)
+                if head is None:
+                    continue
                 start = head.start()
-                append(start << START_SHIFT | (end - start & LENGTH_MASK) << INDEX_BITS | index)
-        return events
+            yield start << START_SHIFT | (end - start & LENGTH_MASK) << INDEX_BITS | index & INDEX_MASK
+
+    @cached_property
+    def _heads(self) -> dict[int, Callable[[bytes, int, int], re.Match[bytes] | None]]:
+        """What finds the head of an anchor that has one, by its number."""
+        return {
+            index: re.compile(b"(?:%s)\\Z" % a.head, re.IGNORECASE if a.caseless else 0).search
+            for index, a in self._anchors.others
+            if a.head
+        }
 
 
 class JoinedScanner:
@@ -141,12 +207,16 @@ class JoinedScanner:
         """Give the events of both."""
         return self._first.scan(block) + self._second.scan(block)
 
+    def pack(self, block: bytes) -> bytes:
+        """Give the events of both as 64 bits each."""
+        return self._first.pack(block) + self._second.pack(block)
 
-def build_scanner(anchors: AnchorSet, *, accelerated: bool = True) -> AnchorScanner:
-    """Build the fastest scanner that is installed."""
+
+def build_scanner(anchors: AnchorSet, *, accelerated: bool = True, library: ctypes.CDLL | None = None) -> AnchorScanner:
+    """Build the fastest scanner that is installed; *library* is what was compiled besides."""
     if accelerated:
         try:
-            fast = HyperscanScanner(anchors)
+            fast = HyperscanScanner(anchors, library)
         except ImportError:
             return ReScanner(anchors)
         if not anchors.shapes:

@@ -80,6 +80,8 @@ _FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
         (_Pointer, _Bytes, _Size, _Bytes, _Size, _Bytes, _Size, _Pointer, _Size, _Pointer),
     ),
     "sieve_secrets": (_Flag, (_Pointer, _Bytes, _Size, _Bytes, _Size, _Bytes, _Size, _Size, _Size)),
+    "anchors_events": (_Size, (_Bytes, _Size, _Bytes, _Size, _Pointer, _Size, _Out)),
+    "anchors_done": (None, (_Pointer,)),
     "hmac_choose": (_Flag, (_Flag,)),
     "hmac_try": (None, (_Bytes, _Bytes, _Bytes, _Bytes, _Size, _Pointer)),
 }

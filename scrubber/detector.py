@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -88,7 +89,7 @@ class Detector:
         self._seen: list[list[int]] = []
         for group in _NOTICED:
             self._handlers += [(0, self._remember_end())] * len(group)
-        self._scanner = build_scanner(layout.anchors, accelerated=accelerated)
+        self._scanner = build_scanner(layout.anchors, accelerated=accelerated, library=library)
         self._sieve = (
             Sieve(
                 library,
@@ -158,12 +159,7 @@ class Detector:
 
     def search(self, buf: bytes, depth: int = 0) -> Search:
         """Do what `find` does; what was sifted is given by itself, where nothing else is to be done with it."""
-        events = self._scanner.scan(buf)
-        sifted = self._sieve.scan(buf, events) if self._sieve is not None else None
-        if sifted is not None:
-            events = sifted.events()
-        elif self._sieve is not None:
-            events += ReScanner(self._unsifted).scan(buf)
+        events, sifted = self._events(buf)
         found = self._confirmed(buf, events, sifted)
         runs: list[int] = []
         if depth < DEPTH:
@@ -174,6 +170,16 @@ class Detector:
             found += sifted.candidates()
             sifted = None
         return Search(self._chosen(buf, found, depth), runs, sifted, statements=statements)
+
+    def _events(self, buf: bytes) -> tuple[list[int], Sifted | None]:
+        """Give the places that finders must look at, and what the compiled part found besides."""
+        if self._sieve is None:
+            return self._scanner.scan(buf), None
+        packed = self._scanner.pack(buf)
+        sifted = self._sieve.scan(buf, packed)
+        if sifted is not None:
+            return sifted.events(), sifted
+        return array("Q", packed).tolist() + ReScanner(self._unsifted).scan(buf), None
 
     def _confirmed(self, buf: bytes, events: list[int], sifted: Sifted | None) -> list[Candidate]:
         """Give what finders find at *events*, and the lexicon where *sifted* tells it to look."""

@@ -15,7 +15,7 @@ from scrubber.sieve import Sifted, add_rule, new_state
 
 if TYPE_CHECKING:
     import ctypes
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
 _HEAD = struct.Struct("=2I")
 _GROUPS = 32
@@ -57,16 +57,18 @@ class Informant:
         """Take everything as if it were told for the first time."""
         self._library.sieve_forget(self._state)
 
-    def read(self, buf: bytes, events: Sequence[int]) -> tuple[list[tuple[str, bytes]], list[int]] | None:
-        """Give what *buf* tells at *events*, and the events that are to be read by others; None where it gave up."""
+    def read(self, buf: bytes, events: bytes) -> tuple[list[tuple[str, bytes]], list[int]] | None:
+        """Give what *buf* tells at *events*, and the events that are to be read by others; None where it gave up.
+
+        *events* are as `AnchorScanner.pack` gives them.
+        """
         library = self._library
         scan = library.sieve_scan(self._state, buf, len(buf))
         if not scan:
             return None
         read = Sifted(library, scan, buf, self)
-        packed = array("Q", events).tobytes()
         while True:
-            if not library.sieve_learn(scan, buf, len(buf), packed, len(events)):
+            if not library.sieve_learn(scan, buf, len(buf), events, len(events) // 8):
                 return None
             unknown = array("Q", read.take(library.sieve_unknown))
             if not unknown:

@@ -9,6 +9,7 @@ sense along.
 from __future__ import annotations
 
 import re
+from array import array
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -149,11 +150,11 @@ class Learner:
         """Add to *dictionary*; see `Detector` for *accelerated* and *compiled*."""
         self._dictionary = dictionary
         self._origins, anchors = _anchors()
-        self._scanner = build_scanner(anchors, accelerated=accelerated)
         self._seen: set[bytes] = set()
         self._taken: set[tuple[str | None, bytes]] = set()
         self._readers: list[_Reader | None] = [None] * len(self._origins)
         library = load_library() if accelerated and compiled else None
+        self._scanner = build_scanner(anchors, accelerated=accelerated, library=library)
         self._informant = Informant(library, self._expression) if library is not None else None
         self._takers: dict[str, Callable[[bytes], object]] = {
             "user": self.take_user,
@@ -200,13 +201,7 @@ class Learner:
             self._taken.clear()
         lines: dict[str, Origin] = {}
         readers = self._readers
-        events = self._scanner.scan(buf)
-        read = self._informant.read(buf, events) if self._informant is not None else None
-        if read is not None:
-            told, events = read
-            for kind, value in told:
-                self._takers[kind](value)
-        for event in events:
+        for event in self._read(buf):
             reader = readers[event & INDEX_MASK]
             if reader is None:
                 reader = readers[event & INDEX_MASK] = self._reader(self._origins[event & INDEX_MASK])
@@ -216,6 +211,19 @@ class Learner:
                 self._learn_at(buf, event >> START_SHIFT, reader)
         for origin in lines.values():
             self._learn_lines(buf, origin)
+
+    def _read(self, buf: bytes) -> list[int]:
+        """Take what the compiled part reads; give the events at which the rest is to be read."""
+        if self._informant is None:
+            return self._scanner.scan(buf)
+        events = self._scanner.pack(buf)
+        read = self._informant.read(buf, events)
+        if read is None:
+            return array("Q", events).tolist()
+        told, left = read
+        for kind, value in told:
+            self._takers[kind](value)
+        return left
 
     def _learn_at(self, buf: bytes, start: int, reader: _Reader) -> None:
         """Take what is told at *start*; a value that was taken once is not looked at again."""

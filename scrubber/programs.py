@@ -58,14 +58,17 @@ class Program(NamedTuple):
 
 
 @lru_cache(maxsize=2048)
-def make_program(expression: bytes, flags: int = 0) -> Program | None:
-    """Give the program of *expression*, None where it has something that only `re` does."""
+def make_program(expression: bytes, flags: int = 0, *, backwards: bool = False) -> Program | None:
+    """Give the program of *expression*, None where it has something that only `re` does.
+
+    *backwards* it matches the bytes from the last to the first, of an expression of sets, choices and repetitions.
+    """
     if _PARSER is None or _NAMES is None:
         return None
     parsed = _PARSER.parse(expression, flags)
-    if parsed.state.groups - 1 > _MOST_GROUPS:
+    if parsed.state.groups - 1 > (0 if backwards else _MOST_GROUPS):
         return None
-    writer = _Writer()
+    writer = _Writer(backwards=backwards)
     try:
         writer.sequence(parsed, parsed.state.flags)
     except _Unwritable:
@@ -76,7 +79,8 @@ def make_program(expression: bytes, flags: int = 0) -> Program | None:
 
 
 class _Writer:
-    def __init__(self) -> None:
+    def __init__(self, *, backwards: bool) -> None:
+        self._backwards = backwards
         self.code: list[int] = []
         self.sets: list[bytes] = []
         self._numbers: dict[bytes, int] = {}
@@ -137,7 +141,7 @@ class _Writer:
         return 0 if bits is None else self._set_of(bits) + 1
 
     def sequence(self, parsed: Any, flags: int) -> None:  # noqa: ANN401 - re's own
-        for operation, argument in parsed:
+        for operation, argument in reversed(parsed) if self._backwards else parsed:
             self._one(operation, argument, flags)
 
     def _one(self, operation: Any, argument: Any, flags: int) -> None:  # noqa: ANN401 - re's own
@@ -205,6 +209,8 @@ class _Writer:
         self.code[split + 1 : split + 3] = (on, out) if greedy else (out, on)
 
     def _place(self, where: Any, flags: int) -> None:  # noqa: ANN401 - re's own
+        if self._backwards:
+            raise _Unwritable
         lines = bool(flags & re.MULTILINE)
         if where is _NAMES.AT_BEGINNING:
             self.add(_LINE if lines else _BEGIN)
@@ -220,6 +226,8 @@ class _Writer:
             raise _Unwritable
 
     def _look(self, argument: Any, flags: int, *, wanted: bool) -> None:  # noqa: ANN401 - re's own
+        if self._backwards:
+            raise _Unwritable
         direction, inner = argument
         back = 0
         if direction < 0:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
+from array import array
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,10 @@ class ShapeScanner:
                     events.append(start << START_SHIFT | (here.end() - start) << INDEX_BITS | index)
             found = search(block, start + 1)
         return events
+
+    def pack(self, block: bytes) -> bytes:
+        """Give the events as 64 bits each."""
+        return array("Q", self.scan(block)).tobytes()
 
 
 def _grouped(anchor: Anchor) -> bytes:

@@ -170,14 +170,17 @@ class Sieve:
         if getattr(self, "_state", None):
             self.close()
 
-    def scan(self, buf: bytes, events: Sequence[int]) -> Sifted | None:
-        """Look at *buf*, and at *events* of the scan of anchors; None where it is too much, and finders must do it."""
+    def scan(self, buf: bytes, events: bytes) -> Sifted | None:
+        """Look at *buf*, and at *events* of the scan of anchors; None where it is too much, and finders must do it.
+
+        *events* are as `AnchorScanner.pack` gives them.
+        """
         library = self._library
         scan = library.sieve_scan(self._state, buf, len(buf))
         if not scan:
             return None
         sifted = Sifted(library, scan, buf, self)
-        left = array("Q", events).tobytes()
+        left = events
         while left:
             if not library.sieve_confirm(scan, buf, len(buf), left, len(left) // 8):
                 return None

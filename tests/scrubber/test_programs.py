@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scrubber.anchor import Anchor
+from scrubber.anchors import AnchorSet, HyperscanScanner
 from scrubber.compiled import load_library
 from scrubber.learner import load_origins
 from scrubber.programs import make_program
@@ -124,6 +126,41 @@ def test_any_expression_matches_as_with_re(expression, text, flags):
 def test_what_is_rarely_written_is_left_to_re(expression):
     """There is no program that would mean something else."""
     assert make_program(expression) is None
+
+
+@pytest.mark.parametrize("expression", [rb"(a)b", rb"\ba", rb"a(?=b)", rb"^a"])
+def test_what_looks_around_has_no_program_backwards(expression):
+    """Nor what keeps what it matched."""
+    assert make_program(expression) is not None
+    assert make_program(expression, backwards=True) is None
+
+
+def test_heads_are_matched_as_with_re():
+    """An anchor of which only the rest is scanned for begins where `re` says, and is none where its head is missing."""
+    pytest.importorskip("hyperscan")
+    headed = [anchor for origin in load_origins() for anchor in origin.anchors if anchor.head]
+    headed.append(Anchor(pattern=rb"[<(][a-z]{1,9}(?:x|yy)?@[a-z]", head=rb"[<(][a-z]{1,9}(?:x|yy)?", caseless=True))
+    anchors, chance = AnchorSet(headed), random.Random(5)
+    quick, plain = HyperscanScanner(anchors, load_library()), HyperscanScanner(anchors)
+    pieces = [
+        b" web01",
+        b"kunde",
+        b".de",
+        b".de ",
+        b".com,",
+        b"@10.1.2.3",
+        b"a" * 70,
+        b"(anna",
+        b"@zeus7:~",
+        b"/",
+        b"=",
+    ]
+    pieces += [b" NORD", b"ADS\\m", b"<Xyy", b"@q", b"\n", b"-", b".", b"://", b"\xe4", b"ab@10.0.0.1", b"\0"]
+    for size in (0, 1, *(chance.randrange(80) for _ in range(300))):
+        text = b"".join(chance.choices(pieces, k=size))
+        assert sorted(quick.scan(text)) == sorted(plain.scan(text)), text
+    text = b" anna@10.1.2.3 from web01.kunde.de\n<qyy@zeus"
+    assert len(set(quick.scan(text))) >= 3
 
 
 def test_what_goes_back_without_end_is_given_up():
