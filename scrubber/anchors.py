@@ -6,7 +6,6 @@ does it anchor by anchor with the same outcome, slower. Anchors are written in w
 
 from __future__ import annotations
 
-import ctypes
 import re
 from array import array
 from functools import cached_property, lru_cache
@@ -15,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from scrubber import vectorscan
 from scrubber.alternatives import write_out
 from scrubber.anchor import INDEX_BITS, INDEX_MASK, LENGTH_MASK, LONGEST_HEAD, START_SHIFT
-from scrubber.programs import make_program
+from scrubber.eventmaker import EventMaker
 from scrubber.shapes import ShapeScanner, is_installed
 
 if TYPE_CHECKING:
+    import ctypes
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
@@ -83,8 +83,17 @@ class AnchorSet:
 
 
 @lru_cache(maxsize=16)
-def _compile(anchors: AnchorSet) -> tuple[Any, Any]:
-    """Compile once in a process; forks inherit it. Give the module and the database."""
+def _maker(anchors: AnchorSet, library: ctypes.CDLL) -> EventMaker | None:
+    """Give what makes events by *library*, None where a head has no program."""
+    try:
+        return EventMaker(library, anchors.others)
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=16)
+def _compile(anchors: AnchorSet, without: AbstractSet[int] = frozenset()) -> tuple[Any, Any]:
+    """Compile once in a process, but for those *without*; forks inherit it. Give the module and the database."""
     hyperscan = vectorscan.load_module()
     som: int = hyperscan.HS_FLAG_SOM_LEFTMOST
     once: int = hyperscan.HS_FLAG_SINGLEMATCH
@@ -92,6 +101,7 @@ def _compile(anchors: AnchorSet) -> tuple[Any, Any]:
     written = [
         (index + (_HEADED if a.head else 0), each, a)
         for index, a in anchors.others
+        if index not in without
         for each in write_out(a.pattern.removeprefix(a.head))
     ]
     database = vectorscan.compile_rules(
@@ -106,41 +116,16 @@ _HEADED = 1 << INDEX_BITS
 """Added to the numbers of anchors of which Vectorscan looks for the rest behind their heads."""
 
 
-class _Head(ctypes.Structure):
-    """An anchor's head, as native/heads.c has it: a program that matches it backwards."""
-
-    _fields_ = (
-        ("index", ctypes.c_uint64),
-        ("code_size", ctypes.c_uint64),
-        ("set_count", ctypes.c_uint64),
-        ("code", ctypes.POINTER(ctypes.c_uint32)),
-        ("sets", ctypes.c_char_p),
-    )
-
-
-def _packed_heads(anchors: AnchorSet) -> ctypes.Array[_Head] | None:
-    """Give the heads of *anchors*, None where one has no program."""
-    made: list[_Head] = []
-    for index, anchor in anchors.others:
-        if anchor.head:
-            program = make_program(anchor.head, re.IGNORECASE if anchor.caseless else 0, backwards=True)
-            if program is None:
-                return None
-            code = (ctypes.c_uint32 * len(program.code))(*program.code)
-            made.append(_Head(index, len(code), len(program.sets) // 32, code, program.sets))
-    return (_Head * len(made))(*made)
-
-
 class HyperscanScanner:
     """Scan with Vectorscan, start of match reported. One for each thread: it owns its scratch space."""
 
     def __init__(self, anchors: AnchorSet, library: ctypes.CDLL | None = None) -> None:
         """Scan for those of *anchors* that have a literal; *library* makes the events where it is there."""
-        hyperscan, self._database = _compile(anchors)
-        self._scratch = hyperscan.Scratch(self._database)
         self._anchors = anchors
-        self._library = library
-        self._packed_heads = _packed_heads(anchors) if library is not None else None
+        self._maker = _maker(anchors, library) if library is not None else None
+        self._elsewhere = self._maker.found if self._maker is not None else frozenset[int]()
+        hyperscan, self._database = _compile(anchors, self._elsewhere)
+        self._scratch = hyperscan.Scratch(self._database)
 
     def scan(self, block: bytes) -> list[int]:
         """Give the events."""
@@ -156,24 +141,8 @@ class HyperscanScanner:
 
         if block:
             self._database.scan(block, match_event_handler=on_match, scratch=self._scratch)
-        packed = self._made_by_library(block, told)
-        return array("Q", self._made(block, told)).tobytes() if packed is None else packed
-
-    def _made_by_library(self, block: bytes, told: list[int]) -> bytes | None:
-        """Make the events of what was *told*, None where that is left to `_made`."""
-        heads, library = self._packed_heads, self._library
-        if heads is None or library is None or not told:
-            return None
-        matches, events = array("Q", told).tobytes(), ctypes.c_void_p()
-        size: int = library.anchors_events(
-            block, len(block), matches, len(told) // 3, heads, len(heads), ctypes.byref(events)
-        )
-        if size > len(matches):
-            return None
-        try:
-            return ctypes.string_at(events, size) if size else b""
-        finally:
-            library.anchors_done(events)
+        events = self._maker.events(block, told) if self._maker is not None else None
+        return array("Q", self._made(block, told)).tobytes() if events is None else events
 
     def _made(self, block: bytes, told: list[int]) -> Iterator[int]:
         """Make the events of what was *told*: of each match an anchor's number, a start and an end."""
@@ -185,6 +154,8 @@ class HyperscanScanner:
                     continue
                 start = head.start()
             yield start << START_SHIFT | (end - start & LENGTH_MASK) << INDEX_BITS | index & INDEX_MASK
+        if self._elsewhere:
+            yield from ReScanner((index, self._anchors.anchors[index]) for index in self._elsewhere).scan(block)
 
     @cached_property
     def _heads(self) -> dict[int, Callable[[bytes, int, int], re.Match[bytes] | None]]:

@@ -89,12 +89,7 @@ class ValueReader:
 
     def values(self, buf: bytes, hit: int) -> list[Value]:
         """Give the secret values that belong to the key whose name was seen at *hit*."""
-        if (
-            hit
-            and buf[hit - 1] == 0x20
-            and dialects.RUNNING_TEXT.match(buf, hit)
-            and buf[max(0, hit - 4) : hit].lower() not in dialects.SETTERS
-        ):
+        if hit and buf[hit - 1] == 0x20 and dialects.RUNNING_TEXT.match(buf, hit):
             return []
         right = dialects.KEY_RIGHT_PLAIN.match(buf, hit) or dialects.KEY_RIGHT.match(buf, hit)
         if right is None:

@@ -43,7 +43,7 @@ _Out = ctypes.POINTER(_Pointer)
 _FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sieve_new": (_Pointer, (_Bytes, _Bytes, _Pointer, _Pointer, _Number, _Number, _Bytes, _Bytes, _Size)),
     "sieve_words": (_Flag, (_Pointer, _Bytes, _Size, _Pointer, _Size)),
-    "sieve_phone": (_Flag, (_Pointer, _Pointer, _Size, _Bytes, _Size)),
+    "sieve_program": (_Flag, (_Pointer, _Number, _Pointer, _Size, _Bytes, _Size)),
     "sieve_free": (None, (_Pointer,)),
     "sieve_scan": (_Pointer, (_Pointer, _Bytes, _Size)),
     "sieve_asked": (_Size, (_Pointer, _Out)),

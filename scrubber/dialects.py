@@ -227,14 +227,13 @@ LIST = re.compile(rb"\[[^\]\n]{0,4096}\]")
 
 
 RUNNING_TEXT = re.compile(
+    rb"(?<= )(?i:(?<!env )(?<!arg ))"
     rb"[A-Za-z]{3,16} (?!is|was|are|ist|lau|war|est|es |set|cha|res|now|to |key|sec|tok|str|de |phr|pas|As |"
     rb":|=)[A-Za-z]"
     rb"(?![^\s\"']{3,512};?[ \t]{0,8}(?:\r?\n|\Z))"
 )
 """A keyword amid words ("Failed password for root") that no dialect takes for a key: it is passed over at once."""
 
-
-SETTERS = {b"env ", b"arg "}
 OPTION_AFTER = re.compile(rb"(?:,[a-z_]{2,16})+\Z")
 RESOURCE = re.compile(rb"\barn:[\w:\-]*:\Z")
 OBJECTS = {b"secret", b"secrets", b"token", b"credential", b"credentials"}

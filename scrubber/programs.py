@@ -61,7 +61,8 @@ class Program(NamedTuple):
 def make_program(expression: bytes, flags: int = 0, *, backwards: bool = False) -> Program | None:
     """Give the program of *expression*, None where it has something that only `re` does.
 
-    *backwards* it matches the bytes from the last to the first, of an expression of sets, choices and repetitions.
+    *backwards* it matches the bytes from the last to the first, of an expression of sets, choices,
+    repetitions and words' boundaries.
     """
     if _PARSER is None or _NAMES is None:
         return None
@@ -209,7 +210,7 @@ class _Writer:
         self.code[split + 1 : split + 3] = (on, out) if greedy else (out, on)
 
     def _place(self, where: Any, flags: int) -> None:  # noqa: ANN401 - re's own
-        if self._backwards:
+        if self._backwards and where not in {_NAMES.AT_BOUNDARY, _NAMES.AT_NON_BOUNDARY}:
             raise _Unwritable
         lines = bool(flags & re.MULTILINE)
         if where is _NAMES.AT_BEGINNING:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from scrubber.addresses import BEFORE_VERSIONS, TAILS, TAILS_OF_KEYS
 from scrubber.anchor import INDEX_MASK
 from scrubber.contacts import NOT_DIGITS, PHONE, bare_phone, mail_host
+from scrubber.dialects import RUNNING_TEXT
 from scrubber.finder import REACH
 from scrubber.gate import MASKS, SETTINGS, strength
 from scrubber.programs import make_program
@@ -141,12 +142,12 @@ class Sieve:
             domain_rank=ranks.get("identity.domain", 0),
             settling=pseudonyms.dictionary.settling,
         )
-        phone = make_program(PHONE)
-        if phone is not None:
-            code, sets = _numbers(phone.code), phone.sets
-            if not library.sieve_phone(self._state, code, len(code), sets, len(sets) // 32):
-                self.close()
-                raise MemoryError
+        for which, program in enumerate(map(make_program, (PHONE, RUNNING_TEXT.pattern))):
+            if program is not None:
+                code, sets = _numbers(program.code), program.sets
+                if not library.sieve_program(self._state, which, code, len(code), sets, len(sets) // 32):
+                    self.close()
+                    raise MemoryError
         literals = lexicon.literals if lexicon is not None else ()
         if literals:
             ends: list[int] = []

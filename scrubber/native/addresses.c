@@ -43,7 +43,18 @@ static bool ends_before_version(const sieve *s, text buf, size_t end) {
     return false;
 }
 
-/* `addresses._stands_alone`, and of `_is_address` what stands behind a word that only ends like one before versions. */
+/* Say whether letters, digits and dots that end at `end` may be a module's name (`addresses._MODULE_BEFORE`). */
+static bool may_be_module(text buf, size_t end) {
+    for (size_t i = 1; i <= 64; i++) {
+        int c = byte_at(buf, end - i);
+        if (!is(c, DIGIT | LETTER | UNDERSCORE))
+            return c == '.';
+    }
+    return true;
+}
+
+/* `addresses._stands_alone`, and of `_is_address` what stands behind a login's sign or two slashes, and behind a word that
+ * only ends like one before versions. */
 static bool stands_alone(const sieve *s, text buf, size_t start, size_t end) {
     int after = byte_at(buf, end);
     if (start < 3 || after < 0 || among(after, "+~_-.") || is(after, LETTER))
@@ -54,6 +65,8 @@ static bool stands_alone(const sieve *s, text buf, size_t start, size_t end) {
     if (among(before, " \"'(") && !among(byte_at(buf, start - 2), " \t\"'<>(v:=V"))
         return !in_set(s->tails[0], byte_at(buf, start - 3), byte_at(buf, start - 2)) ||
                (!ends_before_version(s, buf, start - 1) && memcmp(buf.at + end - 4, ".0.0", 4) != 0);
+    if ((before == '@' && !may_be_module(buf, start - 1)) || (before == '/' && byte_at(buf, start - 2) == '/'))
+        return !in_set(s->tails[1], byte_at(buf, start - 2), before) && memcmp(buf.at + end - 4, ".0.0", 4) != 0;
     size_t key_end = start - gap_behind_key(buf, start, before);
     return key_end > 4 && key_end < start && !among(byte_at(buf, key_end - 1), " \t\"'<>(v:=V~!^]") &&
            !in_set(s->tails[1], byte_at(buf, key_end - 2), byte_at(buf, key_end - 1)) &&

@@ -122,6 +122,12 @@ bool see_assignment(scan *c, text buf, size_t seen, uint32_t rank, bool *ask, bo
     bool quoted = false;
     *ask = true;
     *later = false;
+    int running = byte_at(buf, seen - 1) == ' ' ? match_at(&c->of->matcher, &c->of->programs[RUNNING_TEXT], buf, seen, buf.size)
+                                                : FAILED;
+    if (running != FAILED) {
+        *ask = running == GAVE_UP;
+        return true;
+    }
     while (end - seen <= KEY_LENGTH && in_key(byte_at(buf, end)))
         end++;
     if (end == seen || end - seen > KEY_LENGTH)

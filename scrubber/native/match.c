@@ -85,8 +85,10 @@ int match_at(matcher *m, const program *p, text whole, size_t start, size_t stop
     text buf = part(whole, 0, stop);
     size_t pos = start, pc = 0;
     m->frames.size = 0;
-    for (int i = 0; i < GROUPS; i++)
+    for (uint32_t i = 0; i < (m->ready ? m->dirty : GROUPS); i++)
         m->from[i] = m->to[i] = SIZE_MAX;
+    m->ready = true;
+    m->dirty = 1;
     for (int steps = 0; steps < STEPS; steps++) {
         bool good = true;
         if (pc + WIDTH > p->size)
@@ -134,6 +136,8 @@ int match_at(matcher *m, const program *p, text whole, size_t start, size_t stop
             if (m->frames.size > 0 && !push(m, UNSAVE, a, *at == SIZE_MAX ? UNSET : *at, 0))
                 return GAVE_UP;
             *at = pos;
+            if ((a >> 1 & (GROUPS - 1)) >= m->dirty)
+                m->dirty = (a >> 1 & (GROUPS - 1)) + 1;
             break;
         }
         case OP_BEGIN:
@@ -255,11 +259,33 @@ void match_free(matcher *m) {
     m->frames = (bytes){0};
 }
 
+bool program_copy(program *to, const program *from) {
+    if (from->size == 0 || from->size > LARGEST / 8 || from->set_count > LARGEST / 64)
+        return false;
+    uint32_t *code = malloc(from->size * sizeof *code);
+    uint8_t *sets = malloc(32 * from->set_count + 1);
+    if (code == NULL || sets == NULL) {
+        free(code);
+        free(sets);
+        return false;
+    }
+    memcpy(code, from->code, from->size * sizeof *code);
+    memcpy(sets, from->sets, 32 * from->set_count);
+    *to = (program){code, from->size, sets, from->set_count};
+    return true;
+}
+
+void program_free(program *p) {
+    free((void *)(uintptr_t)p->code);
+    free((void *)(uintptr_t)p->sets);
+    *p = (program){0};
+}
+
 /* For tests: match a program of `size` numbers with `sets`; the groups' spans go to `spans`, -1 for none. */
 int sieve_try(const uint32_t *code, size_t size, const uint8_t *sets, size_t set_count, const uint8_t *buf,
               size_t buf_size, size_t start, size_t stop, int64_t *spans) {
     text_prepare();
-    matcher m = {{0}, {0}, {0}};
+    matcher m = {0};
     program p = {code, size, sets, set_count};
     int result = match_at(&m, &p, (text){buf, buf_size}, start, stop);
     for (int i = 0; i < GROUPS; i++) {

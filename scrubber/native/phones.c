@@ -2,8 +2,6 @@
  * as `Pseudonymizer.phone` makes them. */
 #include "sieve.h"
 
-#include <stdlib.h>
-
 enum { LEAST_DIGITS = 6, MOST_DIGITS = 15, LONGEST_PHONE = 64 };
 
 static bool between(unsigned n, unsigned low, unsigned high) { return low <= n && n <= high; }
@@ -91,28 +89,6 @@ bool set_phone(scan *c, uint32_t entry, text value, bool *made) {
     return set_image(c, entry, value, digits, count, country);
 }
 
-bool sieve_phone(sieve *s, const uint32_t *code, size_t size, const uint8_t *sets, size_t set_count) {
-    if (size == 0 || size > LARGEST / 8 || set_count > LARGEST / 64 || s->phone.code != NULL)
-        return false;
-    uint32_t *kept = malloc(size * sizeof *code);
-    uint8_t *kept_sets = malloc(32 * set_count + 1);
-    if (kept == NULL || kept_sets == NULL) {
-        free(kept);
-        free(kept_sets);
-        return false;
-    }
-    memcpy(kept, code, size * sizeof *code);
-    memcpy(kept_sets, sets, 32 * set_count);
-    s->phone = (program){kept, size, kept_sets, set_count};
-    return true;
-}
-
-void phone_free(sieve *s) {
-    free((void *)(uintptr_t)s->phone.code);
-    free((void *)(uintptr_t)s->phone.sets);
-    s->phone = (program){0};
-}
-
 /* Look at a number with its country behind a plus: `contacts.find_phone`, of what its shape lets through. */
 bool see_phone(scan *c, text buf, size_t plus) {
     int before = byte_at(buf, plus - 1);
@@ -123,7 +99,7 @@ bool see_phone(scan *c, text buf, size_t plus) {
         if (byte_at(buf, i) < 0 || memchr("0123456789 ().-/", buf.at[i], 16) == NULL)
             return true;
     matcher *m = &c->of->matcher;
-    int result = c->of->phone.code == NULL ? GAVE_UP : match_at(m, &c->of->phone, buf, plus, buf.size);
+    int result = match_at(m, &c->of->programs[PHONE_NUMBER], buf, plus, buf.size);
     if (result == FAILED)
         return true;
     text value = result == MATCHED ? part(buf, plus, m->to[0]) : (text){buf.at, 0};

@@ -13,18 +13,14 @@ enum { MARK = 1, TOLD = 32 }; /* spaces of the memo of a sieve that learns */
 
 struct rule {
     program made;
-    uint32_t *code;
-    uint8_t *sets;
     uint32_t rank, group, flags, number, reach;
     uint32_t kinds[GROUPS]; /* what each group tells, and one; 0 for nothing */
     char kind[64];
 };
 
 void rules_free(sieve *s) {
-    for (size_t i = 0; i < s->rule_count; i++) {
-        free(s->rules[i].code);
-        free(s->rules[i].sets);
-    }
+    for (size_t i = 0; i < s->rule_count; i++)
+        program_free(&s->rules[i].made);
     free(s->rules);
     free(s->of_anchor);
     match_free(&s->matcher);
@@ -44,7 +40,7 @@ bool sieve_leave(sieve *s, size_t first, size_t count) { return map_anchors(s, f
 
 bool sieve_rule(sieve *s, size_t first, size_t count, const uint32_t *numbers, const char *kind, const uint32_t *code,
                 size_t size, const uint8_t *sets, size_t set_count) {
-    if (size == 0 || size > LARGEST / 8 || set_count > LARGEST / 64 || strlen(kind) >= sizeof(((struct rule *)0)->kind))
+    if (strlen(kind) >= sizeof(((struct rule *)0)->kind))
         return false;
     struct rule *grown = realloc(s->rules, (s->rule_count + 1) * sizeof *grown);
     if (grown == NULL)
@@ -54,17 +50,13 @@ bool sieve_rule(sieve *s, size_t first, size_t count, const uint32_t *numbers, c
     r.number = (uint32_t)s->rule_count;
     memcpy(r.kinds, numbers + 4, sizeof r.kinds);
     memcpy(r.kind, kind, strlen(kind) + 1);
-    r.code = malloc(size * sizeof *code);
-    r.sets = malloc(32 * set_count + 1);
-    if (r.code == NULL || r.sets == NULL || r.group >= GROUPS ||
-        !map_anchors(s, first, count, FIRST_RULE + r.number)) {
-        free(r.code);
-        free(r.sets);
+    program made = {code, size, sets, set_count};
+    if (r.group >= GROUPS || !program_copy(&r.made, &made))
+        return false;
+    if (!map_anchors(s, first, count, FIRST_RULE + r.number)) {
+        program_free(&r.made);
         return false;
     }
-    memcpy(r.code, code, size * sizeof *code);
-    memcpy(r.sets, sets, 32 * set_count);
-    r.made = (program){r.code, size, r.sets, set_count};
     s->rules[s->rule_count++] = r;
     return true;
 }

@@ -39,13 +39,19 @@ void sieve_free(sieve *s) {
     }
     words_free(s);
     rules_free(s);
-    phone_free(s);
+    for (int which = 0; which < PROGRAMS; which++)
+        program_free(&s->programs[which]);
     memo_free(&s->memo);
     free(s->versions.at);
     free(s->masks.at);
     free(s->settings.at);
     memset(&s->key, 0, sizeof s->key);
     free(s);
+}
+
+bool sieve_program(sieve *s, uint32_t which, const uint32_t *code, size_t size, const uint8_t *sets, size_t set_count) {
+    program made = {code, size, sets, set_count};
+    return which < PROGRAMS && s->programs[which].code == NULL && program_copy(&s->programs[which], &made);
 }
 
 bool ask_entry(scan *c, uint32_t entry) {

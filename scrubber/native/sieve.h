@@ -46,6 +46,9 @@ typedef struct {
     uint32_t rank, flags, next; /* the next literal of the same text, and one */
 } case_word;
 
+/* The programs that are not a rule's: of `contacts.PHONE` and `dialects.RUNNING_TEXT`. */
+enum { PHONE_NUMBER = 0, RUNNING_TEXT, PROGRAMS };
+
 typedef struct {
     hmac_key key;
     memo memo;
@@ -69,7 +72,7 @@ typedef struct {
     size_t rule_count;
     uint32_t *of_anchor;
     matcher matcher;
-    program phone; /* `contacts._PHONE`; empty where Python looks for numbers to call */
+    program programs[PROGRAMS]; /* one that is empty gives up */
     bool closed;
     uint32_t outstanding; /* scans whose hits are still wanted: the memo is not cleared under them */
 } sieve;
@@ -95,8 +98,8 @@ sieve *sieve_new(const uint8_t inner[64], const uint8_t outer[64], const uint32_
 bool sieve_words(sieve *s, const uint8_t *texts, size_t size, const uint32_t *of_each, size_t count);
 void sieve_free(sieve *s);
 
-/* Take the program of `contacts._PHONE`. */
-bool sieve_phone(sieve *s, const uint32_t *code, size_t size, const uint8_t *sets, size_t set_count);
+/* Take one of the programs that are not a rule's. */
+bool sieve_program(sieve *s, uint32_t which, const uint32_t *code, size_t size, const uint8_t *sets, size_t set_count);
 /* Look at a block of fewer than 2^31 bytes; NULL where there is no memory. The block must stay for `sieve_settle`. */
 scan *sieve_scan(sieve *s, const uint8_t *buf, size_t size);
 /* Take what confirms the anchors from `first` on: four numbers (the rule's rank, the group that is its value, flags, how
@@ -159,7 +162,6 @@ bool see_ipv4(scan *c, text buf, size_t dot);
 bool see_mac(scan *c, text buf, size_t colon);
 bool see_mail(scan *c, text buf, size_t sign);
 bool see_phone(scan *c, text buf, size_t plus);
-void phone_free(sieve *s);
 bool settle_mails(scan *c, text buf);
 bool settle_ipv4(scan *c, uint32_t entry);
 bool see_words(scan *c, text buf);

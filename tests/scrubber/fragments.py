@@ -58,7 +58,22 @@ JOINTS = (
         b"-",
     ),
     *(b".", b"_", b"%", b"#", b"\\", b"@", b"", b"\0", b"\xff", b"\xc3\xa9", b"+", b"~", b"^", b"|", b"v", b"x", b"7"),
-    *(b": ", b'": "', b'":"', b" = ", b" version ", b"version: ", b" from ", b" to ", b"ip=", b"id=", b"rel ", b"\r\n"),
+    *(
+        b": ",
+        b'": "',
+        b'":"',
+        b" = ",
+        b" version ",
+        b"version: ",
+        b" from ",
+        b" to ",
+        b"ip=",
+        b"id=",
+        b"rel ",
+        b"\r\n",
+        b"https://",
+    ),
+    *(b"://app:pw9@", b" java.base@", b"jdk.x.y@", b"//", b"@/", b"e@", b"to/", b"a/"),
 )
 ALL = (*ADDRESSES, *MACS, *MAILS, *NAMES)
 SECRETS = (
