@@ -7,12 +7,14 @@ a client.
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import TYPE_CHECKING
 
 from casemap.errors import LookupAnswerError, LookupUnavailableError
 from mft.catalog.errors import CatalogBusyError, CatalogDiskError, CatalogFullError
 from mft.catalog.states import StateError
 from protocols.errors import (
+    DamagedError,
     FileSystemError,
     LockedError,
     NotFoundError,
@@ -30,14 +32,18 @@ from storage.errors import (
     LandingClosedError,
     LandingNotFoundError,
     NoReplicaError,
+    ObjectNotFoundError,
     ObjectTooLargeError,
     OutOfSpaceError,
     StoreUnavailableError,
+    TamperedError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_log = logging.getLogger(__name__)
+_DAMAGED = "no whole copy of this file is left in reach, and none is given out; tell support"
 _FULL = "the server has no room left; what was acknowledged is kept, try again later"
 
 TABLE: Mapping[type[Exception], tuple[type[FileSystemError], str]] = {
@@ -61,6 +67,8 @@ TABLE: Mapping[type[Exception], tuple[type[FileSystemError], str]] = {
     KeyProviderError: (UnavailableError, "the keys of that region are locked or out of reach; try again later"),
     KeyUnavailableError: (UnavailableError, "keys are not at hand; try again in a moment"),
     NoReplicaError: (UnavailableError, "no copy of it can be read just now; try again in a moment"),
+    ObjectNotFoundError: (DamagedError, _DAMAGED),
+    TamperedError: (DamagedError, _DAMAGED),
     StoreUnavailableError: (UnavailableError, "the store does not answer; try again in a moment"),
     CatalogBusyError: (UnavailableError, "the server is busy; try again in a moment"),
     LookupUnavailableError: (UnavailableError, "the case system does not answer; try again in a moment"),
@@ -79,5 +87,7 @@ def translated() -> Iterator[None]:
         for kind in type(error).__mro__:
             if kind in TABLE:
                 translation, message = TABLE[kind]
+                if translation is DamagedError:
+                    _log.error("file.damaged", extra={"error": type(error).__name__, "why": str(error)})
                 raise translation(message) from error
         raise

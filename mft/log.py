@@ -121,13 +121,17 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         time = dt.datetime.fromtimestamp(record.created, dt.UTC).strftime("%H:%M:%S.%f")[:-3] + "Z"
-        event = _escape(hide_in_text(record.getMessage()))
-        words = [f"{time} {record.levelname:<7} {self._role}: {event}"]
-        words += [f"{key}={_value(value)}" for key, value in _fields(record).items()]
-        line = " ".join(words)
+        line = f"{time} {record.levelname:<7} {self._role}: {as_words(record)}"
         if record.exc_info:
             line += "\n" + hide_in_text(self.formatException(record.exc_info))
         return line
+
+
+def as_words(record: logging.LogRecord) -> str:
+    """Return the event of *record* and its key-values on one line."""
+    words = [_escape(hide_in_text(record.getMessage()))]
+    words += [f"{key}={_value(value)}" for key, value in _fields(record).items()]
+    return " ".join(words)
 
 
 def _escape(text: str) -> str:

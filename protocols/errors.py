@@ -12,6 +12,7 @@
     ├── OffsetMismatchError      a resume at another place than where the upload stands
     ├── QuotaExceededError       also: below the free-space watermark
     ├── RejectedError            policy says no, with a reason for the sender
+    ├── DamagedError             no whole copy of it is left; nobody is helped by trying again
     ├── LockedError              somebody else is writing it; try again
     │   └── LockConflictError        a write lock stands against it; names its place
     └── UnavailableError         the case system or a store does not answer; try again
@@ -83,6 +84,10 @@ class QuotaExceededError(FileSystemError):
 
 class RejectedError(FileSystemError):
     """Policy refuses it; the text is the reason for the sender."""
+
+
+class DamagedError(FileSystemError):
+    """It should be there, and no whole copy of it can be given."""
 
 
 class LockedError(FileSystemError):

@@ -19,9 +19,21 @@ INTERRUPTED = 130
 _OURS = {"mft", "protocols", "casemap", "scrubber", "storage"}
 
 
+class PlainFormatter(logging.Formatter):
+    """A warning as a command says it, where no log is configured: with its key-values, which say what it is about."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        from mft.log import as_words  # noqa: PLC0415  not needed when all goes well
+
+        return f"mft: {as_words(record)}"
+
+
 @contextlib.contextmanager
 def reporting_failures() -> Iterator[None]:
-    """Turn what the block raises into a message on standard error and an exit code."""
+    """Turn what the block raises into a message on standard error and an exit code; warnings go there too."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(PlainFormatter())
     try:
         yield
     except KeyboardInterrupt:

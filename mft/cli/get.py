@@ -85,6 +85,7 @@ def get(  # noqa: PLR0917 - the command's options
         if path.endswith("/"):
             found = [(each, target.joinpath(*below.parts), size) for each, below, size in files_below(line, path)]
             bar = ProgressBar(sum(size for _, _, size in found))
+            receiver.expect(file for _, file, _ in found)
             for each, file, _ in found:
                 receiver.fetch(each, file)
         crew.lend(line)

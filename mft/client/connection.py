@@ -271,8 +271,13 @@ class Line:
         try:
             connection.connect()
         except OSError as error:
-            if server.proxy is None or error.errno is not None or isinstance(error, TimeoutError):
+            if server.proxy is None or isinstance(error, ssl.SSLError):
                 raise
+            if error.errno is not None or isinstance(error, TimeoutError):
+                raise UnreachableError(
+                    f"the proxy {connection.host}:{connection.port} cannot be reached: {error.strerror or error};"
+                    " name another one by --proxy, or 'none'"
+                ) from error
             raise UnreachableError(  # http.client has no other word for a tunnel that a proxy does not make
                 f"the proxy makes no tunnel ({error}); name it with its login (http://LOGIN:PASSWORD@HOST:PORT),"
                 " or another one, by --proxy"

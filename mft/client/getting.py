@@ -29,7 +29,7 @@ from mft.client.errors import ChangedError, ClientError, FolderError, MismatchEr
 from mft.client.pace import MOST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from mft.client.connection import Answer, Line
     from mft.client.crew import Crew, Meter
@@ -38,6 +38,11 @@ MIB = 1024 * 1024
 PIECE = 8 * MIB
 MOST_PIECES = 256
 _READ = 256 * 1024
+_NOTES = ".json"
+_LONGEST = 255 - len(".mft-part-3.json.new")
+"""Bytes of a name that has room for all that stands behind it for a while."""
+_ENDINGS = (".part", ".mft-part", ".mft-part-2", ".mft-part-3")
+"""What a file that is not whole yet ends in: the first that is no other file's name."""
 
 Range = tuple[int, int]
 """First byte, and the one behind the last."""
@@ -58,6 +63,8 @@ class Fetched:
 class _Fetch:
     path: str
     target: Path
+    part: Path
+    """Where it lies until it is whole."""
     size: int
     etag: str
     sha256: str | None
@@ -95,12 +102,8 @@ class _Fetch:
                 self.hashing.release()
 
     @property
-    def part(self) -> Path:
-        return self.target.with_name(self.target.name + ".part")
-
-    @property
     def notes(self) -> Path:
-        return self.target.with_name(self.target.name + ".part.json")
+        return self.part.with_name(self.part.name + _NOTES)
 
 
 class Receiver:
@@ -111,6 +114,11 @@ class Receiver:
         self._crew = crew
         self._meter = meter
         self._arrived = arrived
+        self._expected: frozenset[Path] = frozenset()
+
+    def expect(self, targets: Iterable[Path]) -> None:
+        """Keep these names free for the files that will be fetched to them."""
+        self._expected = frozenset(targets)
 
     def fetch(self, path: str, target: Path) -> None:
         """Have the file at *path* (of a URL, encoded) fetched to *target*."""
@@ -125,13 +133,15 @@ class Receiver:
 
         Raises:
             FolderError: it is a folder.
-            ClientError: it is not there, or not for us.
+            ClientError: it is not there, or not for us; or what is at *target* is no file.
         """
         answer = line.ask("HEAD", path, {"Want-Repr-Digest": "sha-256=1"})
         if answer.status != 200:
             raise _failed(answer, target.name)
         if "etag" not in answer.headers and answer.headers.get("content-type", "").startswith("application/json"):
             raise FolderError(f"{target.name}: it is a folder")
+        if target.exists() and not target.is_file():
+            raise ClientError(f"{target}: it is no file, and is left as it is; name another place")
         fetch = self._opened(answer, path, target)
         self._meter.add(fetch.size - sum(end - start for start, end in fetch.left))
         if not fetch.left:
@@ -146,6 +156,7 @@ class Receiver:
         fetch = _Fetch(
             path=path,
             target=target,
+            part=part_of(target, self._expected),
             size=size,
             etag=etag,
             sha256=_digest_of(answer.headers.get("repr-digest", "")),
@@ -239,7 +250,7 @@ class Receiver:
         length = max(PIECE, -(-fetch.size // MOST_PIECES))
         pieces = {(start, min(start + length, fetch.size)) for start in range(0, fetch.size, length)}
         notes = {"etag": fetch.etag, "size": fetch.size, "there": sorted(pieces - fetch.left)}
-        fresh = fetch.notes.with_suffix(".new")
+        fresh = fetch.notes.with_name(fetch.notes.name + ".new")
         fresh.write_text(json.dumps(notes))
         fresh.replace(fetch.notes)
 
@@ -268,6 +279,20 @@ class Receiver:
                 proven=fetch.sha256 == digest.hexdigest(),
             )
         )
+
+
+def part_of(target: Path, expected: frozenset[Path] = frozenset()) -> Path:
+    """Return where a file lies until it is whole: beside *target*, in the way of none of the files *expected*.
+
+    A name that leaves no room for an ending is cut, and told from others cut alike by its digest.
+    """
+    name = os.fsencode(target.name)
+    if len(name) > _LONGEST:
+        cut = name[: _LONGEST - 24].decode(errors="ignore")
+        name = f"{cut}~{hashlib.sha256(name).hexdigest()[:16]}".encode()
+    parts = [target.with_name(os.fsdecode(name) + ending) for ending in _ENDINGS]
+    free = (part for part in parts if not {part, part.with_name(part.name + _NOTES)} & expected)
+    return next(free, parts[-1])
 
 
 def files_below(line: Line, path: str) -> Iterator[tuple[str, PurePosixPath, int]]:

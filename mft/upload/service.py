@@ -369,11 +369,13 @@ class Uploads:
             login = connection.execute(select(UPLOADS.c.login).where(UPLOADS.c.id == upload_id)).scalar_one()
         self.passwords.give(upload_id, [password], login=login)
 
-    def space(self, tree: CaseTree, region: str) -> SpaceReport:
-        """Say how much room there is for more uploads to a case: its quota's, or the landing zone's."""
+    def space(self, tree: CaseTree | None, region: str) -> SpaceReport:
+        """Say how much room there is for more uploads to a case: its quota's, or the landing zone's (None)."""
         state = os.statvfs(self._settings.landing[region])
         total, free = state.f_blocks * state.f_frsize, state.f_bavail * state.f_frsize
         free = max(0, free - self._settings.free_space.needed(total))
+        if tree is None:
+            return SpaceReport(total=total, free=free)
         with self._database.read() as connection:
             left, files, quota = room_left(connection, tree, self._settings.quotas)
         if left is not None and quota is not None:

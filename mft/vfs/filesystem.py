@@ -286,7 +286,11 @@ class CaseFileSystem:
                     return None
 
     def space(self, path: VirtualPath) -> SpaceReport:
-        """Say how much room this session has at *path*."""
+        """Say how much room this session has at *path*.
+
+        Outside of cases it is that of the entrance's landing zone: mounts ask at the root, and programs that copy
+        into them believe a zero.
+        """
         with translated():
             target = self._found(path)
             if isinstance(target, CaseRootTarget | ZoneTarget):
@@ -295,7 +299,7 @@ class CaseFileSystem:
                     self._finder.rooms.cases.trees.of(entered), entered.residency.home
                 )
             self.stat(path)
-            return SpaceReport(total=0, free=0)
+            return self._finder.rooms.uploads.space(None, self._finder.origin.region)
 
     def copy(self, source: VirtualPath, target: VirtualPath, *, replace: bool = False) -> None:
         """Make a new version at *target*, in the same case, of what a reader of *source* gets."""

@@ -35,7 +35,7 @@ from protocols.http.status import (
     as_problem,
     problem_response,
 )
-from protocols.http.target import Mount
+from protocols.http.target import Mount, origin_form
 from protocols.path import VirtualPath
 from protocols.sniffing import speaks_ssh
 from protocols.tcp import tune
@@ -353,7 +353,7 @@ def _redirect(error: Exception, request: web.Request) -> ProblemError | None:
     """Return the way to the entrance where what was asked for is served: method and body stay what they are (307)."""
     if not isinstance(error, ElsewhereError | WrongEntranceError) or "https" not in error.authorities:
         return None
-    location = f"https://{error.authorities['https']}{request.raw_path}"
+    location = f"https://{error.authorities['https']}{origin_form(request.raw_path)}"
     return ProblemError(HTTPStatus.TEMPORARY_REDIRECT, str(error), headers={hdrs.LOCATION: location})
 
 

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 
 from aiohttp import hdrs, web
 
-from protocols.errors import FileSystemError, NotFoundError, PermissionDeniedError, UnavailableError
+from protocols.errors import FileSystemError, UnavailableError
 from protocols.http.disposition import content_disposition
 from protocols.http.status import ProblemError
 
@@ -37,7 +37,9 @@ _SKIPPED: Final = frozenset({".meta"})
 _MSDOS_DIRECTORY = 0x10
 """Attribute of a folder where the host is not Unix (APPNOTE, section 4.4.15)."""
 _EARLIEST = 315_619_200.0
-"""A zip's calendar begins in 1980."""
+"""A zip's calendar begins in 1980, …"""
+_LATEST = 4_354_732_800.0
+"""… and ends in 2107 (APPNOTE, section 4.4.6); a client's own time may be any."""
 
 
 def wanted_archive(request: web.Request) -> tuple[Kind, bool] | None:
@@ -139,11 +141,11 @@ def _zip(filesystem: FileSystem, path: VirtualPath, piece: int, deflate: bool) -
     buffer, left_out = _Buffer(), []
     method = zipfile.ZIP_DEFLATED if deflate else zipfile.ZIP_STORED
     with zipfile.ZipFile(buffer, "w", method, allowZip64=True) as archive:
-        for name, entry, opened in _walk(filesystem, path):
+        for name, entry, opened in _walk(filesystem, path, piece):
             if isinstance(opened, str):
                 left_out.append(f"{name}: {opened}\n")
                 continue
-            info = zipfile.ZipInfo(name, time.gmtime(max(entry.modified, _EARLIEST))[:6])
+            info = zipfile.ZipInfo(name, time.gmtime(min(max(entry.modified, _EARLIEST), _LATEST))[:6])
             info.compress_type = method
             if opened is None:
                 info.external_attr = (stat.S_IFDIR | 0o700) << 16 | _MSDOS_DIRECTORY
@@ -151,7 +153,7 @@ def _zip(filesystem: FileSystem, path: VirtualPath, piece: int, deflate: bool) -
                 continue
             info.external_attr = (stat.S_IFREG | 0o600) << 16
             with archive.open(info, "w", force_zip64=True) as member:
-                for data in _content(opened, piece):
+                for data in opened.content():
                     member.write(data)
                     if buffer.size >= piece:
                         yield buffer.take()
@@ -162,7 +164,7 @@ def _zip(filesystem: FileSystem, path: VirtualPath, piece: int, deflate: bool) -
 
 def _tar(filesystem: FileSystem, path: VirtualPath, piece: int, _deflate: bool) -> Iterator[bytes]:  # noqa: FBT001
     buffer, left_out = _Buffer(), []
-    for name, entry, opened in _walk(filesystem, path):
+    for name, entry, opened in _walk(filesystem, path, piece):
         if isinstance(opened, str):
             left_out.append(f"{name}: {opened}\n")
             continue
@@ -172,9 +174,9 @@ def _tar(filesystem: FileSystem, path: VirtualPath, piece: int, _deflate: bool) 
             info.type, info.mode = tarfile.DIRTYPE, 0o700
             buffer.write(info.tobuf(tarfile.PAX_FORMAT))
             continue
-        info.size = opened.entry.size
+        info.size = opened.size
         buffer.write(info.tobuf(tarfile.PAX_FORMAT))
-        for data in _content(opened, piece):
+        for data in opened.content():
             buffer.write(data)
             if buffer.size >= piece:
                 yield buffer.take()
@@ -188,7 +190,43 @@ def _tar(filesystem: FileSystem, path: VirtualPath, piece: int, _deflate: bool) 
     yield buffer.take()
 
 
-def _walk(filesystem: FileSystem, root: VirtualPath) -> Iterator[tuple[str, Entry, ReadHandle | str | None]]:
+class _Opened:
+    """A file whose beginning was read: what cannot be read at all is known before anything of it is written."""
+
+    def __init__(self, handle: ReadHandle, piece: int) -> None:
+        """Read the first of pieces of *piece* bytes."""
+        self.size = handle.entry.size
+        self._handle = handle
+        self._piece = piece
+        try:
+            self._first = self._read(0) if self.size else b""
+        except BaseException:
+            handle.close()
+            raise
+
+    def content(self) -> Iterator[bytes]:
+        """Yield it in pieces, exactly as long as it says, and close it.
+
+        Raises:
+            UnavailableError: it ended before its own size.
+        """
+        try:
+            data, offset = self._first, len(self._first)
+            while data:
+                yield data
+                data = self._read(offset) if offset < self.size else b""
+                offset += len(data)
+        finally:
+            self._handle.close()
+
+    def _read(self, offset: int) -> bytes:
+        data = self._handle.read(offset, min(self._piece, self.size - offset))
+        if not data:
+            raise UnavailableError(f"a file ended at {offset} of {self.size} bytes")
+        return data
+
+
+def _walk(filesystem: FileSystem, root: VirtualPath, piece: int) -> Iterator[tuple[str, Entry, _Opened | str | None]]:
     """Yield what lies below *root*: a name, an entry, and the open file; None for a folder, a text for what may not be.
 
     Whoever takes a file from here reads it to its end, which closes it.
@@ -203,33 +241,13 @@ def _walk(filesystem: FileSystem, root: VirtualPath) -> Iterator[tuple[str, Entr
                     yield f"{prefix}{entry.name}/", entry, None
                     waiting.append((path, f"{prefix}{entry.name}/"))
                 continue
-            yield f"{prefix}{entry.name}", entry, _opened(filesystem, path)
+            yield f"{prefix}{entry.name}", entry, _opened(filesystem, path, piece)
 
 
-def _opened(filesystem: FileSystem, path: VirtualPath) -> ReadHandle | str:
+def _opened(filesystem: FileSystem, path: VirtualPath, piece: int) -> _Opened | str:
     try:
-        return filesystem.open_read(path)
-    except (PermissionDeniedError, NotFoundError) as error:
-        return str(error)
+        return _Opened(filesystem.open_read(path), piece)
     except UnavailableError:
         raise
     except FileSystemError as error:
         return str(error)
-
-
-def _content(handle: ReadHandle, piece: int) -> Iterator[bytes]:
-    """Yield a file in pieces, exactly as long as it says, and close it.
-
-    Raises:
-        UnavailableError: it ended before its own size.
-    """
-    try:
-        offset, size = 0, handle.entry.size
-        while offset < size:
-            data = handle.read(offset, min(piece, size - offset))
-            if not data:
-                raise UnavailableError(f"a file ended at {offset} of {size} bytes")
-            offset += len(data)
-            yield data
-    finally:
-        handle.close()

@@ -145,6 +145,26 @@ def _span(first: str, last: str, size: int) -> Span | None:
     return Span(start=start, length=end - start) if start < size else None
 
 
+def parse_part(headers: CIMultiDictProxy[str]) -> ContentRange | None:
+    """Return which part of a file the body of a PUT is; None: it is all of it.
+
+    Content-Range says so (section 14.5). lftp's `put -c` says `Range: bytes=FIRST-LAST/TOTAL`, which means the same.
+    Any other Range is refused, not ignored as section 14.2 has it: who sends one means a part, and the part alone
+    would take the place of the file.
+
+    Raises:
+        ProblemError: 400, saying what is wrong.
+    """
+    if hdrs.CONTENT_RANGE in headers:
+        return parse_content_range(headers[hdrs.CONTENT_RANGE])
+    if hdrs.RANGE not in headers:
+        return None
+    unit, _, place = headers[hdrs.RANGE].partition("=")
+    if "/" not in place:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "a PUT tells its part of a file by Content-Range, not by Range")
+    return parse_content_range(f"{unit} {place}")
+
+
 def parse_content_range(text: str) -> ContentRange:
     """Make a `ContentRange` from the header of a PUT (section 14.4, used for partial PUT as in section 14.5).
 

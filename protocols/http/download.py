@@ -25,6 +25,7 @@ from protocols.http.digests import digest_field, wants_sha256
 from protocols.http.disposition import content_disposition
 from protocols.http.listing import answer_directory
 from protocols.http.override import method_of
+from protocols.http.target import origin_form
 from protocols.http.upload import UPLOAD_OFFSET
 
 if TYPE_CHECKING:
@@ -64,8 +65,10 @@ class Downloads:
         self._crossing = crossing
         self._settings = settings
 
-    async def answer(self, request: web.Request, filesystem: FileSystem, target: Target) -> web.StreamResponse:
-        """Return the answer, its body sent.
+    async def answer(
+        self, request: web.Request, filesystem: FileSystem, target: Target, *, folders_end_in_slash: bool = False
+    ) -> web.StreamResponse:
+        """Return the answer, its body sent; 301 for a folder without a slash, if those *folders_end_in_slash*.
 
         Raises:
             ProblemError: 412 or 416.
@@ -77,6 +80,12 @@ class Downloads:
             _plan, filesystem, target, request.headers, None if head else self._settings.piece
         )
         if plan.entry.is_directory:
+            if folders_end_in_slash and not target.directory:
+                address, question, query = origin_form(request.raw_path).partition("?")
+                return web.Response(
+                    status=HTTPStatus.MOVED_PERMANENTLY,
+                    headers={hdrs.LOCATION: f"{address}/{question}{query}", hdrs.CACHE_CONTROL: "private, no-store"},
+                )
             wanted = wanted_archive(request)
             if wanted is not None:
                 return await answer_archive(request, filesystem, target.path, self._crossing, self._settings, wanted)

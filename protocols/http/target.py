@@ -61,7 +61,10 @@ def parse_target(raw: str, mount: Mount) -> Target:
         InvalidNameError: an escape is malformed or hides a slash, or a part cannot be a name.
         ProblemError: it holds credentials (400), or the prefix was disguised by escapes (404).
     """
-    path, _, query = _origin_form(raw).partition("?")
+    absolute = _ABSOLUTE.match(raw)
+    if absolute is not None and "@" in absolute[1]:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "credentials belong in the Authorization header, not in the URL")
+    path, _, query = origin_form(raw).partition("?")
     refuse_secrets(query)
     if path != mount.prefix and not path.startswith(mount.prefix + "/"):
         raise ProblemError(HTTPStatus.NOT_FOUND, "there is nothing at this address")
@@ -89,14 +92,10 @@ def refuse_secrets(query: str) -> None:
             raise ProblemError(HTTPStatus.BAD_REQUEST, "credentials belong in the Authorization header, not in the URL")
 
 
-def _origin_form(raw: str) -> str:
+def origin_form(raw: str) -> str:
     """Return path and query of a target; a server must take the absolute form too (RFC 9112, section 3.2.2)."""
     absolute = _ABSOLUTE.match(raw)
-    if absolute is None:
-        return raw
-    if "@" in absolute[1]:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "credentials belong in the Authorization header, not in the URL")
-    return raw[absolute.end() :] or "/"
+    return raw if absolute is None else raw[absolute.end() :] or "/"
 
 
 def _decode(part: str) -> bytes:

@@ -50,7 +50,7 @@ from protocols.http.inflow import (
 )
 from protocols.http.override import method_of
 from protocols.http.status import BESIDES, ProblemError, as_problem, proceed
-from protocols.http.target import Mount, parse_target
+from protocols.http.target import Mount, origin_form, parse_target
 from protocols.http.upload import UPLOAD_OFFSET, parse_password
 from protocols.http.uploadmetadata import case_of, modified_of, name_of, parse_metadata
 from protocols.path import VirtualPath
@@ -117,7 +117,7 @@ class Tus:
             request[BESIDES] = {TUS_RESUMABLE: VERSION}  # with 401 and 500 too ("Tus-Resumable")
         session = await session_of(request)
         filesystem = session.filesystem
-        path = request.raw_path.partition("?")[0]
+        path = origin_form(request.raw_path).partition("?")[0]
         resource = _RESOURCE.fullmatch(path)
         if TUS_RESUMABLE not in request.headers and await self._drafts.takes(request, filesystem, method, resource):
             return await self._drafts.answer(request, filesystem, method, resource and resource[1])

@@ -1,7 +1,8 @@
 """PUT: a body becomes an upload, whole or not at all.
 
 Only a body that is framed and proven complete is committed. Whatever else ends it leaves an interrupted upload behind,
-which `Content-Range: bytes FIRST-LAST/TOTAL` goes on with.
+which `Content-Range: bytes FIRST-LAST/TOTAL` goes on with. lftp says so in `Range`, and would take a part that is kept
+as the whole for a success.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from protocols.http.body import Limit, announced_length, receive
 from protocols.http.conditions import (
     ContentRange,
     allow_write,
-    parse_content_range,
+    parse_part,
     wants_nothing_there,
     wants_stat,
 )
@@ -154,7 +155,7 @@ def parse_order(request: web.Request, target: Target, settings: HttpSettings) ->
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the file's own bytes; no Content-Encoding is undone here"
         )
     body = announced_length(headers)
-    part = parse_content_range(headers[hdrs.CONTENT_RANGE]) if hdrs.CONTENT_RANGE in headers else None
+    part = parse_part(headers)
     if part is not None and body not in {None, part.length}:
         raise _wrong_length(part.length)
     whole = part.total if part is not None else body

@@ -110,7 +110,7 @@ def test_file_goes_there_and_back(house: House, big: Path, tmp_path: Path) -> No
 def test_folder_goes_there_and_back(house: House, tmp_path: Path) -> None:
     """With its folders, and with odd names."""
     source = tmp_path / "logs"
-    files = {"a.log": b"a", "sub/ümläut 1.log": b"b" * 9_000_000, "sub/deep/empty": b""}
+    files = {"a.log": b"a", "sub/ümläut 1.log": b"b" * 9_000_000, "sub/deep/empty": b"", "x" * 255: b"x"}
     for name, content in files.items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes(content)
@@ -251,6 +251,18 @@ def test_refusals_have_an_exit_code_and_a_reason(house: House, tmp_path: Path) -
     secret = mft(house, "put", file, house.url("/").replace("https://", "https://ann:pw@"))
     assert secret.returncode == 2
     assert not list(tmp_path.glob("n*"))
+
+
+def test_device_is_not_replaced_by_a_file(house: House, tmp_path: Path) -> None:
+    """Who means to throw a file away names /dev/null, and may be root."""
+    source = tmp_path / "thrown-away"
+    source.write_bytes(b"x")
+    assert mft(house, "put", "-u", "ann", source, house.url("/cases/ACME-1/")).returncode == 0
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    got = mft(house, "get", "-u", "ann", house.url("/files/ACME-1/to-support/thrown-away"), pipe)
+    assert (got.returncode, "it is no file" in got.stderr) == (1, True)
+    assert pipe.is_fifo()
 
 
 def test_scrubbed_at_home_nothing_else_leaves(house: House, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from mft.cli.remote import folder_of, server_at
 from mft.client import crew
 from mft.client.connection import Line, Server, parse_fingerprint, trust
 from mft.client.errors import ClientError, UnreachableError
+from mft.client.getting import part_of
 from mft.client.pace import FEWEST, FEWEST_FAR, INTERVAL, MOST, Pace
 from mft.client.parcel import SMALL, Memory, parcel_of
 from protocols import tcp
@@ -250,6 +251,39 @@ def test_proxy_that_makes_no_tunnel_is_named_as_what_is_wrong():
             line.ask("GET", "/")
         thread.join(20)
     assert "hidden" not in str(caught.value)
+
+
+def test_proxy_that_is_not_there_is_named_as_what_is_wrong():
+    """And not the server, which nobody asked."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        server = Server(
+            host="support.example",
+            port=443,
+            authorization="Basic x",
+            context=trust(None, pinned=False),
+            proxy=f"http://me:hidden@127.0.0.1:{port}",
+        )
+        with Line(server) as line, pytest.raises(UnreachableError, match=f"proxy 127.0.0.1:{port}.*--proxy") as caught:
+            line.ask("GET", "/")
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["x", "x" * 255, "ü" * 127, "日" * 85])
+def test_part_of_a_file_has_a_name_wherever_the_file_has_one(tmp_path, name):
+    """With the notes beside it, and what they are written as."""
+    part = part_of(tmp_path / name)
+    part.with_name(part.name + ".json.new").touch()
+    assert part != part_of(tmp_path / (name[:-1] + "y"))
+
+
+def test_part_of_a_file_takes_no_other_files_name(tmp_path):
+    """A folder may hold `x`, `x.part` and `x.part.json`, too."""
+    there = frozenset(tmp_path / name for name in ("x", "x.part", "y", "y.part.json"))
+    parts = {part_of(path, there) for path in there}
+    assert len(parts) == 4
+    assert not parts & there
 
 
 def test_server_that_never_answered_is_given_up_soon(monkeypatch):

@@ -462,6 +462,13 @@ def test_space_is_the_quotas_where_there_is_one(tmp_path):
         assert (report.total, report.free) == (1000, 600)
 
 
+@pytest.mark.parametrize("login", ["ann", "eve"])
+def test_space_at_the_root_is_the_landing_zones(core, login):
+    """A mount asks there, and a zero would keep a desktop from copying anything into it."""
+    report = core.client(login).filesystem.space(parse_path("/"))
+    assert 0 < report.free <= report.total
+
+
 def test_reading_a_directory_and_listing_a_file_say_so(core):
     """Each kind of thing refuses the other's verbs."""
     client = core.client("ann")

@@ -160,7 +160,7 @@ class Puts:
             ProblemError, FileSystemError: it is refused.
             TransferCutError: the body broke off.
         """
-        if hdrs.CONTENT_RANGE in request.headers:
+        if hdrs.CONTENT_RANGE in request.headers or hdrs.RANGE in request.headers:
             raise ProblemError(HTTPStatus.BAD_REQUEST, "a PUT by WebDAV is a whole file; parts are taken below /files")
         order = parse_order(request, target, self._settings)
         checksums = parse_checksums(request.headers)

@@ -19,7 +19,7 @@ from protocols.http.dav.rows import CLOSING, OPENING, Rows, Subject
 from protocols.http.dav.rules import Ask, apply_rules
 from protocols.http.download import Downloads
 from protocols.http.status import ProblemError, defer_continue
-from protocols.http.target import Mount, parse_target
+from protocols.http.target import Mount, origin_form, parse_target
 
 if TYPE_CHECKING:
     from protocols.aio import Crossing
@@ -41,7 +41,8 @@ _WIDE = frozenset({"COPY", "DELETE"})
 
 def protocol_of(raw_path: str) -> str:
     """Return what a request for *raw_path* speaks."""
-    return PROTOCOL if raw_path == MOUNT.prefix or raw_path.startswith(MOUNT.prefix + "/") else "https"
+    path = origin_form(raw_path)
+    return PROTOCOL if path == MOUNT.prefix or path.startswith(MOUNT.prefix + "/") else "https"
 
 
 class Dav:
@@ -56,10 +57,14 @@ class Dav:
         self._wide = asyncio.Semaphore(settings.dav_copies)
 
     async def get(self, request: web.Request) -> web.StreamResponse:
-        """Answer GET and HEAD."""
+        """Answer GET and HEAD.
+
+        A folder's address ends in a slash: who asks without one is sent there, and so tells it from a file. lftp puts
+        what it sends into the folder above otherwise.
+        """
         session, target = await _begin(request)
         try:
-            return await self._downloads.answer(request, session.filesystem, target)
+            return await self._downloads.answer(request, session.filesystem, target, folders_end_in_slash=True)
         except NotFoundError:
             if not await self._crossing.run(_is_placeholder, session.filesystem, target):
                 raise

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from protocols.errors import LockedError, PermissionDeniedError, UnavailableError
+from protocols.errors import DamagedError, LockedError, PermissionDeniedError, UnavailableError
 from protocols.http import HttpSettings
 from protocols.http.disposition import content_disposition
 from tests.protocols.http.house import UPLOADS, head, running
@@ -444,6 +444,44 @@ def test_folder_comes_as_a_tar(folder: House) -> None:
         found = {each.name: archive.extractfile(each).read() for each in archive if each.isfile()}
     assert {name: found[name] for name in TREE} == TREE
     assert b"cut" in found["LEFT-OUT.txt"]
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_file_that_is_damaged_is_left_out_of_an_archive(folder: House, kind: str) -> None:
+    """One file of which no whole copy is left does not keep its reader from all the others."""
+
+    def fail(operation: str, path: VirtualPath) -> None:
+        if operation == "read" and path.name == "b.log":
+            raise DamagedError("no whole copy is left")
+
+    folder.tree.before = fail
+    try:
+        answer = folder.ask("GET", f"/files{UPLOADS}/?archive={kind}")
+    finally:
+        folder.tree.before = None
+    assert answer.status == 200
+    found = unpacked(kind, answer.body)
+    assert set(TREE) - set(found) == {"sub/b.log"}
+    assert b"sub/b.log: no whole copy is left" in found["LEFT-OUT.txt"]
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+@pytest.mark.parametrize("modified", [0, 253_402_300_000])
+def test_any_time_of_a_client_goes_into_an_archive(house: House, kind: str, modified: int) -> None:
+    """A zip knows the years from 1980 to 2107, and clients give any other."""
+    name = f"time-{kind}-{modified}"
+    assert house.ask("PUT", f"/files{UPLOADS}/{name}", {"X-OC-Mtime": str(modified)}, b"x").status == 201
+    answer = house.ask("GET", f"/files{UPLOADS}/?archive={kind}")
+    assert unpacked(kind, answer.body)[name] == b"x"
+
+
+def unpacked(kind: str, archive: bytes) -> dict[str, bytes]:
+    """Return the files of an archive."""
+    if kind == "zip":
+        with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
+            return {name: zipped.read(name) for name in zipped.namelist() if not name.endswith("/")}
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tape:
+        return {each.name: tape.extractfile(each).read() for each in tape if each.isfile()}
 
 
 def test_archive_that_is_not_made_here_is_refused(folder: House) -> None:

@@ -105,6 +105,12 @@ def test_file_lands_with_its_last_byte(house: House) -> None:
     assert sent(house, path, 102400, b"").status == 204
 
 
+def test_whole_address_is_taken_as_the_target(shared: House) -> None:
+    """As RFC 9112, section 3.2.2, has it; a proxy may send on what it was asked for as it is."""
+    path = made(shared, name="absolute")
+    assert tus(shared, "HEAD", f"https://there.example{path}").headers["upload-offset"] == "0"
+
+
 def test_first_bytes_may_come_with_the_creation(house: House) -> None:
     """Creation-with-upload, to its end or not."""
     whole = tus(house, "POST", FOLDER, CONTENT, Upload_Length=102400, Upload_Metadata=coded(name="w"), **STREAM)

@@ -446,6 +446,22 @@ def test_a_content_range_that_makes_no_sense_is_400(house: House, text: str) -> 
     assert house.tree.received(LOGIN, FILE) is None
 
 
+def test_a_part_told_as_lftp_tells_it_goes_on_with_what_is_there(house: House) -> None:
+    """lftp's `put -c` says `Range: bytes=FIRST-LAST/TOTAL`: the part never takes the place of the whole."""
+    offset = interrupted(house, 500_000)
+    place = f"bytes={offset}-{len(CONTENT) - 1}/{len(CONTENT)}"
+    assert house.ask("PUT", FILE, {"Range": place}, CONTENT[offset:]).status == 201
+    assert house.tree.content(FILE) == CONTENT
+
+
+@pytest.mark.parametrize("text", ["bytes=5-", "bytes=5-9", "bytes=5-9/8", "bytes=5-9/*", "x=5-9/10", "5"])
+def test_any_other_range_of_a_put_is_400(house: House, text: str) -> None:
+    """Ignored, it would make of a part a file."""
+    house.tree.add(FILE, b"whole")
+    assert house.ask("PUT", FILE, {"Range": text}, b"12345").status == 400
+    assert house.tree.content(FILE) == b"whole"
+
+
 def test_a_part_whose_length_is_not_what_it_says_is_400(house: House) -> None:
     """Content-Length and Content-Range must agree before anything is opened."""
     assert house.ask("PUT", FILE, part(0, 9, 10), b"12345").status == 400

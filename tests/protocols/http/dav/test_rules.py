@@ -328,9 +328,20 @@ def test_time_of_a_client_is_kept(folder: Folder) -> None:
 
 def test_part_of_a_file_is_no_file(folder: Folder) -> None:
     """`Content-Range` is refused before a byte of the body: RFC 9110 leaves nothing else to a server of whole files."""
-    answer = folder.ask("PUT", "file", {"Content-Range": "bytes 0-0/2"}, b"x")
-    assert answer.status == 400
-    assert folder.content("file") is None
+    for headers in ({"Content-Range": "bytes 0-0/2"}, {"Range": "bytes=0-0/2"}):
+        answer = folder.ask("PUT", "file", headers, b"x")
+        assert answer.status == 400
+        assert folder.content("file") is None
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_address_of_a_folder_ends_in_a_slash(folder: Folder, method: str) -> None:
+    """Who asks without one is sent there; lftp takes the folder for a file otherwise, and writes beside it."""
+    folder.ask("MKCOL", "d")
+    answer = folder.ask(method, "d?x=1")
+    assert (answer.status, answer.headers["location"]) == (301, folder.url("d/?x=1"))
+    assert folder.ask(method, "d/").status == 200
+    assert folder.house.ask(method, "/files" + folder.url("d").removeprefix("/dav")).status == 200
 
 
 @pytest.mark.parametrize("end", ["reset", "drop", "goodbye"])
