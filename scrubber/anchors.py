@@ -19,7 +19,7 @@ from scrubber.shapes import ShapeScanner, is_installed
 
 if TYPE_CHECKING:
     import ctypes
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
     from scrubber.anchor import Anchor
@@ -147,24 +147,32 @@ class HyperscanScanner:
     def _made(self, block: bytes, told: list[int]) -> Iterator[int]:
         """Make the events of what was *told*: of each match an anchor's number, a start and an end."""
         for index, at, end in zip(told[::3], told[1::3], told[2::3], strict=True):
-            start = at
-            if index >= _HEADED:
-                head = self._heads[index - _HEADED](block, max(0, at - LONGEST_HEAD), at)
-                if head is None:
-                    continue
-                start = head.start()
-            yield start << START_SHIFT | (end - start & LENGTH_MASK) << INDEX_BITS | index & INDEX_MASK
+            start = at if index < _HEADED else _head_start(self._heads[index - _HEADED], block, at)
+            if start >= 0:
+                yield start << START_SHIFT | (end - start & LENGTH_MASK) << INDEX_BITS | index & INDEX_MASK
         if self._elsewhere:
             yield from ReScanner((index, self._anchors.anchors[index]) for index in self._elsewhere).scan(block)
 
     @cached_property
-    def _heads(self) -> dict[int, Callable[[bytes, int, int], re.Match[bytes] | None]]:
-        """What finds the head of an anchor that has one, by its number."""
+    def _heads(self) -> dict[int, re.Pattern[bytes]]:
+        """Anchors that have a head, with their rest looked ahead at, by their numbers."""
         return {
-            index: re.compile(b"(?:%s)\\Z" % a.head, re.IGNORECASE if a.caseless else 0).search
+            index: re.compile(
+                b"(?:%s)(?=%s)" % (a.head, a.pattern.removeprefix(a.head)), re.IGNORECASE if a.caseless else 0
+            )
             for index, a in self._anchors.others
             if a.head
         }
+
+
+def _head_start(head: re.Pattern[bytes], block: bytes, at: int) -> int:
+    """Give where a *head* begins that ends at *at*, -1 where none does."""
+    start = max(0, at - LONGEST_HEAD)
+    while (found := head.search(block, start, at + LENGTH_MASK)) is not None and found.start() < at:
+        if found.end() == at:
+            return found.start()
+        start = found.start() + 1
+    return -1
 
 
 class JoinedScanner:

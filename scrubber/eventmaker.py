@@ -11,6 +11,7 @@ import re
 from array import array
 from typing import TYPE_CHECKING
 
+from scrubber.alternatives import first_bytes
 from scrubber.programs import Program, make_program
 
 if TYPE_CHECKING:
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 
     from scrubber.anchor import Anchor
 
-_SIGNS = (b"@", b"://")
+_DOT, _EITHER_CASE = rb"\.", rb"passw"
+_SIGNS = {rb"@": 1, rb"://": 2, _DOT: 3, rb"user ": 4, rb"[Uu]ser ": 4, rb"for ": 5, _EITHER_CASE: 6}
+"""What the rest of an anchor begins with, as it is written, that is found in C, and its number in native/anchors.c."""
+_BYTES = (0, 1, 3, 1, 5, 4, 5)
+"""How many bytes a sign has, by its number."""
+_LETTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _WORD = 8
 
 
@@ -36,7 +42,13 @@ class _Packed(ctypes.Structure):
 class _Anchor(ctypes.Structure):
     """An anchor with a head, or one that begins with a sign."""
 
-    _fields_ = (("index", ctypes.c_uint64), ("sign", ctypes.c_uint64), ("rest", _Packed), ("head", _Packed))
+    _fields_ = (
+        ("index", ctypes.c_uint64),
+        ("sign", ctypes.c_uint64),
+        ("rest", _Packed),
+        ("head", _Packed),
+        ("next", ctypes.c_uint8 * 32),
+    )
 
 
 class EventMaker:
@@ -74,14 +86,41 @@ class EventMaker:
 
 def _packed(index: int, anchor: Anchor) -> _Anchor | None:
     """Pack an anchor, None for one that is as Vectorscan tells of it."""
-    rest, flags = anchor.pattern.removeprefix(anchor.head), re.IGNORECASE if anchor.caseless else 0
-    program = make_program(rest, flags) if rest.startswith(_SIGNS) and not anchor.once else None
-    head = make_program(anchor.head, flags, backwards=True) if anchor.head else None
-    if anchor.head and head is None:
-        raise ValueError(f"there is no program for the head {anchor.head!r}")
-    if program is None and head is None:
+    head, rest, sign, size = _parted(anchor)
+    flags = re.IGNORECASE if anchor.caseless else 0
+    program = make_program(rest, flags) if sign else None
+    if program is None or not program.begins_with(_BYTES[sign]):  # user ?=
+        head, program = anchor.head, None
+    before = make_program(head, flags, backwards=True) if head else None
+    if head and before is None:
+        raise ValueError(f"there is no program for the head {head!r}")
+    if program is None and before is None:
         return None
-    return _Anchor(index, rest[0] if program is not None else 0, _program(program), _program(head))
+    packed = _Anchor(index, sign if program is not None else 0, _program(program), _program(before))
+    then = make_program(rest[size:], flags) if program is not None else None
+    packed.next[:] = then.first if then is not None else b"\xff" * 32
+    return packed
+
+
+def _parted(anchor: Anchor) -> tuple[bytes, bytes, int, int]:
+    """Give an anchor's head, its rest, the sign that this begins with, 0 for none, and the length of that as written.
+
+    A word's boundary before a sign is as good as a head.
+    """
+    head, rest = anchor.head, anchor.pattern.removeprefix(anchor.head)
+    if not head and rest.startswith(rb"\b"):
+        head, rest = rest[:2], rest[2:]
+    for sign, number in _SIGNS.items():
+        if rest.startswith(sign) and not anchor.once and _is_seen(sign, rest, caseless=anchor.caseless):
+            return head, rest, number, len(sign)
+    return head, rest, 0, 0
+
+
+def _is_seen(sign: bytes, rest: bytes, *, caseless: bool) -> bool:
+    """Say whether C sees the *sign* wherever *rest* can match."""
+    if sign == _DOT:
+        return first_bytes(rest[len(sign) :], caseless=caseless) <= _LETTERS
+    return sign == _EITHER_CASE or not caseless or not sign[-2:-1].isalpha()
 
 
 def _program(program: Program | None) -> _Packed:

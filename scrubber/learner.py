@@ -92,15 +92,19 @@ def load_origins() -> tuple[Origin, ...]:
         try:
             caseless = bool(data.get("caseless", False))
             lines = bool(data.get("lines", False))
-            behind = data.get("behind", ())
+            behind = [("", each) if isinstance(each, str) else tuple(each) for each in data.get("behind", ())]
             first, name = _NAMED[data["kind"]] if behind else ("", "")
             made.append(
                 Origin(
                     id=data["id"],
                     anchors=(
                         *(
-                            Anchor(pattern=(before.partition("(?=")[0] + first).encode(), caseless=caseless)
-                            for before in behind
+                            Anchor(
+                                pattern=(head + rest.partition("(?=")[0] + first).encode(),
+                                caseless=caseless,
+                                head=head.encode(),
+                            )
+                            for head, rest in behind
                         ),
                         *(Anchor(pattern=a.encode(), caseless=caseless, once=lines) for a in data.get("anchors", ())),
                         *(
@@ -108,7 +112,7 @@ def load_origins() -> tuple[Origin, ...]:
                             for head, rest in data.get("headed", ())
                         ),
                     ),
-                    expression=(f"(?:{'|'.join(behind)}){name}" if behind else data["pattern"]).encode(),
+                    expression=(f"(?:{'|'.join(map(''.join, behind))}){name}" if behind else data["pattern"]).encode(),
                     flags=re.IGNORECASE if caseless else 0,
                     quick=bool(data.get("quick", False)),
                     lines=lines,

@@ -55,6 +55,12 @@ class Program(NamedTuple):
     code: tuple[int, ...]
     sets: bytes
     """Of 32 bytes each, a bit for each byte."""
+    first: bytes
+    """The set of the bytes by which a match can begin; all, where it can be empty or that is not plain to see."""
+
+    def begins_with(self, count: int) -> bool:
+        """Say whether every match begins with *count* bytes of one set each."""
+        return self.code[: _WIDTH * count : _WIDTH] == (_SET,) * count
 
 
 @lru_cache(maxsize=2048)
@@ -75,8 +81,8 @@ def make_program(expression: bytes, flags: int = 0, *, backwards: bool = False) 
     except _Unwritable:
         return None
     writer.add(_MATCH)
-    writer.look_ahead()
-    return Program(tuple(writer.code), b"".join(writer.sets))
+    first = writer.look_ahead()
+    return Program(tuple(writer.code), b"".join(writer.sets), first)
 
 
 class _Writer:
@@ -110,11 +116,11 @@ class _Writer:
             self.sets.append(key)
         return self._numbers[key]
 
-    def look_ahead(self) -> None:
+    def look_ahead(self) -> bytes:
         """Write down, one added, the sets of bytes by which a choice's ways and what follows a repetition can go on.
 
         Where something can go on without a byte, or it is not plain to see by which, that is 0. What cannot go on is
-        then not tried.
+        then not tried. Give the bytes by which all of it can begin.
         """
         first: dict[int, int | None] = {}
         code = self.code
@@ -137,6 +143,8 @@ class _Writer:
                 first[at] = first.get(one)
             elif operation not in {_LOOK_DONE, _SAME, _MATCH}:
                 first[at] = after
+        begin = first.get(0)
+        return b"\xff" * 32 if begin is None else begin.to_bytes(32, "little")
 
     def _hint(self, bits: int | None) -> int:
         return 0 if bits is None else self._set_of(bits) + 1

@@ -4,6 +4,9 @@
 #include "sieve.h"
 
 #include <stdlib.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 enum { HEADED = 1 << INDEX_BITS, LONGEST_HEAD = 64 };
 
@@ -13,10 +16,17 @@ typedef struct {
     const uint8_t *sets;
 } packed;
 
-/* An anchor, and the first byte of its rest where it is found here: '@', or the colon of "://". */
+/* By what the rest of an anchor begins that is found here: "@", "://", a dot with a letter behind it, "user " and "User ",
+ * "for ", and "passw" in letters of any size. */
+enum { NO_SIGN = 0, SIGN_AT, SIGN_SLASHES, SIGN_DOT, SIGN_USER, SIGN_FOR, SIGN_PASSWORD };
+
+static const size_t sign_sizes[] = {0, 1, 3, 1, 5, 4, 5};
+
+/* An anchor, its sign, and the bytes that may follow that. */
 typedef struct {
     uint64_t index, sign;
     packed rest, head;
+    uint8_t next[32];
 } anchor;
 
 typedef struct {
@@ -47,34 +57,80 @@ static void see_head(making *m, const anchor *a, size_t at, size_t end) {
         put_event(m, at, end, a->index);
         return;
     }
-    uint8_t before[LONGEST_HEAD + 1]; /* one more, for what a word's boundary looks at */
-    size_t size = at < sizeof before ? at : sizeof before;
+    uint8_t before[LONGEST_HEAD + 2]; /* one more at either end, for what a word's boundary looks at */
+    size_t size = at + 1 < sizeof before ? at + 1 : sizeof before;
     for (size_t i = 0; i < size; i++)
-        before[i] = m->buf.at[at - 1 - i];
-    if (match(m, &a->head, (text){before, size}, 0) == MATCHED)
-        put_event(m, at - m->matcher.to[0], end, a->index);
+        before[i] = m->buf.at[at - i];
+    if (match(m, &a->head, (text){before, size}, 1) == MATCHED && m->matcher.to[0] <= LONGEST_HEAD + 1)
+        put_event(m, at + 1 - m->matcher.to[0], end, a->index);
+}
+
+static uint64_t sign_at(text buf, size_t at) {
+    switch (buf.at[at]) {
+    case '@':
+        return SIGN_AT;
+    case ':':
+        return begins_with(part(buf, at, at + 3), "://") ? SIGN_SLASHES : NO_SIGN;
+    case '.':
+        return is(byte_at(buf, at + 1), LETTER) ? SIGN_DOT : NO_SIGN;
+    case 'u':
+    case 'U':
+        return begins_with(part(buf, at + 1, at + 5), "ser ") ? SIGN_USER : NO_SIGN;
+    case 'f':
+        return begins_with(part(buf, at, at + 4), "for ") ? SIGN_FOR : NO_SIGN;
+    default:
+        return SIGN_PASSWORD;
+    }
 }
 
 static void see_sign(making *m, size_t at) {
-    uint8_t sign = m->buf.at[at];
-    if (sign == ':' && (byte_at(m->buf, at + 1) != '/' || byte_at(m->buf, at + 2) != '/'))
+    uint64_t sign = sign_at(m->buf, at);
+    if (sign == NO_SIGN)
         return;
+    int next = byte_at(m->buf, at + sign_sizes[sign]);
+    if (next < 0)
+        next = '\n'; /* what may end with the text may go on with any byte */
     for (size_t i = 0; i < m->count; i++) {
         const anchor *a = &m->anchors[i];
-        if (a->sign == sign && match(m, &a->rest, m->buf, at) == MATCHED)
+        if (a->sign == sign && (a->next[next >> 3] >> (next & 7) & 1) && match(m, &a->rest, m->buf, at) == MATCHED)
             see_head(m, a, at, m->matcher.to[0]);
     }
 }
 
-/* Mark the signs. */
+/* Mark what may be a sign, by two bytes; one more than the `STRIDE` is read. */
+#ifdef __SSE2__
+static __m128i same(__m128i these, char as) { return _mm_cmpeq_epi8(these, _mm_set1_epi8(as)); }
+
+static uint64_t marked(const uint8_t *at) {
+    const __m128i small = _mm_set1_epi8(0x20), last = _mm_set1_epi8('z' - 'a');
+    uint64_t made = 0;
+    for (int i = 0; i < STRIDE; i += 16) {
+        __m128i one = _mm_loadu_si128((const __m128i *)(const void *)(at + i));
+        __m128i two = _mm_loadu_si128((const __m128i *)(const void *)(at + i + 1));
+        __m128i small_one = _mm_or_si128(one, small), small_two = _mm_or_si128(two, small);
+        __m128i letter = _mm_sub_epi8(small_two, _mm_set1_epi8('a'));
+        letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, last), letter);
+        __m128i marks = _mm_or_si128(same(one, '@'), _mm_and_si128(same(one, ':'), same(two, '/')));
+        marks = _mm_or_si128(marks, _mm_and_si128(same(one, '.'), letter));
+        marks = _mm_or_si128(marks, _mm_and_si128(same(small_one, 'u'), same(two, 's')));
+        marks = _mm_or_si128(marks, _mm_and_si128(same(one, 'f'), same(two, 'o')));
+        marks = _mm_or_si128(marks, _mm_and_si128(same(small_one, 'p'), same(small_two, 'a')));
+        made |= (uint64_t)(unsigned)_mm_movemask_epi8(marks) << i;
+    }
+    return made;
+}
+#else
 static uint64_t marked(const uint8_t *at) {
     uint8_t marks[STRIDE];
-    for (int i = 0; i < STRIDE; i++)
-        marks[i] = at[i] == '@';
-    for (int i = 0; i < STRIDE; i++)
-        marks[i] |= (uint8_t)((at[i] == ':') & (at[i + 1] == '/'));
+    for (int i = 0; i < STRIDE; i++) {
+        uint8_t one = at[i], two = at[i + 1], letter = (uint8_t)((two | 0x20) - 'a');
+        marks[i] = (uint8_t)((one == '@') | ((one == ':') & (two == '/')) | ((one == '.') & (letter < 26)) |
+                             (((one | 0x20) == 'u') & (two == 's')) | ((one == 'f') & (two == 'o')) |
+                             (((one | 0x20) == 'p') & ((two | 0x20) == 'a')));
+    }
     return gathered(marks);
 }
+#endif
 
 static void see_signs(making *m) {
     bool any = false;
@@ -87,7 +143,7 @@ static void see_signs(making *m) {
         for (uint64_t marks = marked(m->buf.at + at); marks != 0; marks &= marks - 1)
             see_sign(m, at + first_marked(marks));
     for (; at < m->buf.size && m->good; at++)
-        if (m->buf.at[at] == '@' || m->buf.at[at] == ':')
+        if (strchr("@:.uUfpP", m->buf.at[at]) != NULL && m->buf.at[at] != 0)
             see_sign(m, at);
 }
 

@@ -138,8 +138,10 @@ def test_what_looks_around_has_no_program_backwards(expression):
 def test_heads_are_matched_as_with_re():
     """An anchor of which only the rest is scanned for begins where `re` says, and is none where its head is missing."""
     pytest.importorskip("hyperscan")
-    origins = load_origins()
-    headed = [a for origin in origins for a in origin.anchors if a.head or a.pattern.startswith((b"@", b"://"))]
+    headed = [anchor for origin in load_origins() for anchor in origin.anchors if anchor.head]
+    signs = (b"@", b"://", b"user ", b"[Uu]ser ", b"\\buser ", b"\\b[Uu]ser ", b"passw")
+    headed += [a for origin in load_origins() for a in origin.anchors if a.pattern.startswith(signs)]
+    headed += [a for rule in load_rules().rules for a in rule.anchors if a.pattern.startswith(signs)]
     headed.append(Anchor(pattern=rb"[<(][a-z]{1,9}(?:x|yy)?@[a-z]", head=rb"[<(][a-z]{1,9}(?:x|yy)?", caseless=True))
     anchors, chance = AnchorSet(headed), random.Random(5)
     quick, plain = HyperscanScanner(anchors, load_library()), HyperscanScanner(anchors)
