@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -192,8 +193,12 @@ def _state() -> Path:
 def _scrubbed(
     named: list[tuple[Path, str]], place: Path, profile: str, key_file: Path | None, held_back: list[str]
 ) -> Iterator[tuple[Path, str]]:
-    """Yield what is left of each file once it is scrubbed; what could not be looked into is held back."""
-    from mft.cli.scrubfile import Task, UnscannableError, scrub_file  # noqa: PLC0415  heavy
+    """Yield what is left of each file once it is scrubbed; what could not be looked into is held back.
+
+    What one file tells of users, hosts and domains is found in all of them, as `mft scrub` does with a folder.
+    """
+    from mft.cli.scrubfile import Task  # noqa: PLC0415  heavy
+    from mft.cli.scrubfolder import LARGE, LeftOut, attempt_file, learn_all  # noqa: PLC0415
     from mft.cli.scrubkey import load_key  # noqa: PLC0415
     from scrubber.model import Options  # noqa: PLC0415
     from scrubber.profile import find_profile  # noqa: PLC0415
@@ -202,24 +207,28 @@ def _scrubbed(
         options = Options(profile=find_profile(profile))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    key = load_key(key_file)
-    for number, (source, name) in enumerate(named):
-        target = place / str(number)
-        task = Task(
+    key, jobs = load_key(key_file), len(os.sched_getaffinity(0))
+    tasks = {
+        str(number): Task(
             source=source,
-            target=target,
+            target=place / str(number),
             name=name,
             key=key,
             options=options,
             explain=False,
             places=False,
-            jobs=len(os.sched_getaffinity(0)),
+            jobs=jobs if source.stat().st_size > LARGE else 1,
         )
-        try:
-            scrub_file(task)
-        except UnscannableError:
-            held_back.append(name)
-            continue
-        stamp = source.stat()
-        os.utime(target, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-        yield target, name
+        for number, (source, name) in enumerate(named)
+    }
+    dictionary = learn_all(tasks, jobs=jobs)
+    for task in tasks.values():
+        outcome = attempt_file(replace(task, dictionary=dictionary, learning=False))
+        if isinstance(outcome, LeftOut):
+            held_back.append(f"{task.name}: {outcome.reason}")
+        elif not outcome.report.scannable:
+            held_back.append(f"{task.name}: {outcome.report.obstacles[0].reason}")
+        else:
+            stamp = task.source.stat()
+            os.utime(task.target, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+            yield task.target, task.name

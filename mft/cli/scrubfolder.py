@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 LIST = "quarantine.json"
 _MADE_BY = "mft scrub"
-_LARGE = 16 << 20
+LARGE = 16 << 20
 """Bytes of a file that is larger than its share from which several processes scrub it, before the others' turn."""
 _TOLD_EVERY = 0.2
 """Seconds between two looks at how far the files have come."""
@@ -169,7 +169,7 @@ def scrub_folder(source: Path, target: Path, task: Task) -> FolderResult:
         for name in listing.directories:
             (stage / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         jobs = task.jobs
-        share = max(_LARGE, sum(listing.files.values()) // jobs)
+        share = max(LARGE, sum(listing.files.values()) // jobs)
         tasks = {
             name: replace(
                 task,
@@ -180,7 +180,7 @@ def scrub_folder(source: Path, target: Path, task: Task) -> FolderResult:
             )
             for name in sorted(listing.files, key=lambda each: (-listing.files[each], each))
         }
-        dictionary = _learn_all(tasks, jobs=jobs)
+        dictionary = learn_all(tasks, jobs=jobs)
         tasks = {name: replace(each, dictionary=dictionary, learning=False) for name, each in tasks.items()}
         found = _scrub_all(tasks, listing, result, jobs=jobs)
         result.results = dict(sorted(found.items()))
@@ -188,7 +188,7 @@ def scrub_folder(source: Path, target: Path, task: Task) -> FolderResult:
     return result
 
 
-def _learn_all(tasks: dict[str, Task], *, jobs: int) -> bytes:
+def learn_all(tasks: dict[str, Task], *, jobs: int) -> bytes:
     """Read all files once for the users, hosts and domains that they name; give one dictionary for all of them."""
     from scrubber.dictionary import Dictionary  # noqa: PLC0415  keeps `mft --help` quick
 
@@ -228,7 +228,7 @@ def _scrub_all(tasks: dict[str, Task], listing: Listing, result: FolderResult, *
             done = 0
             for name, task in tasks.items():
                 before = done
-                take(name, _attempt(task, lambda n, before=before, name=name: bar.show(before + n, name)))
+                take(name, attempt_file(task, lambda n, before=before, name=name: bar.show(before + n, name)))
                 done = before + listing.files[name]
         else:
             _in_processes(tasks, min(jobs, len(tasks)), bar, take)
@@ -237,7 +237,7 @@ def _scrub_all(tasks: dict[str, Task], listing: Listing, result: FolderResult, *
     return found
 
 
-def _attempt(task: Task, progress: Any = None) -> Result | LeftOut:  # noqa: ANN401 - a callable or None
+def attempt_file(task: Task, progress: Any = None) -> Result | LeftOut:  # noqa: ANN401 - a callable or None
     """Scrub one file; a failure that is the file's own holds back that file alone."""
     from scrubber.errors import ScrubberError  # noqa: PLC0415  keeps `mft --help` quick
 
@@ -275,7 +275,7 @@ def _work(task: Task) -> Result | LeftOut:
             _PROGRESS.value += done - told
         told = done
 
-    return _attempt(task, progress)
+    return attempt_file(task, progress)
 
 
 def _in_processes(tasks: dict[str, Task], jobs: int, bar: ProgressBar, take: Any) -> None:  # noqa: ANN401

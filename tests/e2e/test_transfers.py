@@ -273,6 +273,15 @@ def test_scrubbed_at_home_nothing_else_leaves(house: House, tmp_path: Path) -> N
     body = sent(house, "home.log")
     assert b"login ok" in body
     assert b"Tr0ub4dor" not in body
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    (folder / "passwd").write_text("quillfeather:x:1001:1001:Quill:/home/quillfeather:/bin/bash\n")
+    (folder / "z.log").write_text("session of quillfeather ended\n")
+    (folder / "cipher.bin").write_bytes(os.urandom(4000))
+    done = mft(house, "put", "-u", "ann", "--scrub", folder, house.url("/cases/ACME-1/"))
+    assert (done.returncode, "held back, not sent: bundle/cipher.bin: " in done.stderr) == (3, True)
+    assert b"quillfeather" not in sent(house, "bundle/z.log")
+    assert house.curl("ann", "/files/ACME-1/to-support/bundle/cipher.bin")[0] == 404
 
 
 def test_put_goes_through_a_proxy(house: House, tmp_path: Path) -> None:

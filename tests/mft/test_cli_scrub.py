@@ -238,14 +238,14 @@ def test_secrets_only_is_a_profile_of_the_command(run, source):
 
 def test_process_that_dies_takes_only_its_file_with_it(source, tmp_path, monkeypatch, run):
     """The file on which a worker dies is held back; the others are scrubbed all the same."""
-    attempt = scrubfolder._attempt
+    attempt = scrubfolder.attempt_file
 
     def deadly(task, progress=None):
         if task.name == "a.log":
             os._exit(9)
         return attempt(task, progress)
 
-    monkeypatch.setattr(scrubfolder, "_attempt", deadly)
+    monkeypatch.setattr(scrubfolder, "attempt_file", deadly)
     assert run(source, tmp_path / "dst", "--jobs", 2)[0] == 3
     (held,) = read_list(tmp_path / "dst")["quarantined"]
     assert held["path"] == "a.log"
