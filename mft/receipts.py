@@ -130,7 +130,7 @@ def verify_receipt(document: Mapping[str, object], public_key: Ed25519PublicKey)
     try:
         public_key.verify(_from_base64url(signature["value"]), canonical_json(signed))
     except InvalidSignature as error:
-        raise WrongSignatureError("the signature does not fit: the receipt was altered since it was signed") from error
+        raise WrongSignatureError("the signature does not fit: it was altered since it was signed") from error
     return claims
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mft.config.errors import ConfigError
 from mft.config.secrets import load_passphrase, load_pin
-from storage.errors import KeyProviderError, KeyUnavailableError
+from storage.errors import KeyProviderError, KeyringError, KeyUnavailableError
 from storage.keys.door import KeyDoor
 from storage.keys.envelope import Region
 from storage.keys.keyring import Keyring
@@ -33,6 +33,7 @@ def open_keyring(config: Config, region: str, passphrase: str | None = None) -> 
 
     Raises:
         WrongPassphraseError: the passphrase does not open it.
+        KeyringError: it is no keyring, or another region's.
         LockedKeyringError: the configuration leaves the passphrase to a person, and none was given.
     """
     settings = config.regions[region].keyring
@@ -42,7 +43,12 @@ def open_keyring(config: Config, region: str, passphrase: str | None = None) -> 
         )
     passphrase = load_passphrase(settings, region) if passphrase is None else passphrase
     if settings.path.exists():
-        return Keyring.load(settings.path, passphrase)
+        keyring = Keyring.load(settings.path, passphrase)
+        if keyring.region != region:
+            raise KeyringError(
+                f"{settings.path} is the keyring of {keyring.region!r}, not of {region!r}: put that of {region!r} there"
+            )
+        return keyring
     return Keyring.create(settings.path, Region(region), passphrase)
 
 

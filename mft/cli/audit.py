@@ -36,6 +36,7 @@ PublicKey = Annotated[
     Path | None,
     typer.Option(
         "--public-key",
+        "--key",
         metavar="FILE",
         help="The server's published key (its JSON document, or PEM). Default: the key of the configuration's server.",
     ),

@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mft.cli import options
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 Receipt = Annotated[Path, typer.Argument(metavar="FILE", help="The receipt, or - for standard input.")]
 Keys = Annotated[
     list[Path],
     typer.Option(
-        "--key", metavar="PUB", help="The server's published key (its JSON document, or PEM); may be repeated."
+        "--key",
+        "--public-key",
+        metavar="PUB",
+        help="The server's published key (its JSON document, or PEM); may be repeated.",
     ),
 ]
 
@@ -30,20 +36,33 @@ def register(app: typer.Typer) -> None:
 
 def verify(file: Receipt, keys: Keys) -> None:
     """Say whether a receipt is genuine, offline; shows what it claims. Exit code 1 when it is not."""
-    from mft.receipts import ReceiptError, key_id, parse_public_key, parse_receipt, verify_receipt  # noqa: PLC0415
-
-    receipt = parse_receipt(sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes())
-    known = {key_id(public): public for public in (parse_public_key(path.read_bytes()) for path in keys)}
-    signature = receipt.get("signature")
-    named = signature.get("key") if isinstance(signature, dict) else None
-    public = known.get(str(named)) or next(iter(known.values()))
-    try:
-        claims = verify_receipt(receipt, public)
-    except ReceiptError as error:
-        raise type(error)(f"{file}: not genuine: {error}") from error
-    typer.echo(f"{file}: genuine, signed by the key {named}")
+    claims, signed_by = genuine(file, keys)
+    typer.echo(f"{file}: genuine, signed by the key {signed_by}")
     for name, value in sorted(claims.items()):
         typer.echo(f"  {name}: {json.dumps(value)}")
+
+
+def genuine(file: Path, keys: list[Path]) -> tuple[Mapping[str, object], str]:
+    """Return what a signed document claims, and which of *keys* has signed it; `-` is standard input.
+
+    Raises:
+        ReceiptError: it is not genuine, or one of the files is not what it should be; names it.
+    """
+    from mft.receipts import ReceiptError, key_id, parse_public_key, parse_receipt, verify_receipt  # noqa: PLC0415
+
+    at, why = file, ""
+    try:
+        document = parse_receipt(sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes())
+        known = {}
+        for at in keys:
+            public = parse_public_key(at.read_bytes())
+            known[key_id(public)] = public
+        signature = document.get("signature")
+        named = str(signature.get("key") if isinstance(signature, dict) else None)
+        at, why = file, "not genuine: "
+        return verify_receipt(document, known.get(named) or next(iter(known.values()))), named
+    except ReceiptError as error:
+        raise type(error)(f"{at}: {why}{error}") from error
 
 
 def key(config: options.ConfigPath) -> None:

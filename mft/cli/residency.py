@@ -14,6 +14,7 @@ import typer
 
 from mft.cli import options
 from mft.cli.ledger import DEFAULT, open_ledger, parse_expiry, printable, show_json, show_table
+from mft.cli.receipt import genuine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +45,12 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="A line of CSV for each stay.
 ReportFile = Annotated[Path, typer.Argument(metavar="REPORT", help="The report as JSON, or - for standard input.")]
 Keys = Annotated[
     list[Path],
-    typer.Option("--key", metavar="PUB", help="The server's published receipt key (JSON or PEM); may be repeated."),
+    typer.Option(
+        "--key",
+        "--public-key",
+        metavar="PUB",
+        help="The server's published receipt key (JSON or PEM); may be repeated.",
+    ),
 ]
 AuditExport = Annotated[
     Path | None,
@@ -359,16 +365,8 @@ def verify(file: ReportFile, keys: Keys, *, audit: AuditExport = None) -> None:
         check_events,
         check_report,
     )
-    from mft.receipts import ReceiptError, key_id, parse_public_key, parse_receipt, verify_receipt  # noqa: PLC0415
 
-    document = parse_receipt(sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes())
-    known = {key_id(public): public for public in (parse_public_key(path.read_bytes()) for path in keys)}
-    signature = document.get("signature")
-    named = signature.get("key") if isinstance(signature, dict) else None
-    try:
-        claims = verify_receipt(document, known.get(str(named)) or next(iter(known.values())))
-    except ReceiptError as error:
-        raise type(error)(f"{file}: not genuine: {error}") from error
+    claims, named = genuine(file, keys)
     if claims["kind"] != KIND:
         raise ReportError(f"{file}: it is signed, and no report of residency")
     check_report(claims)

@@ -34,7 +34,8 @@ Destroyed = Annotated[
     ),
 ]
 Key = Annotated[
-    Path | None, typer.Option("--public-key", metavar="FILE", help="The receipt key that must have signed the backup.")
+    Path | None,
+    typer.Option("--public-key", "--key", metavar="FILE", help="The receipt key that must have signed the backup."),
 ]
 EndTokens = Annotated[
     bool, typer.Option("--revoke-tokens", help="Have every token end: some were revoked since, perhaps.")

@@ -14,6 +14,7 @@ from mft.log import configure_logging
 from mft.regionkeys import RegionKeys
 from mft.scrubbing.cage import forbid_dumps
 from mft.server.supervisor import until_term
+from storage.errors import KeyringError
 from storage.keys.door import state_of
 
 if TYPE_CHECKING:
@@ -49,7 +50,11 @@ def run_key_agent(
     configure_logging(config.log, "keyagent")
     keys = RegionKeys(config, passphrases=passphrases, reread=reread)
     with ThreadPoolExecutor(1, initializer=_let_others_first) as opener:
-        locked = opener.submit(keys.open_keyrings).result()
+        try:
+            locked = opener.submit(keys.open_keyrings).result()
+        except KeyringError as error:
+            log.error("keyagent.keyring_not_opened", extra={"why": str(error)})  # noqa: TRY400 - it says all there is
+            raise SystemExit(1) from error
     for region in locked:
         log.warning("keyagent.locked", extra={"region": region, "warning": f"`mft keys unlock {region}` opens it"})
     log.info("keyagent.started", extra={"regions": sorted(config.regions)})

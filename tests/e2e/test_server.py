@@ -59,7 +59,21 @@ def test_wrong_passphrase_keeps_it_shut(tmp_path: Path) -> None:
     Keyring.create(loaded.regions["us"].keyring.path, Region("us"), "another passphrase", cost=cost)
     done = serve(config)
     assert done.returncode != 0
-    assert "keyring" in done.stderr
+    assert f"the passphrase does not open {loaded.regions['us'].keyring.path}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_keyring_of_another_region_keeps_it_shut(tmp_path: Path) -> None:
+    """A file that was put in the wrong place is not used as if it were the region's own."""
+    config = write_configuration(tmp_path, "http://127.0.0.1:9", b"s" * 32, {})
+    loaded = load_config(config, {})
+    make_directories(loaded)
+    passphrase = (tmp_path / "us.pass").read_text().strip()
+    cost = PassphraseCost(memory_kib=64, iterations=1, lanes=1)
+    Keyring.create(loaded.regions["us"].keyring.path, Region("eu"), passphrase, cost=cost)
+    done = serve(config)
+    assert done.returncode != 0
+    assert f"{loaded.regions['us'].keyring.path} is the keyring of 'eu', not of 'us'" in done.stderr
 
 
 def test_second_server_on_the_same_data_is_refused(house: House) -> None:

@@ -183,6 +183,8 @@ class TestReceiptVerify:
 
     def test_missing_file_is_named(self, run, files, tmp_path):
         """No traceback for a wrong path."""
+        code, _, error = run("receipt", "verify", files[0], "--key", files[0], "--public-key", tmp_path / "none")
+        assert (code, f"{files[0]}: " in error) == (1, True)
         code, _, error = run("receipt", "verify", tmp_path / "none", "--key", files[1])
         assert code == 1
         assert error == f"mft: {tmp_path / 'none'}: No such file or directory\n"
