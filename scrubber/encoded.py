@@ -26,7 +26,8 @@ LONGEST = 4 << 20
 
 _LONG_RUN = re.compile(rb"[A-Za-z0-9+/_\-]{%d,}" % SHORTEST)
 _ALL_RUN = re.compile(rb"[A-Za-z0-9+/_\-]*")
-_RUN = re.compile(rb"[A-Za-z0-9+/]+|[A-Za-z0-9_\-]+")
+_RUN = re.compile(rb"[A-Za-z0-9+/]+")
+_SAFE_RUN = re.compile(rb"[A-Za-z0-9_\-]+")
 _LINE = re.compile(rb"(\r?\n[ \t]*|\\r\\n|\\n)([A-Za-z0-9+/]+)(?![A-Za-z0-9+/_\-.])")
 _HEX = re.compile(rb"(?:[0-9a-f]{2}){20,}|(?:[0-9A-F]{2}){20,}")
 _HEX_LINE = re.compile(rb"(?:[0-9A-Fa-f]{2})+")
@@ -132,8 +133,8 @@ class Run(NamedTuple):
 
 def find_run(buf: bytes, start: int) -> Run | None:
     """Give the run that begins at *start*, None where it does not begin as text."""
-    first = _RUN.match(buf, start, start + LONGEST)
-    if first is None or len(first[0]) < SHORTEST or not _begins_as_text(first[0]):
+    first = _first_of(buf, start)
+    if first is None or not _begins_as_text(first[0]):
         return None
     end = first.end()
     pieces = [first[0]]
@@ -148,6 +149,18 @@ def find_run(buf: bytes, start: int) -> Run | None:
     wrapped = len(pieces) > 1
     going_on = width <= WIDEST and end >= len(buf) - width - 64 and len(pieces[-1]) == width
     return Run(start, end, b"".join(pieces), width if wrapped else 0, line_break, open=going_on or end == len(buf))
+
+
+def _first_of(buf: bytes, start: int) -> re.Match[bytes] | None:
+    """Give the run's first line: of the URL-safe alphabet where that goes on further and is text to its end."""
+    plain = _RUN.match(buf, start, start + LONGEST)
+    safe = _SAFE_RUN.match(buf, start, start + LONGEST)
+    length = len(plain[0]) if plain is not None else 0
+    if safe is not None and len(safe[0]) > max(length, SHORTEST - 1):
+        text = from_base64(safe[0])
+        if length < SHORTEST or (text and is_text(text[: len(text) // 2 * 2])):
+            return safe
+    return plain if length >= SHORTEST else None
 
 
 def _goes_on(line: re.Match[bytes], width: int, line_break: bytes, *, hexadecimal: bool) -> bool:

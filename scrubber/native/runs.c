@@ -33,12 +33,12 @@ static bool may_be_text(const uint8_t *at, size_t size, bool whole) {
 /* Say whether the run may begin as text: `encoded._begins_as_text` of what `encoded._RUN` takes of it. */
 static bool may_begin_as_text(text run) {
     uint8_t made[SAMPLED];
-    bool url_safe = run.at[0] == '_' || run.at[0] == '-';
-    size_t size = 0;
-    while (size < run.size && (is_alnum(run.at[size]) || (url_safe ? run.at[size] == '_' || run.at[size] == '-'
-                                                                   : run.at[size] == '+' || run.at[size] == '/')))
+    size_t size = 0, safe = 0; /* either alphabet, which is Python's to choose */
+    while (size < run.size && (is_alnum(run.at[size]) || run.at[size] == '+' || run.at[size] == '/'))
         size++;
-    if (size < SHORTEST_RUN)
+    while (safe < run.size && (is_alnum(run.at[safe]) || run.at[safe] == '_' || run.at[safe] == '-'))
+        safe++;
+    if (size < SHORTEST_RUN && safe < SHORTEST_RUN)
         return false;
     for (size_t i = 0; i < 10; i++) {
         uint32_t four = 0;
