@@ -15,6 +15,7 @@ from scrubber.compiled import load_library
 from scrubber.lexicon import Lexicon, build_lexicon
 from scrubber.pseudonym import TAG, Pseudonymizer
 from scrubber.rows import RowSieve
+from scrubber.ruled import SIGNS
 from scrubber.rules import KNOWN_RULE, LEARNED_RULES
 from scrubber.sieve import Confirmers, Look, Sieve, looks_for
 from scrubber.tables import CellImages, TableReader
@@ -32,6 +33,7 @@ _NO_TERMS = Terms()
 _ENCODED_TAGS = frozenset((b"W2", b"W3", b"5b", b"5B"))
 """How a bracket and a small letter begin in base64 and in hexadecimal digits."""
 _STATEMENT = Anchor(pattern=rb"insert |copy |create table ", caseless=True, once=True)
+_RULER = Anchor(pattern=SIGNS, once=True)
 _TAG = Anchor(pattern=rb":[0-9a-f]{8}\]", shape=True)
 
 
@@ -45,7 +47,7 @@ class Search(NamedTuple):
     sifted: Sifted | None = None
     """What the compiled part found besides."""
     statements: bool = True
-    """Whether there may be tables of SQL."""
+    """Whether there may be tables of SQL, or drawn ones."""
 
     def all_candidates(self) -> list[Candidate]:
         """Give all that was found, in order."""
@@ -249,7 +251,7 @@ def _tags(buf: bytes, ends: list[int]) -> list[tuple[int, int]]:
     return spans
 
 
-_NOTICED = ((_TAG,), *(notation.anchors for notation in escapes.NOTATIONS), (_STATEMENT,))
+_NOTICED = ((_TAG,), *(notation.anchors for notation in escapes.NOTATIONS), (_STATEMENT, _RULER))
 """Anchors of which only the places are remembered."""
 
 

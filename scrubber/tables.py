@@ -1,4 +1,4 @@
-"""Read tables in text, whose columns say what stands in them: CSV, SQL inserts, PostgreSQL's COPY.
+"""Read tables in text, whose columns say what stands in them: CSV, SQL inserts, PostgreSQL's COPY, and drawn ones.
 
 Inserts that name no columns, as dumps have them, are read by those of the CREATE TABLE before them.
 
@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from scrubber.fields import beside_names, column_of, images, is_kind
 from scrubber.finder import remembered
 from scrubber.gate import Strength, is_secret, strength
 from scrubber.pseudonym import TAG
+from scrubber.ruled import cells, find_ruling, goes_on, pair_of, rulers
 
 if TYPE_CHECKING:
     import ctypes
@@ -38,6 +40,7 @@ _REMEMBERED = 8192
 
 _HEAD = 64 << 10
 _MOST = 400
+_LONGEST_NAME = 120
 _HEADER = re.compile(
     rb"(?:\xef\xbb\xbf)?(?:#(?!Fields: )[^\r\n]*\r?\n|[ \t]*\r?\n){0,20}#?(?:Fields: )?(?P<line>[^\r\n]{3,16000})\r?\n"
 )
@@ -119,6 +122,12 @@ def _beside(name: bytes) -> bool:
 def is_password(text: bytes) -> bool:
     """Say whether *text*, of a column of passwords, is one."""
     return not TAG.search(text) and is_secret(text, Strength.STRONG, quoted=True, prose=False)
+
+
+@lru_cache(maxsize=1024)
+def _setting_of(name: bytes) -> Columns:
+    """Say what a setting called *name* holds, as a table's only column."""
+    return Columns([name])
 
 
 class CellImages:
@@ -214,6 +223,10 @@ class TableReader:
                 pos = self._copied(buf, pos, limit, spans)
             elif self._mode == "insert":
                 pos = self._tuples(buf, pos, limit, spans)
+            elif self._mode == "settings":
+                pos = self._settings(buf, pos, limit, spans)
+            elif self._mode:
+                pos = self._drawn(buf, pos, limit, spans)
             else:
                 pos = self._seek(buf, pos, limit) if statements else limit
         self._at = base + pos
@@ -235,14 +248,19 @@ class TableReader:
                 and all(not name.strip() or _NAME.fullmatch(name.strip().strip(b"\"'")) for name in names)
             ):
                 columns = Columns(names)
-                if columns:
-                    self._mode, self._columns, self._separator = "csv", columns, separator
+                if columns or pair_of(names):
+                    self._mode, self._columns, self._separator = "csv" if columns else "settings", columns, separator
                     return header.end()
         return pos
 
     def _seek(self, buf: bytes, pos: int, limit: int) -> int:
-        """Find the next table of SQL."""
-        for at in _statements(buf, pos, limit):
+        """Find the next table of SQL, or the next that is drawn."""
+        drawn = dict(rulers(buf, pos, limit))
+        for at in sorted([*_statements(buf, pos, limit), *drawn]):
+            if at in drawn:
+                if self._open_drawn(buf, at, drawn[at]):
+                    return drawn[at] + 1
+                continue
             found = _INSERT.match(buf, at) or _COPY.match(buf, at)
             if found is not None:
                 columns = Columns(found["columns"].split(b","))
@@ -255,6 +273,58 @@ class TableReader:
                 self._mode, self._columns = ("copy" if buf[at] in b"Cc" else "insert"), columns
                 return found.end()
         return limit
+
+    def _open_drawn(self, buf: bytes, begin: int, end: int) -> bool:
+        ruling = find_ruling(buf, begin, end)
+        if ruling is None:
+            return False
+        columns = Columns(ruling.names)
+        if not columns and pair_of(ruling.names) is None:
+            return False
+        self._mode, self._columns, self._separator = ruling.mode, columns, ruling.separator
+        return True
+
+    def _drawn(self, buf: bytes, pos: int, limit: int, spans: list[Span]) -> int:
+        """Read the rows of a table that is drawn, up to the first line that is none."""
+        pair = pair_of(list(self._columns.names)) if not self._columns else None
+        while pos < limit:
+            end = buf.find(b"\n", pos)
+            end = len(buf) if end < 0 else end
+            line = buf[pos:end].rstrip(b"\r")
+            if not goes_on(line, self._mode):
+                self._mode = ""
+                return pos
+            row = [(pos + start, pos + stop) for start, stop in cells(line, self._mode, self._separator)]
+            if pair is not None:
+                spans += self._setting(buf, row, *pair)
+            elif len(row) <= self._columns.count + 2:
+                for column, (start, stop) in enumerate(row[: self._columns.count]):
+                    spans += self._cell(buf, start, stop, self._columns, column)
+            pos = end + 1
+        return pos
+
+    def _settings(self, buf: bytes, pos: int, limit: int, spans: list[Span]) -> int:
+        """Read rows of a setting's name and its value."""
+        pair = pair_of(list(self._columns.names))
+        cell = _CELL[self._separator]
+        while pos < limit and pair is not None:
+            at, row = pos, []
+            while (match := cell.match(buf, at)) is not None:
+                row.append(next((match.span(group) for group in (1, 2) if match[group] is not None), match.span(3)))
+                at = match.end()
+                if match[4] != self._separator:
+                    break
+            else:
+                at = buf.find(b"\n", at) + 1 or len(buf)
+            spans += self._setting(buf, row, *pair)
+            pos = max(at, pos + 1)
+        return pos
+
+    def _setting(self, buf: bytes, row: list[tuple[int, int]], key: int, value: int) -> Iterator[Span]:
+        if max(key, value) < len(row):
+            name = buf[slice(*row[key])].strip()
+            if 0 < len(name) <= _LONGEST_NAME:
+                yield from self._cell(buf, *row[value], _setting_of(name), 0)
 
     def _create(self, found: re.Match[bytes] | None) -> None:
         """Remember the columns of a table that is created."""
@@ -296,7 +366,7 @@ class TableReader:
         known = self._columns.known[column]
         if len(known) >= _REMEMBERED:
             known.clear()
-        spans = list(self._cell(cell, 0, len(cell), column))
+        spans = list(self._cell(cell, 0, len(cell), self._columns, column))
         made: _Known = ()
         if spans:
             begin, _, text, new, rule = spans[0]
@@ -317,7 +387,7 @@ class TableReader:
                 break
             if column <= last and match.end() > match.start():
                 group = match.lastindex and next((n for n in (1, 2, 3) if match[n] is not None), 3)
-                row += self._cell(buf, *match.span(group or 3), column)
+                row += self._cell(buf, *match.span(group or 3), self._columns, column)
             at = match.end()
             column += 1
             if match[4] != self._separator:
@@ -335,7 +405,7 @@ class TableReader:
             at = pos
             for column, text in enumerate(buf[pos:end].split(b"\t")[: self._columns.count]):
                 if text != b"\\N":
-                    spans += self._cell(buf, at, at + len(text), column)
+                    spans += self._cell(buf, at, at + len(text), self._columns, column)
                 at += len(text) + 1
             pos = end + 1
         return pos
@@ -353,7 +423,7 @@ class TableReader:
                     self._mode = ""
                     return max(at, pos + 1)
                 if column < self._columns.count and match[1] is not None:
-                    spans += self._cell(buf, *match.span(1), column)
+                    spans += self._cell(buf, *match.span(1), self._columns, column)
                 elif column < self._columns.count and match[2].strip().upper() != b"NULL":
                     spans += self._bare(buf, *match.span(2), column)
                 at = match.end()
@@ -363,19 +433,19 @@ class TableReader:
             pos = at
         return pos
 
-    def _cell(self, buf: bytes, start: int, end: int, column: int) -> Iterator[Span]:
+    def _cell(self, buf: bytes, start: int, end: int, columns: Columns, column: int) -> Iterator[Span]:
         text = buf[start:end]
         lead = len(text) - len(text.lstrip())
         text = text.strip()
-        field = self._columns.fields[column]
+        field = columns.fields[column]
         begin = start + lead
         if field is not None:
             if is_kind(field, text):
                 yield begin, begin + len(text), text, self._images.fields[field.kind](text), "person.column"
-        elif self._columns.secrets[column] and is_password(text):
+        elif columns.secrets[column] and is_password(text):
             yield begin, begin + len(text), text, self._images.secret(text), "password.column"
 
     def _bare(self, buf: bytes, start: int, end: int, column: int) -> Iterator[Span]:
         """Replace a number that stands without quotes: its pseudonym needs them."""
-        for begin, stop, text, new, kind in self._cell(buf, start, end, column):
+        for begin, stop, text, new, kind in self._cell(buf, start, end, self._columns, column):
             yield begin, stop, text, b"'" + new + b"'", kind

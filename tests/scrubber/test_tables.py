@@ -98,3 +98,33 @@ def test_lines_without_a_header_cost_little(filler):
     """Nothing that a header could begin with makes the search for one run away."""
     data = filler * 20_000 + b"end"
     assert run(data, len(data), 1 << 20) == data
+
+
+DRAWN = {
+    "psql": b"shop=> select id, full_name, email from c;\n id |  full_name   |  email\n----+--------------+---------\n"
+    b"  1 | Solveig Berg | a@example.com\n(1 row)\n\nfull_name | kept\n",
+    "mysql": b"mysql> select * from c;\n+----+------------+-----------+\n| id | first_name | last_name |\n"
+    b"+----+------------+-----------+\n|  1 | Solveig    | Berg      |\n+----+------------+-----------+\nkept | kept\n",
+    "markdown": b"kept\n\n| Vorname | Nachname | Note |\n|:--------|---------:|------|\n"
+    b"| Solveig | Berg | kept |\n\nkept\n",
+    "powershell": "Name           SamAccountName GivenName\n----           -------------- ---------\n"
+    "J\u00fcrgen Solveig  sberg          Solveig\n\nkept Berlin\n".encode(),
+    "expanded": b"-[ RECORD 1 ]-------+------\nid                  | 3\nfirst_name          | Solveig\nnote | kept\n",
+    "settings": b'key,value\nretries,kept\nfirst_name,Solveig\n"db.password","Berg-8641-x"\n',
+}
+
+
+@pytest.mark.parametrize("table", DRAWN.values(), ids=DRAWN)
+def test_columns_of_tables_that_are_drawn_are_read(table):
+    """A ruler below names makes a table, up to the first line that is no row, wherever blocks are cut."""
+    out = run(table, len(table), 1 << 20)
+    assert not any(value in out for value in GONE)
+    assert out.count(b"kept") == table.count(b"kept")
+    assert run(out, len(out), 1 << 20) == out
+    assert all(run(table, cut, 64) == out for cut in (1, 7, 50))
+
+
+def test_rulers_without_names_make_no_table():
+    """Rulers of lists, diffs and front matter change nothing."""
+    text = b"first_name\n----------\nSolveig\n\nuser -- a | b\n--- a/x\n+++ b/x\n- --flag -+- c\nSolveig | Berg\n"
+    assert run(text, len(text), 1 << 20) == text
