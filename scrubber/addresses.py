@@ -33,7 +33,8 @@ _PRODUCT_WORDS = (
     rb"oid|sections?|chapter|clause|paragraph|appendix|product|glibc|libc|openssl|openjdk|jdk|jre|hotfix|uefi|plugin|"
     rb"onefs|ontap|esxi|vcenter|vsphere|fortios|pan-os|webkit|chromium|firefox|safari|acrobat|"
     rb"db2|weblogic|websphere|hotspot|jvm|hyper-v|vmtools|powershell|idrac|ilo|cimc|ipmi|vrmf|silverlight|"
-    rb"onedrive|teams|teamviewer|anydesk|citrix|netscaler|hana|informix"
+    rb"onedrive|teams|teamviewer|anydesk|citrix|netscaler|hana|informix|"
+    rb"tag|bootloader|microcode|chart|module|library|installer"
 )
 _THEN = rb"s?[\"']?(?:,? ?[\"']?(?:value|val|content)[\"']?|</?\w*>)?[ \t]*[:=]{0,2}[ \t]*[\"'<>(v]*\Z"
 _VERSION_BEFORE = re.compile(
@@ -66,12 +67,19 @@ _VERSION_AFTER = re.compile(
 )
 _PORT_AFTER = re.compile(rb"\.([0-9]{1,5})(?=[\s:<>]|\Z)")
 _PATH_BEFORE = re.compile(rb"[A-Za-z][A-Za-z0-9_\-]*/\Z")
+_HIERARCHY = re.compile(rb"(?<![A-Za-z])(?:[A-Z]+_[A-Z_]+|DIRECT)/\Z")
+"""How Squid says whom it asked: HIER_DIRECT/84.2.3.4."""
 _HOST_BEFORE = re.compile(rb"(?<![\w.\-])(?:[A-Za-z0-9][A-Za-z0-9_\-]*\.){2,8}[a-z]{2,24}/\Z")
 """A host's full name, behind which Java writes its address: app1.site.de/84.2.3.4."""
 _MODULE_BEFORE = re.compile(rb"\b(?:java|jdk|javafx|kotlin|kotlinx|scala|spring)\.[\w.]{1,40}@\Z")
 """A module, behind which a stack trace writes its version: java.base@17.0.8.1."""
 
 _IPV6 = re.compile(rb"(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9A-Fa-f]{0,4})")
+_IPV6_PORT = re.compile(
+    rb"((?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}|(?=[0-9A-Fa-f:]{0,38}::)(?:[0-9A-Fa-f]{0,4}:){2,6}[0-9A-Fa-f]{1,4})"
+    rb":[0-9]{2,5}(?![0-9A-Za-z:.])"
+)
+"""An address with a port behind it and no brackets around it, as Apache logs it; behind `::` it has five digits."""
 _IPV6_CHARS = b"0123456789abcdefABCDEF:"
 _IPV6_SURE = re.compile(rb"(?:[23][0-9a-f]{3}|f[cd][0-9a-f]{2}|fe80|64):", re.IGNORECASE)
 
@@ -80,7 +88,7 @@ _MAC = re.compile(
     rb"(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4}(?!\.?[0-9A-Za-z_])"
 )
 _MAC_CHAIN_BEFORE = re.compile(rb"(?:\A|[^0-9A-Za-z])(?:[0-9A-Fa-f]{2}[:-]|[0-9A-Fa-f]{4}\.)\Z|[0-9A-Za-z_]\Z")
-_MAC_GROUPS = (b"01005e", b"3333", b"0180c2", MAC_PSEUDONYM.encode(), b"00000000")
+MAC_GROUPS = (b"01005e", b"3333", b"0180c2", MAC_PSEUDONYM.encode(), b"00000000")
 
 
 def find_ipv4(pseudonyms: Pseudonymizer) -> Finder:
@@ -139,6 +147,8 @@ def _is_address(  # noqa: C901, PLR0911 - a table of refusals
     before = buf[start - 1 : start]
     if before == b"." and buf[start - 2 : start - 1].isdigit():
         return False
+    if buf[end : end + 9].lower() == b".in-addr.":
+        return False  # turned round
     if buf[end : end + 1] == b"." and buf[end + 1 : end + 2].isdigit():
         return _has_port(buf, start, end, private=private)
     after = _VERSION_AFTER.match(buf, end)
@@ -158,7 +168,10 @@ def _is_address(  # noqa: C901, PLR0911 - a table of refusals
     if private:
         return True
     if (
-        before == b"/" and _PATH_BEFORE.search(context) and not _HOST_BEFORE.search(context)
+        before == b"/"
+        and _PATH_BEFORE.search(context)
+        and not _HOST_BEFORE.search(context)
+        and not _HIERARCHY.search(context)
     ):  # Chrome/120.0.6099.109, yet node/10.2.3.4:9042
         return buf[end : end + 1] == b":" and buf[end + 1 : end + 2].isdigit()
     return not (before.isalnum() or (before == b"-" and context[-2:-1].isalpha()))
@@ -200,6 +213,8 @@ def find_ipv6(pseudonyms: Pseudonymizer) -> Finder:
             return None
         text = match[0]
         after = buf[match.end() : match.end() + 1]
+        if (after.isdigit() or after == b":") and (port := _IPV6_PORT.match(buf, begin)):
+            text, after = port[1], b" "
         if after.isalnum() or after == b"_":
             return None
         if text.endswith(b":") and not text.endswith(b"::"):
@@ -264,7 +279,7 @@ def find_mac(pseudonyms: Pseudonymizer) -> Finder:
 def _is_station(text: bytes) -> bool:
     """Say whether *text* is one station's address: not broadcast, not null, not a group, not a time."""
     digits = _digits(text)
-    if len(set(digits)) < 2 or digits.startswith(_MAC_GROUPS):
+    if len(set(digits)) < 2 or digits.startswith(MAC_GROUPS):
         return False
     # a time in a file's name, 20-26-11-22-01-02
     return not (text.count(b"-") == 5 and digits.isdigit() and digits.startswith((b"19", b"20")))

@@ -16,6 +16,8 @@ _DOMAIN = re.compile(
     rb"(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
+MEMBER = re.compile(rb"\.[A-Za-z]*[a-z][A-Z][A-Za-z]*\Z")
+"""A member's name where a top-level domain would stand: Connection@1b2c3d4e.prepareStatement."""
 _DOMAIN_RUN = re.compile(rb"(?:@|%40)[A-Za-z0-9.\-_]{4,640}")
 """All that `_DOMAIN` can match, and what it looks at behind."""
 _TLD = re.compile(rb"\.(?:[a-z]{2,}|xn--[a-z0-9-]+)\Z")
@@ -92,6 +94,8 @@ def mail_host(run: bytes) -> bytes:
     """
     match = _DOMAIN.match(run)
     if match is None:
+        return b""
+    if MEMBER.search(match[1]):
         return b""
     domain = match[1].lower()
     while domain.rpartition(b".")[2] in _NOT_TLD:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from scrubber.anchor import INDEX_MASK, START_SHIFT, Anchor
 from scrubber.anchors import AnchorSet, build_scanner
 from scrubber.compiled import load_library
+from scrubber.contacts import MEMBER
 from scrubber.errors import RuleError
 from scrubber.hostnames import is_fqdn, is_public_domain, split_host, words
 from scrubber.informant import Expression, Informant
@@ -169,7 +170,7 @@ class Learner:
             "host": self.take_host,
             "domain": self.take_domain,
             "domains": self._take_domains,
-            "mail": self.take_domain,
+            "mail": self._take_mail,
             "name": self.take_host,
             "zone": self.take_host,
             "full": self._take_full,
@@ -325,6 +326,10 @@ class Learner:
         if b"." not in domain:  # a private suffix: the label before it is the site
             domain = b".".join((labels[-1], domain))
         self._dictionary.learn("domain", domain)
+
+    def _take_mail(self, value: bytes) -> None:
+        if not MEMBER.search(value):
+            self.take_domain(value)
 
     def _take_domains(self, value: bytes) -> None:
         for name in value.split():

@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from scrubber.anchor import Anchor
 from scrubber.checks import CHECKS
 from scrubber.errors import RuleError
+from scrubber.fields import Field, is_kind, is_surname
 from scrubber.finder import REACH, Found, remembered
 from scrubber.finders import FINDERS
+from scrubber.logins import is_login
 from scrubber.model import Rule
 from scrubber.programs import make_program
 from scrubber.pseudonym import TAG, Pseudonymizer
 from scrubber.rulefiles import load_files, rules_version
+from scrubber.spelled import SPELLED, spellings
 from scrubber.tokens import expand_row
 
 if TYPE_CHECKING:
@@ -117,16 +120,32 @@ def _compiled(expression: bytes, flags: int) -> re.Pattern[bytes]:
     return re.compile(expression, flags)
 
 
-REPLACEMENTS = ("tag", "national", "ssn", "sid", "date", "word", "host")
+REPLACEMENTS = (
+    *("tag", "national", "ssn", "sid", "date", "word", "host"),
+    *("ipv4", "person", "station", "wildcard", "commas", "reverse", "nibbles"),
+)
 
 
 def _image(rule: CompiledRule, pseudonyms: Pseudonymizer) -> Callable[[bytes], bytes]:
     """Give what makes the pseudonym of a matched text, as the rule's `replace` says."""
-    simple = {"ssn": pseudonyms.ssn, "sid": pseudonyms.sid, "date": pseudonyms.date, "host": pseudonyms.host}
+    simple = {
+        "ssn": pseudonyms.ssn,
+        "sid": pseudonyms.sid,
+        "date": pseudonyms.date,
+        "host": pseudonyms.host,
+    } | spellings(pseudonyms)
     keyed = {"tag": pseudonyms.tag, "national": pseudonyms.national, "word": pseudonyms.word}
     return simple.get(rule.replace) or partial(keyed[rule.replace], rule.kind)
 
 
+_FULL_NAME = Field(kind="name", proven=True)
+_CHECKS: dict[str, Callable[[bytes], bool]] = {
+    **CHECKS,
+    **SPELLED,
+    "login": lambda text: is_login(text.lower()),
+    "person": lambda text: is_kind(_FULL_NAME, text),
+    "surname": is_surname,
+}
 _LINE_END = re.compile(rb"\r?\n")
 
 _BEYOND = 1024
@@ -158,7 +177,7 @@ def _pattern_finder(rule: CompiledRule, pattern: re.Pattern[bytes], pseudonyms: 
 
 def _checked_image(rule: CompiledRule, pseudonyms: Pseudonymizer) -> Callable[[bytes], bytes]:
     """Give what makes the pseudonym of a matched text, nothing where it is none of the rule's."""
-    check = CHECKS[rule.check] if rule.check else None
+    check = _CHECKS[rule.check] if rule.check else None
     image = _image(rule, pseudonyms)
 
     def make(text: bytes) -> bytes:
@@ -264,7 +283,7 @@ def parse_rule(data: dict[str, Any]) -> CompiledRule:
         raise RuleError(f"rule {name}: category is secret or personal")
     if not (data.get("anchors") or data.get("shapes")) or not (data.get("pattern") or data.get("finder")):
         raise RuleError(f"rule {name}: needs anchors or shapes, and a pattern or a finder")
-    if data.get("check", "card") not in CHECKS or data.get("finder", "card") not in FINDERS:
+    if data.get("check", "card") not in _CHECKS or data.get("finder", "card") not in FINDERS:
         raise RuleError(f"rule {name}: no such check or finder")
     if data.get("replace", "tag") not in REPLACEMENTS:
         raise RuleError(f"rule {name}: replace is one of {', '.join(REPLACEMENTS)}")
