@@ -23,7 +23,7 @@ _BOLD = rb"(?:\*\*|__|</(?:b|strong|em|th|td|dt|label|span)>)"
 _TYPE = rb"(?:str|[sS]tring|bytes|SecretStr|any|Optional\[str\]|&(?:'static )?str)(?:[ ]?\|[ ]?[a-zA-Z]{4,9}|\?)?"
 SEPARATOR = re.compile(
     rb"(?P<close>" + QUOTE + rb")?\]?(?:" + _BOLD + rb"(?=[ ]?[:=]))?" + SPACE + rb"{0,40}(?:\.{2,60}[ \t]{0,4}(?=:))?"
-    rb"(?P<op>:=|=>|={1,3}|\?=|:[ ]?" + _TYPE + rb"[ ]?=(?!=)|:(?!:)|::(?=[ \t][A-Za-z0-9+/]{4})|"
+    rb"(?P<op>:=|=>|={1,3}|!={1,2}(?=[ ]?[\"'])|\?=|:[ ]?" + _TYPE + rb"[ ]?=(?!=)|:(?!:)|::(?=[ \t][A-Za-z0-9+/]{4})|"
     rb"%3[AaDd]|&\#61;|\\u003[dD]|\\:|\xef\xbc[\x9a\x9d]|\((?=[\"'])|;s:[0-9]{1,5}:(?=\")|As String[ ]?=|"
     rb"REG_(?:EXPAND_|MULTI_)?SZ(?=[ \t])|(?:\|\||\?\?|or)(?=[ ]?[\"'][^\s\"']{4,512}[\"'])|"
     rb"(?<=[ \t])(?:->|\|)(?=[ \t]))"
@@ -78,7 +78,10 @@ COMMAND = re.compile(
     rb"perl|ruby|node)[ \t]+[^`]*"
 )
 """A shell's command whose output is the value, within backticks."""
-BARE_ARGUMENT = re.compile(rb"[^\s\"'`|;&<>]{1,4096}")
+BARE_ARGUMENT = re.compile(
+    rb"(?!(?:via|on|is|in|and|or|to|for|from|flag|option|instead|with|as|when|argument|can|was|the)[ ][A-Za-z])"
+    rb"[^\s\"'`|;&<>]{1,4096}"
+)
 REST = re.compile(rb"[^\r\n]{1,4096}")
 LINE_START = re.compile(
     rb"[ \t]*(?:[#;]+[ \t]*|//[ \t]*|[<>*|+][ \t]{1,4})?"
@@ -202,7 +205,8 @@ SET_BEFORE = re.compile(
 SET_TO = re.compile(rb"[\"'`]? to [\"'`]?(?P<value>[^\s\"'`,]{4,256}?)(?=[.,;:!]?(?:[\s\"'`]|\Z))")
 PROSE = re.compile(
     rb"[\"']?[ \t]{1,4}(?:for [\w.@\\-]{1,64}(?: is|:)|"
-    rb"is|was|are|ist|lautet|war|est|es|set to|changed to|reset to|now|=)(?:[ \t]{0,4}:)?[ \t]{1,4}"
+    rb"is(?: still| now)?|was|are|ist(?: noch)?|lautet|war|est|es|"
+    rb"set to|changed to|reset to|now|=)(?:[ \t]{0,4}:)?[ \t]{1,4}"
     rb"[\"'`]?(?P<value>[^\s\"'`,]{4,256}?)(?=[.,;:!]?(?:[\s\"'`]|\Z))",
     re.IGNORECASE,
 )

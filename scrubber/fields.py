@@ -177,7 +177,7 @@ def is_surname(value: bytes) -> bool:
 
 
 def _is_name(value: bytes, proven: bool) -> bool:  # noqa: FBT001 - one of a table
-    text = value.decode("utf-8", "replace")
+    text = value.decode("utf-8", "replace").replace("\\'", "'").replace("''", "'")  # as SQL writes O'Neil
     if _NAME.fullmatch(text) is None:
         return False
     words = [word for word in _WORD.findall(text) if not word.startswith("u00")]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from scrubber.accounts import find_card, find_iban
 from scrubber.addresses import find_ipv4, find_ipv6, find_mac
 from scrubber.assignment import ValueReader
+from scrubber.chpasswd import find_chpasswd
 from scrubber.cluster import find_cluster_secret
 from scrubber.contacts import find_email, find_phone
 from scrubber.finder import remembered
@@ -82,6 +83,7 @@ FINDERS: dict[str, Callable[[Pseudonymizer], Finder]] = {
     "author": find_author,
     "assignment": find_assignment,
     "card": find_card,
+    "chpasswd": find_chpasswd,
     "cluster-secret": find_cluster_secret,
     "cookie": find_cookie,
     "email": find_email,

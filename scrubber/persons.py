@@ -39,7 +39,7 @@ _MAILBOX = re.compile(
 _ENCODED_WORD = re.compile(rb"=\?[\w\-]{2,20}\?(?P<how>[qQbB])\?(?P<text>[^?\s]{3,75})\?= ?<\Z")
 _NEAR = re.compile(
     rb"mail|phone|personnummer|adress|pesel|passport|\bssn\b|\bnif\b|\bdni\b|aadhaar|geburt|nacim|nascita|naissance|urodz|"
-    rb"card_?number|\bcvv|\bpan\b|expiry|@[a-z]|birth|telef|mobil|surname|given_?name|last_?name|street|sam_?account|dob\b",
+    rb"card_?number|dbtr|cdtr|initgpty|pstladr|\biban|\bcvv|\bpan\b|expiry|@[a-z]|birth|telef|mobil|surname|given_?name|last_?name|street|sam_?account|dob\b",
     re.IGNORECASE,
 )
 """What else stands near a name that its key alone does not show to be a person's."""
@@ -62,6 +62,8 @@ _WITH_OTHERS = {
     b"family": ("name", re.compile(rb'"given"\s{0,2}:\s{0,2}[\["]')),
     b"line": ("street", re.compile(rb'"(?:postalCode|postcode|zip|city|town)"\s{0,2}:\s{0,2}"')),
 }
+_PROTOCOL = re.compile(rb"[\"']?[ \t]*[:=][ \t]*[\"']?(?:[A-Z]{2,5}/)?[0-9]\.[0-9]\b")
+"""What the header Via holds in HTTP and SIP, where it is no Italian street."""
 _LISTED = re.compile(rb'"\s{0,2}:\s{0,2}\[\s{0,40}(?P<items>"[^\[\]{}]{1,600}")\s{0,40}\]')
 _ITEM = re.compile(rb'"(?P<value>[^"\\\n]{1,200})"')
 """A list of JSON's strings: "given": ["Anna", "Maria"]."""
@@ -80,7 +82,7 @@ def find_person(pseudonyms: Pseudonymizer) -> Finder:  # noqa: C901 - a list of 
             return None
         key = buf[key_start : right.end()].strip(b".-")
         field = _with_others(buf, key, key_start) if key in _WITH_OTHERS else field_of(key)
-        if field is None:
+        if field is None or (key.lower() == b"via" and _PROTOCOL.match(buf, right.end())):
             return None
         listed = _LISTED.match(buf, right.end())
         if listed is not None:
@@ -295,6 +297,10 @@ _CARD_LINE = re.compile(
 )
 
 
+_PARTS_OF_ADDRESS = {3: "city", 5: "zip"}
+"""What stands in an ADR (RFC 6350 section 6.3.1), where it is no street's."""
+
+
 def find_vcard(pseudonyms: Pseudonymizer) -> Finder:
     """Build the finder of names, addresses and places on a visiting card (vCard, RFC 6350)."""
     made = images(pseudonyms)
@@ -306,11 +312,12 @@ def find_vcard(pseudonyms: Pseudonymizer) -> Finder:
         kind = {b"ADR": "street", b"GEO": "geo"}.get(line["name"].upper(), "name")
         found: list[Found] = []
         at = line.start("value")
-        for part in line["value"].split(b";"):
+        for number, part in enumerate(line["value"].split(b";")):
             text = part.strip()
-            if len(text) > 1 and is_kind(Field(kind=kind), text):
+            what = _PARTS_OF_ADDRESS.get(number, kind) if kind == "street" else kind
+            if len(text) > 1 and is_kind(Field(kind=what), text):
                 begin = at + part.find(text)
-                found.append((begin, begin + len(text), text, made[kind](text)))
+                found.append((begin, begin + len(text), text, made[what](text)))
             at += len(part) + 1
         return found or None
 
