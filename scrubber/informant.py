@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _HEAD = struct.Struct("=2I")
 _GROUPS = 32
-_QUICK, _LINES = 2, 16
+_LINES = 16
 
 
 class Expression(NamedTuple):
@@ -27,7 +27,6 @@ class Expression(NamedTuple):
 
     expression: bytes
     flags: int
-    quick: bool
     kinds: tuple[str | None, ...]
     """For each group what it tells, if anything."""
     lines: bool = False
@@ -89,7 +88,7 @@ class Informant:
                 if kind not in self._kinds:
                     self._kinds.append(kind)
                 kinds[group] = self._kinds.index(kind) + 1
-        numbers = (0, 0, (_QUICK if known.quick else 0) | (_LINES if known.lines else 0), 0, *kinds)
+        numbers = (0, 0, _LINES if known.lines else 0, 0, *kinds)
         add_rule(self._library, self._state, program, anchors=(index, 1), numbers=numbers, kind="")
 
     def _told(self, told: bytes) -> Iterator[tuple[str, bytes]]:

@@ -254,7 +254,7 @@ class Learner:
         origin = reader.origin
         if origin.lines and not origin.expression.startswith(b"\\n"):
             return None
-        return Expression(origin.expression, origin.flags, origin.quick, reader.kinds, origin.lines)
+        return Expression(origin.expression, origin.flags, reader.kinds, origin.lines)
 
     def _reader(self, origin: Origin) -> _Reader:
         pattern = _compiled(origin.expression, origin.flags)

@@ -6,9 +6,12 @@ empty) makes no program, and is left to `re`.
 
 from __future__ import annotations
 
+import itertools
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from scrubber.instructions import UNBOUNDED, WIDTH, Op, look_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,30 +20,11 @@ _PARSER: Any = getattr(re, "_parser", None)
 """What `re` takes expressions apart by: nobody's to rely on, so nothing is lost but time where it is no more."""
 _NAMES: Any = getattr(re, "_constants", None)
 
-(
-    _SET,
-    _REPEAT,
-    _LAZY,
-    _SPLIT,
-    _JUMP,
-    _SAVE,
-    _BEGIN,
-    _LINE,
-    _END,
-    _DOLLAR,
-    _LINE_END,
-    _BOUNDARY,
-    _LOOK,
-    _LOOK_DONE,
-    _SAME,
-    _MATCH,
-) = range(16)
 _MOST_GROUPS = 31
-_WIDTH = 6
-"""Numbers of an instruction: what it does, three that say how, and by which bytes it can go on; see `look_ahead`."""
 _MOST_CODE = 16_384
 """Instructions of a program: what would be longer, for repetitions written out, is left to `re`."""
-_UNBOUNDED = 0xFFFFFFFF
+_MANY_WAYS = 4
+"""Ways of a choice for which a table says which of them can go on with a byte."""
 _DIGITS, _SPACES = b"0123456789", b" \t\n\r\f\v"
 _WORDS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 
@@ -59,8 +43,12 @@ class Program(NamedTuple):
     """The set of the bytes by which a match can begin; all, where it can be empty or that is not plain to see."""
 
     def begins_with(self, count: int) -> bool:
-        """Say whether every match begins with *count* bytes of one set each."""
-        return self.code[: _WIDTH * count : _WIDTH] == (_SET,) * count
+        """Say whether every match begins with *count* bytes that are written one by one."""
+        at = 0
+        while count > 0 and self.code[at] in {Op.SET, Op.STRING}:
+            count -= self.code[at + 2] if self.code[at] == Op.STRING else 1
+            at += WIDTH
+        return count <= 0
 
 
 @lru_cache(maxsize=2048)
@@ -80,8 +68,8 @@ def make_program(expression: bytes, flags: int = 0, *, backwards: bool = False) 
         writer.sequence(parsed, parsed.state.flags)
     except _Unwritable:
         return None
-    writer.add(_MATCH)
-    first = writer.look_ahead()
+    writer.add(Op.MATCH)
+    first = look_ahead(writer.code, writer.sets, writer.picks, writer.set_of)
     return Program(tuple(writer.code), b"".join(writer.sets), first)
 
 
@@ -91,13 +79,15 @@ class _Writer:
         self.code: list[int] = []
         self.sets: list[bytes] = []
         self._numbers: dict[bytes, int] = {}
+        self.picks: dict[int, list[int]] = {}
+        """Where the ways of choices with tables begin, by the places of those."""
 
     def add(self, operation: int, first: int = 0, second: int = 0, third: int = 0) -> int:
         """Add an instruction; give its place."""
-        if len(self.code) >= _WIDTH * _MOST_CODE:
+        if len(self.code) >= WIDTH * _MOST_CODE:
             raise _Unwritable
         self.code += (operation, first, second, third, 0, 0)
-        return len(self.code) - _WIDTH
+        return len(self.code) - WIDTH
 
     @property
     def here(self) -> int:
@@ -107,65 +97,54 @@ class _Writer:
         bits = 0
         for byte in these:
             bits |= 1 << byte
-        return self._set_of(bits)
+        return self.set_of(bits)
 
-    def _set_of(self, bits: int) -> int:
+    def set_of(self, bits: int) -> int:
+        """Give the number of a set, of which each byte is a bit."""
         key = bits.to_bytes(32, "little")
         if key not in self._numbers:
             self._numbers[key] = len(self.sets)
             self.sets.append(key)
         return self._numbers[key]
 
-    def look_ahead(self) -> bytes:
-        """Write down, one added, the sets of bytes by which a choice's ways and what follows a repetition can go on.
-
-        Where something can go on without a byte, or it is not plain to see by which, that is 0. What cannot go on is
-        then not tried. Give the bytes by which all of it can begin.
-        """
-        first: dict[int, int | None] = {}
-        code = self.code
-        for at in range(len(code) - _WIDTH, -1, -_WIDTH):
-            operation, one, other, _ = code[at : at + 4]
-            after = first.get(at + _WIDTH)
-            if operation in {_SET, _REPEAT, _LAZY}:
-                own = int.from_bytes(self.sets[one], "little")
-                needed = operation == _SET or other > 0
-                first[at] = own if needed else None if after is None else own | after
-                if operation != _SET:
-                    code[at + 4] = self._hint(after)
-            elif operation == _SPLIT:
-                ways = first.get(one), first.get(other)
-                first[at] = None if ways[0] is None or ways[1] is None else ways[0] | ways[1]
-                code[at + 4 : at + 6] = map(self._hint, ways)
-            elif operation == _JUMP:
-                first[at] = first.get(one)  # back to where it comes from: not known yet
-            elif operation == _LOOK:
-                first[at] = first.get(one)
-            elif operation not in {_LOOK_DONE, _SAME, _MATCH}:
-                first[at] = after
-        begin = first.get(0)
-        return b"\xff" * 32 if begin is None else begin.to_bytes(32, "little")
-
-    def _hint(self, bits: int | None) -> int:
-        return 0 if bits is None else self._set_of(bits) + 1
-
     def sequence(self, parsed: Any, flags: int) -> None:  # noqa: ANN401 - re's own
+        run: list[frozenset[int]] = []
         for operation, argument in reversed(parsed) if self._backwards else parsed:
+            these = _bytes_of(operation, argument, flags)
+            if these is not None:
+                run.append(these)
+                continue
+            self._bytes(run)
+            run.clear()
             self._one(operation, argument, flags)
+        self._bytes(run)
+
+    def _bytes(self, run: list[frozenset[int]]) -> None:
+        """Write that one byte after the other is to match, words at once."""
+        for caseless, group in itertools.groupby(run, _letter_case):
+            these = list(group)
+            if caseless is None or len(these) == 1:
+                for each in these:
+                    self.add(Op.SET, self._set(each))
+            else:
+                self.add(Op.STRING, self._string(bytes(max(each) for each in these)), len(these), int(caseless))
+
+    def _string(self, text: bytes) -> int:
+        """Put *text* where the sets are; give the number of the first that it fills."""
+        at = len(self.sets)
+        self.sets += [text[begin : begin + 32].ljust(32, b"\0") for begin in range(0, len(text), 32)]
+        return at
 
     def _one(self, operation: Any, argument: Any, flags: int) -> None:  # noqa: ANN401 - re's own
-        these = _bytes_of(operation, argument, flags)
-        if these is not None:
-            self.add(_SET, self._set(these))
-        elif operation is _NAMES.BRANCH:
+        if operation is _NAMES.BRANCH:
             self._branch(argument[1], flags)
         elif operation is _NAMES.SUBPATTERN:
             group, added, removed, inner = argument
             if group is not None:
-                self.add(_SAVE, 2 * group)
+                self.add(Op.SAVE, 2 * group)
             self.sequence(inner, (flags | added) & ~removed)
             if group is not None:
-                self.add(_SAVE, 2 * group + 1)
+                self.add(Op.SAVE, 2 * group + 1)
         elif operation in {_NAMES.MAX_REPEAT, _NAMES.MIN_REPEAT}:
             self._repeat(argument, flags, greedy=operation is _NAMES.MAX_REPEAT)
         elif operation is _NAMES.AT:
@@ -173,17 +152,26 @@ class _Writer:
         elif operation in {_NAMES.ASSERT, _NAMES.ASSERT_NOT}:
             self._look(argument, flags, wanted=operation is _NAMES.ASSERT)
         elif operation is _NAMES.GROUPREF and not flags & re.IGNORECASE:
-            self.add(_SAME, argument)
+            self.add(Op.SAME, argument)
         else:
             raise _Unwritable
 
     def _branch(self, parts: Any, flags: int) -> None:  # noqa: ANN401 - re's own
-        jumps = []
+        jumps: list[int] = []
+        if len(parts) >= _MANY_WAYS:
+            starts = self.picks[self.add(Op.PICK)] = list[int]()
+            for part in parts:
+                starts.append(self.here)
+                self.sequence(part, flags)
+                jumps.append(self.add(Op.JUMP))
+            for jump in jumps:
+                self.code[jump + 1] = self.here
+            return
         for part in parts[:-1]:
-            split = self.add(_SPLIT)
+            split = self.add(Op.SPLIT)
             self.code[split + 1] = self.here
             self.sequence(part, flags)
-            jumps.append(self.add(_JUMP))
+            jumps.append(self.add(Op.JUMP))
             self.code[split + 2] = self.here
         self.sequence(parts[-1], flags)
         for jump in jumps:
@@ -192,27 +180,27 @@ class _Writer:
     def _repeat(self, argument: Any, flags: int, *, greedy: bool) -> None:  # noqa: ANN401 - re's own
         least, most, inner = argument
         endless = most == _NAMES.MAXREPEAT
-        most = _UNBOUNDED if endless else int(most)
+        most = UNBOUNDED if endless else int(most)
         these = _bytes_of(inner[0][0], inner[0][1], flags) if len(inner) == 1 else None
         if these is not None:
-            self.add(_REPEAT if greedy else _LAZY, self._set(these), int(least), most)
+            self.add(Op.REPEAT if greedy else Op.LAZY, self._set(these), int(least), most)
             return
         if inner.getwidth()[0] == 0 and most > 1:
             raise _Unwritable
         for _ in range(least):
             self.sequence(inner, flags)
         if endless:
-            split = self.add(_SPLIT)
+            split = self.add(Op.SPLIT)
             self.sequence(inner, flags)
-            self.add(_JUMP, split)
-            self._choose(split, split + _WIDTH, self.here, greedy=greedy)
+            self.add(Op.JUMP, split)
+            self._choose(split, split + WIDTH, self.here, greedy=greedy)
             return
         splits = []
         for _ in range(most - least):
-            splits.append(self.add(_SPLIT))
+            splits.append(self.add(Op.SPLIT))
             self.sequence(inner, flags)
         for split in splits:
-            self._choose(split, split + _WIDTH, self.here, greedy=greedy)
+            self._choose(split, split + WIDTH, self.here, greedy=greedy)
 
     def _choose(self, split: int, on: int, out: int, *, greedy: bool) -> None:
         self.code[split + 1 : split + 3] = (on, out) if greedy else (out, on)
@@ -222,15 +210,15 @@ class _Writer:
             raise _Unwritable
         lines = bool(flags & re.MULTILINE)
         if where is _NAMES.AT_BEGINNING:
-            self.add(_LINE if lines else _BEGIN)
+            self.add(Op.LINE if lines else Op.BEGIN)
         elif where is _NAMES.AT_BEGINNING_STRING:
-            self.add(_BEGIN)
+            self.add(Op.BEGIN)
         elif where is _NAMES.AT_END:
-            self.add(_LINE_END if lines else _DOLLAR)
+            self.add(Op.LINE_END if lines else Op.DOLLAR)
         elif where is _NAMES.AT_END_STRING:
-            self.add(_END)
+            self.add(Op.END)
         elif where in {_NAMES.AT_BOUNDARY, _NAMES.AT_NON_BOUNDARY}:
-            self.add(_BOUNDARY, int(where is _NAMES.AT_BOUNDARY))
+            self.add(Op.BOUNDARY, int(where is _NAMES.AT_BOUNDARY))
         else:
             raise _Unwritable
 
@@ -243,10 +231,25 @@ class _Writer:
             back, most = inner.getwidth()
             if back != most:
                 raise _Unwritable
-        look = self.add(_LOOK, 0, int(wanted), back)
+        these = _bytes_of(inner[0][0], inner[0][1], flags) if len(inner) == 1 else None
+        if these is not None:
+            self.add(Op.PEEK, self._set(these), int(wanted), back)
+            return
+        look = self.add(Op.LOOK, 0, int(wanted), back)
         self.sequence(inner, flags)
-        self.add(_LOOK_DONE)
+        self.add(Op.LOOK_DONE)
         self.code[look + 1] = self.here
+
+
+def _letter_case(these: frozenset[int]) -> bool | None:
+    """Say whether what one byte can be is a letter in either case; None for neither that nor a single byte.
+
+    What is in both is told by those around it: it is none of a word in either case.
+    """
+    if len(these) == 1:
+        return False
+    text = bytes(sorted(these))
+    return True if len(these) == 2 and text.isalpha() and text[:1].lower() == text[1:] else None
 
 
 def _bytes_of(operation: Any, argument: Any, flags: int) -> frozenset[int] | None:  # noqa: ANN401 - re's own

@@ -21,14 +21,18 @@ enum {
     OP_LOOK_DONE,
     OP_SAME,      /* a: group */
     OP_MATCH,
+    OP_PICK,      /* a: a table of where the list is of the ways that can go on, for each byte and for the end of the text */
+    OP_STRING,    /* a: where it is, as the number of the first set that it fills, b: its length, c: whether in either case */
+    OP_PEEK,      /* a: set, b: whether the byte is to be in it, c: how far back that is */
     WIDTH = 6
 };
 
-enum { TRY, UNSAVE, FEWER, MORE, LOOKED };
+enum { TRY, UNSAVE, FEWER, MORE, LOOKED, PICKED };
 
 typedef struct {
     uint32_t kind, pc;
-    uint32_t low, high; /* TRY: where; FEWER and MORE: the bounds; LOOKED: where it was; UNSAVE: which, and what */
+    uint32_t low, high; /* TRY: where; FEWER and MORE: the bounds; LOOKED: where it was; UNSAVE: which, and what;
+                         * PICKED: where, `pc` is of the list */
 } frame;
 
 #define STEPS 100000
@@ -61,10 +65,31 @@ static inline size_t run_end(const program *p, uint32_t set, text buf, size_t at
     return at;
 }
 
+/* Say whether a string, which is in small letters where either case will do, stands at `pos`. */
+static inline bool stands_at(const program *p, uint32_t set, uint32_t size, bool caseless, text buf, size_t pos) {
+    if (pos > buf.size || size > buf.size - pos || set >= p->set_count || size > 32 * (p->set_count - set))
+        return false;
+    const uint8_t *string = p->sets + 32 * (size_t)set, *at = buf.at + pos;
+    for (uint32_t i = 0; i < size; i++)
+        if ((caseless ? lower(at[i]) : at[i]) != string[i])
+            return false;
+    return true;
+}
+
 static inline bool is_word(int c) { return is_alnum(c) || c == '_'; }
 
 static size_t *slot(matcher *m, uint32_t number) {
     return number & 1 ? &m->to[number >> 1 & (GROUPS - 1)] : &m->from[number >> 1 & (GROUPS - 1)];
+}
+
+/* Go on with the way that stands at `at` in a list of them, and later with those behind; false where there is none. */
+static bool pick(matcher *m, const program *p, size_t at, size_t pos, size_t *pc, bool *full) {
+    if (at + 1 >= p->size || p->code[at] == UNSET)
+        return false;
+    *pc = p->code[at];
+    if (p->code[at + 1] != UNSET)
+        *full = !push(m, PICKED, at + 1, pos, 0);
+    return true;
 }
 
 /* Take out of the frames from `at` on all but what was saved. */
@@ -84,6 +109,7 @@ static void keep_saved(matcher *m, size_t at) {
 int match_at(matcher *m, const program *p, text whole, size_t start, size_t stop) {
     text buf = part(whole, 0, stop);
     size_t pos = start, pc = 0;
+    bool full = false;
     m->frames.size = 0;
     for (uint32_t i = 0; i < (m->ready ? m->dirty : GROUPS); i++)
         m->from[i] = m->to[i] = SIZE_MAX;
@@ -100,6 +126,13 @@ int match_at(matcher *m, const program *p, text whole, size_t start, size_t stop
         case OP_SET:
             good = in(p, a, byte_at(buf, pos));
             pos++;
+            break;
+        case OP_STRING:
+            good = stands_at(p, a, b, c != 0, buf, pos);
+            pos += b;
+            break;
+        case OP_PEEK:
+            good = (pos >= c && in(p, a, byte_at(buf, pos - c))) == (b != 0);
             break;
         case OP_REPEAT: {
             size_t least = pos + b, most = c == UNSET || c > buf.size - pos ? buf.size : pos + c;
@@ -131,6 +164,14 @@ int match_at(matcher *m, const program *p, text whole, size_t start, size_t stop
         case OP_JUMP:
             next = a;
             break;
+        case OP_PICK: {
+            int byte = byte_at(buf, pos);
+            size_t entry = (size_t)a + (byte < 0 ? 256 : (size_t)byte);
+            if (entry >= p->size)
+                return GAVE_UP;
+            good = pick(m, p, p->code[entry], pos, &next, &full);
+            break;
+        }
         case OP_SAVE: {
             size_t *at = slot(m, a);
             if (m->frames.size > 0 && !push(m, UNSAVE, a, *at == SIZE_MAX ? UNSET : *at, 0))
@@ -200,6 +241,8 @@ int match_at(matcher *m, const program *p, text whole, size_t start, size_t stop
         default:
             return GAVE_UP;
         }
+        if (full)
+            return GAVE_UP;
         if (good) {
             pc = next;
             continue;
@@ -214,6 +257,12 @@ int match_at(matcher *m, const program *p, text whole, size_t start, size_t stop
             case TRY:
                 pc = f.pc;
                 pos = f.low;
+                back = false;
+                break;
+            case PICKED:
+                pos = f.low;
+                if (!pick(m, p, f.pc, pos, &pc, &full) || full)
+                    return GAVE_UP;
                 back = false;
                 break;
             case UNSAVE:

@@ -5,11 +5,11 @@
 
 #include <stdlib.h>
 
-enum { ANCHORS = 1 << INDEX_BITS, LONG_VALUE = 1000, QUICK = 64, LEARNING_REACH = 4096 };
-enum { RULE_TAG = 1, RULE_QUICK = 2, RULE_VARIED = 4, RULE_ASSIGNMENT = 8, RULE_LINES = 16 };
+enum { ANCHORS = 1 << INDEX_BITS, LONG_VALUE = 1000, LEARNING_REACH = 4096 };
+enum { RULE_TAG = 1, RULE_VARIED = 4, RULE_ASSIGNMENT = 8, RULE_LINES = 16 };
 enum { SHORT_VALUE = 12 }; /* `checksums._SHORT` */
 enum { NOT_ASKED = 0, FOR_PYTHON = 1, FIRST_RULE = 2 };
-enum { MARK = 1, TOLD = 32 }; /* spaces of the memo of a sieve that learns */
+enum { TOLD = 32 }; /* the first space of the memo of a sieve that learns */
 
 struct rule {
     program made;
@@ -239,29 +239,17 @@ static bool learn_lines(scan *c, text buf, uint64_t event, const struct rule *r)
     return true;
 }
 
+/* `Learner._learn_at`. What was read here before is read again: that costs less than to know it again. */
 static bool learn(scan *c, text buf, uint64_t event, const struct rule *r) {
-    memo *known = &c->of->memo;
     matcher *m = &c->of->matcher;
     size_t start = (size_t)(event >> (INDEX_BITS + LENGTH_BITS));
     if (start > buf.size)
         return false;
-    uint32_t mark = NO_ENTRY;
-    if (r->flags & RULE_QUICK) {
-        mark = memo_find(known, MARK, part(buf, start, start + QUICK));
-        if (mark == NO_ENTRY)
-            return false;
-        if (known->entries[mark].state == KNOWN)
-            return true;
-    }
     size_t stop = buf.size - start > LEARNING_REACH ? start + LEARNING_REACH : buf.size;
     int result = match_at(m, &r->made, buf, start, stop);
     if (result == GAVE_UP)
         return bytes_add(&c->events, &event, sizeof event);
-    if (result == FAILED)
-        return true;
-    if (mark != NO_ENTRY)
-        known->entries[mark].state = KNOWN;
-    return tell(c, buf, r);
+    return result == FAILED || tell(c, buf, r);
 }
 
 /* Read at the events: what is told for the first time stands in `told`, kind and size as 32 bits, then the value. Where
