@@ -80,6 +80,19 @@ static int is_secret(const sieve *s, text value, uint32_t strength, bool quoted)
     return others > 0 ? ASK : value.size >= 16 && digits > 0 && letters > 0 ? YES : NO;
 }
 
+/* Write a key's name with one number for all that are long, as `gate.strength` does. */
+static text plain_name(text name, uint8_t made[KEY_BACK + KEY_LENGTH]) {
+    size_t size = 0, digits = 0;
+    for (size_t i = 0; i < name.size; i++) {
+        digits = is(name.at[i], DIGIT) ? digits + 1 : 0;
+        if (digits == 3) /* here it shows that it is long */
+            memset(made + size - 2, '0', 2);
+        if (digits <= 3)
+            made[size++] = digits == 3 ? '0' : name.at[i];
+    }
+    return (text){made, size};
+}
+
 /* Find the value behind a key that ends at `end`; where it does not stand plainly Python says. */
 static int find_value(text buf, size_t start, size_t end, size_t *from, size_t *to, bool *quoted) {
     int next = byte_at(buf, end), mark = 0;
@@ -136,7 +149,8 @@ bool see_assignment(scan *c, text buf, size_t seen, uint32_t rank, bool *ask, bo
         start--;
     if (find_value(buf, start, end, &from, &to, &quoted) != YES)
         return true;
-    uint32_t name = memo_find(m, KEY_NAME, part(buf, start, end));
+    uint8_t plain[KEY_BACK + KEY_LENGTH];
+    uint32_t name = memo_find(m, KEY_NAME, plain_name(part(buf, start, end), plain));
     if (name == NO_ENTRY)
         return false;
     if (m->entries[name].state == UNKNOWN) {

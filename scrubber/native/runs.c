@@ -17,6 +17,20 @@ static int base64_value(int c) {
 
 static int hex_value(int c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; }
 
+/* Say whether bytes beyond ASCII may be UTF-8, but for one that is cut at the end: Python knows it more exactly. */
+static bool may_be_utf8(const uint8_t *at, size_t size) {
+    for (size_t i = 0; i < size;) {
+        size_t length = at[i] < 0x80 ? 1 : at[i] < 0xe0 ? 2 : at[i] < 0xf0 ? 3 : 4;
+        bool good = at[i] < 0x80 || (at[i] >= 0xc2 && at[i] <= 0xf4);
+        for (size_t j = 1; j < length && i + j < size; j++)
+            good = good && (at[i + j] & 0xc0) == 0x80;
+        if (!good)
+            return i + 3 >= size;
+        i += length;
+    }
+    return true;
+}
+
 /* Say whether `encoded.is_text` can say yes to what begins so, and is all of it if it is `whole`. */
 static bool may_be_text(const uint8_t *at, size_t size, bool whole) {
     if (size < 2 || at[1] == 0) /* it may be UTF-16 */
@@ -27,7 +41,7 @@ static bool may_be_text(const uint8_t *at, size_t size, bool whole) {
             return false;
         strange += at[i] >= 128;
     }
-    return !whole || strange * 2 <= size;
+    return !strange || ((!whole || strange * 2 <= size) && may_be_utf8(at, size));
 }
 
 /* Say whether the run may begin as text: `encoded._begins_as_text` of what `encoded._RUN` takes of it. */

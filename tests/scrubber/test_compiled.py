@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import os
 import random
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scrubber import compiled, detector, sieve
+from scrubber import compiled, detector, encoded, sieve
 from scrubber.dictionary import Dictionary
 from scrubber.pseudonym import Pseudonymizer
 from scrubber.replaced import Replaced, places_of, secrets_of
@@ -290,3 +291,30 @@ def test_no_byte_outside_is_touched(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
+
+
+def test_no_run_that_begins_as_text_is_passed_over(pairs):
+    """Whatever is cut, spoilt or in another alphabet: what Python would decode is told, and where runs begin alone."""
+    chance = random.Random(11)
+    finder, kept = pairs[0][0]._sieve, 0
+    for _ in range(2000):
+        text = bytearray("pässwört=geheim für 日本語 🔑 und alle anderen, die das lesen".encode()[chance.randrange(30) :])
+        for _ in range(chance.choice((0, 0, 1, 3))):
+            text[chance.randrange(len(text))] = chance.choice((chance.randrange(256), 0xE4, 0x7F, 0x09, 0xC3))
+        run = chance.choice((base64.b64encode(text).rstrip(b"="), text.hex().encode(), text.hex().upper().encode()))
+        buf = b"x: " + run[: chance.randrange(38, len(run))] + b"\n" + chance.randbytes(20).hex().encode() + b" "
+        sifted = finder.scan(buf, b"")
+        told, starts = sifted.runs(), encoded.RunFinder(accelerated=False).starts(buf)
+        assert set(told) <= set(starts)
+        needed = {start for start in starts if encoded.find_run(buf, start) is not None}
+        assert needed <= set(told), buf
+        kept += len(needed)
+    assert kept > 300
+
+
+@pytest.mark.parametrize("name", ["DB_%s_PASSWORD", "PIN%s", "pass%s", "a%s1b22_token", "x_0%s"])
+def test_keys_with_numbers_are_judged_as_in_python(pairs, name):
+    """A key with a long number in its name is worth what one with another long number is."""
+    text = "".join(f"{name % number}=geheim{number}77x\n" for number in (1, 12, 123, 999, 1234, 123456))
+    for data in (text.encode(), text.replace("=", ": ").encode()):
+        assert outcome(pairs[0][0], data) == outcome(pairs[0][1], data)
