@@ -79,6 +79,7 @@ _FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
         _Flag,
         (_Pointer, _Bytes, _Size, _Bytes, _Size, _Bytes, _Size, _Pointer, _Size, _Pointer),
     ),
+    "sieve_counts": (_Flag, (_Bytes, _Size, _Pointer, _Size)),
     "sieve_secrets": (_Flag, (_Pointer, _Bytes, _Size, _Bytes, _Size, _Bytes, _Size, _Size, _Size)),
     "anchors_events": (_Size, (_Bytes, _Size, _Bytes, _Size, _Pointer, _Size, _Out)),
     "anchors_done": (None, (_Pointer,)),

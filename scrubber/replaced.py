@@ -6,6 +6,7 @@ import itertools
 import struct
 from collections import Counter
 from functools import cached_property, lru_cache
+from itertools import compress
 from typing import TYPE_CHECKING, Protocol, overload
 
 from scrubber.sieve import Kinds
@@ -94,21 +95,22 @@ class Replaced:
     def _value_of(self) -> Callable[[int], bytes]:
         return self._sifted.values()
 
-    def _ranks(self) -> list[int]:
-        return memoryview(self._notes).cast("i")[::4].tolist()
+    @cached_property
+    def _of_ranks(self) -> list[int]:
+        """How many there are of each rank."""
+        return self._sifted.counts(self._notes, len(self), len(self._ranked))
 
     def counts(self) -> Counter[str]:
         """Count them by their rules' ids."""
-        ranked = self._ranked
-        return Counter({ranked[rank].rule.id: count for rank, count in Counter(self._ranks()).items()})
+        return Counter({rule.rule.id: count for rule, count in zip(self._ranked, self._of_ranks, strict=True) if count})
 
     def secrets(self) -> Iterator[tuple[CompiledRule, bytes]]:
         """Give rule and value of those that are secrets and may be distinctive: `secondlook.is_distinctive`."""
-        ranks, ranked = self._ranks(), self._ranked
+        ranked = self._ranked
         secret = bytes(rule.rule.category == "secret" for rule in ranked)
-        if any(secret[rank] for rank in set(ranks)):
-            which = memoryview(self._notes).cast("I")[3::4]
-            for number in self._sifted.distinctive(self._notes, len(ranks), secret, DISTINCTIVE):
+        if any(compress(self._of_ranks, secret)):
+            ranks, which = memoryview(self._notes).cast("i")[::4], memoryview(self._notes).cast("I")[3::4]
+            for number in self._sifted.distinctive(self._notes, len(self), secret, DISTINCTIVE):
                 yield ranked[ranks[number]], self._value(which[number])
 
     def places(self, count: int, pseudonyms: Pseudonymizer) -> list[Place]:

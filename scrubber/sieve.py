@@ -105,8 +105,8 @@ def _listed(words: Iterable[bytes]) -> bytes:
 
 
 _VERSIONS = _listed(BEFORE_VERSIONS)
-_MASKS = _listed(MASKS)
-_SETTINGS = _listed(word for word in SETTINGS if word.isalnum())
+_MASKS = _listed(sorted(MASKS))
+_SETTINGS = _listed(sorted(word for word in SETTINGS if word.isalnum()))
 
 
 class Sieve:
@@ -383,6 +383,17 @@ class Sifted:
             raise MemoryError
         digits = made.raw.hex()
         return [digits[at : at + 2 * _PRINT] for at in range(0, len(digits), 2 * _PRINT)]
+
+    def counts(self, notes: bytes, count: int, ranks: int) -> list[int]:
+        """Give for each of so many *ranks* how many of *notes* there are.
+
+        Raises:
+            ValueError: there are others.
+        """
+        made = (ctypes.c_uint32 * ranks)()
+        if not self._library.sieve_counts(notes, count, made, ranks):
+            raise ValueError("there are notes of other rules")
+        return list(made)
 
     def distinctive(self, notes: bytes, count: int, secret: bytes, lengths: tuple[int, int]) -> list[int]:
         """Give the numbers of those among *notes* that the second look may remember; *secret* has a byte for each rank.

@@ -1,8 +1,6 @@
 /* IPv4 and MAC addresses: `addresses.find_ipv4`, `find_mac`, and their images as `networks.NetworkImages` makes them. */
 #include "sieve.h"
 
-#include <stdio.h>
-
 static bool in_set(const uint8_t set[8192], int first, int second) {
     if (first < 0 || second < 0)
         return false;
@@ -93,9 +91,25 @@ static size_t read_octets(text buf, size_t start, unsigned octets[4], bool *plai
     return is_alnum(after) || after == '_' ? 0 : at;
 }
 
+/* Write words and numbers one behind the other: give where that ended, of at most ten digits for a number. */
+static size_t put_word(char *at, size_t size, const char *word) {
+    for (; *word != 0; word++)
+        at[size++] = *word;
+    return size;
+}
+
+static size_t put_number(char *at, size_t size, unsigned number) {
+    unsigned most = 1;
+    while (number / most > 9)
+        most *= 10;
+    for (; most > 0; most /= 10)
+        at[size++] = (char)('0' + number / most % 10);
+    return size;
+}
+
 /* `networks.NetworkImages._make_flips`: a keyed bit for each inner node of an octet's tree. */
-static bool flips(scan *c, const char *context, uint8_t made[32]) {
-    text key = {(const uint8_t *)context, strlen(context)};
+static bool flips(scan *c, const char *context, size_t size, uint8_t made[32]) {
+    text key = {(const uint8_t *)context, size};
     uint32_t entry = memo_find(&c->of->memo, FLIPS, key);
     if (entry == NO_ENTRY)
         return false;
@@ -118,9 +132,9 @@ static unsigned permute(const uint8_t made[32], unsigned value, int bits) {
     return image;
 }
 
-static bool keep_prefix(scan *c, const char *context, unsigned value, int bits, unsigned *image) {
+static bool keep_prefix(scan *c, const char *context, size_t size, unsigned value, int bits, unsigned *image) {
     uint8_t made[32];
-    if (!flips(c, context, made))
+    if (!flips(c, context, size, made))
         return false;
     *image = permute(made, value, bits);
     return true;
@@ -130,20 +144,21 @@ static bool keep_prefix(scan *c, const char *context, unsigned value, int bits, 
 static bool make_net(scan *c, uint32_t entry, const unsigned octets[4]) {
     unsigned a = octets[0], b = octets[1], third = 0, image[3] = {0}, got = 0;
     char context[32];
+    size_t size;
     bool good = true;
     if (a == 10) {
-        good = keep_prefix(c, "10", b, 8, &got);
+        good = keep_prefix(c, "10", 2, b, 8, &got);
         image[0] = 250;
         image[1] = got;
     } else if (a == 172 && b >= 16 && b < 32) {
-        good = keep_prefix(c, "172", b & 15, 4, &got);
+        good = keep_prefix(c, "172", 3, b & 15, 4, &got);
         image[0] = 251;
         image[1] = 16 + got;
     } else if (a == 192 && b == 168) {
         image[0] = 252;
         image[1] = 168;
     } else if (a == 100 && b >= 64 && b < 128) {
-        good = keep_prefix(c, "100", b & 63, 6, &got);
+        good = keep_prefix(c, "100", 3, b & 63, 6, &got);
         image[0] = 251;
         image[1] = 64 + got;
     } else if (a == 169 && b == 254) {
@@ -153,28 +168,30 @@ static bool make_net(scan *c, uint32_t entry, const unsigned octets[4]) {
         if (c->of->settling)
             return ask_entry(c, entry);
         uint8_t top[32], low[32];
-        snprintf(context, sizeof context, "/8:%u", a);
-        good = flips(c, context, top);
-        snprintf(context, sizeof context, "/16:%u.%u", a, b);
-        good = good && flips(c, context, low);
+        size = put_number(context, put_word(context, 0, "/8:"), a);
+        good = flips(c, context, size, top);
+        size = put_number(context, put_word(context, put_number(context, put_word(context, 0, "/16:"), a), "."), b);
+        good = good && flips(c, context, size, low);
         unsigned high = (top[31] & 31u) << 6 | (low[31] & 63u);
         image[0] = 240 + (high >> 8);
         image[1] = high & 255;
     }
-    snprintf(context, sizeof context, "v4:%u", a << 8 | b);
-    if (!good || !keep_prefix(c, context, octets[2], 8, &third))
+    size = put_number(context, put_word(context, 0, "v4:"), a << 8 | b);
+    if (!good || !keep_prefix(c, context, size, octets[2], 8, &third))
         return false;
     image[2] = third;
     uint8_t made[32 + 16];
-    snprintf(context, sizeof context, "v4:%u", a << 16 | b << 8 | octets[2]);
-    hmac_digest(&c->of->key, "flip", (text){(const uint8_t *)context, strlen(context)}, made);
+    size = put_number(context, put_word(context, 0, "v4:"), a << 16 | b << 8 | octets[2]);
+    hmac_digest(&c->of->key, "flip", (text){(const uint8_t *)context, size}, made);
     for (unsigned depth = 0; depth < 8; depth++)
         for (unsigned side = 0; side < 2; side++) {
             unsigned node = side ? (2u << depth) - 1 : 1u << depth;
             made[31 - (node >> 3)] &= (uint8_t)~(1u << (node & 7));
         }
-    int size = snprintf((char *)made + 32, 16, "%u.%u.%u.", image[0], image[1], image[2]);
-    return memo_set(&c->of->memo, entry, KNOWN, 0, (text){made, 32 + (size_t)size});
+    size = 0;
+    for (int i = 0; i < 3; i++)
+        size = put_word((char *)made + 32, put_number((char *)made + 32, size, image[i]), ".");
+    return memo_set(&c->of->memo, entry, KNOWN, 0, (text){made, 32 + size});
 }
 
 /* `NetworkImages.ipv4` for the address that the entry is for; what its network becomes must be known. */
@@ -199,9 +216,9 @@ bool settle_ipv4(scan *c, uint32_t entry) {
         return false;
     char image[32];
     memcpy(made, known.at, 32);
-    int size = snprintf(image, sizeof image, "%.*s%u", (int)(known.size - 32), (const char *)known.at + 32,
-                        permute(made, last & 255, 8));
-    return memo_set(m, entry, KNOWN, 0, (text){(const uint8_t *)image, (size_t)size});
+    memcpy(image, known.at + 32, known.size - 32);
+    size_t size = put_number(image, known.size - 32, permute(made, last & 255, 8));
+    return memo_set(m, entry, KNOWN, 0, (text){(const uint8_t *)image, size});
 }
 
 /* Look at the four numbers of which the first has its dot at `dot`. */
@@ -310,10 +327,15 @@ bool see_mac(scan *c, text buf, size_t colon) {
     if (m->entries[entry].state == UNKNOWN) { /* `NetworkImages.mac` */
         uint8_t made[32];
         hmac_digest(&c->of->key, "mac", (text){digits, 12}, made);
-        char plain[18];
-        snprintf(plain, sizeof plain, letters && !small ? "02:F0:%02X:%02X:%02X:%02X" : "02:f0:%02x:%02x:%02x:%02x",
-                 made[0], made[1], made[2], made[3]);
-        memcpy(image, plain, 17);
+        bool large = letters && !small;
+        const char *signs = large ? "0123456789ABCDEF" : "0123456789abcdef";
+        memcpy(image, large ? "02:F0:" : "02:f0:", 6);
+        for (size_t i = 0; i < 4; i++) {
+            image[6 + 3 * i] = (uint8_t)signs[made[i] >> 4];
+            image[7 + 3 * i] = (uint8_t)signs[made[i] & 15];
+            if (i < 3)
+                image[8 + 3 * i] = ':';
+        }
         if (!memo_set(m, entry, KNOWN, 0, (text){image, 17}))
             return false;
     }

@@ -25,14 +25,28 @@ static int at_line_start(text buf, size_t start) {
     return among(buf.at[line], "#;/<>*|+esEA-?\"'") ? ASK : NO;
 }
 
-/* Say whether a value is one of the words, or begins with one; each word stands behind its length. */
-static bool is_listed(const bytes *words, text value, bool whole) {
-    for (size_t at = 0; at < words->size;) {
-        size_t size = words->at[at++], i = 0;
-        if (size > words->size - at)
+bool list_words(word_list *w, const uint8_t *at, size_t size) {
+    w->words.size = 0;
+    memset(w->from, 0, sizeof w->from);
+    memset(w->to, 0, sizeof w->to);
+    for (size_t word = 0; word + 1 < size && at[word] < size - word; word += 1u + at[word]) {
+        uint8_t first = at[word + 1];
+        if (w->to[first] == 0)
+            w->from[first] = (uint32_t)word;
+        w->to[first] = (uint32_t)word + 1 + at[word];
+    }
+    return bytes_add(&w->words, at, size);
+}
+
+/* Say whether a value is one of the words, or begins with one. */
+static bool is_listed(const word_list *w, text value, bool whole) {
+    uint8_t first = value.size > 0 ? lower(value.at[0]) : 0;
+    for (size_t at = w->from[first], stop = w->to[first]; at < stop && at < w->words.size;) {
+        size_t size = w->words.at[at++], i = 0;
+        if (size > w->words.size - at)
             break;
         if (whole ? size == value.size : size <= value.size) {
-            while (i < size && lower(value.at[i]) == words->at[at + i])
+            while (i < size && lower(value.at[i]) == w->words.at[at + i])
                 i++;
             if (i == size)
                 return true;

@@ -51,6 +51,16 @@ bool sieve_prints(scan *c, const uint8_t *at, size_t size, const uint8_t *notes,
     return good;
 }
 
+bool sieve_counts(const uint8_t *notes, size_t count, uint32_t *counts, size_t ranks) {
+    for (size_t i = 0; i < count; i++) {
+        note n = note_at(notes, i);
+        if (n.rank < 0 || (size_t)n.rank >= ranks)
+            return false;
+        counts[n.rank]++;
+    }
+    return true;
+}
+
 static bool stands_between(uint8_t c) {
     return c == ' ' || (c >= '\t' && c <= '\r') || strchr("[]{}<>$%/\\", c) != NULL;
 }

@@ -64,8 +64,7 @@ bool sieve_rule(sieve *s, size_t first, size_t count, const uint32_t *numbers, c
 bool sieve_assignments(sieve *s, size_t first, size_t count, uint32_t rank, const uint8_t *settings,
                        size_t settings_size, const uint8_t *masks, size_t masks_size) {
     uint32_t numbers[4 + GROUPS] = {rank, 0, RULE_ASSIGNMENT, 0}, nothing[4] = {0};
-    s->settings.size = s->masks.size = 0;
-    return bytes_add(&s->settings, settings, settings_size) && bytes_add(&s->masks, masks, masks_size) &&
+    return list_words(&s->settings, settings, settings_size) && list_words(&s->masks, masks, masks_size) &&
            sieve_rule(s, first, count, numbers, "password", nothing, 4, masks, 0);
 }
 

@@ -43,8 +43,8 @@ void sieve_free(sieve *s) {
         program_free(&s->programs[which]);
     memo_free(&s->memo);
     free(s->versions.at);
-    free(s->masks.at);
-    free(s->settings.at);
+    free(s->masks.words.at);
+    free(s->settings.words.at);
     memset(&s->key, 0, sizeof s->key);
     free(s);
 }

@@ -46,6 +46,12 @@ typedef struct {
     uint32_t rank, flags, next; /* the next literal of the same text, and one */
 } case_word;
 
+/* Words in small letters, each behind its length, and between which places those stand that begin with a byte. */
+typedef struct {
+    bytes words;
+    uint32_t from[256], to[256];
+} word_list;
+
 /* The programs that are not a rule's: of `contacts.PHONE` and `dialects.RUNNING_TEXT`. */
 enum { PHONE_NUMBER = 0, RUNNING_TEXT, PROGRAMS };
 
@@ -56,8 +62,8 @@ typedef struct {
     uint32_t domain_rank;
     bool settling; /* the case's dictionary settles which public network gets which image */
     uint8_t tails[2][8192]; /* two bytes before an address that end a version's word, and a key's */
-    bytes masks; /* how a value begins that stands for one that was taken out, each behind its length */
-    bytes settings; /* what a value is that is a setting */
+    word_list masks; /* how a value begins that stands for one that was taken out */
+    word_list settings; /* what a value is that is a setting */
     bytes versions; /* words that make what follows a version, each behind its length */
     case_word *words;
     uint32_t word_count;
@@ -144,6 +150,8 @@ bool sieve_prints(scan *c, const uint8_t *buf, size_t size, const uint8_t *notes
                   size_t kinds_size, const uint32_t *of_ranks, size_t ranks, uint8_t *prints);
 /* Tell the numbers, of 32 bits, of the notes whose rank `secret` names, without those that have not the length or the
  * look of what the second look remembers; all that Python found are told. */
+/* Add to `counts`, of `ranks` numbers of 32 bits, how many notes there are of each rank. */
+bool sieve_counts(const uint8_t *notes, size_t count, uint32_t *counts, size_t ranks);
 bool sieve_secrets(scan *c, const uint8_t *buf, size_t size, const uint8_t *notes, size_t count, const uint8_t *secret,
                    size_t ranks, size_t shortest, size_t longest);
 bool sieve_runs(scan *c, const uint8_t *buf, size_t size);
@@ -170,6 +178,7 @@ void rules_free(sieve *s);
 bool set_tag(scan *c, uint32_t entry, const char *kind, text value);
 bool set_phone(scan *c, uint32_t entry, text value, bool *made);
 bool may_hold_tag(text value);
+bool list_words(word_list *w, const uint8_t *at, size_t size);
 bool see_assignment(scan *c, text buf, size_t seen, uint32_t rank, bool *ask, bool *later);
 
 bool ask_entry(scan *c, uint32_t entry);

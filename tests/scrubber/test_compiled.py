@@ -298,9 +298,9 @@ def test_no_run_that_begins_as_text_is_passed_over(pairs):
     chance = random.Random(11)
     finder, kept = pairs[0][0]._sieve, 0
     for _ in range(2000):
-        text = bytearray("pässwört=geheim für 日本語 🔑 und alle anderen, die das lesen".encode()[chance.randrange(30) :])
+        text = bytearray("pässwört=geheim für 日本語 🔑 und alle, die das lesen".encode()[chance.randrange(30) :])
         for _ in range(chance.choice((0, 0, 1, 3))):
-            text[chance.randrange(len(text))] = chance.choice((chance.randrange(256), 0xE4, 0x7F, 0x09, 0xC3))
+            text[chance.randrange(len(text))] = chance.choice((chance.randrange(256), 0xE4, 0x7F, 0xC3))
         run = chance.choice((base64.b64encode(text).rstrip(b"="), text.hex().encode(), text.hex().upper().encode()))
         buf = b"x: " + run[: chance.randrange(38, len(run))] + b"\n" + chance.randbytes(20).hex().encode() + b" "
         sifted = finder.scan(buf, b"")
