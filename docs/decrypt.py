@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -28,6 +29,14 @@ def need(condition: object, reason: str) -> None:
     """End with *reason* unless *condition* holds."""
     if not condition:
         raise SystemExit(f"decrypt: {reason}")
+
+
+def unseal(key: bytes, nonce: bytes, sealed: bytes, bound: bytes | None, what: str) -> bytes:
+    """Open one piece of AES-256-GCM, or end and say *what* was altered."""
+    try:
+        return AESGCM(key).decrypt(nonce, sealed, bound)
+    except InvalidTag:
+        raise SystemExit(f"decrypt: {what}") from None
 
 
 def canonical(document: Any) -> bytes:  # noqa: ANN401 - whatever JSON holds
@@ -58,7 +67,8 @@ def region_keys(text: bytes, passphrase: str) -> dict[str, bytes]:
         lanes=kdf["lanes"],
         memory_cost=kdf["memory_kib"],
     ).derive(passphrase.encode())
-    plain = json.loads(AESGCM(key).decrypt(nonce, sealed, canonical(clear)))
+    why = "the passphrase does not open the keyring, or the keyring was altered"
+    plain = json.loads(unseal(key, nonce, sealed, canonical(clear), why))
     return {name: base64.b64decode(entry["key"]) for name, entry in plain["keys"].items()}
 
 
@@ -69,10 +79,11 @@ def data_key(envelope: dict[str, str], keys: dict[str, bytes]) -> bytes:
     need(len(outer) == 69 and outer[:1] == b"\x01", "not a wrapped scope key of version 1")
     need(outer[1:9].hex() in keys, f"the keyring has no key {outer[1:9].hex()}")
     context = bind(b"mft scope key v1", region, scope)
-    scope_key = AESGCM(keys[outer[1:9].hex()]).decrypt(outer[9:21], outer[21:], outer[:9] + context)
+    region_key, why = keys[outer[1:9].hex()], "the wrapped scope key was altered"
+    scope_key = unseal(region_key, outer[9:21], outer[21:], outer[:9] + context, why)
     need(len(inner) == 61 and inner[:1] == b"\x01", "not a wrapped leaf key of version 1")
     context = bind(b"mft leaf key v1", region, scope, subject)
-    return AESGCM(scope_key).decrypt(inner[1:13], inner[13:], b"\x01" + context)
+    return unseal(scope_key, inner[1:13], inner[13:], b"\x01" + context, "the wrapped data key was altered")
 
 
 def open_slot(data: bytes) -> tuple[dict[str, str], bytes]:
@@ -86,7 +97,7 @@ def open_slot(data: bytes) -> tuple[dict[str, str], bytes]:
 def open_manifest(key: bytes, object_key: str, sealed: bytes) -> dict[str, Any]:
     """Open the manifest of a slot (section 4)."""
     manifest_key = hkdf(key, b"mft slot manifest v1" + bytes.fromhex(object_key))
-    return dict(json.loads(AESGCM(manifest_key).decrypt(sealed[:12], sealed[12:], None)))
+    return dict(json.loads(unseal(manifest_key, sealed[:12], sealed[12:], None, "the manifest was altered")))
 
 
 def decrypt(body: BinaryIO, size: int, key: bytes, object_key: str, out: BinaryIO) -> bytes:
@@ -97,14 +108,15 @@ def decrypt(body: BinaryIO, size: int, key: bytes, object_key: str, out: BinaryI
     segment = int.from_bytes(header[12:16], "big")
     start = body.read(STREAM_HEADER)
     need(len(start) == STREAM_HEADER and start[0] == STREAM_HEADER, "not a stream of this kind")
-    aead, prefix = AESGCM(hkdf(key, header, start[1:33])), start[33:]
+    stream_key, prefix = hkdf(key, header, start[1:33]), start[33:]
     digest, left, number = hashlib.sha256(), size - BODY_HEADER - STREAM_HEADER, 0
     room = segment - STREAM_HEADER
     while True:
         sealed = body.read(min(room, left))
         left -= len(sealed)
         last = left == 0
-        plain = aead.decrypt(prefix + number.to_bytes(4, "big") + bytes([last]), sealed, None)
+        nonce = prefix + number.to_bytes(4, "big") + bytes([last])
+        plain = unseal(stream_key, nonce, sealed, None, f"segment {number} was altered, or the body was cut")
         digest.update(plain)
         out.write(plain)
         if last:

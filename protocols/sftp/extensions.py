@@ -14,7 +14,7 @@ from protocols.path import ROOT, parse_path
 from protocols.sftp.attrs import OWNER, parse_attributes
 from protocols.sftp.digests import Digester, Span, hashed, parse_algorithms
 from protocols.sftp.handles import Download, Listing, Upload
-from protocols.sftp.status import UnsupportedError
+from protocols.sftp.status import EndOfFileError, UnsupportedError
 from protocols.sftp.wire import (
     MAX_DATA,
     MAX_PACKET,
@@ -196,6 +196,8 @@ class Extensions:
                 raise FileSystemError("the session has ended")
             data = source.read(start, MAX_DATA if left is None else min(left, MAX_DATA))
             if not data:
+                if left is not None:  # as OpenSSH's server answers: less than was asked for is no success
+                    raise EndOfFileError("the file that is copied from ends before that")
                 return
             target.write(at, memoryview(data))
             start, at = start + len(data), at + len(data)

@@ -98,7 +98,9 @@ def test_document_program_refuses_what_was_altered(victim, keyring, tmp_path):
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
     command = [sys.executable, ROOT / "docs/decrypt.py", *(tmp_path / n for n in ("body", "slot", "keyring", "pass"))]
-    assert subprocess.run(command, capture_output=True, check=False).returncode != 0
+    done = subprocess.run(command, capture_output=True, check=False, text=True)
+    assert done.returncode != 0
+    assert done.stderr.startswith("decrypt: ")
 
 
 def test_document_program_uses_cryptography_alone_and_is_short():

@@ -106,6 +106,16 @@ def test_copy_data_copies_on_the_server(client: Client, start: int, length: int)
     assert client.tree.content("/in/copy") == CONTENT[start : start + length if length else None]
 
 
+@pytest.mark.parametrize(("start", "length"), [(0, len(CONTENT) + 1), (len(CONTENT), 1), (2**64 - 1, 1)])
+def test_copy_of_more_than_there_is_says_so(client: Client, start: int, length: int) -> None:
+    """SSH_FX_EOF, as OpenSSH's server answers; a file that lacks what was to be in it is none."""
+    source, target = opened(client, b"/in/file", OpenFlag.READ), opened(client, b"/in/copy", NEW)
+    fields = string(source), uint64(start), uint64(length), string(target), uint64(0)
+    assert client.status(Request.EXTENDED, string(b"copy-data"), *fields) is Status.EOF
+    assert client.status(Request.CLOSE, string(target)) is Status.FAILURE
+    assert client.tree.content("/in/copy") is None
+
+
 def test_copy_that_breaks_off_is_no_file(client: Client) -> None:
     """A read that fails midway: the copy says so, and its CLOSE, and nothing of that name is there."""
     source, target = opened(client, b"/in/file", OpenFlag.READ), opened(client, b"/in/copy", NEW)
