@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
-from mft.catalog.errors import CatalogBusyError, CatalogDiskError, CatalogFullError
+from mft.catalog.errors import CatalogBusyError, CatalogDamagedError, CatalogDiskError, CatalogFullError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,14 +67,23 @@ _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR
 (result codes of SQLite's documentation)."""
 
 
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def _damage(what: object, cause: object) -> str:
+    return f"{what} is damaged ({cause}): move it away, and have `mft restore` or `mft rebuild` make it"
+
+
 @contextlib.contextmanager
 def _disk_errors() -> Iterator[None]:
     """Raise what the block meets of a full or failing disk in the catalog's own words."""
     try:
         yield
-    except (OperationalError, sqlite3.OperationalError) as error:
-        cause = error.orig if isinstance(error, OperationalError) else error  # statements of `fixed` are the driver's
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        cause = error.orig if isinstance(error, DatabaseError) else error  # statements of `fixed` are the driver's
         code = getattr(cause, "sqlite_errorcode", 0)
+        if code & 0xFF in _DAMAGED:
+            raise CatalogDamagedError(_damage("the catalog", cause)) from error
         if code in _FULL or code & 0xFF == sqlite3.SQLITE_FULL:
             raise CatalogFullError("no space left for the catalog") from error
         if code & 0xFF == sqlite3.SQLITE_IOERR:
@@ -93,7 +102,12 @@ def open_engine(path: Path, *, read_only: bool = False, pool_size: int = 8) -> E
 
     @event.listens_for(engine, "connect")
     def _connect(connection: sqlite3.Connection, _record: object) -> None:
-        _set_pragmas(connection, read_only=read_only)
+        try:
+            _set_pragmas(connection, read_only=read_only)
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+                raise CatalogDamagedError(_damage(path, error)) from error
+            raise
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -4,6 +4,7 @@ CatalogError
 ├── CatalogBusyError       no write lock within the patience given; a later try may succeed
 ├── CatalogDiskError       its disk fails, and nothing of the transaction counts; a later try may succeed
 │   └── CatalogFullError       because it is full
+├── CatalogDamagedError    the file is no catalog, or a part of it was altered; no later try succeeds
 ├── CatalogVersionError    written by a newer release than this one
 └── NoSuchRowError         the row that was asked for is not there
 """
@@ -25,6 +26,10 @@ class CatalogDiskError(CatalogError):
 
 class CatalogFullError(CatalogDiskError):
     """The disk of the catalog is full; nothing of the transaction counts."""
+
+
+class CatalogDamagedError(CatalogError):
+    """The file is no catalog, or a part of it was altered."""
 
 
 class CatalogVersionError(CatalogError):

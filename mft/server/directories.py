@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import secrets
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 def make_directories(config: Config) -> None:
     """Make the directories that the configuration names, closed to other users."""
     for directory in (config.data, config.catalog.path.parent, *_region_directories(config)):
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except FileExistsError as error:
+            raise NotADirectoryError(errno.ENOTDIR, "it should be a directory; move it away", str(directory)) from error
 
 
 def _region_directories(config: Config) -> list[Path]:

@@ -7,6 +7,7 @@ parallel.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import errno
 import fcntl
@@ -25,7 +26,7 @@ from mft.server.directories import make_directories
 from mft.server.supervisor import Role, StartError, fork_role, listen, listen_at, until_term
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from mft.config.model import Config
@@ -37,6 +38,21 @@ NURSERY_NICE = 5
 
 PREPARE_NICE = 10
 """What is made beside the imports lets those go first: everybody waits for them."""
+
+
+@contextlib.contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Log what the block refuses in its own words, which say what to do, and end this process; no trace adds to them.
+
+    What is none of ours passes through.
+    """
+    try:
+        yield
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "mft" and not isinstance(error, OSError):
+            raise
+        log.error("prepare.failed", extra={"why": str(error)})  # noqa: TRY400 - it says all there is
+        raise SystemExit(1) from error
 
 
 class House:
@@ -81,8 +97,9 @@ class House:
         """Bring the catalog to this release, make credentials, bind every socket; do *meanwhile* beside it.
 
         Raises:
-            StartError: something of it cannot be made, or a port is taken.
+            StartError: something of it cannot be made, or a port is taken; or the catalog is lost.
         """
+        self._refuse_without_catalog()
         prepared = fork_role(self._prepare_files, "prepare")
         meanwhile()
         import mft.server.worker  # noqa: F401, PLC0415 - see the module's docstring
@@ -107,16 +124,30 @@ class House:
             raise
         return descriptor
 
+    def _refuse_without_catalog(self) -> None:
+        """Refuse to make a catalog beside objects that another one knew: it was lost, or its disk is not there."""
+        path = self._config.catalog.path
+        if path.exists() and path.stat().st_size:
+            return
+        for name, region in self._config.regions.items():
+            if region.store.bucket is None and any((region.store.path / "slots").glob("*/*")):
+                raise StartError(
+                    f"there is no catalog at {path}, and the store of {name!r} holds objects: put it back"
+                    " (`mft restore`), or make it again from the stores (`mft rebuild`)"
+                )
+
     def _prepare_catalog(self) -> None:
         from mft.catalog import schema  # noqa: PLC0415 - see the module's docstring
 
-        schema.upgrade(self._config.catalog.path)
+        with _told_plainly():
+            schema.upgrade(self._config.catalog.path)
 
     def _prepare_files(self) -> None:
         os.nice(PREPARE_NICE)
         if self._config.catalog.path.exists():  # a new one is made when the tables are imported: that is quicker
             self._prepare_catalog()
-        credentials = self._load_credentials()
+        with _told_plainly():
+            credentials = self._load_credentials()
         for warning in credentials.warnings:
             log.warning("credentials.warning", extra={"warning": warning})
         if self._config.quarantine.approvals == 1:

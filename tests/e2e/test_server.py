@@ -76,6 +76,42 @@ def test_keyring_of_another_region_keeps_it_shut(tmp_path: Path) -> None:
     assert f"{loaded.regions['us'].keyring.path} is the keyring of 'eu', not of 'us'" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("spoilt", "told"),
+    [
+        ("catalog.db", "catalog.db is damaged (file is not a database): move it away"),
+        ("credentials/receipts.key", "receipts.key: it is not a private key in PEM"),
+        ("regions/us/store", "regions/us/store: it should be a directory"),
+    ],
+)
+def test_file_that_is_spoilt_is_told_in_a_line(tmp_path: Path, spoilt: str, told: str) -> None:
+    """What is wrong and what to do, and no trace."""
+    config = write_configuration(tmp_path, "http://127.0.0.1:9", b"s" * 32, {})
+    path = tmp_path / "data" / spoilt
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no such thing as was here " * 200)
+    path.chmod(0o600)
+    done = serve(config)
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("lost", ["gone", "emptied"])
+def test_lost_catalog_is_not_replaced_by_an_empty_one(tmp_path: Path, lost: str) -> None:
+    """Beside objects that it knew: who forgot to mount its disk would see no file, and sweeps would find leftovers."""
+    config = write_configuration(tmp_path, "http://127.0.0.1:9", b"s" * 32, {})
+    slot = tmp_path / "data/regions/us/store/slots/00" / ("00" * 16)
+    slot.parent.mkdir(parents=True)
+    slot.touch()
+    if lost == "emptied":
+        (tmp_path / "data/catalog.db").touch()
+    done = serve(config)
+    assert done.returncode == 1
+    assert "the store of 'us' holds objects" in done.stderr
+    assert "mft rebuild" in done.stderr
+
+
 def test_second_server_on_the_same_data_is_refused(house: House) -> None:
     """One data directory, one server: the second says so, and the first goes on."""
     done = serve(house.config)
