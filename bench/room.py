@@ -35,6 +35,19 @@ class Room:
         path.mkdir(mode=0o700, exist_ok=True)
         return path
 
+    def warm(self) -> None:
+        """Have the system hold memory for one more copy of the file.
+
+        A virtual machine gives free memory back to its host, and touching it again then costs three times as much as
+        writing to it. Whoever is measured shortly after another found it at hand, and whoever is started first did not.
+        """
+        spare = self.path / "spare"
+        piece = bytes(PIECE)
+        with spare.open("wb", buffering=0) as file:
+            for _ in range(0, self.size + self.size // 8, PIECE):
+                file.write(piece)
+        spare.unlink()
+
     def __enter__(self) -> Self:
         """Return it."""
         return self

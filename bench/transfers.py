@@ -308,8 +308,8 @@ class Transfers:
             lambda: clients.curl("--ssl-reqd", *command),
         )
 
-    @staticmethod
     def _measure(
+        self,
         comparison: Comparison,
         server: House | OpenSsh | Nginx | Vsftpd | Apache,
         probe: Callable[[], float],
@@ -318,6 +318,7 @@ class Transfers:
         probe()
         setup = probe()
         count = len(tree(server.pid))
+        self.room.warm()
         roles = server.roles() if isinstance(server, House) else {}
         before, each_before = tree_seconds(server.pid), {name: tree_seconds(pid) for name, pid in roles.items()}
         seconds = transfer()
