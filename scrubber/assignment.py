@@ -123,7 +123,7 @@ def _after_separator(  # noqa: PLR0911 - a table of what a value may begin with
     buf: bytes, separator: re.Match[bytes], key: _Key
 ) -> list[Value]:
     start = separator.end()
-    if separator["op"] == b":" and dialects.RESOURCE.search(key.before):
+    if separator["op"] == b":" and (dialects.RESOURCE.search(key.before) or dialects.DECLARED.search(key.before)):
         return []
     reference = _reference(buf, start, key)
     if reference is not None:
@@ -321,7 +321,9 @@ def _without_separator(buf: bytes, key: _Key) -> Iterator[Value]:
 
 def _paired(buf: bytes, key: _Key) -> Iterator[Value]:
     """Read the value of a pair whose other half is the key's name, on either side: `{"name": KEY, "value": X}`."""
-    found = next((match for match in (pattern.match(buf, key.end) for pattern in dialects.PAIRED) if match), None)
+    in_form = key.before[-6:].lower().endswith((b'name="', b"name='"))
+    pairs = dialects.PAIRED if in_form else dialects.PAIRED[:-1]
+    found = next((match for match in (pattern.match(buf, key.end) for pattern in pairs) if match), None)
     group = "value"
     if found is None:
         begin = key.end - len(key.name)

@@ -239,7 +239,9 @@ RUNNING_TEXT = re.compile(
 """A keyword amid words ("Failed password for root") that no dialect takes for a key: it is passed over at once."""
 
 OPTION_AFTER = re.compile(rb"(?:,[a-z_]{2,16})+\Z")
-RESOURCE = re.compile(rb"\barn:[\w:\-]*:\Z")
+RESOURCE = re.compile(rb"\barn:[\w:\-*]*:\Z")
+DECLARED = re.compile(rb"(?:->|\bclass) \Z")
+"""Before a type whose name a colon ends: def load() -> PrivateKey:."""
 OBJECTS = {b"secret", b"secrets", b"token", b"credential", b"credentials"}
 NAME_ENDS = {b'"', b"'", b">", b" ", b"=", b":"}
 CODE_LIKE = re.compile(rb"[(\[][\"')]|\(|\A[$={\[]")

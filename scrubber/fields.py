@@ -12,6 +12,7 @@ from scrubber.contacts import country_digits, is_phone_pseudonym
 from scrubber.hostnames import is_public_domain, words
 from scrubber.logins import is_login, is_odd, is_ordinary
 from scrubber.pseudonym import DOMAIN_PSEUDONYM, WORD_PSEUDONYM
+from scrubber.vocabulary import is_vocabulary
 from scrubber.words import load_words
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ _NUMBER = re.compile(rb"(?=(?:[^0-9]*[0-9]){2})[0-9A-Za-z](?:[0-9A-Za-z]|[ .\-/]
 _PASSPORT = re.compile(rb"(?![0X]{3})(?!.*(.)\1{5})(?:(?=[A-Z]*[0-9])[A-Z0-9]{7,9}|[CFGHJKLMNPRTVWXYZ]{9})")
 """Letters and digits; letters alone where they are those of a German passport, which has no vowels."""
 _SERIAL = re.compile(rb"(?=[^0-9]*[0-9])[0-9A-Za-z](?:[0-9A-Za-z]|[ .\-/](?=[0-9A-Za-z])){3,60}")
+_NO_ADDRESS = re.compile(rb"\A:|[@`|=]")
+_CERTIFICATE_SERIAL = re.compile(rb"[0-9]{18,}|[0-9A-Fa-f]{24,}")
 _GEO = re.compile(rb"-?[0-9]{1,3}\.[0-9]{2,12}(?:[,; ]{1,2}-?[0-9]{1,3}\.[0-9]{2,12})?")
 _PHONE = re.compile(rb"[(+]?[0-9][0-9 ()./\-]{4,22}[0-9]")
 _ZIP = re.compile(rb"(?=[^0-9]*[0-9])[0-9A-Za-z](?:[0-9A-Za-z]|[ \-](?=[0-9A-Za-z])){2,11}")
@@ -180,6 +183,8 @@ def _is_name(value: bytes, proven: bool) -> bool:  # noqa: FBT001 - one of a tab
     text = value.decode("utf-8", "replace").replace("\\'", "'").replace("''", "'")  # as SQL writes O'Neil
     if _NAME.fullmatch(text) is None:
         return False
+    if value.islower() and is_vocabulary(value):  # a type, a column
+        return False
     words = [word for word in _WORD.findall(text) if not word.startswith("u00")]
     lower = {word.lower() for word in words}
     if not words or lower & load_words("no_names"):
@@ -200,7 +205,7 @@ def _is_name(value: bytes, proven: bool) -> bool:  # noqa: FBT001 - one of a tab
 
 
 def _is_street(value: bytes, proven: bool) -> bool:  # noqa: FBT001 - one of a table
-    if _ADDRESS.fullmatch(value) is None or b"://" in value or b"@" in value:
+    if _ADDRESS.fullmatch(value) is None or b"://" in value or _NO_ADDRESS.search(value):
         return False
     letters = sum(1 for c in value if chr(c).isalpha() or c >= 0x80)
     if proven:
@@ -230,6 +235,8 @@ def _is_number(value: bytes, _proven: bool) -> bool:  # noqa: FBT001 - one of a 
 
 def _is_serial(value: bytes, _proven: bool) -> bool:  # noqa: FBT001 - one of a table
     plain = bytes(c for c in value if chr(c).isalnum())
+    if _CERTIFICATE_SERIAL.fullmatch(plain):
+        return False
     return _SERIAL.fullmatch(value) is not None and not _made(plain) and len(set(plain)) > 2
 
 

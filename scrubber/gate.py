@@ -11,7 +11,9 @@ from enum import IntEnum
 from functools import lru_cache
 
 from scrubber.checks import entropy
+from scrubber.hostnames import words as words_of
 from scrubber.pseudonym import TAG
+from scrubber.vocabulary import is_composed, is_vocabulary
 from scrubber.words import load_words
 
 
@@ -26,7 +28,7 @@ class Strength(IntEnum):
 
 
 _STRONG = re.compile(
-    r"pass(?:wor[dt]|wd|phrase|code)|pswd|passwrd|secret(?!ar)|credential|"
+    r"pass(?:wor[dt]|wd|phrase|code)|pswd|passwrd|secret(?!ar|smanager)|credential|"
     # The word in other languages, joined and in lower case; a letter lost to a wrong encoding is allowed for.
     r"kennwort|losungswort|zugangscode|motdepasse|contrase|contrasenya|palavrapasse|senha|wachtwoord|l.{1,2}senord|passord|"
     r"adgangskode|kodeord|lykilor|salas(?:ana|õna)|parol[aăeiuy]|has[lł][oa]|heslo|jelsz|lozink|zaporka|geslo|slaptažod|"
@@ -81,7 +83,8 @@ SETTINGS = frozenset(word.encode() for word in load_words("settings"))
 _PLACEHOLDER = re.compile(
     rb"\$\{.*\}|\$\(.*\)|\{\{.*|\{%.*|<[^<>]*>|%\([\w.]+\)s|%[\w.]+%|%[sdv]|\$[A-Z_][A-Z0-9_]*|\$[a-z_]+(?:[.\->\[].*)?|"
     rb"@[\w.]+@|"
-    rb"\{[\w.:]*\}|#\{.*\}|__\w+__|(?:your|my|the|some|insert|enter)[-_ ].*(?:here|password|token|key|secret)|"
+    rb"\{[\w.]*(?:![rsa])?(?::[^{}]{0,16})?\}|(?:\{[\w.]{1,64}\}[:_./\- ]?){2,8}|#\{.*\}|__\w+__|"
+    rb"(?:your|my|the|some|insert|enter)[-_ ].*(?:here|password|token|key|secret)|"
     rb"\[?(?:redacted|masked|hidden|filtered|secret|"
     rb"protected|removed|omitted|scrubbed|sanitized|not ?set|not ?shown|sensitive)[\w ]*\]?|"
     rb"\(?(?:sensitive|redacted|hidden|masked|null|none|empty|unset)[\w ]*\)?|"
@@ -91,8 +94,9 @@ _PLACEHOLDER = re.compile(
 _CODE = re.compile(
     rb"[A-Za-z_$][\w$]*(?:\.[\w$]+|::\w+|->\w+)*\(.*|"
     rb"(?:self|this|os|args|opts|options|config|cfg|settings|params|process|request|req|ctx|env|data|kwargs|"
-    rb"props|state|user|form|app|input|body|event|row|obj|item|payload)(?:\.|\[|->).*|(?:Optional|List|Union|Dict|Callable|Option|Vec|Array|Map)[\[<].*|"
-    rb"[A-Za-z_]\w*\[[\"'\w]+\]|"
+    rb"props|state|user|form|app|input|body|event|row|obj|item|payload)(?:\.|\[|->).*|(?:Optional|List|Union|Dict|Callable|Option|Vec|Array|Map|"
+    rb"dict|list|tuple|set|frozenset|type|Type|Tuple|Set|Literal|Final|ClassVar|Annotated|Sequence|Iterable|Mapping)[\[<].*|"
+    rb"[A-Za-z_]\w*\[(?:[\"'\w]+\])?|"
     rb"(?:await|new|function|lambda|return|typeof|if|not)\s.*|(?:=|!|>|<|~|&&|\|\|).*"
 )
 _NOT_SECRET = re.compile(
@@ -243,13 +247,41 @@ def _is_refused(value: bytes, *, quoted: bool) -> bool:  # noqa: PLR0911 - a tab
         return True
     if (not quoted and _CODE.fullmatch(value)) or _URL.fullmatch(value):
         return True
-    if _NOT_SECRET.fullmatch(value):
+    if _NOT_SECRET.fullmatch(value) or _is_variable(value) or _is_member(value) or _is_sentence(value):
         return True
     return _PATH.fullmatch(value) is not None and not (
         len(value) > 30 and value.count(b"/") < 3 and entropy(value) > 4.2
     )
 
 
+def _is_variable(value: bytes) -> bool:
+    """Say whether *value* is a name that programs give to such things: client_token, _SOURCE_CREDENTIALS."""
+    if _VARIABLE.fullmatch(value) is None:
+        return False
+    words = value.strip(b"_").lower().split(b"_")
+    known = words[-1] in words_of("variables") or not _SECRETS.isdisjoint(words)
+    return known and all(map(is_composed, words))
+
+
+def _is_member(value: bytes) -> bool:
+    """Say whether *value* is a member of something that a program knows: InputKind.AFTER_RESULT, key.PublicKey."""
+    return b"." in value and not value.islower() and is_vocabulary(value)
+
+
+def _is_sentence(value: bytes) -> bool:
+    """Say whether *value* is prose, such as what a program says of a class: with a full stop, or of several lines."""
+    if value.count(b" ") < _LEAST_BLANKS or (value[-1:] != b"." and b"\n" not in value):
+        return False
+    words = _PROSE_WORD.findall(value)
+    return 10 * sum(is_composed(word.lower()) for word in words) >= 7 * len(value.split())
+
+
+_VARIABLE = re.compile(rb"_{0,2}[A-Za-z]+(?:_[A-Za-z]+)+_{0,2}")
+_PROSE_WORD = re.compile(rb"(?<![\w.:])[A-Za-z]{1,24}(?![\w:])")
+_LEAST_BLANKS = 4
+_SECRETS = frozenset(
+    b"token tokens credential credentials secret secrets key keys password passwords passwd pwd pass auth".split()
+)
 _ENCRYPTED = re.compile(rb"\{(?=[^{}]*[0-9])(?=[^{}]*[A-Z])(?=[^{}]*[a-z])[A-Za-z0-9+/]{16,}={0,2}\}")
 """What Jenkins and Maven write for a password: base64 in braces."""
 

@@ -25,6 +25,7 @@ from scrubber.logins import is_login, is_odd, is_ordinary
 from scrubber.pseudonym import DOMAIN_PSEUDONYM
 from scrubber.rulefiles import load_files
 from scrubber.secretsfile import logins_in, reader_of
+from scrubber.vocabulary import is_composed, is_expression, is_vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -63,6 +64,11 @@ _NAMED = {
 }
 """How a name begins and reads that stands behind what a place's `behind` says, by its kind."""
 
+_HEARD = "heard "
+"""Before a kind that a place tells that may be mistaken."""
+_LOGINS = frozenset({"user", "users", "login", "account", "member"})
+_DOUBTED = ("user", "users", "login", "account", "member", "host", "name", "zone", "domain", "domains", "full", "shown")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
@@ -74,6 +80,8 @@ class Origin:
     flags: int
     quick: bool
     """Whether it comes again and again with the same text, which is then looked at once."""
+    sure: bool
+    """Whether it names somebody whatever word stands there; else words of manuals and programs are nobody's name."""
     lines: bool
     """Whether it makes up whole files, line by line: where one is, all of a block are read together."""
     examples: tuple[str, ...]
@@ -116,6 +124,7 @@ def load_origins() -> tuple[Origin, ...]:
                     expression=(f"(?:{'|'.join(map(''.join, behind))}){name}" if behind else data["pattern"]).encode(),
                     flags=re.IGNORECASE if caseless else 0,
                     quick=bool(data.get("quick", False)),
+                    sure=bool(data.get("sure", False)),
                     lines=lines,
                     examples=tuple(data["examples"]),
                     counter_examples=tuple(data["counter_examples"]),
@@ -179,6 +188,7 @@ class Learner:
             "person": self.take_person,
             "dc": self._take_components,
         }
+        self._takers |= {_HEARD + kind: self._doubting(kind) for kind in _DOUBTED}
 
     def member(self, name: str) -> MemberLearner:
         """Begin a member called *name*, with the raw path within its archive."""
@@ -256,11 +266,24 @@ class Learner:
             return None
         return Expression(origin.expression, origin.flags, reader.kinds, origin.lines)
 
+    def _doubting(self, kind: str) -> Callable[[bytes], object]:
+        """Return what takes a value of *kind*, unless it is a word of manuals and programs."""
+        take = self._takers[kind]
+
+        def take_name(value: bytes) -> None:
+            name = value.strip(b".*").lower()
+            if is_vocabulary(value) or (kind not in _LOGINS and (is_expression if b"." in name else is_composed)(name)):
+                return
+            take(value)
+
+        return take_name
+
     def _reader(self, origin: Origin) -> _Reader:
         pattern = _compiled(origin.expression, origin.flags)
         kinds: list[str | None] = [None] * pattern.groups
         for kind, number in pattern.groupindex.items():
-            kinds[number - 1] = kind if kind in self._takers else None
+            heard = kind if origin.sure or kind not in _DOUBTED else _HEARD + kind
+            kinds[number - 1] = heard if heard in self._takers else None
         return _Reader(origin, pattern.match, tuple(kinds))
 
     def _learn_lines(self, buf: bytes, origin: Origin) -> None:
@@ -293,7 +316,7 @@ class Learner:
             if is_fqdn(name) and not is_public_domain(name) and DOMAIN_PSEUDONYM.fullmatch(name) is None:
                 labels, domain = split_host(name)
                 self.take_domain(name)
-                if labels and domain and len(name.split(b".")) > 2:
+                if labels and domain and len(name.split(b".")) > 2 and not is_vocabulary(labels[0]):
                     self._take_label(labels[0])
             return
         self._take_label(name)
@@ -314,7 +337,7 @@ class Learner:
         """Learn the domain of a host's full name, and its first label where that is numbered and so no word."""
         self.take_domain(value)
         label = value.split(b".")[0].lower()
-        if _NUMBERED.search(label) is not None and not is_public_domain(value.lower()):
+        if _NUMBERED.search(label) and not is_vocabulary(label) and not is_public_domain(value.lower()):
             self._take_label(label)
 
     def take_domain(self, value: bytes) -> None:

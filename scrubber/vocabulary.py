@@ -1,0 +1,58 @@
+"""Tell what is nobody's name: words of manuals and programs, and what programmers put together of them."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from scrubber.hostnames import words
+from scrubber.logins import is_ordinary
+
+_PARTS = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^A-Za-z0-9_.]")
+_SHORT = 2
+"""Letters of a part that says nothing: x, ip, to."""
+_SMALL_WORDS = frozenset(b"am an as at be by do go id if in is it me my no of on or so to up us we".split())
+"""Last labels of two letters that stand behind a dot in programs too: self.id, user.is."""
+
+
+@lru_cache(maxsize=8192)
+def is_vocabulary(name: bytes) -> bool:
+    """Say whether *name*, as it was written, is such a word, or put together of such: userId, properties.get, user_id.
+
+    What has a digit or a hyphen is none; neither are two words with `_` that end as no variable does: report_user.
+    """
+    if name.lower() in words("products"):
+        return True
+    parts = _PARTS.findall(name)
+    if not parts or not all(part.isalpha() and (len(part) <= _SHORT or _is_word(part.lower())) for part in parts):
+        return False
+    if len(parts) == 1:
+        return len(name) > _SHORT
+    plain = b"." not in name and all(part.islower() for part in parts)
+    return not plain or parts[-1] in words("variables")
+
+
+def is_expression(name: bytes) -> bool:
+    """Say whether *name*, labels with dots in small letters, is an object's attribute rather than a domain."""
+    *labels, last = name.split(b".")
+    if len(last) == _SHORT:
+        return last in _SMALL_WORDS and all(map(is_composed, labels))
+    if last in words("private_suffixes"):
+        return all(map(is_composed, labels)) and _is_word(last)
+    return last not in words("top_levels")
+
+
+def is_composed(label: bytes) -> bool:
+    """Say whether *label*, in small letters, is such words with `_` between them, as no host's name is."""
+    return all(part in words("objects") or _is_word(part) for part in label.split(b"_") if part)
+
+
+def _is_word(word: bytes) -> bool:
+    """Say whether *word*, in small letters, is one of the lists'."""
+    return (
+        word in words("vocabulary")
+        or word in words("products")
+        or is_ordinary(word)
+        or word in words("system_users")
+        or word in words("no_hosts")
+    )
