@@ -111,6 +111,12 @@ class Drafts:
         """Make an upload of the file at *target*, and take what of it comes along."""
         headers = request.headers
         ends = completes(headers)
+        if ends is None:  # older versions said it otherwise: what they mean to be whole would never become a file
+            versions = ", ".join(sorted(_KNOWN_INTEROP))
+            raise ProblemError(
+                HTTPStatus.BAD_REQUEST,
+                f"say '{UPLOAD_COMPLETE}: ?1' or '?0', as versions {versions} of the draft have it",
+            )
         if target.directory or target.depth < target.mount.name_depth:
             raise ProblemError(HTTPStatus.BAD_REQUEST, "the address names a directory; add the file's name")
         body = announced_length(headers)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 
 from protocols.errors import FileSystemError
-from protocols.filesystem import WriteMode
+from protocols.filesystem import Truncates, WriteMode
 from protocols.http.body import announced_length, next_piece
 from protocols.http.multipart import (
     FormEvent,
@@ -149,7 +149,7 @@ class _Form:
         return await self._crossing.run(self._land)
 
     async def give_up(self, error: BaseException) -> None:
-        """Keep what came of each file as interrupted."""
+        """Throw away what came of each file: a form is sent again whole, and till then it would hide a file there."""
         if self._files:
             known = isinstance(error, FileSystemError | ProblemError | MalformedFormError | TransferCutError)
             await self._crossing.run(self._abort, str(error) if known else "the transfer ended early")
@@ -212,11 +212,12 @@ class _Form:
     def _abort(self, reason: str) -> None:
         for file in self._files:
             try:
-                file.tail.flush(file.handle)
+                if isinstance(file.handle, Truncates):
+                    file.handle.truncate(0)
             except FileSystemError:
-                _log.debug("http.tail_refused")
+                _log.debug("http.form_kept")  # it has landed, or was taken over
             except Exception:  # noqa: BLE001 -- every upload must be given up, whatever happens to one
-                _log.exception("http.tail_failed")
+                _log.exception("http.form_not_cleared")
             file.handle.abort(reason)
 
 

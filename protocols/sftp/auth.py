@@ -164,8 +164,8 @@ class Login(asyncssh.SSHServer):
             self._conn.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, str(error))
         except AuthenticationError:
             self._conn.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "access was withdrawn")
-        except UnavailableError:
-            self._conn.disconnect(asyncssh.DISC_SERVICE_NOT_AVAILABLE, "the account source does not answer")
+        except UnavailableError as error:
+            self._conn.disconnect(asyncssh.DISC_SERVICE_NOT_AVAILABLE, str(error))
         except Exception:
             logger.exception("session_failed", extra={"peer": self._origin.peer})
             self._conn.disconnect(asyncssh.DISC_BY_APPLICATION, "internal error")
@@ -263,9 +263,7 @@ class Login(asyncssh.SSHServer):
             return None
         except UnavailableError as error:
             self._observer.authenticated(method, "unavailable")
-            raise asyncssh.DisconnectError(
-                asyncssh.DISC_SERVICE_NOT_AVAILABLE, "the account source does not answer; try again later"
-            ) from error
+            raise asyncssh.DisconnectError(asyncssh.DISC_SERVICE_NOT_AVAILABLE, str(error)) from error
         except Exception as error:
             self._observer.authenticated(method, "unavailable")
             logger.exception("authentication_failed", extra={"peer": self._origin.peer})

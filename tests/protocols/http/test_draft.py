@@ -55,6 +55,15 @@ def test_whole_file_lands_as_by_a_plain_put(house: House) -> None:
     assert house.tree.content(f"{UPLOADS}/a.log") == CONTENT
 
 
+@pytest.mark.parametrize("told", [{}, {"Upload-Incomplete": "?0"}, {"Upload-Complete": "yes"}])
+def test_creation_that_does_not_say_whether_it_is_whole_is_refused(house: House, told: dict[str, str]) -> None:
+    """Clients of version 3 of the draft say it otherwise, and would take 201 for the end of it."""
+    headers = {"Upload-Draft-Interop-Version": "3", "Content-Disposition": 'inline; filename="a.log"', **told}
+    answer = house.ask("POST", f"/tus{UPLOADS}/", headers, CONTENT[:100])
+    assert answer.status == 400
+    assert not house.tree.happened("landed")
+
+
 def test_file_comes_in_pieces(house: House) -> None:
     """Each is acknowledged; the last one is answered as the creation would have been."""
     answer, path = begun(house, CONTENT[:100], "?0", Upload_Length=str(len(CONTENT)))

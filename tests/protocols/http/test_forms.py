@@ -42,9 +42,12 @@ def test_form_of_several_files_has_one_answer(house: House) -> None:
 
 def test_form_without_its_end_lands_nothing(house: House) -> None:
     """Two files came whole and the third did not: the sender cannot have been told of any, and sends the form again."""
+    house.tree.add("/upload/issue/4711/one.log", b"there before")
     answer = post(house, form(*NAMES, end=b""))
     assert answer.status == 400
     assert landed(house) == []
+    assert all(not partial.data for partial in house.tree.partials.values())
+    assert house.tree.content("/upload/issue/4711/one.log") == b"there before"
 
 
 def test_file_that_cannot_land_is_named_with_the_receipts_of_the_others(house: House) -> None:
