@@ -97,53 +97,59 @@ static void see_sign(making *m, size_t at) {
     }
 }
 
-/* Mark what may be a sign, by two bytes; one more than the `STRIDE` is read. */
+/* Mark what may be a sign that is among those `used`, by two bytes; one more than the `STRIDE` is read. */
 #ifdef __SSE2__
-static __m128i same(__m128i these, char as) { return _mm_cmpeq_epi8(these, _mm_set1_epi8(as)); }
+static inline __m128i same(__m128i these, char as) { return _mm_cmpeq_epi8(these, _mm_set1_epi8(as)); }
 
-static uint64_t marked(const uint8_t *at) {
+static inline uint64_t marked(const uint8_t *at, unsigned used) {
     const __m128i small = _mm_set1_epi8(0x20), last = _mm_set1_epi8('z' - 'a');
     uint64_t made = 0;
     for (int i = 0; i < STRIDE; i += 16) {
         __m128i one = _mm_loadu_si128((const __m128i *)(const void *)(at + i));
         __m128i two = _mm_loadu_si128((const __m128i *)(const void *)(at + i + 1));
         __m128i small_one = _mm_or_si128(one, small), small_two = _mm_or_si128(two, small);
-        __m128i letter = _mm_sub_epi8(small_two, _mm_set1_epi8('a'));
-        letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, last), letter);
         __m128i marks = _mm_or_si128(same(one, '@'), _mm_and_si128(same(one, ':'), same(two, '/')));
-        marks = _mm_or_si128(marks, _mm_and_si128(same(one, '.'), letter));
-        marks = _mm_or_si128(marks, _mm_and_si128(same(small_one, 'u'), same(two, 's')));
-        marks = _mm_or_si128(marks, _mm_and_si128(same(one, 'f'), same(two, 'o')));
-        marks = _mm_or_si128(marks, _mm_and_si128(same(small_one, 'p'), same(small_two, 'a')));
+        if (used >> SIGN_DOT & 1) {
+            __m128i letter = _mm_sub_epi8(small_two, _mm_set1_epi8('a'));
+            letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, last), letter);
+            marks = _mm_or_si128(marks, _mm_and_si128(same(one, '.'), letter));
+        }
+        if (used >> SIGN_USER & 1)
+            marks = _mm_or_si128(marks, _mm_and_si128(same(small_one, 'u'), same(two, 's')));
+        if (used >> SIGN_FOR & 1)
+            marks = _mm_or_si128(marks, _mm_and_si128(same(one, 'f'), same(two, 'o')));
+        if (used >> SIGN_PASSWORD & 1)
+            marks = _mm_or_si128(marks, _mm_and_si128(same(small_one, 'p'), same(small_two, 'a')));
         made |= (uint64_t)(unsigned)_mm_movemask_epi8(marks) << i;
     }
     return made;
 }
 #else
-static uint64_t marked(const uint8_t *at) {
-    uint8_t marks[STRIDE];
+static inline uint64_t marked(const uint8_t *at, unsigned used) {
+    uint8_t marks[STRIDE], dots = used >> SIGN_DOT & 1, users = used >> SIGN_USER & 1, fors = used >> SIGN_FOR & 1;
+    uint8_t passwords = used >> SIGN_PASSWORD & 1;
     for (int i = 0; i < STRIDE; i++) {
         uint8_t one = at[i], two = at[i + 1], letter = (uint8_t)((two | 0x20) - 'a');
-        marks[i] = (uint8_t)((one == '@') | ((one == ':') & (two == '/')) | ((one == '.') & (letter < 26)) |
-                             (((one | 0x20) == 'u') & (two == 's')) | ((one == 'f') & (two == 'o')) |
-                             (((one | 0x20) == 'p') & ((two | 0x20) == 'a')));
+        marks[i] = (uint8_t)((one == '@') | ((one == ':') & (two == '/')) | (dots & (one == '.') & (letter < 26)) |
+                             (users & ((one | 0x20) == 'u') & (two == 's')) | (fors & (one == 'f') & (two == 'o')) |
+                             (passwords & ((one | 0x20) == 'p') & ((two | 0x20) == 'a')));
     }
     return gathered(marks);
 }
 #endif
 
 static void see_signs(making *m) {
-    bool any = false;
+    unsigned used = 0;
     for (size_t i = 0; i < m->count; i++)
-        any = any || m->anchors[i].sign != 0;
+        used |= 1u << m->anchors[i].sign;
     size_t at = 0;
-    if (!any)
+    if ((used & ~(1u << NO_SIGN)) == 0)
         return;
     for (; at + STRIDE < m->buf.size && m->good; at += STRIDE)
-        for (uint64_t marks = marked(m->buf.at + at); marks != 0; marks &= marks - 1)
+        for (uint64_t marks = marked(m->buf.at + at, used); marks != 0; marks &= marks - 1)
             see_sign(m, at + first_marked(marks));
     for (; at < m->buf.size && m->good; at++)
-        if (strchr("@:.uUfpP", m->buf.at[at]) != NULL && m->buf.at[at] != 0)
+        if (m->buf.at[at] != 0 && strchr("@:.uUfpP", m->buf.at[at]) != NULL)
             see_sign(m, at);
 }
 
