@@ -19,6 +19,9 @@ class Anchor:
     """What of the pattern stands before its literal, in at most `LONGEST_HEAD` bytes, and in one way at
     most: of what begins with a class that is everywhere only the rest is scanned for."""
 
+    before: bytes = b""
+    """The same, of what is scanned for as a whole: so much stands before a sign by which the compiled part finds it."""
+
 
 LONGEST_HEAD = 64
 INDEX_BITS = 12

@@ -20,12 +20,23 @@ if TYPE_CHECKING:
     from scrubber.anchor import Anchor
 
 _DOT, _EITHER_CASE = rb"\.", rb"passw"
-_SIGNS = {rb"@": 1, rb"://": 2, _DOT: 3, rb"user ": 4, rb"[Uu]ser ": 4, rb"for ": 5, _EITHER_CASE: 6}
+_SIGNS = {
+    rb"@": 1,
+    rb"://": 2,
+    _DOT: 3,
+    rb"user ": 4,
+    rb"[Uu]ser ": 4,
+    rb"for ": 5,
+    _EITHER_CASE: 6,
+    rb"[\[(/][0-9]": 7,
+}
 """What the rest of an anchor begins with, as it is written, that is found in C, and its number in native/anchors.c."""
-_BYTES = (0, 1, 3, 1, 5, 4, 5)
+_BYTES = (0, 1, 3, 1, 5, 4, 5, 2)
 """How many bytes a sign has, by its number."""
 _LETTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _WORD = 8
+_LONGEST = 160
+"""Bytes of the longest head, as native/anchors.c has it."""
 
 
 class _Packed(ctypes.Structure):
@@ -45,6 +56,7 @@ class _Anchor(ctypes.Structure):
     _fields_ = (
         ("index", ctypes.c_uint64),
         ("sign", ctypes.c_uint64),
+        ("reach", ctypes.c_uint64),
         ("rest", _Packed),
         ("head", _Packed),
         ("next", ctypes.c_uint8 * 32),
@@ -92,11 +104,12 @@ def _packed(index: int, anchor: Anchor) -> _Anchor | None:
     if program is None or not program.begins_with(_BYTES[sign]):  # user ?=
         head, program = anchor.head, None
     before = make_program(head, flags, backwards=True) if head else None
-    if head and before is None:
+    if head and (before is None or before.longest > _LONGEST):
         raise ValueError(f"there is no program for the head {head!r}")
     if program is None and before is None:
         return None
-    packed = _Anchor(index, sign if program is not None else 0, _program(program), _program(before))
+    reach = before.longest + 2 if before is not None else 0  # and a byte at either end, for a word's boundary
+    packed = _Anchor(index, sign if program is not None else 0, reach, _program(program), _program(before))
     then = make_program(rest[size:], flags) if program is not None else None
     packed.next[:] = then.first if then is not None else b"\xff" * 32
     return packed
@@ -107,7 +120,8 @@ def _parted(anchor: Anchor) -> tuple[bytes, bytes, int, int]:
 
     A word's boundary before a sign is as good as a head.
     """
-    head, rest = anchor.head, anchor.pattern.removeprefix(anchor.head)
+    head = anchor.before or anchor.head
+    rest = anchor.pattern.removeprefix(head)
     if not head and rest.startswith(rb"\b"):
         head, rest = rest[:2], rest[2:]
     for sign, number in _SIGNS.items():

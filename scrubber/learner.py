@@ -120,6 +120,10 @@ def load_origins() -> tuple[Origin, ...]:
                             Anchor(pattern=(head + rest).encode(), caseless=caseless, head=head.encode())
                             for head, rest in data.get("headed", ())
                         ),
+                        *(
+                            Anchor(pattern=(before + rest).encode(), caseless=caseless, before=before.encode())
+                            for before, rest in data.get("parted", ())
+                        ),
                     ),
                     expression=(f"(?:{'|'.join(map(''.join, behind))}){name}" if behind else data["pattern"]).encode(),
                     flags=re.IGNORECASE if caseless else 0,

@@ -41,6 +41,8 @@ class Program(NamedTuple):
     """Of 32 bytes each, a bit for each byte."""
     first: bytes
     """The set of the bytes by which a match can begin; all, where it can be empty or that is not plain to see."""
+    longest: int
+    """Bytes of the longest match."""
 
     def begins_with(self, count: int) -> bool:
         """Say whether every match begins with *count* bytes that are written one by one."""
@@ -70,7 +72,7 @@ def make_program(expression: bytes, flags: int = 0, *, backwards: bool = False) 
         return None
     writer.add(Op.MATCH)
     first = look_ahead(writer.code, writer.sets, writer.picks, writer.set_of)
-    return Program(tuple(writer.code), b"".join(writer.sets), first)
+    return Program(tuple(writer.code), b"".join(writer.sets), first, int(parsed.getwidth()[1]))
 
 
 class _Writer:

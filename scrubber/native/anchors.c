@@ -8,7 +8,7 @@
 #include <emmintrin.h>
 #endif
 
-enum { HEADED = 1 << INDEX_BITS, LONGEST_HEAD = 64 };
+enum { HEADED = 1 << INDEX_BITS, LONGEST_HEAD = 160 };
 
 typedef struct {
     uint64_t size, set_count; /* nothing where there is no program */
@@ -17,14 +17,14 @@ typedef struct {
 } packed;
 
 /* By what the rest of an anchor begins that is found here: "@", "://", a dot with a letter behind it, "user " and "User ",
- * "for ", and "passw" in letters of any size. */
-enum { NO_SIGN = 0, SIGN_AT, SIGN_SLASHES, SIGN_DOT, SIGN_USER, SIGN_FOR, SIGN_PASSWORD };
+ * "for ", "passw" in letters of any size, and a bracket or slash with a digit behind it. */
+enum { NO_SIGN = 0, SIGN_AT, SIGN_SLASHES, SIGN_DOT, SIGN_USER, SIGN_FOR, SIGN_PASSWORD, SIGN_NUMBER };
 
-static const size_t sign_sizes[] = {0, 1, 3, 1, 5, 4, 5};
+static const size_t sign_sizes[] = {0, 1, 3, 1, 5, 4, 5, 2};
 
-/* An anchor, its sign, and the bytes that may follow that. */
+/* An anchor, its sign, how many bytes its head may look at, and the bytes that may follow the sign. */
 typedef struct {
-    uint64_t index, sign;
+    uint64_t index, sign, reach;
     packed rest, head;
     uint8_t next[32];
 } anchor;
@@ -57,11 +57,13 @@ static void see_head(making *m, const anchor *a, size_t at, size_t end) {
         put_event(m, at, end, a->index);
         return;
     }
-    uint8_t before[LONGEST_HEAD + 2]; /* one more at either end, for what a word's boundary looks at */
-    size_t size = at + 1 < sizeof before ? at + 1 : sizeof before;
+    uint8_t before[LONGEST_HEAD + 2];
+    size_t size = a->reach < sizeof before ? (size_t)a->reach : sizeof before;
+    if (size > at + 1)
+        size = at + 1;
     for (size_t i = 0; i < size; i++)
         before[i] = m->buf.at[at - i];
-    if (match(m, &a->head, (text){before, size}, 1) == MATCHED && m->matcher.to[0] <= LONGEST_HEAD + 1)
+    if (match(m, &a->head, (text){before, size}, 1) == MATCHED)
         put_event(m, at + 1 - m->matcher.to[0], end, a->index);
 }
 
@@ -78,6 +80,10 @@ static uint64_t sign_at(text buf, size_t at) {
         return begins_with(part(buf, at + 1, at + 5), "ser ") ? SIGN_USER : NO_SIGN;
     case 'f':
         return begins_with(part(buf, at, at + 4), "for ") ? SIGN_FOR : NO_SIGN;
+    case '[':
+    case '(':
+    case '/':
+        return is(byte_at(buf, at + 1), DIGIT) ? SIGN_NUMBER : NO_SIGN;
     default:
         return SIGN_PASSWORD;
     }
@@ -120,6 +126,12 @@ static inline uint64_t marked(const uint8_t *at, unsigned used) {
             marks = _mm_or_si128(marks, _mm_and_si128(same(one, 'f'), same(two, 'o')));
         if (used >> SIGN_PASSWORD & 1)
             marks = _mm_or_si128(marks, _mm_and_si128(same(small_one, 'p'), same(small_two, 'a')));
+        if (used >> SIGN_NUMBER & 1) {
+            __m128i digit = _mm_sub_epi8(two, _mm_set1_epi8('0'));
+            digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
+            __m128i opening = _mm_or_si128(same(one, '/'), _mm_or_si128(same(one, '['), same(one, '(')));
+            marks = _mm_or_si128(marks, _mm_and_si128(opening, digit));
+        }
         made |= (uint64_t)(unsigned)_mm_movemask_epi8(marks) << i;
     }
     return made;
@@ -127,12 +139,14 @@ static inline uint64_t marked(const uint8_t *at, unsigned used) {
 #else
 static inline uint64_t marked(const uint8_t *at, unsigned used) {
     uint8_t marks[STRIDE], dots = used >> SIGN_DOT & 1, users = used >> SIGN_USER & 1, fors = used >> SIGN_FOR & 1;
-    uint8_t passwords = used >> SIGN_PASSWORD & 1;
+    uint8_t passwords = used >> SIGN_PASSWORD & 1, numbers = used >> SIGN_NUMBER & 1;
     for (int i = 0; i < STRIDE; i++) {
         uint8_t one = at[i], two = at[i + 1], letter = (uint8_t)((two | 0x20) - 'a');
+        uint8_t digit = (uint8_t)(two - '0');
         marks[i] = (uint8_t)((one == '@') | ((one == ':') & (two == '/')) | (dots & (one == '.') & (letter < 26)) |
                              (users & ((one | 0x20) == 'u') & (two == 's')) | (fors & (one == 'f') & (two == 'o')) |
-                             (passwords & ((one | 0x20) == 'p') & ((two | 0x20) == 'a')));
+                             (passwords & ((one | 0x20) == 'p') & ((two | 0x20) == 'a')) |
+                             (numbers & ((one == '[') | (one == '(') | (one == '/')) & (digit < 10)));
     }
     return gathered(marks);
 }
@@ -149,7 +163,7 @@ static void see_signs(making *m) {
         for (uint64_t marks = marked(m->buf.at + at, used); marks != 0; marks &= marks - 1)
             see_sign(m, at + first_marked(marks));
     for (; at < m->buf.size && m->good; at++)
-        if (m->buf.at[at] != 0 && strchr("@:.uUfpP", m->buf.at[at]) != NULL)
+        if (m->buf.at[at] != 0 && strchr("@:.uUfpP[(/", m->buf.at[at]) != NULL)
             see_sign(m, at);
 }
 

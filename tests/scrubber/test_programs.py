@@ -140,7 +140,7 @@ def test_heads_are_matched_as_with_re():
     pytest.importorskip("hyperscan")
     headed = [anchor for origin in load_origins() for anchor in origin.anchors if anchor.head]
     signs = (b"@", b"://", b"user ", b"[Uu]ser ", b"\\buser ", b"\\b[Uu]ser ", b"passw")
-    headed += [a for origin in load_origins() for a in origin.anchors if a.pattern.startswith(signs)]
+    headed += [a for origin in load_origins() for a in origin.anchors if a.before or a.pattern.startswith(signs)]
     headed += [a for rule in load_rules().rules for a in rule.anchors if a.pattern.startswith(signs)]
     headed.append(Anchor(pattern=rb"[<(][a-z]{1,9}(?:x|yy)?@[a-z]", head=rb"[<(][a-z]{1,9}(?:x|yy)?", caseless=True))
     anchors, chance = AnchorSet(headed), random.Random(5)
