@@ -369,7 +369,10 @@ class Requests:
     # -- attributes ----------------------------------------------------------------------------------------------------
 
     def _stat(self, request_id: int, fields: Fields) -> bytes:
-        entry = self._filesystem.stat(parse_path(fields.string()))
+        path = parse_path(fields.string())
+        entry = self._filesystem.stat(path)
+        if entry.partial and (own := self._handles.upload_to(path)) is not None:
+            entry = own.entry  # a resume is to come below what there is; who writes it here is told what FSTAT tells
         return reply(Reply.ATTRS, request_id, encode_attributes(entry))
 
     def _fstat(self, request_id: int, fields: Fields) -> bytes:

@@ -9,6 +9,7 @@ from protocols.sftp.handles import Download, Listing, Upload
 from protocols.sftp.wire import uint32
 
 if TYPE_CHECKING:
+    from protocols.path import VirtualPath
     from protocols.sftp.handles import OpenHandle
     from protocols.sftp.wire import Fields
 
@@ -79,6 +80,11 @@ class HandleTable:
         if isinstance(handle, (Upload, Download, Listing)):
             return handle
         raise FileSystemError("no such handle")
+
+    def upload_to(self, path: VirtualPath) -> Upload | None:
+        """Return what is open to be written to *path*."""
+        uploads = (each for each in list(self._open.values()) if isinstance(each, Upload))
+        return next((each for each in uploads if each.path == path), None)
 
     def of(self, fields: Fields, kind: type[H]) -> H:
         """Return the handle that a request names, if it is of *kind*.

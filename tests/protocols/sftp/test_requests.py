@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.errors import LockedError, QuotaExceededError, UnavailableError
+from protocols.path import parse_path
 from protocols.session import Origin, Session
+from protocols.sftp.attrs import parse_attributes
 from protocols.sftp.requests import Requests
 from protocols.sftp.settings import SilentObserver
 from protocols.sftp.wire import (
@@ -298,6 +300,18 @@ def test_read_is_short_at_the_end_and_then_eof(client: Client) -> None:
     assert (reply, len(fields.string())) == (Reply.DATA, 10)
     for offset in (MAX_DATA + 10, 1 << 63, (1 << 64) - 1):
         assert client.status(Request.READ, string(handle), uint64(offset), uint32(1)) is Status.EOF
+
+
+def test_stat_of_what_is_being_written_here_is_that_of_its_handle(client: Client) -> None:
+    """sshfs remembers what it was told, and would show an empty file where a whole one lies by now."""
+    handle = client.open("/in/f", WRITE | CREAT)
+    client.write(handle, 0, b"0123456789")
+    sizes = [
+        parse_attributes(client.ask(kind, string(name))[1]).size
+        for kind, name in ((Request.STAT, b"/in/f"), (Request.FSTAT, handle))
+    ]
+    assert sizes == [10, 10]
+    assert client.session.filesystem.stat(parse_path("/in/f")).size < 10
 
 
 def test_a_write_beyond_what_a_file_can_have_is_refused(client: Client) -> None:
