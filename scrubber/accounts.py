@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from scrubber import checks
+from scrubber.nationals import is_in_made
 
 if TYPE_CHECKING:
     from scrubber.finder import Finder, Found
@@ -27,7 +28,7 @@ def find_card(pseudonyms: Pseudonymizer) -> Finder:
         match = _CARD.match(buf, start)
         if match is None or _NUMBER_BEFORE.search(buf[max(0, start - 2) : start]):
             return None
-        if _NUMBER_AFTER.match(buf, match.end()) is None and checks.card(match[0]):
+        if _NUMBER_AFTER.match(buf, match.end()) is None and checks.card(match[0]) and not is_in_made(buf, start):
             return start, match.end(), re.sub(rb"\D", b"", match[0]), pseudonyms.card(match[0])
         return None
 

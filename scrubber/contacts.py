@@ -44,6 +44,7 @@ _PHONE_SAID = re.compile(
     re.IGNORECASE,
 )
 """A number to call that a sentence gives: reach me at, erreichbar unter; one that begins as numbers of a country do."""
+_OCTETS = re.compile(rb"[1-9][0-9]{0,2}(?:\.(?:0|[1-9][0-9]{0,2})){3}")
 # ITU-T E.164 assigned country codes; one and two digits first, all others have three.
 _COUNTRY = re.compile(
     rb"1|7|20|27|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|2[1-69][0-9]|3[578][0-9]|42[0-9]|5[09][0-9]|67[0-9]|"
@@ -151,7 +152,12 @@ def find_phone(pseudonyms: Pseudonymizer) -> Finder:
         if keyed is not None:
             text = keyed["value"]
             digits = _digits(text)
-            if 7 <= len(digits) <= 15 and len(set(digits)) > 2 and not is_phone_pseudonym(text):
+            if (
+                7 <= len(digits) <= 15
+                and _OCTETS.fullmatch(text) is None
+                and len(set(digits)) > 2
+                and not is_phone_pseudonym(text)
+            ):
                 return *keyed.span("value"), digits, pseudonyms.phone(text, country_digits(text))
         elif not before.isalnum() and before not in _WITHIN:
             return bare(buf, start)

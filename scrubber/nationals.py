@@ -165,12 +165,23 @@ _FORMS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], bool]], ...] = tuple(
 )
 
 
-_MADE_BEFORE = re.compile(rb"(?<![A-Za-z0-9])[A-Za-z]{2}00(?: [0-9A-Za-z]{4}){0,8} \Z")
+_MADE_BEFORE = re.compile(
+    rb"(?<![A-Za-z0-9])(?:[A-Za-z]{2}00(?:[ \-][0-9A-Za-z]{4}){0,8}|"
+    rb"(?:000|0[ .\-/]00|00[ .\-/]0|XXX|XX[ .\-/]?0)[0-9A-Z]{0,9}(?:[ .\-/][0-9A-Z]{1,9}){0,6})[ .\-/]\Z"
+)
+"""The beginning of an account number (`Pseudonymizer.iban`) or a national number that was made by us."""
+_BETWEEN = frozenset(b" .-/")
+_BACK = 45
 
 
-def _is_group_of_many(before: bytes) -> bool:
-    """Say whether four digits stand before a blank, or the beginning of an account number that was made by us."""
-    return before[-5:-1].isdigit() or _MADE_BEFORE.search(before) is not None
+def is_in_made(buf: bytes, start: int) -> bool:
+    """Say whether a group of digits at *start* belongs to a number that was made by us."""
+    return (
+        start > 0
+        and buf[start - 1] in _BETWEEN
+        and buf[start - 2 : start - 1].isalnum()
+        and _MADE_BEFORE.search(buf[max(0, start - _BACK) : start]) is not None
+    )
 
 
 def find_national(pseudonyms: Pseudonymizer) -> Finder:
@@ -180,8 +191,8 @@ def find_national(pseudonyms: Pseudonymizer) -> Finder:
         before = buf[start - 1] if start else 0x20
         if before in _AROUND or (before in b".-/+" and buf[start - 2 : start - 1].isalnum()):
             return None
-        if before == 0x20 and _is_group_of_many(buf[max(0, start - 45) : start]):
-            return None
+        if before == 0x20 and (buf[max(0, start - 5) : max(0, start - 1)].isdigit() or is_in_made(buf, start)):
+            return None  # a group of many, or of a number that was made by us
         for form, check in _FORMS:
             match = form.match(buf, start)
             if match is None or not _ends(buf, match.end()):

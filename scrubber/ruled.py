@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from scrubber.pseudonym import WORD_PSEUDONYM
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -23,6 +25,7 @@ _SIGNS = re.compile(SIGNS)
 _EXPANDED = re.compile(rb"[ \t]*[-+]\[ RECORD [0-9]{1,9} \][-+]*\r?")
 """The ruler of a row that `psql` writes one column a line."""
 _NAME = re.compile(rb"[A-Za-z_\x80-\xff][\w .\-/()#\x80-\xff]{0,60}")
+_PARTS = re.compile(rb"[^ ]+(?: [^ ]+)*")
 _LEAST = 2
 _KEYS = frozenset(
     b"key name setting parameter property variable option attribute field config param eigenschaft cle clave".split()
@@ -98,17 +101,19 @@ def cells(line: bytes, mode: str, separator: bytes) -> list[tuple[int, int]]:
             spans.append((at, at + len(cell)))
             at += len(cell) + 1
         return spans
-    spans = [(start, min(stop, len(line))) for start, stop in widths(separator) if start < len(line)]
-    if line.isascii():
-        return spans
+    return _by_width(line, widths(separator))
+
+
+def _by_width(line: bytes, columns: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Give the spans of cells that stand below a ruler's strokes; where they do not, of what wide gaps part."""
     text = line.decode("utf-8", "replace")  # columns are as many characters wide, not bytes
     if len(text.encode()) != len(line):
         return []
-    return [
-        (len(text[:start].encode()), len(text[:stop].encode()))
-        for start, stop in widths(separator)
-        if start < len(text)
-    ]
+    inside = [(start, stop) for start, stop in columns if start < len(text)]
+    if WORD_PSEUDONYM.search(line) is None and all(start == 0 or text[start - 1] == " " for start, _ in inside):
+        return [(len(text[:start].encode()), len(text[:stop].encode())) for start, stop in inside]
+    parts = [match.span() for match in _PARTS.finditer(line)]
+    return parts if len(parts) == len(columns) else []
 
 
 def pair_of(names: list[bytes]) -> tuple[int, int] | None:
