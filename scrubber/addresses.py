@@ -39,7 +39,8 @@ _PRODUCT_WORDS = (
 _THEN = rb"s?[\"']?(?:,? ?[\"']?(?:value|val|content)[\"']?|</?\w*>)?[ \t]*[:=]{0,2}[ \t]*[\"'<>(v]*\Z"
 _VERSION_BEFORE = re.compile(
     rb"(?:" + _VERSION_WORDS + rb")(?:[_ ](?:id|no|nr|number))?" + _THEN + rb"|(?:\A|[^A-Za-z0-9])[vV]\Z|[a-z]_\Z|"
-    rb"\b(?:bump|upgrade|update|downgrade|migrate|tag)[a-z]{0,2} (?:[\w.\-]{1,24} )?(?:from |to )[\"'v]?\Z",
+    rb"\b(?:bump|upgrade|downgrade|migrate|tag)[a-z]{0,2} (?:[\w.\-]{1,24} )?(?:from |to )[\"'v]?\Z|"
+    rb"\bupdated? (?:[\w.\-]{1,24} )?to [\"'v]?\Z",
     re.IGNORECASE,
 )
 # The third field of CEF and LEEF headers, an artifact's coordinates, a container image's tag, a requirement.
@@ -52,6 +53,9 @@ _COORDINATE_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 _PRODUCT_BEFORE = re.compile(rb"\b(?:" + _PRODUCT_WORDS + rb")" + _THEN, re.IGNORECASE)
 _WORD_ENDS = tuple(word.encode() for word in load_words("before_versions"))
 BEFORE_VERSIONS = (*_WORD_ENDS, b" to", b" from", b"value")
+UPGRADES = (b"pgrad", b"ngrad", b"bump", b"Bump", b"igrat", b"pdate")
+"""What stands near `to` where versions follow: upgrade to 10.2.0.5."""
+_NEAR = 40
 _AFTER_WORDS = b" \t\"'<>(v:=V"
 _BEFORE_WORD = b" \"'("
 _BEFORE_CLOSED = b"\n\t[,;{"
@@ -121,7 +125,9 @@ def _stands_alone(buf: bytes, start: int, end: int) -> bool:
     if before in _BEFORE_CLOSED:
         return True
     if before in _BEFORE_WORD and buf[start - 2] not in _AFTER_WORDS:
-        return buf[start - 3 : start - 1] not in TAILS
+        return buf[start - 3 : start - 1] not in TAILS and not (
+            buf[start - 2] == 0x6F and any(word in buf[max(0, start - _NEAR) : start] for word in UPGRADES)
+        )
     key_end = start - _gap_behind_key(buf, start, before)
     return (
         4 < key_end < start
@@ -162,6 +168,8 @@ def _is_address(  # noqa: C901, PLR0911 - a table of refusals
     if before in _BEFORE_COORDINATES and _in_coordinates(buf, start, before):
         return False
     if not private and buf[end - 4 : end] == b".0.0" and buf[end : end + 1] != b"/" and buf[end : end + 5] != b" 255.":
+        return False
+    if before == b"." and buf[start - 4 : start - 1] == b".so":
         return False
     if before == b"@" and _MODULE_BEFORE.search(context):
         return False

@@ -345,7 +345,7 @@ def _beside(buf: bytes, key: _Key) -> Iterator[Value]:  # noqa: C901 - a table o
         found = dialects.TUPLE.match(buf, key.end)
     elif last in {b'"', b"'"} and dialects.VARIABLE.search(key.before[-24:]):
         found = dialects.DEFAULT.match(buf, key.end)
-    elif last in {b'"', b"'"} and dialects.CALLED.search(key.before[-48:]):
+    elif last in {b'"', b"'"} and (key.before[-2:-1] == b"[" or dialects.CALLED.search(key.before[-48:])):
         found = dialects.SECOND.match(buf, key.end)
     elif (
         key.believed >= Strength.MEDIUM

@@ -148,7 +148,10 @@ _COLUMNS = {b"cp": Field(kind="zip"), b"c.p.": Field(kind="zip"), b"nr domu": Fi
 def column_of(name: bytes) -> Field | None:
     """Say what a table's column called *name* holds: what a field of that name does, or logins."""
     found = field_of(name.replace(b" ", b"_")) or _COLUMNS.get(name.strip().lower())
-    if found is None and re.sub(rb"[ _\-]", b"", name).decode("utf-8", "replace").lower() in load_words("keys_login"):
+    joined = re.sub(rb"[ _\-]", b"", name).decode("utf-8", "replace").lower()
+    if joined in load_words("keys_agent"):
+        return Field(kind="agent")
+    if found is None and joined in load_words("keys_login"):
         return Field(kind="login")
     if found is None:
         plain = re.sub(rb"[ _\-]", b"", name).decode("utf-8", "replace").lower()
@@ -275,6 +278,7 @@ _CHECKS: dict[str, Callable[[bytes, bool], bool]] = {
     "phone": _is_phone,
     "host": lambda value, _: _is_host(value),
     "login": lambda value, _: is_login(value.rpartition(b"\\")[2].lower()),
+    "agent": lambda value, _: _is_name(value, True) or is_login(value.rpartition(b"\\")[2].lower()),
 }
 
 
@@ -309,4 +313,5 @@ def images(pseudonyms: Pseudonymizer) -> dict[str, Callable[[bytes], bytes]]:
         "phone": lambda text: pseudonyms.phone(text, country_digits(text)),
         "host": pseudonyms.host,
         "login": login,
+        "agent": lambda text: pseudonyms.person(text) if b" " in text else login(text),
     }

@@ -113,6 +113,12 @@ _NOT_SECRET = re.compile(
 )
 _PATH = re.compile(rb"(?:~|\.{1,2})?(?:/[\w.@%+\-]+)+/?|[A-Za-z]:\\[\w\\ .\-]+|file:/.*")
 _URL = re.compile(rb"[a-z][a-z0-9+.\-]*://[^@\s]*", re.IGNORECASE)
+_CONNECTION = re.compile(
+    rb"[a-z][a-z0-9+.\-]*://[^\s:@/]{0,128}:[^\s@/]{1,256}@[\w\[]|"
+    rb"(?=[^=;\s]{2,40}=)[^\n]*;[ ]?(?:password|pwd|accountkey|sharedaccesskey)[ ]?=[^;]{2}",
+    re.IGNORECASE,
+)
+"""A whole address or list of settings, with a password in it that says what it is."""
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HEX = re.compile(rb"(?:0x)?[0-9a-fA-F]+")
 _NUMBER = re.compile(rb"[+-]?[0-9]+(?:\.[0-9]+)?[a-z%]{0,2}")
@@ -246,6 +252,8 @@ def _is_refused(value: bytes, *, quoted: bool) -> bool:  # noqa: PLR0911 - a tab
     if _PLACEHOLDER.fullmatch(value) and not _ENCRYPTED.fullmatch(value):
         return True
     if (not quoted and _CODE.fullmatch(value)) or _URL.fullmatch(value):
+        return True
+    if _CONNECTION.match(value):  # its own secret is found by itself, and the rest of it stays
         return True
     if _NOT_SECRET.fullmatch(value) or _is_variable(value) or _is_member(value) or _is_sentence(value):
         return True

@@ -67,6 +67,8 @@ _PROTOCOL = re.compile(rb"[\"']?[ \t]*[:=][ \t]*[\"']?(?:[A-Z]{2,5}/)?[0-9]\.[0-
 _LISTED = re.compile(rb'"\s{0,2}:\s{0,2}\[\s{0,40}(?P<items>"[^\[\]{}]{1,600}")\s{0,40}\]')
 _ITEM = re.compile(rb'"(?P<value>[^"\\\n]{1,200})"')
 """A list of JSON's strings: "given": ["Anna", "Maria"]."""
+_BOUND = re.compile(rb"\[\"(?P<key>[\w.]{2,60})\",[ ]?\"(?P<value>[^\"\\\n]{1,240})\"\]")
+"""A value bound to a statement of SQL, as Rails logs it: [["city", "Paris"]]."""
 _FULL_NAME = Field(kind="name", proven=True)
 
 
@@ -75,6 +77,9 @@ def find_person(pseudonyms: Pseudonymizer) -> Finder:  # noqa: C901 - a list of 
     made = {kind: remembered(image) for kind, image in images(pseudonyms).items()}
 
     def find(buf: bytes, start: int, _end: int) -> Found | list[Found] | None:
+        return bound(buf, start) if buf[start] == 0x5B else named(buf, start + (buf[start] == 0x22))
+
+    def named(buf: bytes, start: int) -> Found | list[Found] | None:
         window = buf[max(0, start - 48) : start]
         key_start = start - (len(window) - len(window.rstrip(_KEY_CHARS)))
         right = _KEY_END.match(buf, start)
@@ -97,6 +102,11 @@ def find_person(pseudonyms: Pseudonymizer) -> Finder:  # noqa: C901 - a list of 
         if found is None or not field.proven or _NEAR.search(buf, max(0, key_start - 300), right.end() + 300):
             return found
         return None
+
+    def bound(buf: bytes, start: int) -> Found | None:
+        pair = _BOUND.match(buf, start)
+        field = field_of(pair["key"]) if pair is not None else None
+        return None if pair is None or field is None else _found(buf, *pair.span("value"), field, made)
 
     def beside(buf: bytes, key_start: int, key_end: int, field: Field) -> Found | None:
         before = buf[key_start - 1 : key_start]

@@ -51,6 +51,20 @@ static bool may_be_module(text buf, size_t end) {
     return true;
 }
 
+/* Say whether words of `addresses.UPGRADES` stand near a `to` that ends before `start`. */
+static bool after_upgrade(text buf, size_t start) {
+    static const char *const words[] = {"pgrad", "ngrad", "bump", "Bump", "igrat", "pdate"};
+    if (byte_at(buf, start - 2) != 'o')
+        return false;
+    for (size_t at = start > 40 ? start - 40 : 0; at < start; at++)
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+            size_t size = strlen(words[i]);
+            if (buf.at[at] == (uint8_t)words[i][0] && at + size <= start && memcmp(buf.at + at, words[i], size) == 0)
+                return true;
+        }
+    return false;
+}
+
 /* `addresses._stands_alone`, and of `_is_address` what stands behind a login's sign or two slashes, and behind a word that
  * only ends like one before versions. */
 static bool stands_alone(const sieve *s, text buf, size_t start, size_t end) {
@@ -60,6 +74,8 @@ static bool stands_alone(const sieve *s, text buf, size_t start, size_t end) {
     int before = byte_at(buf, start - 1);
     if (among(before, "\n\t[,;{"))
         return true;
+    if (among(before, " \"'(") && !among(byte_at(buf, start - 2), " \t\"'<>(v:=V") && after_upgrade(buf, start))
+        return false;
     if (among(before, " \"'(") && !among(byte_at(buf, start - 2), " \t\"'<>(v:=V"))
         return !in_set(s->tails[0], byte_at(buf, start - 3), byte_at(buf, start - 2)) ||
                (!ends_before_version(s, buf, start - 1) && memcmp(buf.at + end - 4, ".0.0", 4) != 0);
