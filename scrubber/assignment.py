@@ -356,7 +356,7 @@ def _beside(buf: bytes, key: _Key) -> Iterator[Value]:  # noqa: C901 - a table o
     elif last == b"/" and (found := dialects.TYPED.match(buf, key.end)):
         pass
     elif key.believed >= Strength.MEDIUM:
-        found = dialects.SPACE_QUOTED.match(buf, key.end)
+        found = None if _is_verb(key) else dialects.SPACE_QUOTED.match(buf, key.end)
         if found is not None and _is_object(buf, found.end(), key):
             return
         if found is None:
@@ -364,6 +364,11 @@ def _beside(buf: bytes, key: _Key) -> Iterator[Value]:  # noqa: C901 - a table o
     if found is not None and is_secret(found["value"], key.believed, quoted=quoted, prose=prose):
         start, end = found.span("value")
         yield Value(start, end - (len(found["value"]) - len(found["value"].rstrip())), b"")
+
+
+def _is_verb(key: _Key) -> bool:
+    """Say whether the key is what somebody does: you can pass "x"."""
+    return key.name == b"pass" and dialects.VERB_BEFORE.search(key.before[-16:]) is not None
 
 
 def _in_words(buf: bytes, key: _Key) -> re.Match[bytes] | None:

@@ -44,7 +44,8 @@ _LONGEST_NAME = 120
 _HEADER = re.compile(
     rb"(?:\xef\xbb\xbf)?(?:#(?!Fields: )[^\r\n]*\r?\n|[ \t]*\r?\n){0,20}#?(?:Fields: )?(?P<line>[^\r\n]{3,16000})\r?\n"
 )
-_NAME = re.compile(rb"[A-Za-z_\x80-\xff][\w .\-/()#\x80-\xff]{0,60}")
+_NAME = re.compile(rb"(?!\S+(?: +\S+){5})[A-Za-z_\x80-\xff][\w .\-/()#\x80-\xff]{0,60}")
+"""A column's: five words at most, for a sentence may have commas as well."""
 _INSERT = re.compile(
     rb"INSERT\s+(?:IGNORE\s+)?INTO\s+[\w.`\"\[\]]{1,128}\s*\((?P<columns>[^()]{2,8000})\)\s*VALUES\s*", re.IGNORECASE
 )

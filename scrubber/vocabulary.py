@@ -9,6 +9,10 @@ from scrubber.hostnames import words
 from scrubber.logins import is_ordinary
 
 _PARTS = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^A-Za-z0-9_.]")
+_PLATFORM = re.compile(
+    rb"(?:i[3-6]86|x86_64|arm(?:v[0-9]\w*)?|aarch64|powerpc\w*|mips\w*|sparc\w*|s390x?|riscv\w*)-[a-z]"
+)
+"""How a compiler calls a machine: x86_64-linux-gnu."""
 _SHORT = 2
 """Letters of a part that says nothing: x, ip, to."""
 _SMALL_WORDS = frozenset(b"am an as at be by do go id if in is it me my no of on or so to up us we".split())
@@ -21,7 +25,7 @@ def is_vocabulary(name: bytes) -> bool:
 
     What has a digit or a hyphen is none; neither are two words with `_` that end as no variable does: report_user.
     """
-    if name.lower() in words("products"):
+    if name.lower() in words("products") or _PLATFORM.match(name):
         return True
     parts = _PARTS.findall(name)
     if not parts or not all(part.isalpha() and (len(part) <= _SHORT or _is_word(part.lower())) for part in parts):

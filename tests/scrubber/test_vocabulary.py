@@ -45,17 +45,34 @@ are used where a user environment says so. See the login prompt for user verific
 A basic add/delete mutation is enough; bearer authentication is described below, and
 the username and password are omitted.
 """
+FAILLOCK = (
+    b"# Only the file is tracked.\n" * 20
+    + b"# in /etc/passwd and ignore centralized (AD, IdM, LDAP, etc.) users.\n# audit\n"
+    + (b"kpasswd 464/udp\nYou can pass 'nohdparm' to it; we don't log in as user don't.\n")
+)
 POLICY = b'{"Action": ["ec2:CreateTags", "secretsmanager:GetSecretValue", "route53:List*"], "Owner": "amazon"}\n'
 
 
-@pytest.mark.parametrize("text", [PYTHON, JAVASCRIPT, MANUAL, POLICY], ids=["python", "javascript", "manual", "policy"])
+@pytest.mark.parametrize(
+    "text", [PYTHON, JAVASCRIPT, MANUAL, POLICY, FAILLOCK], ids=["python", "javascript", "manual", "policy", "faillock"]
+)
 def test_nothing_is_replaced(scrubbed, text):
     """Not a byte changes, and nothing is learned that would."""
     assert scrubbed(text)[0].decode() == text.decode()
 
 
 @pytest.mark.parametrize(
-    "name", [b"str", b"metadata", b"userId", b"account_id", b"properties.get", b"UpdateExpression"]
+    "name",
+    [
+        b"str",
+        b"metadata",
+        b"userId",
+        b"account_id",
+        b"properties.get",
+        b"UpdateExpression",
+        b"ec2",
+        b"i686-w64-mingw32",
+    ],
 )
 def test_words_of_programs_are_nobody(name):
     """Words, and what is put together of them."""
