@@ -84,6 +84,7 @@ _IPV6_PORT = re.compile(
     rb":[0-9]{2,5}(?![0-9A-Za-z:.])"
 )
 """An address with a port behind it and no brackets around it, as Apache logs it; behind `::` it has five digits."""
+_IPV6_GROUPS, _OCTET_DIGITS = 8, 2
 _IPV6_CHARS = b"0123456789abcdefABCDEF:"
 _IPV6_SURE = re.compile(rb"(?:[23][0-9a-f]{3}|f[cd][0-9a-f]{2}|fe80|64):", re.IGNORECASE)
 
@@ -253,6 +254,8 @@ def _ipv6_start(buf: bytes, start: int) -> int:
 
 def _parse_ipv6(text: bytes) -> ipaddress.IPv6Address | None:
     groups = [group for group in text.split(b":") if group]
+    if len(groups) == _IPV6_GROUPS and all(len(group) == _OCTET_DIGITS for group in groups):
+        return None  # eight bytes of a fingerprint, a signature, a world-wide name
     if b"." in text or not re.search(rb"[0-9]", text) or (len(groups) < 3 and not _IPV6_SURE.match(text)):
         return None
     try:

@@ -238,7 +238,7 @@ def _is_number(value: bytes, _proven: bool) -> bool:  # noqa: FBT001 - one of a 
 
 def _is_serial(value: bytes, _proven: bool) -> bool:  # noqa: FBT001 - one of a table
     plain = bytes(c for c in value if chr(c).isalnum())
-    if _CERTIFICATE_SERIAL.fullmatch(plain):
+    if _CERTIFICATE_SERIAL.fullmatch(plain) or any(map(is_vocabulary, value.split())):
         return False
     return _SERIAL.fullmatch(value) is not None and not _made(plain) and len(set(plain)) > 2
 
@@ -266,7 +266,7 @@ _CHECKS: dict[str, Callable[[bytes, bool], bool]] = {
     "street": _is_street,
     "house": lambda value, _: _HOUSE.fullmatch(value) is not None,
     "city": _is_city,
-    "zip": lambda value, _: _ZIP.fullmatch(value) is not None,
+    "zip": lambda value, _: _ZIP.fullmatch(value) is not None and not is_vocabulary(value),
     "birth": _is_date,
     "national": _is_number,
     "passport": lambda value, proven: _PASSPORT.fullmatch(value) is not None or _is_number(value, proven),

@@ -50,11 +50,21 @@ FAILLOCK = (
     + b"# in /etc/passwd and ignore centralized (AD, IdM, LDAP, etc.) users.\n# audit\n"
     + (b"kpasswd 464/udp\nYou can pass 'nohdparm' to it; we don't log in as user don't.\n")
 )
+LISTINGS = b"""\
+ii  libpam-cap:amd64   1:2.66-4+deb12u2+b2   amd64   POSIX 1003.1e capabilities (PAM module)
+[    0.401738] Serial: 8250/16550 driver, 1 ports, IRQ sharing disabled
+    Signature Value:
+        3b:23:18:92:89:a0:8d:ac:4b:55:34:46:2a:8b:86:3b:51:3a:
+        06:5f:a4:bc:fa:20:7c:55
+# Serial: 13492815561806991280
+"""
 POLICY = b'{"Action": ["ec2:CreateTags", "secretsmanager:GetSecretValue", "route53:List*"], "Owner": "amazon"}\n'
 
 
 @pytest.mark.parametrize(
-    "text", [PYTHON, JAVASCRIPT, MANUAL, POLICY, FAILLOCK], ids=["python", "javascript", "manual", "policy", "faillock"]
+    "text",
+    [PYTHON, JAVASCRIPT, MANUAL, POLICY, FAILLOCK, LISTINGS],
+    ids=["python", "javascript", "manual", "policy", "faillock", "listings"],
 )
 def test_nothing_is_replaced(scrubbed, text):
     """Not a byte changes, and nothing is learned that would."""
