@@ -132,14 +132,16 @@ class Sink(_End):
             return True
         size, name = _announced(kind + line)
         modified, self._modified = self._modified, None
+        place = name
         try:
             path = _below(self._inside, self._top, name)
+            place = str(path)  # its own name says little where a folder on the way to it is missing
             if kind == b"C":
                 await self._take(path, size, modified)
             else:
                 await self._enter(path)
         except FileSystemError as error:
-            await self._warn(name, error)
+            await self._warn(place, error)
             return False
         return True
 
