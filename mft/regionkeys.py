@@ -33,7 +33,7 @@ def open_keyring(config: Config, region: str, passphrase: str | None = None) -> 
 
     Raises:
         WrongPassphraseError: the passphrase does not open it.
-        KeyringError: it is no keyring, or another region's.
+        KeyringError: it is no keyring, or another region's; or it is lost, and what it opens is there.
         LockedKeyringError: the configuration leaves the passphrase to a person, and none was given.
     """
     settings = config.regions[region].keyring
@@ -42,6 +42,12 @@ def open_keyring(config: Config, region: str, passphrase: str | None = None) -> 
             f"the keyring of {region!r} is locked: `mft keys unlock {region}` asks for its passphrase"
         )
     passphrase = load_passphrase(settings, region) if passphrase is None else passphrase
+    store = config.regions[region].store
+    if not settings.path.exists() and store.bucket is None and any((store.path / "slots").glob("*/*")):
+        raise KeyringError(
+            f"{settings.path} is not there, and the store of {region!r} holds objects that no new keyring opens: put it"
+            " back from a backup"
+        )
     if settings.path.exists():
         keyring = Keyring.load(settings.path, passphrase)
         if keyring.region != region:

@@ -227,7 +227,7 @@ def passphrase(
 
     with _at_desk(config, region) as (loaded, ledger, desk):
         settings = loaded.regions[region].keyring
-        old = _ask(f"Passphrase of {region} as it is") if settings.prompt else load_passphrase(settings, region)
+        old = secret.ask_passphrase(region) or "" if settings.prompt else load_passphrase(settings, region)
         new = old
         if new_passphrase_file is not None or (memory_kib is None and iterations is None):
             new = secret.read_password(new_passphrase_file, from_stdin=False, prompt=f"New passphrase of {region}")
@@ -244,23 +244,21 @@ def unlock(region: Region, *, config: ConfigFile = DEFAULT, password_file: secre
     """Give the running server the passphrase of a keyring that a person opens (`keyring.prompt`)."""
     from mft.audit import SYSTEM  # noqa: PLC0415  keeps `mft --help` quick
 
-    with _at_desk(config, region) as (_config, ledger, desk):
+    with _at_desk(config, region) as (loaded, ledger, desk):
+        path = loaded.regions[region].keyring.path
+        new = not path.exists()
         word = (
             secret.read_password(password_file, from_stdin=False, prompt="")
             if password_file is not None
-            else _ask(f"Passphrase of the keyring of {region}")
+            else secret.ask_passphrase(region, new=new)
         )
+        if not word:
+            raise typer.BadParameter("no passphrase was given, neither at a terminal nor on standard input")
         desk.ask("unlock", region=region, passphrase=word)
         with ledger.database.write() as connection:
             ledger.audit.append(connection, SYSTEM, "keys.unlocked", region=region, by=actor())
-    typer.echo(f"{region}: open")
-
-
-def _ask(prompt: str) -> str:
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\n")
-    answer: str = typer.prompt(prompt, hide_input=True)
-    return answer
+    made = f"; a new keyring was made for it, at {path}, with that passphrase" if new and path.exists() else ""
+    typer.echo(f"{region}: open{made}")
 
 
 def forget(region: Region, *, config: ConfigFile = DEFAULT) -> None:

@@ -42,5 +42,17 @@ def read_password(file: Path | None, *, from_stdin: bool, prompt: str) -> str:
     return answer
 
 
+def ask_passphrase(region: str, *, new: bool = False) -> str | None:
+    """Return the passphrase of a region's keyring; None where none comes.
+
+    It is asked for at the terminal, twice for a *new* one; where there is none it is a line of standard input.
+    """
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n") or None
+    prompt = f"Passphrase of the keyring of {region}"
+    answer: str = typer.prompt(prompt, hide_input=True, err=True, confirmation_prompt=new)
+    return answer
+
+
 def _first_line(text: str) -> str:
     return text.splitlines()[0] if text else ""

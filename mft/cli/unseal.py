@@ -19,6 +19,7 @@ import typer
 from mft.cli import options
 from mft.cli.ledger import DEFAULT, actor, check_regions, open_ledger, printable
 from mft.cli.output import whole_file
+from mft.cli.secret import ask_passphrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -278,7 +279,7 @@ def _service(settings: Config, region: str) -> LocalKeyService:
     found = settings.regions[region]
     word = None
     if found.keyring.prompt and found.keys.type == "keyring":
-        word = typer.prompt(f"Passphrase of the keyring of {region}", hide_input=True, err=True)
+        word = ask_passphrase(region)
     keys = RegionKeys(settings)
     if found.keys.type == "keyring":
         if not found.keyring.path.exists():

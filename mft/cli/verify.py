@@ -11,6 +11,7 @@ import typer
 
 from mft.cli import options
 from mft.cli.ledger import DEFAULT, actor, check_regions, open_ledger, printable, show_json, show_table
+from mft.cli.secret import ask_passphrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -189,7 +190,7 @@ def lack(config: Config, keys: RegionKeys, region: str) -> str:
     if not found.keyring.path.exists():
         return f"{found.keyring.path} is not there"
     if found.keyring.prompt:
-        word = typer.prompt(f"Passphrase of the keyring of {region}", hide_input=True, err=True)
+        word = ask_passphrase(region)
     try:
         door.put(open_keyring(config, region, word))
     except (ConfigError, StorageError, OSError) as error:

@@ -7,12 +7,15 @@ import os
 import time
 
 import pytest
+import yaml
 from sqlalchemy import delete, select, update
 
 from mft.catalog.model import BODIES, CASES, OBJECT_FAULTS, REPLICAS, UPLOADS
 from mft.config.verify import VerifyConfig
+from mft.regionkeys import open_keyring
 from mft.server.verifying import VerifyRounds
 from protocols.errors import DamagedError
+from storage.errors import KeyringError
 from storage.store import body_name, slot_name
 from tests.casebook import REGIONS
 from tests.core import running_core
@@ -231,6 +234,26 @@ def test_keys_that_do_not_open_are_found(kept, verify):
     code, document = verify()
     assert code == 3
     assert ("undecryptable", "eu", f"case:{scope}") in flaws(document)
+
+
+def test_lost_keyring_is_not_replaced_by_a_new_one(kept):
+    """Beside objects that it opens: what came under the new one would be lost once the old one is back."""
+    path = kept.config.regions["eu"].keyring.path
+    path.unlink()
+    with pytest.raises(KeyringError, match="put it back from a backup"):
+        open_keyring(kept.config, "eu")
+    assert not path.exists()
+
+
+def test_keyring_that_a_person_opens_is_locked_where_nobody_is(kept, run, tmp_path):
+    """A nightly run has no terminal: that region's keys are not at hand, and the rest is looked at."""
+    config = tmp_path / "config.yaml"
+    document = yaml.safe_load(config.read_text())
+    document["regions"]["us"]["keyring"] = {"path": "us.keyring", "prompt": True}
+    config.write_text(json.dumps(document))
+    code, out, error = run("verify", "--config", config)
+    assert (code, "the keyring of 'us' is locked" in out, error.count("\n")) == (5, True, 1)
+    assert run("verify", "--config", config, stdin=b"pass\n")[0] == 0
 
 
 def test_landing_logs_that_are_gone_or_altered_are_found(kept, verify):
