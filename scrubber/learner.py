@@ -152,6 +152,11 @@ def _compiled(expression: bytes, flags: int) -> re.Pattern[bytes]:
     return re.compile(expression, flags)
 
 
+def _place(event: int) -> tuple[int, int]:
+    """Give where an event is, and its anchor."""
+    return event >> START_SHIFT, event & INDEX_MASK
+
+
 class _Reader(NamedTuple):
     """What reads at the anchors of one place."""
 
@@ -168,7 +173,7 @@ class Learner:
         """Add to *dictionary*; see `Detector` for *accelerated* and *compiled*."""
         self._dictionary = dictionary
         self._origins, anchors = _anchors()
-        self._seen: set[bytes] = set()
+        self._seen: set[tuple[str, bytes]] = set()
         self._taken: set[tuple[str | None, bytes]] = set()
         self._readers: list[_Reader | None] = [None] * len(self._origins)
         library = load_library() if accelerated and compiled else None
@@ -220,7 +225,7 @@ class Learner:
             self._taken.clear()
         lines: dict[str, Origin] = {}
         readers = self._readers
-        for event in self._read(buf):
+        for event in sorted(self._read(buf), key=_place):  # of what is told as two things the first counts
             reader = readers[event & INDEX_MASK]
             if reader is None:
                 reader = readers[event & INDEX_MASK] = self._reader(self._origins[event & INDEX_MASK])
@@ -246,13 +251,14 @@ class Learner:
 
     def _learn_at(self, buf: bytes, start: int, reader: _Reader) -> None:
         """Take what is told at *start*; a value that was taken once is not looked at again."""
-        mark = buf[start : start + _QUICK] if reader.origin.quick else b""
+        origin = reader.origin
+        mark = (origin.id, buf[start : start + _QUICK]) if origin.quick else None
         if mark in self._seen:
             return
         match = reader.match(buf, start, start + _REACH)
         if match is None:
             return
-        if mark:
+        if mark is not None:
             self._seen.add(mark)
         taken = self._taken
         for told in zip(reader.kinds, match.groups(), strict=True):

@@ -142,6 +142,16 @@ static int find_value(text buf, size_t start, size_t end, size_t *from, size_t *
     return among(after, " \t\n\r\v\f\"'`<>") ? YES : ASK;
 }
 
+/* Say whether what stands behind an old value may say what it became (`dialects.AND_THEN`). */
+static bool may_be_changed(text buf, size_t end) {
+    size_t at = end + (among(byte_at(buf, end), "\"'`") ? 1 : 0), blank = at;
+    while (at < blank + 41 && among(byte_at(buf, at), " \t"))
+        at++;
+    int here = byte_at(buf, at), next = byte_at(buf, at + 1);
+    return ((here == '-' || here == '=') && next == '>') || here == 0xe2 || (here == ',' && next == ' ') ||
+           (at > blank && here == 't' && next == 'o');
+}
+
 /* Look at the key of which a word was seen; `*ask` where Python must, `*later` once it has said what the name is worth. */
 bool see_assignment(scan *c, text buf, size_t seen, uint32_t rank, bool *ask, bool *later) {
     memo *m = &c->of->memo;
@@ -189,7 +199,7 @@ bool see_assignment(scan *c, text buf, size_t seen, uint32_t rank, bool *ask, bo
     }
     text value = part(buf, from, to);
     int secret = is_secret(c->of, value, strength, quoted);
-    if (secret == ASK || may_hold_tag(value))
+    if (secret == ASK || may_hold_tag(value) || (secret == YES && may_be_changed(buf, to)))
         return true;
     *ask = false;
     if (secret == NO)

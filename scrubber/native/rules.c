@@ -187,6 +187,38 @@ static uint64_t event_at(const uint8_t *events, size_t number) {
     return event;
 }
 
+/* Sort numbers by merging runs of doubling length; `spare` has as much room. */
+static void sort_numbers(uint64_t *numbers, uint64_t *spare, size_t count) {
+    for (size_t width = 1; width < count; width *= 2)
+        for (size_t low = 0; low + width < count; low += 2 * width) {
+            size_t middle = low + width, high = count - low > 2 * width ? low + 2 * width : count;
+            if (numbers[middle - 1] <= numbers[middle])
+                continue;
+            size_t a = low, b = middle, to = low;
+            memcpy(spare + low, numbers + low, (high - low) * sizeof *numbers);
+            while (a < middle && b < high)
+                numbers[to++] = spare[b] < spare[a] ? spare[b++] : spare[a++];
+            memcpy(numbers + to, a < middle ? spare + a : spare + b, (high - to) * sizeof *numbers);
+        }
+}
+
+/* Put the events in order of place and anchor, each once and without its length: what is told first counts. */
+static bool order_events(scan *c, const uint8_t *events, size_t count) {
+    c->ordered.size = 0;
+    if (count > LARGEST / 16 || !bytes_reserve(&c->ordered, 2 * count * sizeof(uint64_t) + 1))
+        return false;
+    uint64_t *ordered = (uint64_t *)(void *)c->ordered.at;
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        ordered[i] = event_at(events, i) & ~((((uint64_t)1 << LENGTH_BITS) - 1) << INDEX_BITS);
+    sort_numbers(ordered, ordered + count, count);
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || ordered[kept - 1] != ordered[i])
+            ordered[kept++] = ordered[i];
+    c->ordered.size = kept * sizeof *ordered;
+    return true;
+}
+
 /* Give what reads at an event that is known; NULL where Python does. */
 static const struct rule *to_learn(const scan *c, uint64_t event) {
     uint32_t to = c->of->of_anchor[event & (ANCHORS - 1)];
@@ -252,18 +284,19 @@ static bool learn(scan *c, text buf, uint64_t event, const struct rule *r) {
 }
 
 /* Read at the events: what is told for the first time stands in `told`, kind and size as 32 bits, then the value. Where
- * anything is unknown nothing is read, so that all is told in the order of the events; lines last, as Python has it. */
+ * anything is unknown nothing is read, so that all is told in the order of its places; lines last, as Python has it. */
 bool sieve_learn(scan *c, const uint8_t *at, size_t size, const uint8_t *events, size_t count) {
     c->unknown.size = c->events.size = c->told.size = c->lines_read.size = 0;
-    bool good = true;
+    bool good = order_events(c, events, count);
+    count = c->ordered.size / sizeof(uint64_t);
     for (size_t i = 0; i < count && good; i++)
-        rule_of(c, event_at(events, i), &good);
+        rule_of(c, event_at(c->ordered.at, i), &good);
     c->events.size = 0;
     if (c->unknown.size > 0)
         return good;
     for (int lines = 0; lines < 2; lines++)
         for (size_t i = 0; i < count && good; i++) {
-            uint64_t event = event_at(events, i);
+            uint64_t event = event_at(c->ordered.at, i);
             const struct rule *r = to_learn(c, event);
             if (r == NULL)
                 good = lines != 0 || bytes_add(&c->events, &event, sizeof event);

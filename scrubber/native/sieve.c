@@ -335,5 +335,6 @@ void sieve_done(scan *c) {
     free(c->written.at);
     free(c->notes.at);
     free(c->lines_read.at);
+    free(c->ordered.at);
     free(c);
 }

@@ -95,6 +95,7 @@ typedef struct {
     bytes unknown; /* of uint64_t: events of anchors whose rules were not told, or whose key's name is asked about */
     bytes written, notes; /* see rewrite.c */
     bytes lines_read; /* of uint32_t: rules that have read all lines */
+    bytes ordered; /* of uint64_t: events to learn at */
 } scan;
 
 sieve *sieve_new(const uint8_t inner[64], const uint8_t outer[64], const uint32_t *ranks, const uint32_t *anchors,

@@ -318,3 +318,12 @@ def test_keys_with_numbers_are_judged_as_in_python(pairs, name):
     text = "".join(f"{name % number}=geheim{number}77x\n" for number in (1, 12, 123, 999, 1234, 123456))
     for data in (text.encode(), text.replace("=", ": ").encode()):
         assert outcome(pairs[0][0], data) == outcome(pairs[0][1], data)
+
+
+@pytest.mark.parametrize(
+    "sign", [" to ", " -> ", '" => "', "'  \u2192 '", ", to ", "\tto ", " tomorrow ", "-> ", " - "]
+)
+def test_what_a_value_became_is_found_too(pairs, sign):
+    """A value that a plain assignment gives may have another behind it."""
+    data = f"\n api_key=geheim12{sign}neuer34x y\npassword='geheim12{sign}neuer34x'\n".encode()
+    assert outcome(pairs[0][0], data) == outcome(pairs[0][1], data)

@@ -133,3 +133,11 @@ def test_wide_text_is_learned_from(scrubbed):
     """Names are learned from UTF-16 as from any text."""
     out, _ = scrubbed((MESSAGES + TICKET).decode().encode("utf-16"))
     assert b"mrossi" not in out.decode("utf-16").encode()
+
+
+@pytest.mark.parametrize("how", [{}, {"compiled": False}, {"accelerated": False}])
+def test_of_what_is_told_as_two_things_the_first_counts(how):
+    """Whoever reads, and in whatever order places are found: what is a domain here and a user there is the first."""
+    mail, user = "mail to x@anna.berg sent", "arn:aws:iam::123456789012:user/anna.berg"
+    assert learned(f"\n{mail}\n{user}\n", **how)[b"anna.berg"] == "domain"
+    assert learned(f"\n{user}\n{mail}\n", **how)[b"anna.berg"] == "user"
