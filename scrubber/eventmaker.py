@@ -45,7 +45,7 @@ class _Packed(ctypes.Structure):
     _fields_ = (
         ("size", ctypes.c_uint64),
         ("set_count", ctypes.c_uint64),
-        ("code", ctypes.POINTER(ctypes.c_uint32)),
+        ("code", ctypes.c_char_p),
         ("sets", ctypes.c_char_p),
     )
 
@@ -142,5 +142,4 @@ def _is_seen(sign: bytes, rest: bytes, *, caseless: bool) -> bool:
 def _program(program: Program | None) -> _Packed:
     if program is None:
         return _Packed()
-    code = (ctypes.c_uint32 * len(program.code))(*program.code)
-    return _Packed(len(code), len(program.sets) // 32, code, program.sets)
+    return _Packed(program.size, len(program.sets) // 32, program.code, program.sets)

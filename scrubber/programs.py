@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from array import array
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,7 +37,8 @@ class _Unwritable(Exception):  # noqa: N818 - says that there is no program, whi
 class Program(NamedTuple):
     """Instructions of six numbers each, and the sets of bytes that they name."""
 
-    code: tuple[int, ...]
+    code: bytes
+    """Numbers of 32 bits of this machine."""
     sets: bytes
     """Of 32 bytes each, a bit for each byte."""
     first: bytes
@@ -46,11 +48,16 @@ class Program(NamedTuple):
 
     def begins_with(self, count: int) -> bool:
         """Say whether every match begins with *count* bytes that are written one by one."""
-        at = 0
-        while count > 0 and self.code[at] in {Op.SET, Op.STRING}:
-            count -= self.code[at + 2] if self.code[at] == Op.STRING else 1
+        at, code = 0, memoryview(self.code).cast("I")
+        while count > 0 and code[at] in {Op.SET, Op.STRING}:
+            count -= code[at + 2] if code[at] == Op.STRING else 1
             at += WIDTH
         return count <= 0
+
+    @property
+    def size(self) -> int:
+        """Count the numbers."""
+        return len(self.code) // 4
 
 
 @lru_cache(maxsize=2048)
@@ -72,7 +79,7 @@ def make_program(expression: bytes, flags: int = 0, *, backwards: bool = False) 
         return None
     writer.add(Op.MATCH)
     first = look_ahead(writer.code, writer.sets, writer.picks, writer.set_of)
-    return Program(tuple(writer.code), b"".join(writer.sets), first, int(parsed.getwidth()[1]))
+    return Program(array("I", writer.code).tobytes(), b"".join(writer.sets), first, int(parsed.getwidth()[1]))
 
 
 class _Writer:

@@ -144,8 +144,8 @@ class Sieve:
         )
         for which, program in enumerate(map(make_program, (PHONE, RUNNING_TEXT.pattern))):
             if program is not None:
-                code, sets = _numbers(program.code), program.sets
-                if not library.sieve_program(self._state, which, code, len(code), sets, len(sets) // 32):
+                sets = program.sets
+                if not library.sieve_program(self._state, which, program.code, program.size, sets, len(sets) // 32):
                     self.close()
                     raise MemoryError
         literals = lexicon.literals if lexicon is not None else ()
@@ -473,10 +473,9 @@ def add_rule(
     Raises:
         MemoryError: there is not enough.
     """
-    code = _numbers(program.code)
     sets = program.sets
     if not library.sieve_rule(
-        state, *anchors, _numbers(numbers), kind.encode(), code, len(code), sets, len(sets) // 32
+        state, *anchors, _numbers(numbers), kind.encode(), program.code, program.size, sets, len(sets) // 32
     ):
         raise MemoryError
 

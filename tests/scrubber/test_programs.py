@@ -36,9 +36,9 @@ def matched(expression: bytes, flags: int, buf: bytes, start: int, stop: int) ->
     program = make_program(expression, flags)
     assert program is not None
     library = load_library()
-    code, spans = (ctypes.c_uint32 * len(program.code))(*program.code), (ctypes.c_int64 * (2 * GROUPS))()
+    spans = (ctypes.c_int64 * (2 * GROUPS))()
     result = library.sieve_try(
-        code, len(code), program.sets, len(program.sets) // 32, buf, len(buf), start, stop, spans
+        program.code, program.size, program.sets, len(program.sets) // 32, buf, len(buf), start, stop, spans
     )
     assert result >= 0
     groups = re.compile(expression, flags).groups
@@ -186,6 +186,5 @@ def test_what_goes_back_without_end_is_given_up():
     program = make_program(rb"(?:a|b|ab)+c")
     assert program is not None
     text = b"ab" * 200
-    code, spans = (ctypes.c_uint32 * len(program.code))(*program.code), (ctypes.c_int64 * (2 * GROUPS))()
-    sets = program.sets
-    assert load_library().sieve_try(code, len(code), sets, len(sets) // 32, text, 400, 0, 400, spans) < 0
+    sets, spans = program.sets, (ctypes.c_int64 * (2 * GROUPS))()
+    assert load_library().sieve_try(program.code, program.size, sets, len(sets) // 32, text, 400, 0, 400, spans) < 0
