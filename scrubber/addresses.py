@@ -36,10 +36,14 @@ _PRODUCT_WORDS = (
     rb"onedrive|teams|teamviewer|anydesk|citrix|netscaler|hana|informix|"
     rb"tag|bootloader|microcode|chart|module|library|installer"
 )
-_THEN = rb"s?[\"']?(?:,? ?[\"']?(?:value|val|content)[\"']?|</?\w*>)?[ \t]*[:=]{0,2}[ \t]*[\"'<>(v]*\Z"
+_THEN = (
+    rb"s?[\"']?(?:,? ?[\"']?(?:value|val|content)[\"']?|"
+    rb"(?:</?\w{0,10}>[ \t]{0,2}){1,3})?[ \t]*[:=]{0,2}[ \t]*[\"'<>(v]*\Z"
+)
 _VERSION_BEFORE = re.compile(
     rb"(?:" + _VERSION_WORDS + rb")(?:[_ ](?:id|no|nr|number))?" + _THEN + rb"|(?:\A|[^A-Za-z0-9])[vV]\Z|[a-z]_\Z|"
-    rb"\b(?:bump|upgrade|downgrade|migrate|tag)[a-z]{0,2} (?:[\w.\-]{1,24} )?(?:from |to )[\"'v]?\Z|"
+    rb"\b(?:bump|upgrade|downgrade|migrate|tag)[a-z]{0,2} (?:[\w.\-]{1,24} )?"
+    rb"(?:from (?:v?[0-9][\w.\-]{1,24} to )?|to )[\"'v]?\Z|"
     rb"\bupdated? (?:[\w.\-]{1,24} )?to [\"'v]?\Z",
     re.IGNORECASE,
 )
@@ -54,7 +58,7 @@ _PRODUCT_BEFORE = re.compile(rb"\b(?:" + _PRODUCT_WORDS + rb")" + _THEN, re.IGNO
 _WORD_ENDS = tuple(word.encode() for word in load_words("before_versions"))
 BEFORE_VERSIONS = (*_WORD_ENDS, b" to", b" from", b"value")
 UPGRADES = (b"pgrad", b"ngrad", b"bump", b"Bump", b"igrat", b"pdate")
-"""What stands near `to` where versions follow: upgrade to 10.2.0.5."""
+"""What stands near `to` and `from` where versions follow: upgrade to 10.2.0.5."""
 _NEAR = 40
 _AFTER_WORDS = b" \t\"'<>(v:=V"
 _BEFORE_WORD = b" \"'("
@@ -127,7 +131,7 @@ def _stands_alone(buf: bytes, start: int, end: int) -> bool:
         return True
     if before in _BEFORE_WORD and buf[start - 2] not in _AFTER_WORDS:
         return buf[start - 3 : start - 1] not in TAILS and not (
-            buf[start - 2] == 0x6F and any(word in buf[max(0, start - _NEAR) : start] for word in UPGRADES)
+            buf[start - 2] in b"om" and any(word in buf[max(0, start - _NEAR) : start] for word in UPGRADES)
         )
     key_end = start - _gap_behind_key(buf, start, before)
     return (

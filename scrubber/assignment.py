@@ -123,6 +123,8 @@ def _after_separator(  # noqa: PLR0911 - a table of what a value may begin with
     buf: bytes, separator: re.Match[bytes], key: _Key
 ) -> list[Value]:
     start = separator.end()
+    if separator["op"] == b"(" and key.name.lower() in dialects.OBJECTS:
+        return []  # credentials('name-of-one')
     if separator["op"] == b":" and (dialects.RESOURCE.search(key.before) or dialects.DECLARED.search(key.before)):
         return []
     reference = _reference(buf, start, key)

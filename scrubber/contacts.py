@@ -132,7 +132,7 @@ def find_phone(pseudonyms: Pseudonymizer) -> Finder:
 
     def bare(buf: bytes, start: int) -> Found | None:
         match = _PHONE.match(buf, start) or _PHONE_US.match(buf, start)
-        if match is None:
+        if match is None or (match[0][3:4] == b" " and match[0][:1] != b"+" and _in_row(buf, *match.span())):
             return None
         text = match[0]
         known = made.get(text)
@@ -164,6 +164,12 @@ def find_phone(pseudonyms: Pseudonymizer) -> Finder:
         return None
 
     return find
+
+
+def _in_row(buf: bytes, start: int, end: int) -> bool:
+    """Say whether numbers stand on either side, each behind a blank: columns of a log."""
+    before, after = buf[max(0, start - 2) : start], buf[end : end + 2]
+    return (before[-1:] == b" " and before[:1].isdigit()) or (after[:1] == b" " and after[1:].isdigit())
 
 
 def bare_phone(pseudonyms: Pseudonymizer, text: bytes) -> tuple[bytes, bytes]:

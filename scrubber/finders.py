@@ -15,7 +15,7 @@ from scrubber.finder import remembered
 from scrubber.gate import Strength, is_secret
 from scrubber.messages import find_message
 from scrubber.nationals import find_national
-from scrubber.persons import find_author, find_mailbox, find_person, find_titled, find_vcard
+from scrubber.persons import find_author, find_cell, find_mailbox, find_person, find_titled, find_vcard
 from scrubber.pseudonym import TAG, Pseudonymizer
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ FINDERS: dict[str, Callable[[Pseudonymizer], Finder]] = {
     "author": find_author,
     "assignment": find_assignment,
     "card": find_card,
+    "cell": find_cell,
     "chpasswd": find_chpasswd,
     "cluster-secret": find_cluster_secret,
     "cookie": find_cookie,

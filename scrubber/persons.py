@@ -300,6 +300,26 @@ def find_titled(pseudonyms: Pseudonymizer) -> Finder:
     return find
 
 
+_CELL_KEY = re.compile(rb">[\s]{0,8}(?P<key>[A-Za-z\x80-\xff][\w .\-\x80-\xff]{1,40}?)[\s]{0,4}:?[\s]{0,4}\Z")
+_CELL_VALUE = re.compile(
+    rb"</\w{1,6}>(?:</t[dh]>)?\s{0,20}<\w\w(?:[ ][^<>]{0,120})?>\s{0,20}(?:<\w{1,6}>)?"
+    rb"(?P<value>[^<>\n]{1,200}?)\s{0,20}</"
+)
+
+
+def find_cell(pseudonyms: Pseudonymizer) -> Finder:
+    """Build the finder of what stands in a table's cell of HTML behind the cell that names it."""
+    made = {kind: remembered(image) for kind, image in images(pseudonyms).items()}
+
+    def find(buf: bytes, start: int, _end: int) -> Found | None:
+        key = _CELL_KEY.search(buf[max(0, start - 64) : start])
+        field = field_of(key["key"].replace(b" ", b"_")) if key is not None else None
+        value = _CELL_VALUE.match(buf, start) if field is not None else None
+        return None if value is None or field is None else _found(buf, *value.span("value"), field, made)
+
+    return find
+
+
 _CARD_LINE = re.compile(
     rb"\n(?:item[0-9]{1,2}\.)?(?P<name>FN|N|ADR|NICKNAME|GEO)"
     rb"(?:;[^:\r\n]{0,120})?:(?P<value>[^\r\n]{2,400})",

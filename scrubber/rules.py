@@ -18,7 +18,7 @@ from scrubber.errors import RuleError
 from scrubber.fields import Field, is_kind, is_surname
 from scrubber.finder import REACH, Found, remembered
 from scrubber.finders import FINDERS
-from scrubber.logins import is_login
+from scrubber.logins import is_login, is_ordinary
 from scrubber.model import Rule
 from scrubber.programs import make_program
 from scrubber.pseudonym import TAG, Pseudonymizer
@@ -143,7 +143,9 @@ _CHECKS: dict[str, Callable[[bytes], bool]] = {
     **CHECKS,
     **SPELLED,
     "login": lambda text: is_login(text.lower()),
-    "person": lambda text: is_kind(_FULL_NAME, text),
+    "person": lambda text: (
+        is_kind(_FULL_NAME, text) and not all(len(word) <= 2 or is_ordinary(word) for word in text.lower().split())
+    ),
     "surname": is_surname,
 }
 _LINE_END = re.compile(rb"\r?\n")
