@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from scrubber import checks
-from scrubber.nationals import is_in_made
+from scrubber.nationals import is_in_dump, is_in_made
 
 if TYPE_CHECKING:
     from scrubber.finder import Finder, Found
@@ -28,7 +28,9 @@ def find_card(pseudonyms: Pseudonymizer) -> Finder:
         match = _CARD.match(buf, start)
         if match is None or _NUMBER_BEFORE.search(buf[max(0, start - 2) : start]):
             return None
-        if _NUMBER_AFTER.match(buf, match.end()) is None and checks.card(match[0]) and not is_in_made(buf, start):
+        if _NUMBER_AFTER.match(buf, match.end()) or not checks.card(match[0]) or is_in_made(buf, start):
+            return None
+        if not is_in_dump(buf, start, match.end()):
             return start, match.end(), re.sub(rb"\D", b"", match[0]), pseudonyms.card(match[0])
         return None
 

@@ -284,6 +284,8 @@ def find_mac(pseudonyms: Pseudonymizer) -> Finder:
             )
         ):
             return start, end, _digits(buf[start:end]), new
+        if buf[start + 4 : start + 5] == b"." and buf[start - 1 : start] in {b".", b"*"}:
+            return None  # a weight of Unicode's collation, and no address
         if not new or _MAC.match(buf, start) is None or _MAC_CHAIN_BEFORE.search(buf[max(0, start - 6) : start]):
             return None
         return start, end, _digits(buf[start:end]), new

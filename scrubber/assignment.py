@@ -370,7 +370,7 @@ def _beside(buf: bytes, key: _Key) -> Iterator[Value]:  # noqa: C901 - a table o
 
 def _is_verb(key: _Key) -> bool:
     """Say whether the key is what somebody does: you can pass "x"."""
-    return key.name == b"pass" and dialects.VERB_BEFORE.search(key.before[-16:]) is not None
+    return key.name.lower() == b"pass" and dialects.VERB_BEFORE.search(key.before[-16:]) is not None
 
 
 def _in_words(buf: bytes, key: _Key) -> re.Match[bytes] | None:

@@ -240,7 +240,9 @@ RUNNING_TEXT = re.compile(
 
 OPTION_AFTER = re.compile(rb"(?:,[a-z_]{2,16})+\Z")
 RESOURCE = re.compile(rb"\barn:[\w:\-*]*:\Z")
-VERB_BEFORE = re.compile(rb"\b(?:can|could|to|not|you|we|it|may|must|should|will|would|then|and|or|please|just) \Z")
+VERB_BEFORE = re.compile(
+    rb"\b(?:can|could|to|not|you|we|it|may|must|should|will|would|then|and|or|please|just) \Z|[.:)] \Z"
+)
 """What stands before a verb."""
 DECLARED = re.compile(rb"(?:->|\bclass) \Z")
 """Before a type whose name a colon ends: def load() -> PrivateKey:."""

@@ -208,7 +208,7 @@ def _is_name(value: bytes, proven: bool) -> bool:  # noqa: FBT001 - one of a tab
 
 
 def _is_street(value: bytes, proven: bool) -> bool:  # noqa: FBT001 - one of a table
-    if _ADDRESS.fullmatch(value) is None or b"://" in value or _NO_ADDRESS.search(value):
+    if _ADDRESS.fullmatch(value) is None or b"://" in value or _NO_ADDRESS.search(value) or is_vocabulary(value):
         return False
     letters = sum(1 for c in value if chr(c).isalpha() or c >= 0x80)
     if proven:

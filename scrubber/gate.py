@@ -104,7 +104,7 @@ _NOT_SECRET = re.compile(
     rb"[A-Z0-9]{8,24}/[0-9]{8}/[\w/\-]+|"  # the scope of a signature of AWS's
     rb"[0-9]{1,5}:[0-9]{1,10}|no-export|no-advertise|local-as|"  # BGP communities
     rb"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]+(?:Z|[+-][0-9:]+)?)?|[0-9]{2}:[0-9]{2}(?::[0-9]{2})?|"
-    rb"v?[0-9]+(?:\.[0-9]+){1,3}|[0-9]{1,5}/(?:tcp|udp|sctp)|exec:/.*|"
+    rb"[\^~>=<]{0,2} ?v?[0-9]+(?:\.[0-9]+){1,3}(?:-[a-z]+(?:\.[0-9]+)?)?|[0-9]{1,5}/(?:tcp|udp|sctp)|exec:/.*|"
     rb"(?:var|local|data|module|each|path|self|secrets|inputs|steps|env|vars|values|context|params)\.[A-Za-z_][\w.\[\]\"'-]*|"
     rb"[a-z][a-z_]*(?:\.[a-z_]+){2,}|"  # a reference, as Terraform writes it
     rb"(?:Read-Host|Get-\w+|ConvertTo-\w+|New-Object|Import-\w+|\[[\w.]+\]\S*)(?:\s.*)?|"

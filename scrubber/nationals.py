@@ -184,6 +184,21 @@ def is_in_made(buf: bytes, start: int) -> bool:
     )
 
 
+def is_in_dump(buf: bytes, start: int, end: int) -> bool:
+    """Say whether a number of groups stands amid groups of four hexadecimal digits, as in a dump of memory."""
+    return (buf[start - 1 : start] == b" " and _DUMP_BEFORE.search(buf, max(0, start - 11), start) is not None) or (
+        buf[end : end + 1] == b" " and _DUMP_AFTER.match(buf, end) is not None
+    )
+
+
+_DUMP_BEFORE = re.compile(
+    rb"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{4} {1,2}[0-9A-Fa-f]{4}|(?=[0-9]{0,3}[A-Fa-f])[0-9A-Fa-f]{4}) {1,2}\Z"
+)
+_DUMP_AFTER = re.compile(
+    rb" {1,2}(?:[0-9A-Fa-f]{4} {1,2}[0-9A-Fa-f]{4}|(?=[0-9]{0,3}[A-Fa-f])[0-9A-Fa-f]{4})(?![0-9A-Za-z])"
+)
+
+
 def find_national(pseudonyms: Pseudonymizer) -> Finder:
     """Build the finder of national numbers; what fails its check, or was made by us, stays."""
 
@@ -198,7 +213,7 @@ def find_national(pseudonyms: Pseudonymizer) -> Finder:
             if match is None or not _ends(buf, match.end()):
                 continue
             plain = bytes(c for c in match[0] if c in _AROUND)
-            if not all(c in b"0X" for c in plain[:3]) and check(plain):
+            if not all(c in b"0X" for c in plain[:3]) and check(plain) and not is_in_dump(buf, start, match.end()):
                 return start, match.end(), plain, pseudonyms.national("national", match[0])
         return None
 

@@ -57,6 +57,10 @@ ii  libpam-cap:amd64   1:2.66-4+deb12u2+b2   amd64   POSIX 1003.1e capabilities 
         3b:23:18:92:89:a0:8d:ac:4b:55:34:46:2a:8b:86:3b:51:3a:
         06:5f:a4:bc:fa:20:7c:55
 # Serial: 13492815561806991280
+        0x0040:  543E 5426 544E 5427 5786 2883 2507 8229 5442 541B
+51FA 51F8 520A 52A0 529F 0002 3340 0035 531D 4EDF
+2E4A  ; [.2E6A.0020.0002][*09AC.0020.0002] # MULTANI LETTER NA
+"minipass": "^7.0.2", "compass": "~1.2.3-beta.1",
 """
 POLICY = b'{"Action": ["ec2:CreateTags", "secretsmanager:GetSecretValue", "route53:List*"], "Owner": "amazon"}\n'
 
