@@ -122,7 +122,7 @@ def _compiled(expression: bytes, flags: int) -> re.Pattern[bytes]:
 
 REPLACEMENTS = (
     *("tag", "national", "ssn", "sid", "date", "word", "host"),
-    *("ipv4", "person", "station", "wildcard", "commas", "reverse", "nibbles"),
+    *("iban", "ipv4", "person", "station", "wildcard", "commas", "reverse", "nibbles"),
 )
 
 

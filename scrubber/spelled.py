@@ -65,6 +65,7 @@ SPELLED: dict[str, Callable[[bytes], bool]] = {
 def spellings(pseudonyms: Pseudonymizer) -> dict[str, Callable[[bytes], bytes]]:
     """Give what makes the pseudonym of each spelling that a rule may name in `replace`."""
     return {
+        "iban": pseudonyms.iban,
         "ipv4": pseudonyms.ipv4,
         "person": pseudonyms.person,
         "station": partial(_station, pseudonyms),
