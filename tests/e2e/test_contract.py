@@ -300,8 +300,9 @@ class WebdavClient(HttpsClient):
         return "/dav" + quote(self.tree.real(path), safe="/")
 
     def _ask(self, path: str, *arguments: str) -> bytes:
+        follow = ("--location",) if "-T" not in arguments else ()  # the address of a folder ends in a slash
         try:
-            return super()._ask(path, *arguments)
+            return super()._ask(path, *arguments, *follow)
         except HeadError as error:
             if "refused: 409" in str(error):  # WebDAV's word for a directory that is missing
                 raise HeadError("missing", str(error)) from error
