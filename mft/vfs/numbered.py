@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,7 @@ class NumberedUploadsOfSession:
     def upload_status(self, upload_id: str) -> UploadStatus:
         """Say where an upload stands; see `protocols.resumable.NumberedUploads`."""
         with translated():
-            row = self._uploads.resources.find(upload_id, self._login)
+            row = self._find(upload_id)
             deposit = self._checked(row)
             if row.landed_as is None and row.kind == UploadKind.JOINED:
                 self._join(row, deposit)
@@ -81,7 +82,7 @@ class NumberedUploadsOfSession:
     def resume_upload(self, upload_id: str, *, unverified: bool = False) -> NumberedUpload:
         """Open an upload where it stands; see `protocols.resumable.NumberedUploads`."""
         with translated():
-            row = self._uploads.resources.find(upload_id, self._login)
+            row = self._find(upload_id)
             deposit = self._checked(row)
             return self._uploads.resume_numbered(deposit, row, unverified=unverified, part_came=self._part_came)
 
@@ -111,6 +112,18 @@ class NumberedUploadsOfSession:
                 upload.abort("its password was refused")
                 raise
         return upload
+
+    def _find(self, upload_id: str) -> Row[Any]:
+        """Return an upload that may be gone on with.
+
+        Raises:
+            GoneError: its time is over, also where the sweep has not been there yet; besides what `find` raises.
+        """
+        row = self._uploads.resources.find(upload_id, self._login)
+        idle = row.landed_as is None and row.state == UploadState.INTERRUPTED and not self._should_have_landed(row)
+        if idle and row.updated_at + self._uploads.partial_ttl < time.time():
+            raise GoneError("the upload was not gone on with in time; begin a new one")
+        return row
 
     def _checked(self, row: Row[Any]) -> Deposit:
         """Return the deposit of an upload as it would be begun now: its sender may have lost the right to it.

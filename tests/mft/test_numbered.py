@@ -278,6 +278,19 @@ def test_abandoned_upload_expires(core):
         fs.upload_status(upload)
 
 
+def test_upload_is_over_before_the_sweep_says_so(core):
+    """What its address promised in time holds to the second, to look and to go on."""
+    fs = fs_of(core)
+    upload = begin(fs, "late")
+    long_ago = time.time() - 8 * 86400  # by default a week is waited
+    with core.database.write() as connection:
+        connection.execute(update(UPLOADS).where(UPLOADS.c.id == upload).values(updated_at=long_ago))
+    for late in (fs.upload_status, fs.resume_upload):
+        with pytest.raises(GoneError):
+            late(upload)
+    fs.remove_upload(upload)
+
+
 def test_finished_upload_answers_for_a_day(core):
     """Then its address is over, and its file stays."""
     fs = fs_of(core)
