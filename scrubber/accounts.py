@@ -16,7 +16,7 @@ _CARD = re.compile(
     rb"[0-9]{13,19}(?![0-9])|[0-9]{4}([ \-])[0-9]{4}\1[0-9]{4}\1[0-9]{1,7}(?![0-9])|"
     rb"3[0-9]{3}([ \-])[0-9]{6}\2[0-9]{4,5}(?![0-9])"
 )
-_NUMBER_BEFORE = re.compile(rb"[0-9A-Za-z_]\Z|[0-9][.\-]\Z|[.$+]\Z")
+_NUMBER_BEFORE = re.compile(rb"[0-9A-Za-z_]\Z|[0-9][.\-]\Z|[.$+]\Z|[a-z]-\Z")
 _NUMBER_AFTER = re.compile(rb"[A-Za-z_]|[.\-][0-9]")
 _IBAN = re.compile(rb"[A-Z]{2}[0-9]{2}(?:[ \-]?[A-Z0-9]{4}){2,7}(?:[ \-]?[A-Z0-9]{1,3})?", re.IGNORECASE)
 

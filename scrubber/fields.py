@@ -135,8 +135,12 @@ def field_of(name: bytes) -> Field | None:
         found = known.get("".join(parts[-count:])) if count <= len(parts) else None
         if found is None:
             continue
-        if count == 1 and len(parts) > 1 and (found.proven or len(parts[-1]) < 3):
-            return None  # file_name, dn_cn: the words before make it something else
+        if (
+            count == 1
+            and len(parts) > 1
+            and (found.proven or len(parts[-1]) < 3 or (b"-" in name and len(parts[-1]) < 4))
+        ):
+            return None  # file_name, dn_cn, merge-ort: the words before make it something else
         return found
     return None
 

@@ -25,6 +25,7 @@ from scrubber.pseudonym import TAG, Pseudonymizer
 from scrubber.rulefiles import load_files, rules_version
 from scrubber.spelled import SPELLED, spellings
 from scrubber.tokens import expand_row
+from scrubber.vocabulary import is_unspoken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,6 +141,7 @@ def _image(rule: CompiledRule, pseudonyms: Pseudonymizer) -> Callable[[bytes], b
 
 _FULL_NAME = Field(kind="name", proven=True)
 _CHECKS: dict[str, Callable[[bytes], bool]] = {
+    "unspoken": is_unspoken,
     **CHECKS,
     **SPELLED,
     "login": lambda text: is_login(text.lower()),

@@ -36,6 +36,12 @@ def is_vocabulary(name: bytes) -> bool:
     return not plain or parts[-1] in words("variables")
 
 
+def is_unspoken(text: bytes) -> bool:
+    """Say whether *text* is no word of a sentence, as stands behind a name of a secret in prose."""
+    word = text.rstrip(b".,;:!?)`'").lstrip(b"(`'").lower()
+    return word not in words("vocabulary") and not is_ordinary(word)
+
+
 def is_expression(name: bytes) -> bool:
     """Say whether *name*, labels with dots in small letters, is an object's attribute rather than a domain."""
     *labels, last = name.split(b".")
