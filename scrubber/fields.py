@@ -169,6 +169,14 @@ def column_of(name: bytes) -> Field | None:
 _TELEPHONE = re.compile(rb"(?:tel|telefon|telefono|telephone|phone|mobile?|handy|fax|cell)\b")
 
 
+def _decoded(value: bytes) -> str:
+    """Read *value* as UTF-8, or as what Windows writes in the West of Europe where it is none."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("cp1252", "replace")
+
+
 def is_kind(field: Field, value: bytes) -> bool:
     """Say whether *value* can be what *field* promises, and is no placeholder and no pseudonym."""
     if not value or _PLACEHOLDER.match(value):
@@ -181,13 +189,13 @@ def is_kind(field: Field, value: bytes) -> bool:
 
 def is_surname(value: bytes) -> bool:
     """Say whether *value* can be the name behind a form of address: no word of a language, no thing, no pseudonym."""
-    lower = {word.lower() for word in _WORD.findall(value.decode("utf-8", "replace"))}
+    lower = {word.lower() for word in _WORD.findall(_decoded(value))}
     known = load_words("no_names") | load_words("no_persons") | load_words("ordinary") | load_words("offices")
     return bool(lower) and not lower & known and not WORD_PSEUDONYM.fullmatch(value)
 
 
 def _is_name(value: bytes, proven: bool) -> bool:  # noqa: FBT001 - one of a table
-    text = value.decode("utf-8", "replace").replace("\\'", "'").replace("''", "'")  # as SQL writes O'Neil
+    text = _decoded(value).replace("\\'", "'").replace("''", "'")  # as SQL writes O'Neil
     if _NAME.fullmatch(text) is None:
         return False
     if value.islower() and is_vocabulary(value):  # a type, a column
@@ -221,7 +229,7 @@ def _is_street(value: bytes, proven: bool) -> bool:  # noqa: FBT001 - one of a t
 
 
 def _is_city(value: bytes, _proven: bool) -> bool:  # noqa: FBT001 - one of a table
-    text = value.decode("utf-8", "replace")
+    text = _decoded(value)
     return (
         len(text) <= 60
         and text[0].isalnum()

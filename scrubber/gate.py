@@ -97,7 +97,7 @@ _CODE = re.compile(
     rb"props|state|user|form|app|input|body|event|row|obj|item|payload)(?:\.|\[|->).*|(?:Optional|List|Union|Dict|Callable|Option|Vec|Array|Map|"
     rb"dict|list|tuple|set|frozenset|type|Type|Tuple|Set|Literal|Final|ClassVar|Annotated|Sequence|Iterable|Mapping)[\[<].*|"
     rb"[A-Za-z_]\w*\[(?:[\"'\w]+\])?|"
-    rb"(?:await|new|function|lambda|return|typeof|if|not)\s.*|(?:=|!|>|<|~|&&|\|\|).*"
+    rb"(?:await|new|function|lambda|return|typeof|if|not)\s.*|(?:=|!=|>|<|~|&&|\|\|).*|!\s*[A-Za-z_$.]+(?:[(\[].*)?"
 )
 _NOT_SECRET = re.compile(
     rb"S-1-[0-9]+(?:-[0-9]+)+|"  # a Windows SID

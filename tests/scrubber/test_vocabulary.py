@@ -120,7 +120,9 @@ def test_expressions_are_no_secrets(value):
     assert not is_secret(value, Strength.STRONG, quoted=False, prose=False)
 
 
-@pytest.mark.parametrize("value", [b"correct_horse_battery_staple", b"Summer.2026", b"Sunny day in may 7", b"tiger"])
+@pytest.mark.parametrize(
+    "value", [b"correct_horse_battery_staple", b"Summer.2026", b"Sunny day in may 7", b"tiger", b"!6#x9+2zj"]
+)
 def test_passwords_of_words_are_secrets(value):
     """Words alone make a password, too."""
     assert is_secret(value, Strength.STRONG, quoted=True, prose=False)
