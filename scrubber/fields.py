@@ -158,10 +158,9 @@ def column_of(name: bytes) -> Field | None:
     if found is None and joined in load_words("keys_login"):
         return Field(kind="login")
     if found is None:
-        plain = re.sub(rb"[ _\-]", b"", name).decode("utf-8", "replace").lower()
-        if plain in load_words("keys_host"):
+        if joined in load_words("keys_host"):
             return Field(kind="host")
-        if _PARTS.findall(plain)[:1] and _TELEPHONE.match(name.strip().lower()):
+        if _PARTS.findall(joined)[:1] and _TELEPHONE.match(name.strip().lower()):
             return Field(kind="phone")
     return found
 

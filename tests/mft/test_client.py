@@ -229,6 +229,17 @@ def test_nothing_is_slipped_into_a_request(path, headers, tmp_path):
     assert not heads
 
 
+def beyond(port: int) -> Server:
+    """Return a server that is reached by a proxy at *port*."""
+    return Server(
+        host="support.example",
+        port=443,
+        authorization="Basic x",
+        context=trust(None, pinned=False),
+        proxy=f"http://me:hidden@127.0.0.1:{port}",
+    )
+
+
 def test_proxy_that_makes_no_tunnel_is_named_as_what_is_wrong():
     """With what to do about it, and without the password that it was asked with."""
     with socket.create_server(("127.0.0.1", 0)) as proxy:
@@ -240,13 +251,7 @@ def test_proxy_that_makes_no_tunnel_is_named_as_what_is_wrong():
 
         thread = threading.Thread(target=refuse, daemon=True)
         thread.start()
-        server = Server(
-            host="support.example",
-            port=443,
-            authorization="Basic x",
-            context=trust(None, pinned=False),
-            proxy=f"http://me:hidden@127.0.0.1:{proxy.getsockname()[1]}",
-        )
+        server = beyond(proxy.getsockname()[1])
         with Line(server) as line, pytest.raises(UnreachableError, match=r"407.*--proxy") as caught:
             line.ask("GET", "/")
         thread.join(20)
@@ -258,13 +263,7 @@ def test_proxy_that_is_not_there_is_named_as_what_is_wrong():
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-        server = Server(
-            host="support.example",
-            port=443,
-            authorization="Basic x",
-            context=trust(None, pinned=False),
-            proxy=f"http://me:hidden@127.0.0.1:{port}",
-        )
+        server = beyond(port)
         with Line(server) as line, pytest.raises(UnreachableError, match=f"proxy 127.0.0.1:{port}.*--proxy") as caught:
             line.ask("GET", "/")
     assert "hidden" not in str(caught.value)
