@@ -33,9 +33,8 @@ if TYPE_CHECKING:
 
 _PIECE = 4 * 2**20
 # Made once: it is run for every file that is opened.
-_PRESENT = Fixed(
-    select(REPLICAS.c.region).where(REPLICAS.c.object_key == bindparam("of"), REPLICAS.c.state == "present")
-)
+# The state is looked at here: asked for it, SQLite goes through all replicas of that state.
+_REPLICAS = Fixed(select(REPLICAS.c.region, REPLICAS.c.state).where(REPLICAS.c.object_key == bindparam("of")))
 
 
 class OpenedObject(NamedTuple):
@@ -243,7 +242,7 @@ class Objects:
             UnavailableError: no region that may be read holds a verified copy.
         """
         with self._database.read() as connection:
-            present = {row.region for row in _PRESENT.all(connection, {"of": key})}
+            present = {row.region for row in _REPLICAS.all(connection, {"of": key}) if row.state == "present"}
         order = tuple(region for region in self.read_order(residency, listener) if region in present)
         if not order:
             raise UnavailableError("no copy of it can be read just now; try again in a moment")

@@ -7,16 +7,19 @@ if it is built anew. What is not run for every file is not worth this.
 from __future__ import annotations
 
 from collections import namedtuple
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Insert, Select, or_
+from sqlalchemy import Insert, Select, UnaryExpression, or_
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql.operators import custom_op
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from sqlalchemy import ColumnElement, Connection
     from sqlalchemy.sql.dml import UpdateBase
+
+T = TypeVar("T")
 
 
 class Fixed:
@@ -29,7 +32,8 @@ class Fixed:
     def __init__(self, statement: Select[Any] | UpdateBase, *columns: str) -> None:
         """Take *statement*; *columns* are those that it is given values for, if it is an INSERT or a bare UPDATE."""
         compiled = statement.compile(dialect=sqlite.dialect(paramstyle="named"), column_keys=list(columns) or None)
-        self._text = str(compiled)
+        self.text = str(compiled)
+        """What the driver runs."""
         self._constants = {name: bound.value for name, bound in compiled.binds.items() if not bound.required}
         if isinstance(statement, Insert):
             defaults = {column.key: getattr(column.default, "arg", None) for column in statement.table.columns}
@@ -59,9 +63,17 @@ class Fixed:
 
     def _cursor(self, connection: Connection, values: Mapping[str, object]) -> Any:  # noqa: ANN401 - the driver's
         driver: Any = connection.connection.dbapi_connection
-        return driver.execute(self._text, {**self._constants, **values})
+        return driver.execute(self.text, {**self._constants, **values})
 
 
 def any_of(column: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[bool]:
     """Say that *column* is one of *values*, in a statement of fixed text."""
     return or_(*(column == str(value) for value in values))
+
+
+def unindexed(column: ColumnElement[T]) -> ColumnElement[T]:
+    """Return *column* as something that no index is chosen for (SQLite's query planner, on unary "+").
+
+    Without statistics SQLite may take the order of time for a better way to one row than that row's own names.
+    """
+    return UnaryExpression(column, operator=custom_op("+"), type_=column.type)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import and_, bindparam, case, false, func, literal_column, null, or_, select
 
 from mft.catalog.database import fetched, paged
-from mft.catalog.fixed import Fixed, any_of
+from mft.catalog.fixed import Fixed, any_of, unindexed
 from mft.catalog.model import NODES, OWN_VERSIONS, UPLOADS
 from mft.catalog.states import PARTIAL, UploadState
 
@@ -114,7 +114,10 @@ def partials(connection: Connection, place: Place, name: str | None = None) -> d
 
 
 def _partials() -> Select[Any]:
-    """Select a login's uploads under way in a directory, the newest last."""
+    """Select a login's uploads under way in a directory, the newest last.
+
+    Left to itself SQLite goes through all that the login has ever sent, because that lies in order of time.
+    """
     later = UPLOADS.alias("later")
     whole = select(later.c.id).where(
         later.c.case_id == UPLOADS.c.case_id,
@@ -122,7 +125,7 @@ def _partials() -> Select[Any]:
         later.c.parent_id == UPLOADS.c.parent_id,
         later.c.name == UPLOADS.c.name,
         later.c.landed_at.is_not(None),
-        later.c.created_at > UPLOADS.c.created_at,
+        unindexed(later.c.created_at) > UPLOADS.c.created_at,
     )
     columns = (UPLOADS.c[name] for name in ("id", "name", "prefix", "state", "created_at", "updated_at"))
     wanted = and_(
@@ -133,7 +136,7 @@ def _partials() -> Select[Any]:
         UPLOADS.c.part.is_(False),
         ~whole.exists(),
     )
-    return select(*columns).where(wanted).order_by(UPLOADS.c.created_at)
+    return select(*columns).where(wanted).order_by(unindexed(UPLOADS.c.created_at))
 
 
 # Made once: to build them anew costs more than to run them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sqlite3
 import stat
 import threading
@@ -190,3 +191,33 @@ def test_only_the_table_s_ways_are_gone(core, source):
         with pytest.raises(StateError):
             move(target)
         assert core.states() == [source]
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "expected"),
+    [
+        ("mft.vfs.tree", "_PARTIAL", "ix_upload_partial"),
+        ("mft.vfs.tree", "_PARTIALS", "ix_upload_partial"),
+        ("mft.vfs.tree", "_SENDER_ROW", "sqlite_autoindex_node_1"),
+        ("mft.vfs.tree", "_READER_ROW", "sqlite_autoindex_node_2"),
+        ("mft.objects", "_REPLICAS", "sqlite_autoindex_replica_1"),
+        ("mft.upload.arrival", "_SAME", "own_version USING PRIMARY KEY"),
+    ],
+)
+def test_what_is_asked_for_every_file_does_not_grow_with_their_number(path, module, name, expected):
+    """A statement that is run for every file finds it by its names, and not among all that a login sent or has."""
+    fixed = getattr(importlib.import_module(module), name)
+    connection = sqlite3.connect(path)
+    plan = " ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {fixed.text}", Anything()))
+    connection.close()
+    assert expected in plan
+    assert "SCAN" not in plan
+    assert "ix_upload_login" not in plan
+    assert "ix_replica_state" not in plan
+
+
+class Anything(dict):
+    """A value for every name: a plan does not depend on them."""
+
+    def __missing__(self, _name):
+        return None
