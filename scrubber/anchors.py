@@ -7,6 +7,7 @@ does it anchor by anchor with the same outcome, slower. Anchors are written in w
 from __future__ import annotations
 
 import re
+import threading
 from array import array
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
@@ -91,9 +92,16 @@ def _maker(anchors: AnchorSet, library: ctypes.CDLL) -> EventMaker | None:
         return None
 
 
+class _Scratch(threading.local):
+    """What Vectorscan scans a database in: each thread has its own, made once, for that takes as long as a scan."""
+
+    def __init__(self, hyperscan: Any, database: Any) -> None:  # noqa: ANN401 - the module and its database
+        self.space = hyperscan.Scratch(database)
+
+
 @lru_cache(maxsize=16)
-def _compile(anchors: AnchorSet, without: AbstractSet[int] = frozenset()) -> tuple[Any, Any]:
-    """Compile once in a process, but for those *without*; forks inherit it. Give the module and the database."""
+def _compile(anchors: AnchorSet, without: AbstractSet[int] = frozenset()) -> tuple[Any, _Scratch]:
+    """Compile once in a process, but for those *without*; forks inherit it. Give the database and what it needs."""
     hyperscan = vectorscan.load_module()
     som: int = hyperscan.HS_FLAG_SOM_LEFTMOST
     once: int = hyperscan.HS_FLAG_SINGLEMATCH
@@ -109,7 +117,7 @@ def _compile(anchors: AnchorSet, without: AbstractSet[int] = frozenset()) -> tup
         [index for index, _, _ in written],
         [(once if a.once else som) | (caseless if a.caseless else 0) for _, _, a in written],
     )
-    return hyperscan, database
+    return database, _Scratch(hyperscan, database)
 
 
 _HEADED = 1 << INDEX_BITS
@@ -117,15 +125,14 @@ _HEADED = 1 << INDEX_BITS
 
 
 class HyperscanScanner:
-    """Scan with Vectorscan, start of match reported. One for each thread: it owns its scratch space."""
+    """Scan with Vectorscan, start of match reported."""
 
     def __init__(self, anchors: AnchorSet, library: ctypes.CDLL | None = None) -> None:
         """Scan for those of *anchors* that have a literal; *library* makes the events where it is there."""
         self._anchors = anchors
         self._maker = _maker(anchors, library) if library is not None else None
         self._elsewhere = self._maker.found if self._maker is not None else frozenset[int]()
-        hyperscan, self._database = _compile(anchors, self._elsewhere)
-        self._scratch = hyperscan.Scratch(self._database)
+        self._database, self._scratch = _compile(anchors, self._elsewhere)
 
     def scan(self, block: bytes) -> list[int]:
         """Give the events."""
@@ -140,7 +147,7 @@ class HyperscanScanner:
             extend((index, start, end))
 
         if block:
-            self._database.scan(block, match_event_handler=on_match, scratch=self._scratch)
+            self._database.scan(block, match_event_handler=on_match, scratch=self._scratch.space)
         events = self._maker.events(block, told) if self._maker is not None else None
         return array("Q", self._made(block, told)).tobytes() if events is None else events
 

@@ -59,6 +59,18 @@ def prepare() -> None:
         Detector(rules, pseudonyms)
         SecondLook(rules, pseudonyms, lambda _member, _rule: None)
         Detector(sure_rules(rules), pseudonyms)
+        scrub(_Rehearsal(), lambda _piece: None, pseudonyms=pseudonyms, name="a.log", options=Options(profile=profile))
+
+
+class _Rehearsal:
+    """A text of a few lines: what is made ready when the first file is scrubbed is ready then."""
+
+    _TEXT = b"2026-01-01T00:00:00Z host=web01 user=ann from 192.0.2.1: password=example ann@mail.example\n" * 4
+    size = len(_TEXT)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to *length* bytes at *offset*."""
+        return self._TEXT[offset : offset + length]
 
 
 def scrub_name(name: str, pseudonyms: Pseudonymizer, options: Options = _DEFAULT) -> str:

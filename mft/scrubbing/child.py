@@ -41,6 +41,7 @@ from storage.store import ObjectKey
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from scrubber.dictionary import Dictionary
     from scrubber.model import ScrubReport
     from scrubber.replay import Replay
 
@@ -134,12 +135,17 @@ class Errand:
         return cls(**plain)
 
 
-def run_errand(errand: Errand, descriptors: Sequence[int]) -> None:
-    """Do an errand and write its answer to the result pipe, the last of *descriptors*."""
+def run_errand(errand: Errand, descriptors: Sequence[int], *, names: Dictionary | None = None) -> None:
+    """Do an errand and write its answer to the result pipe, the last of *descriptors*.
+
+    *names* is the errand's dictionary where somebody has opened it already, who is then to seal what is learned.
+    """
     result_fd = descriptors[-1]
     grown = reverse_map = b""
+    seals = names is None
     try:
-        names = open_names(errand.dictionary, errand.pseudonym_key)
+        if names is None:
+            names = open_names(errand.dictionary, errand.pseudonym_key)
         known = names.extent
         reverse = ReverseMap() if errand.recipient and errand.teaches else None
         if reverse is None:
@@ -150,7 +156,7 @@ def run_errand(errand: Errand, descriptors: Sequence[int]) -> None:
             result = _scrub_file(errand, pseudonyms, descriptors)
         else:
             result = _named(errand, scrub_names(errand.names, pseudonyms, _options(errand)))
-        if errand.teaches and names.extent > known:
+        if seals and errand.teaches and names.extent > known:
             grown = seal_names(names, errand.pseudonym_key)
         if reverse is not None:
             reverse_map = seal_to(errand.recipient, reverse.to_bytes(), context=SEALED_FOR)

@@ -7,6 +7,7 @@ channel to the key agent, never forks. A request carries the errand and the chil
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import selectors
@@ -62,6 +63,8 @@ def serve_nursery(channel: socket.socket, stopped: Callable[[], bool]) -> None:
     """Fork children on request until *stopped* says so; reap them."""
     keep_in(rules_folder(os.environ))
     prepare()
+    gc.collect()
+    gc.freeze()  # children share it as long as nobody writes to it
     children: set[int] = set()
     with selectors.DefaultSelector() as selector:
         selector.register(channel, selectors.EVENT_READ)

@@ -262,9 +262,9 @@ from mft.scrubbing.sealednames import _key
 from storage.sealed import seal_piece
 kept = nursery.run_errand
 
-def run_errand(errand, descriptors):
+def run_errand(errand, descriptors, **more):
     if not errand.names[-1].startswith("hostile"):
-        return kept(errand, descriptors)
+        return kept(errand, descriptors, **more)
     here, there = os.pipe()
     if os.fork() == 0:
         kept(errand, [*descriptors[:-1], there])
