@@ -10,7 +10,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from storage.stream import SEGMENT_BYTES, StreamReader, StreamWriter
+from storage.descriptor import Descriptor
+from storage.stream import SEGMENT_BYTES, SealedSource, StreamReader, StreamWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,7 @@ SPEED_SECONDS = 2
 
 
 class Memory:
-    """Ciphertext in memory."""
+    """Ciphertext in memory, read by a copy that keeps the interpreter: for one thread."""
 
     def __init__(self, data: bytearray) -> None:
         """Hold *data*."""
@@ -36,7 +37,28 @@ class Memory:
         return bytes(self._data[offset : offset + length])
 
 
-def _works(size: int, step: int) -> tuple[Callable[[], None], Callable[[], None]]:
+class Pages:
+    """Ciphertext in a file in memory, read as a store's object is: several threads read at once."""
+
+    def __init__(self, data: bytearray) -> None:
+        """Hold a copy of *data*."""
+        self._file = Descriptor(os.memfd_create("sealed"))
+        for offset in range(0, len(data), PIECE):
+            self._file.pwrite(memoryview(data)[offset : offset + PIECE], offset)
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        return self._file.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to *length* bytes at *offset*."""
+        return self._file.pread(length, offset)
+
+
+def _works(
+    size: int, step: int, source: Callable[[bytearray], SealedSource]
+) -> tuple[Callable[[], None], Callable[[], None]]:
     """Give what seals *size* bytes, dropping them as `openssl speed` does, and what opens as many, *step* at a time."""
     key, piece = bytes(32), bytes(PIECE)
     sealed = bytearray()
@@ -48,17 +70,18 @@ def _works(size: int, step: int) -> tuple[Callable[[], None], Callable[[], None]
         writer.close()
 
     def open_all() -> None:
-        reader = StreamReader(Memory(sealed), key, b"bench")
+        reader = StreamReader(held, key, b"bench")
         for offset in range(0, reader.size, step):
             reader.read(offset, step)
 
     seal(sealed.extend)
+    held = source(sealed)
     return seal, open_all
 
 
 def measure_sealing(size: int, rounds: int) -> dict[str, object]:
     """Seal and open *size* bytes in turn with `openssl speed`; return MB/s, medians, and their ratios to it."""
-    seal, open_all = _works(size, SEGMENT_BYTES)
+    seal, open_all = _works(size, SEGMENT_BYTES, Memory)
     sealing, opening, openssl = [], [], []
     for _ in range(rounds):
         sealing.append(size / _seconds(seal) / 1e6)
@@ -84,7 +107,7 @@ def measure_sealing(size: int, rounds: int) -> dict[str, object]:
 def measure_threads(rounds: int, size: int = 256 << 20) -> dict[str, object]:
     """Seal and open on as many threads as there are processors; return MB/s together, and how it grows with them."""
     count = len(os.sched_getaffinity(0))
-    seal, open_all = _works(size, PIECE)
+    seal, open_all = _works(size, PIECE, Pages)
 
     def together(work: Callable[[], None], threads: int) -> float:
         with ThreadPoolExecutor(threads) as pool:
