@@ -25,7 +25,7 @@ from scrubber.logins import is_login, is_odd, is_ordinary
 from scrubber.pseudonym import DOMAIN_PSEUDONYM
 from scrubber.rulefiles import load_files
 from scrubber.secretsfile import logins_in, reader_of
-from scrubber.vocabulary import is_composed, is_expression, is_vocabulary
+from scrubber.vocabulary import is_composed, is_expression, is_registered, is_vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -282,9 +282,12 @@ class Learner:
 
         def take_name(value: bytes) -> None:
             name = value.strip(b".*").lower()
-            if is_vocabulary(value) or (kind not in _LOGINS and (is_expression if b"." in name else is_composed)(name)):
-                return
-            take(value)
+            if kind not in _LOGINS and b"." in name:
+                doubtful = is_expression(name) or (is_vocabulary(value) and not is_registered(name))
+            else:
+                doubtful = is_vocabulary(value) or (kind not in _LOGINS and is_composed(name))
+            if not doubtful:
+                take(value)
 
         return take_name
 

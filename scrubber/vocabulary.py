@@ -52,6 +52,12 @@ def is_expression(name: bytes) -> bool:
     return last not in words("top_levels")
 
 
+def is_registered(name: bytes) -> bool:
+    """Say whether *name*, labels with dots in small letters, can only be a host's, of whatever words it is made."""
+    first, *between, last = name.split(b".")
+    return bool(between) and last in words("registries") and (last != b"net" or first not in words("objects"))
+
+
 def is_composed(label: bytes) -> bool:
     """Say whether *label*, in small letters, is such words with `_` between them, as no host's name is."""
     return all(part in words("objects") or _is_word(part) for part in label.split(b"_") if part)

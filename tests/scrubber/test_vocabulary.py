@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scrubber.gate import Strength, is_secret
-from scrubber.vocabulary import is_composed, is_expression, is_vocabulary
+from scrubber.vocabulary import is_composed, is_expression, is_registered, is_vocabulary
 
 PYTHON = b'''\
 class AttributeEventToken:
@@ -109,6 +109,24 @@ def test_members_are_no_domains():
     assert not is_expression(b"kunde-nord.de")
     assert not is_expression(b"db1.lager.local")
     assert is_composed(b"domain_fqdn")
+
+
+@pytest.mark.parametrize("name", [b"orders.summit.com", b"sql.acme.net"])
+def test_hosts_may_be_made_of_words(name):
+    """A host below a registry's label is one, of whatever words."""
+    assert is_vocabulary(name)
+    assert is_registered(name)
+
+
+def test_such_a_host_is_replaced(scrubbed):
+    """Wherever its full name stands."""
+    assert b"acme" not in scrubbed(b"10:00:01 INFO connecting to https://portal.acme.com/api\n")[0]
+
+
+@pytest.mark.parametrize("name", [b"acme.com", b"model.layer.net", b"logger.level.info", b"node.parent.name"])
+def test_members_of_members_are_no_hosts(name):
+    """Two labels may be anything, and so may what ends as fields do."""
+    assert not is_registered(name)
 
 
 @pytest.mark.parametrize(
