@@ -36,6 +36,8 @@ _PREFIXES = frozenset((b"N", b"b", b"r", b"u", b"U", b"R", b"f", b"@", b"<", b"S
 """How `dialects.MARKED` begins."""
 _BELOW = frozenset((b"{", b" ", b"\t", b"\r", b"\n", b""))
 """How what is read one level down begins: `dialects.INNER`, `INDENTED`, `ITEMS`."""
+_PHRASE_WORDS = 7
+"""Words that a passphrase has at most."""
 _WITHIN_LINES = frozenset(b"&,:.([{<=@$%~^!`)]}\\")
 """What no beginning of a line that `dialects.LINE_START` knows ends with."""
 
@@ -292,13 +294,23 @@ def _is_whole_line(whole: bytes, key: _Key, *, tight: bool, one_word: bool) -> b
         return whole[-1:] not in {b",", b";", b")"}
     if tight and (key.name.isupper() or key.name[:1] == b"-" or b":" in key.name):
         return False  # a shell's assignment before a command, an option
-    words = whole.split()
+    first, second, *_ = words = whole.split()
     return (
         key.believed is Strength.STRONG
         and not key.before.endswith(b"-D")
         and len(words) <= 9
         and whole[-1:] not in {b",", b";", b"(", b"{", b".", b":"}
-        and is_secret(words[0], key.believed, quoted=False, prose=True)
+        and first[-1:] not in {b",", b";"}
+        and second.lower() not in dialects.GOES_ON
+        and dialects.ONE_WORD.search(key.name) is None
+        and (is_secret(first, key.believed, quoted=False, prose=True) or (not tight and _is_phrase(words)))
+    )
+
+
+def _is_phrase(words: list[bytes]) -> bool:
+    """Say whether several plain words are a passphrase, and no sentence about one."""
+    return 3 <= len(words) <= _PHRASE_WORDS and all(
+        word.isalpha() and word.islower() and word not in dialects.GOES_ON for word in words
     )
 
 

@@ -88,6 +88,14 @@ LINE_START = re.compile(
     rb"(?:(?:export|set|setenv|env|ENV|ARG|-|\?)[ \t]+|-D)*[\"']?\Z"
 )
 MORE_PAIRS = re.compile(rb"[\s,;&|][\"']?[A-Za-z_][\w.\-]{0,47}[\"']?\s{0,2}(?:=|: )")
+GOES_ON = frozenset(
+    b"a an and are at be been by can cannot could did do does expired failed for from given had has have if in invalid "
+    b"is it may missing must needed no not of on or rejected required retrying should so than that the then to via was "
+    b"were when which while will with without would wrong you your".split()
+)
+"""How a sentence goes on behind a value, and how none that is a phrase of its own does."""
+ONE_WORD = re.compile(rb"(?i)token|(?:api|access)[_\-]?key")
+"""Keys of what has no spaces."""
 COMMENT = re.compile(rb"[ \t]+(?:#|;|//).*\Z", re.DOTALL)
 ELEMENT = re.compile(
     rb"(?:[ \t][^<>\n]{0,200})?>[ \t\r\n]{0,40}(?:<(?:[Vv]alue|key|string|plain)>[ \t\r\n]{0,40})?(?:<!\[CDATA\[)?"
