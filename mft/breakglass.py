@@ -1,11 +1,13 @@
 """Breaking the glass: what goes past every rule takes as many persons as the configuration says.
 
-Somebody asks with a reason, others agree, each with a login of their own; then it may be done once, within a time. Each
-step is an event of the audit before anything is done, and a webhook can tell it.
+Somebody asks with a reason, others agree, each with a login of their own; then it may be done once, within a time, as
+long as each of them is a releaser still. Each step is an event of the audit before anything is done, and so is each
+attempt that was refused; a webhook can tell it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from mft.audit import customer_chain
 from mft.catalog.model import GLASS_APPROVALS, GLASS_REQUESTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection
 
@@ -57,23 +59,30 @@ class BreakGlass:
         trail: AuditTrail,
         approvals: int,
         ttl: float,
+        is_releaser: Callable[[str], bool],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Want *approvals* persons, who asks among them, for what is then good for *ttl* seconds."""
+        """Want *approvals* persons, who asks among them, for what is then good for *ttl* seconds.
+
+        *is_releaser* says of a login whether it may agree at this moment; what it raises passes through.
+        """
         self._database = database
         self._trail = trail
         self.approvals = approvals
         self._ttl = ttl
+        self._is_releaser = is_releaser
         self._clock = clock
 
     def request(self, action: str, subject: str, *, login: str, reason: str, customer: str | None = None) -> Wish:
         """Ask, as *login*, to do something to *subject*.
 
         Raises:
-            GlassError: there is no reason.
+            GlassError: there is no reason, or *login* is no releaser.
         """
         if not reason.strip():
             raise GlassError("a reason is needed; it stands in the audit")
+        with self._noting_refusal(login, reason, action=action, subject=subject, customer=customer):
+            self._check_releaser(login)
         request_id, now = secrets.token_hex(8), self._clock()
         with self._database.write() as connection:
             connection.execute(
@@ -96,16 +105,18 @@ class BreakGlass:
         """Agree, as *login*, to a request.
 
         Raises:
-            GlassError: there is none, its time is over, it was used, or this login has agreed already.
+            GlassError: there is none, its time is over, it was used, or *login* is no releaser or has agreed already.
         """
-        with self._database.write() as connection:
-            wish = self._wish(connection, request_id)
-            self._check_open(wish)
-            if login in wish.agreed:
-                raise GlassError(f"{login} has agreed already: another person must")
-            self._agree(connection, request_id, login, reason, self._clock())
-            self._record(connection, "break_glass.approved", wish, by=login, why=reason)
-            return self._wish(connection, request_id)
+        with self._noting_refusal(login, reason, request=request_id):
+            self._check_releaser(login)
+            with self._database.write() as connection:
+                wish = self._wish(connection, request_id)
+                self._check_open(wish)
+                if login in wish.agreed:
+                    raise GlassError(f"{login} has agreed already: another person must")
+                self._agree(connection, request_id, login, reason, self._clock())
+                self._record(connection, "break_glass.approved", wish, by=login, why=reason)
+                return self._wish(connection, request_id)
 
     def waiting(self) -> tuple[Wish, ...]:
         """Return the requests that are good still, the oldest first."""
@@ -133,7 +144,9 @@ class BreakGlass:
         Raises:
             GlassError: more persons must agree, or it was not this that they agreed to; nothing is to be done.
         """
-        with self._database.write() as connection:
+        details = {"action": action, "subject": subject, "customer": customer, "case": case, "request": request_id}
+        agreeing = self._still_releasers(request_id)
+        with self._noting_refusal(by, reason, **details), self._database.write() as connection:
             agreed: tuple[str, ...] = ()
             if request_id is not None:
                 wish = self._wish(connection, request_id)
@@ -142,13 +155,13 @@ class BreakGlass:
                     raise GlassError(
                         f"request {request_id} is to {wish.action} {wish.subject}, not to {action} {subject}"
                     )
-                agreed = wish.agreed
+                agreed = tuple(login for login in wish.agreed if login in agreeing)
                 connection.execute(
                     update(GLASS_REQUESTS).where(GLASS_REQUESTS.c.id == request_id).values(used_at=self._clock())
                 )
             if len(agreed) < self.approvals and self.approvals > 1:
                 raise GlassError(
-                    f"{self.approvals} persons must agree before this is done, and {len(agreed)} have: "
+                    f"{self.approvals} persons must agree before this is done, and {len(agreed)} releasers have: "
                     "`mft break-glass request`, then `mft break-glass approve` by another login"
                 )
             self._trail.append(
@@ -163,6 +176,46 @@ class BreakGlass:
                 by=by,
                 why=reason,
             )
+
+    @contextlib.contextmanager
+    def _noting_refusal(
+        self, by: str, reason: str, *, customer: str | None = None, request: str | None = None, **details: str | None
+    ) -> Iterator[None]:
+        """Write down what is refused within the block: the attempt, and why it came to nothing."""
+        try:
+            yield
+        except GlassError as error:
+            with self._database.write() as connection:
+                if request is not None and customer is None:
+                    row = connection.execute(select(GLASS_REQUESTS).where(GLASS_REQUESTS.c.id == request)).first()
+                    if row is not None:
+                        customer, details = row.customer, {"action": row.action, "subject": row.subject, **details}
+                self._trail.append(
+                    connection,
+                    customer_chain(customer),
+                    "break_glass.refused",
+                    request=request,
+                    by=by,
+                    why=reason,
+                    refusal=str(error),
+                    **details,
+                )
+            raise
+
+    def _still_releasers(self, request_id: str | None) -> frozenset[str]:
+        """Return who agreed to a request and may agree still; asked before the catalog is locked for writing."""
+        if request_id is None:
+            return frozenset()
+        with self._database.read() as connection:
+            logins = connection.execute(
+                select(GLASS_APPROVALS.c.login).where(GLASS_APPROVALS.c.request_id == request_id)
+            ).scalars()
+            agreed = tuple(logins)
+        return frozenset(login for login in agreed if self._is_releaser(login))
+
+    def _check_releaser(self, login: str) -> None:
+        if not self._is_releaser(login):
+            raise GlassError(f"{login} does not hold the role releaser")
 
     def _check_open(self, wish: Wish) -> None:
         if wish.is_used:

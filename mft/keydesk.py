@@ -118,8 +118,11 @@ class KeyDesk:
     def _customers(self) -> list[dict[str, Any]]:
         found = []
         for name in self._keys.customers.names():
-            state, why = state_of(self._keys.customers.wrapper(name))
-            found.append({"name": name, "state": state, "why": why, "cached": len(self._keys.customers.shelf(name))})
+            wrapper = self._keys.customers.wrapper(name)
+            state, why = state_of(wrapper)
+            current = wrapper.current if state == "open" else None
+            cached = len(self._keys.customers.shelf(name))
+            found.append({"name": name, "state": state, "why": why, "key": current, "cached": cached})
         return found
 
     def _rewrap(self, region: Region, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,10 +9,11 @@ after a crash, or whatever stopped it, it goes on from there.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import logging
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -32,7 +33,7 @@ from mft.catalog.model import (
 from mft.keydesk import DeskError
 from storage.errors import AlteredKeyError, ObjectNotFoundError, StorageError, TamperedError
 from storage.keys.envelope import Envelope, Region
-from storage.keys.wrapped import region_key_of
+from storage.keys.wrapped import region_key_of, share_key_of
 from storage.slot import MAX_SLOT_BYTES, Slot
 from storage.store import ObjectKey
 
@@ -484,7 +485,26 @@ class Rotations:
 
     def count(self, region: str) -> dict[str, int]:
         """Count the wrapped scope keys of *region* by the key that they are under; altered ones under `?`."""
-        found: dict[str, int] = {}
+        return dict(Counter(_key_of(each) for each in self._all_wrapped(region)))
+
+    def count_all(self, region: str) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
+        """Return what `count` does, and the customers' shares among them by holder and the key that they are under."""
+        keys: Counter[str] = Counter()
+        shares: Counter[tuple[str, str]] = Counter()
+        for wrapped in self._all_wrapped(region):
+            keys[_key_of(wrapped)] += 1
+            with contextlib.suppress(AlteredKeyError):
+                share = share_key_of(wrapped)
+                if share is not None:
+                    shares[share] += 1
+        return dict(keys), dict(shares)
+
+    def _all_wrapped(self, region: str) -> Iterator[bytes]:
+        """Yield every wrapped scope key of *region*.
+
+        Raises:
+            RotationError: its store fails.
+        """
         state = _State(id=0, region=region, target="", stage="", place="", counts=[0, 0, 0])
         for stage in _STAGES.values():
             after = ""
@@ -493,7 +513,7 @@ class Rotations:
                     page = stage.read(connection, region, after)
                 for held in page:
                     if isinstance(held.column, bytes) or json.loads(held.column)["region"] == region:
-                        _count(found, held.wrapped)
+                        yield held.wrapped
                 if len(page) < PAGE:
                     break
                 after = str(page[-1].place)
@@ -502,18 +522,16 @@ class Rotations:
             for each in store.list(SLOTS + "/"):
                 slot = self._slot(state, store, each.name)
                 if slot is not None:
-                    _count(found, slot.envelope.scope_key)
+                    yield slot.envelope.scope_key
         except StorageError as error:
             raise RotationError(f"the store of {region!r} fails ({type(error).__name__})") from error
-        return found
 
 
-def _count(found: dict[str, int], wrapped: bytes) -> None:
+def _key_of(wrapped: bytes) -> str:
     try:
-        name = region_key_of(wrapped)
+        return region_key_of(wrapped)
     except AlteredKeyError:
-        name = "?"
-    found[name] = found.get(name, 0) + 1
+        return "?"
 
 
 @dataclass(slots=True, kw_only=True)

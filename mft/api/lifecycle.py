@@ -15,7 +15,7 @@ from sqlalchemy import select
 from mft.api.document import Document, Moment, Nothing, Number, Page, PageQuery, Parameters, moment
 from mft.api.fault import ApiError, conflict, not_found
 from mft.api.route import Answer, Call, Route
-from mft.breakglass import SHRED, BreakGlass, GlassError
+from mft.breakglass import SHRED, GlassError
 from mft.catalog.model import CASES
 from mft.holds import HoldError, NoSuchCaseError
 from mft.permissions import Permission
@@ -319,10 +319,8 @@ class LifecycleRoutes:
         if (case is None) == (customer is None):
             raise conflict("name a case or a customer, one of the two")
         owner = customer if case is None else self._customer_of(case)
-        settings = rooms.config.break_glass
-        glass = BreakGlass(database=rooms.database, trail=rooms.trail, approvals=settings.approvals, ttl=settings.ttl)
         try:
-            glass.use(
+            rooms.glass.use(
                 SHRED,
                 f"customer:{customer}" if case is None else f"case:{case}",
                 call.body.request,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mft.api.cursor import Cursors
     from mft.audit import AuditTrail
     from mft.auth.tokens import Tokens
+    from mft.breakglass import BreakGlass
     from mft.cases import Cases
     from mft.casetree import EnteredCase
     from mft.catalog.database import Database
@@ -56,6 +57,7 @@ class ApiRooms:
     outbox: Outbox
     lifecycle: Lifecycle
     holds: Holds
+    glass: BreakGlass
 
     @staticmethod
     def now() -> dt.datetime:

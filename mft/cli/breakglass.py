@@ -10,7 +10,7 @@ import typer
 
 from mft.cli import options, secret
 from mft.cli.ledger import DEFAULT, moment, open_ledger, show_json, show_table
-from mft.cli.person import sign_in
+from mft.cli.person import open_principals, sign_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,25 +44,30 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="break-glass")
 
 
-def make_glass(config: Config, ledger: Ledger) -> BreakGlass:
-    """Make it as the configuration says."""
-    from mft.breakglass import BreakGlass  # noqa: PLC0415  keeps `mft --help` quick
+@contextlib.contextmanager
+def open_glass(config: Config, ledger: Ledger) -> Iterator[BreakGlass]:
+    """Yield it as the configuration says."""
+    from mft.auth.releasers import releasers  # noqa: PLC0415  keeps `mft --help` quick
+    from mft.breakglass import BreakGlass  # noqa: PLC0415
 
     settings = config.break_glass
-    return BreakGlass(database=ledger.database, trail=ledger.audit, approvals=settings.approvals, ttl=settings.ttl)
+    with open_principals(config, ledger) as principals:
+        yield BreakGlass(
+            database=ledger.database,
+            trail=ledger.audit,
+            approvals=settings.approvals,
+            ttl=settings.ttl,
+            is_releaser=releasers(principals),
+        )
 
 
 @contextlib.contextmanager
 def _as_person(path: Path, who: tuple[str, str]) -> Iterator[tuple[Ledger, BreakGlass, str]]:
-    """Yield the ledger, the glass, and the login that has proved itself and holds the role."""
-    from mft.breakglass import GlassError  # noqa: PLC0415  keeps `mft --help` quick
-    from mft.permissions import Permission, permissions_of  # noqa: PLC0415
-
+    """Yield the ledger, the glass, and the login that has proved itself."""
     with open_ledger(path) as (config, ledger, token_key):
         principal = sign_in(config, ledger, token_key, who)
-        if Permission.QUARANTINE_RELEASE not in permissions_of(principal.roles):
-            raise GlassError(f"{principal.login} does not hold the role releaser")
-        yield ledger, make_glass(config, ledger), principal.login
+        with open_glass(config, ledger) as glass:
+            yield ledger, glass, principal.login
 
 
 def request(
@@ -112,8 +117,8 @@ def approve(
 
 def list_requests(*, config: ConfigFile = DEFAULT, as_json: AsJson = False) -> None:
     """List the requests that are good still."""
-    with open_ledger(config) as (loaded, ledger, _):
-        found = make_glass(loaded, ledger).waiting()
+    with open_ledger(config) as (loaded, ledger, _), open_glass(loaded, ledger) as glass:
+        found = glass.waiting()
     heads = ("id", "action", "subject", "asked_by", "agreed", "until", "reason")
     rows = [
         [

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mft.cli import options, secret
-from mft.cli.ledger import DEFAULT, actor, check_regions, open_ledger, show_json, show_table
+from mft.cli.ledger import DEFAULT, actor, check_regions, open_ledger, printable, show_json, show_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,31 +113,40 @@ def status(
         for each in answer["regions"]:
             if region in {None, each["region"]}:
                 newest = rotations.newest(each["region"])
-                wrapped = rotations.count(each["region"]) if count else None
-                regions.append({**each, "rotation": _rotation(newest), "wrapped": wrapped})
+                wrapped, shares = rotations.count_all(each["region"]) if count else (None, {})
+                told = [{"name": name, "key": key, "count": number} for (name, key), number in shares.items()]
+                regions.append({**each, "rotation": _rotation(newest), "wrapped": wrapped, "shares": told})
     if as_json:
         show_json({"regions": regions, "customers": answer["customers"]})
     else:
-        show_table(
-            ("REGION", "TYPE", "STATE", "KEYS", "CACHED", "ROTATION"),
-            [
-                [
-                    each["region"], each["type"], each["state"], str(len(each["keys"])), str(each["cached"]),
-                    _told(each["rotation"]),
-                ]
-                for each in regions
-            ],
-        )  # fmt: skip
-        for each in regions:
-            for key, number in (each["wrapped"] or {}).items():
-                typer.echo(f"{each['region']}: {number} wrapped keys under {key}")
-        for each in answer["customers"]:
-            typer.echo(f"customer's key {each['name']}: {each['state']}")
-        for each in [*regions, *answer["customers"]]:
-            if each["why"]:
-                typer.echo(f"{each.get('region') or each['name']}: {each['why']}", err=True)
+        _show_status(regions, answer["customers"])
     if any(each["state"] != "open" for each in [*regions, *answer["customers"]]):
         raise typer.Exit(UNAVAILABLE)
+
+
+def _show_status(regions: list[dict[str, Any]], customers: list[dict[str, Any]]) -> None:
+    show_table(
+        ("REGION", "TYPE", "STATE", "KEYS", "CACHED", "ROTATION"),
+        [
+            [
+                each["region"], each["type"], each["state"], str(len(each["keys"])), str(each["cached"]),
+                _told(each["rotation"]),
+            ]
+            for each in regions
+        ],
+    )  # fmt: skip
+    for each in regions:
+        for key, number in (each["wrapped"] or {}).items():
+            typer.echo(f"{each['region']}: {number} wrapped keys under {key}")
+        for share in each["shares"]:
+            whose = f"the customer's key {share['name']}: {share['key']}"
+            typer.echo(f"{each['region']}: {share['count']} of them under {whose} besides")
+    for each in customers:
+        current = f", {each['key']} is current" if each["key"] else ""
+        typer.echo(f"customer's key {each['name']}: {each['state']}{current}")
+    for each in [*regions, *customers]:
+        if each["why"]:
+            typer.echo(f"{each.get('region') or each['name']}: {each['why']}", err=True)
 
 
 def _rotation(row: Any) -> dict[str, Any] | None:  # noqa: ANN401 - a row, or None
@@ -164,6 +173,7 @@ def rotate(region: Region, *, reason: Reason = "", config: ConfigFile = DEFAULT,
             ledger.audit.append(connection, SYSTEM, "keys.rotated", region=region, key=key, by=actor(), why=reason)
         typer.echo(f"{region}: {key} is current")
         if not no_rewrap:
+            _tell_of_customers(desk)
             _rewrap(_rotations(loaded, ledger, desk), region, key, reason)
 
 
@@ -171,6 +181,7 @@ def rewrap(region: Region, *, reason: Reason = "", config: ConfigFile = DEFAULT)
     """Put everything of a region under its current key: go on with a rotation, or look once more."""
     with _at_desk(config, region) as (loaded, ledger, desk):
         key = _current(desk, region)
+        _tell_of_customers(desk)
         _rewrap(_rotations(loaded, ledger, desk), region, key, reason)
 
 
@@ -181,6 +192,13 @@ def _current(desk: Desk, region: str) -> str:
     if found["state"] != "open":
         raise DeskError(found["why"])
     return next(str(key["id"]) for key in found["keys"] if key["current"])
+
+
+def _tell_of_customers(desk: Desk) -> None:
+    """Look for newer keys in customers' hands; say which do not answer, as what is under them stays as it is."""
+    for each in desk.ask("status")["customers"]:
+        if each["state"] != "open":
+            typer.echo(f"customer's key {each['name']}: what is under it stays as it is: {each['why']}", err=True)
 
 
 def _rewrap(rotations: Rotations, region: str, key: str, reason: str) -> None:
@@ -204,6 +222,7 @@ def retire(region: Region, key: KeyId, *, reason: Reason = "", config: ConfigFil
     from mft.keyledger import KeyLedgers, note_destroyed  # noqa: PLC0415
 
     with _at_desk(config, region) as (loaded, ledger, desk):
+        _check_older(desk, region, key)
         _rotations(loaded, ledger, desk).check_retirable(region, key)
         desk.ask("retire", region=region, key=key, why="retired")
         with ledger.database.write() as connection:
@@ -211,6 +230,21 @@ def retire(region: Region, key: KeyId, *, reason: Reason = "", config: ConfigFil
             ledger.audit.append(connection, SYSTEM, "keys.retired", region=region, key=key, by=actor(), why=reason)
         KeyLedgers.of(loaded, ledger.database).write()
     typer.echo(f"{region}: {key} is destroyed here; copies of it, in backups and at its provider, are yours to destroy")
+
+
+def _check_older(desk: Desk, region: str, key: str) -> None:
+    from mft.keydesk import DeskError  # noqa: PLC0415  keeps `mft --help` quick
+
+    found = next(each for each in desk.ask("status")["regions"] if each["region"] == region)
+    if found["state"] != "open":
+        raise DeskError(found["why"])
+    known = {each["id"]: each["current"] for each in found["keys"]}
+    if key not in known:
+        raise DeskError(
+            f"there is no key {printable(key)} in {region!r}: `mft keys list {region}` shows those there are"
+        )
+    if known[key]:
+        raise DeskError(f"{key} is the current key of {region!r}: `mft keys rotate {region}` makes another, first")
 
 
 def passphrase(

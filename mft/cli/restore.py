@@ -77,12 +77,14 @@ def restore(
     with contextlib.ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mft-drill-"))) if drill else None
         settings = _configuration(config, configuration_of(found[-1]), place)
+        since = list(destroyed or ())
         if place is not None:
+            since += [each.keys.ledger for each in settings.regions.values() if each.keys.ledger.exists()]
             settings = elsewhere(settings, place / "data")
         work = Restore(found[-1], settings, open_stores(settings))
         work.check(key)
         work.check_target()
-        done = work.run(destroyed=destroyed or (), end_tokens=end_tokens, by=actor())
+        done = work.run(destroyed=since, end_tokens=end_tokens, by=actor())
         wrong = _wrong(settings, with_objects=work.has_objects) if drill else []
     entered = 0 if drill else _enter(config)
     _tell(done, wrong, entered, as_json=as_json, drill=drill)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mft.cli import options
-from mft.cli.breakglass import case_customer, make_glass
+from mft.cli.breakglass import case_customer, open_glass
 from mft.cli.ledger import DEFAULT, actor, open_ledger, show_json
 
 LEFT = 3
@@ -51,7 +51,8 @@ def shred(
     with open_ledger(config) as (loaded, ledger, _):
         owner = customer if case is None else case_customer(ledger, case)
         subject = f"customer:{customer}" if case is None else f"case:{case}"
-        make_glass(loaded, ledger).use(SHRED, subject, request, by=actor(), reason=reason, customer=owner, case=case)
+        with open_glass(loaded, ledger) as glass:
+            glass.use(SHRED, subject, request, by=actor(), reason=reason, customer=owner, case=case)
     with opened_lifecycle(config) as lifecycle:
         done = lifecycle.shred(case=case, customer=customer, reason=reason, by=actor())
         unfinished = [row.number for row in lifecycle.certificates() if row.finished_at is None]

@@ -137,7 +137,7 @@ def _break_glass(settings: Config, ledger: Ledger | None, find: Find, request: s
         GlassError: more must agree; or there is no catalog to say who has.
     """
     from mft.breakglass import UNSEAL, GlassError  # noqa: PLC0415  keeps `mft --help` quick
-    from mft.cli.breakglass import make_glass  # noqa: PLC0415
+    from mft.cli.breakglass import open_glass  # noqa: PLC0415
 
     if ledger is None:
         if settings.break_glass.approvals > 1:
@@ -145,9 +145,8 @@ def _break_glass(settings: Config, ledger: Ledger | None, find: Find, request: s
                 "there is no catalog here to say who has agreed: with break_glass.approvals above 1 nothing is unsealed"
             )
         return
-    make_glass(settings, ledger).use(
-        UNSEAL, find.object_key, request, by=actor(), reason=reason, customer=find.customer, case=find.case
-    )
+    with open_glass(settings, ledger) as glass:
+        glass.use(UNSEAL, find.object_key, request, by=actor(), reason=reason, customer=find.customer, case=find.case)
 
 
 def _check_usage(output: Path, reason: str, ways: list[bool]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -131,21 +132,7 @@ def _check_case(parts: Parts, number: str) -> None:
 
 def _show(report: Report) -> None:
     if report.faults:
-        heads = ("FLAW", "REGION", "WHAT", "CASE", "STATE", "WHY")
-        show_table(
-            heads,
-            [
-                (
-                    str(fault.flaw),
-                    fault.region,
-                    fault.subject,
-                    fault.case or "-",
-                    "mended" if fault.mended else "left",
-                    f"{fault.detail}{f' ({fault.note})' if fault.note else ''}",
-                )
-                for fault in report.faults
-            ],
-        )
+        show_table(("FLAW", "REGION", "WHAT", "CASE", "STATE", "WHY"), _rows(report))
     read = f", {report.bytes} bytes read and held against their digests" if report.deep else ""
     typer.echo(
         f"{report.objects} objects in {report.copies} copies{read}; {report.names} names in the stores, "
@@ -153,6 +140,20 @@ def _show(report: Report) -> None:
         f"mended, {len(report.unseen)} not looked at",
         err=True,
     )
+
+
+def _rows(report: Report) -> list[tuple[str, str, str, str, str, str]]:
+    """Return a row for each fault; what could not be looked at for one reason has one row in each region."""
+    unseen = Counter((fault.region, fault.flaw, fault.detail) for fault in report.unseen)
+    rows = []
+    for fault in report.faults:
+        count = unseen.pop((fault.region, fault.flaw, fault.detail), 0 if fault.is_unseen else 1)
+        if count:
+            what, case = (fault.subject, fault.case or "-") if count == 1 else (f"{count} of what is there", "-")
+            state = "mended" if fault.mended else "unseen" if fault.is_unseen else "left"
+            why = f"{fault.detail}{f' ({fault.note})' if fault.note else ''}"
+            rows.append((str(fault.flaw), fault.region, what, case, state, why))
+    return rows
 
 
 @contextlib.contextmanager

@@ -46,6 +46,7 @@ EVENT_TYPES = (
     "break_glass.requested",
     "break_glass.approved",
     "break_glass.opened",
+    "break_glass.refused",
     "case.rescanned",
     "object.destroyed",
     "object.unsealed",

@@ -28,8 +28,10 @@ from mft.auth.ledger import Ledger
 from mft.auth.passwords import Passwords
 from mft.auth.principals import Principals
 from mft.auth.registry import SessionRegistry
+from mft.auth.releasers import releasers
 from mft.auth.throttle import Throttle
 from mft.auth.tokens import Tokens
+from mft.breakglass import BreakGlass
 from mft.config.secrets import load_webhook_secrets
 from mft.entrances import Signpost, listening_at
 from mft.holds import Holds
@@ -189,12 +191,11 @@ class Worker:
 
     def _make_authenticator(self) -> Authenticator:
         config, parts = self._config, self.parts
-        ledger = self.ledger
         passwords = Passwords(parallel=config.auth.argon2_parallel, remember=config.auth.password_cache)
         return Authenticator(
             database=parts.database,
             audit=parts.trail,
-            principals=Principals(Accounts(ledger), parts.lookup, CaseTokens(self.tokens, parts.lookup)),
+            principals=self._principals(),
             tokens=self.tokens,
             passwords=passwords,
             throttle=Throttle(parts.database, config.auth.throttle, key=self._credentials.token_key),
@@ -203,6 +204,10 @@ class Worker:
             may_enter=self._may_enter,
             check_entrance=self._check_entrance,
         )
+
+    def _principals(self) -> Principals:
+        lookup = self.parts.lookup
+        return Principals(Accounts(self.ledger), lookup, CaseTokens(self.tokens, lookup))
 
     def _make_inbox(self) -> Inbox:
         incoming = self._config.webhooks.incoming
@@ -314,6 +319,13 @@ class Worker:
                 zones=parts.zones,
             ),
             holds=Holds(database=parts.database, trail=parts.trail, lookup=parts.lookup),
+            glass=BreakGlass(
+                database=parts.database,
+                trail=parts.trail,
+                approvals=config.break_glass.approvals,
+                ttl=config.break_glass.ttl,
+                is_releaser=releasers(self._principals()),
+            ),
         )
         router = Router(
             crossing=self.crossing,

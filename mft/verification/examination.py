@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mft.verification.fault import Flaw
 from storage.body import HEADER_BYTES, BodyReader, parse_header
 from storage.errors import (
+    KeyProviderError,
     KeyUnavailableError,
     NoReplicaError,
     ObjectNotFoundError,
@@ -144,6 +145,10 @@ class Examiner:
         try:
             data_key = self._keys.open_key(slot.envelope)
             manifest = slot.open_manifest(data_key)
+        except KeyProviderError as error:
+            if region not in self._locked:
+                found.seen.append(Seen(region, Flaw.LOCKED, str(error)))
+            return None
         except KeyUnavailableError as error:
             if region not in self._locked:
                 found.seen.append(Seen(region, Flaw.UNDECRYPTABLE, str(error)))

@@ -33,7 +33,7 @@ class Flaw(enum.StrEnum):
     UNREACHABLE = "unreachable"
     """The region's store does not answer."""
     LOCKED = "locked"
-    """The region's keys are not at hand: what it holds cannot be looked into."""
+    """The region's keys, or the customer's own, are not at hand: what they seal cannot be looked into."""
 
 
 UNSEEN = frozenset({Flaw.UNREACHABLE, Flaw.LOCKED})
@@ -55,6 +55,11 @@ class Fault:
     mended: bool = False
     note: str = ""
     """What was done about it, or why nothing was."""
+
+    @property
+    def is_unseen(self) -> bool:
+        """Whether nothing is known to be wrong, and it could not be looked at."""
+        return self.flaw in UNSEEN
 
     def to_dict(self) -> dict[str, object]:
         """Return it as JSON has it."""
@@ -89,11 +94,19 @@ class Report:
     faults: list[Fault] = field(default_factory=list)
     finished: bool = False
     """Whether it came to its end."""
+    _reasons: set[tuple[str, str, str]] = field(default_factory=set)
+
+    def is_news(self, fault: Fault) -> bool:
+        """Say whether *fault* is worth a line: why a region, or a customer, cannot be looked into is told once."""
+        reason = (fault.region, str(fault.flaw), fault.detail)
+        is_known = reason in self._reasons
+        self._reasons.add(reason)
+        return not (fault.is_unseen and is_known)
 
     @property
     def left(self) -> list[Fault]:
         """What is wrong and was not mended."""
-        return [fault for fault in self.faults if not fault.mended and fault.flaw not in UNSEEN]
+        return [fault for fault in self.faults if not fault.mended and not fault.is_unseen]
 
     @property
     def mended(self) -> list[Fault]:
@@ -103,7 +116,7 @@ class Report:
     @property
     def unseen(self) -> list[Fault]:
         """What could not be looked at."""
-        return [fault for fault in self.faults if fault.flaw in UNSEEN]
+        return [fault for fault in self.faults if fault.is_unseen]
 
     def to_dict(self) -> dict[str, object]:
         """Return it as JSON has it."""

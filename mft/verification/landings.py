@@ -9,7 +9,7 @@ from sqlalchemy import select
 from mft.catalog.model import CASES, LANDING_MOVES, UPLOADS
 from mft.catalog.states import UploadState
 from mft.verification.fault import Flaw
-from storage.errors import KeyUnavailableError, LandingNotFoundError, StorageError, TamperedError
+from storage.errors import KeyProviderError, KeyUnavailableError, LandingNotFoundError, StorageError, TamperedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -127,7 +127,8 @@ class Landings:
         except LandingNotFoundError:
             return Landing(row, Flaw.MISSING_LANDING, f"{row.size} bytes that were received are not there")
         except KeyUnavailableError as error:
-            return Landing(row, Flaw.UNDECRYPTABLE, str(error))
+            locked = isinstance(error, KeyProviderError)
+            return Landing(row, Flaw.LOCKED if locked else Flaw.UNDECRYPTABLE, str(error))
         except TamperedError as error:
             return Landing(row, Flaw.CORRUPT_LANDING, f"{error.what}: {error}")
         except (StorageError, OSError) as error:

@@ -13,11 +13,11 @@ from mft.audit import SYSTEM, customer_chain
 from mft.catalog.model import CASE_KEYS, CASES, LANDING_KEYS
 from mft.verification import listing
 from mft.verification.examination import Examiner
-from mft.verification.fault import Fault, Flaw, Report
+from mft.verification.fault import UNSEEN, Fault, Flaw, Report
 from mft.verification.landings import Landings
 from mft.verification.mending import Mender, NotMendedError, note_withdrawn
 from mft.verification.strangers import DatedStore, Strangers
-from storage.errors import KeyUnavailableError, ObjectNotFoundError, StorageError, TamperedError
+from storage.errors import KeyProviderError, KeyUnavailableError, ObjectNotFoundError, StorageError, TamperedError
 from storage.keys.envelope import Region
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class Verification:
         self, listed: Listed, region: str, found: Examination, wish: Wish, report: Report
     ) -> set[tuple[str, str, str]]:
         here = [seen for seen in found.seen if seen.region == region]
-        mendable = not any(seen.flaw in {Flaw.UNREACHABLE, Flaw.UNDECRYPTABLE} for seen in here)
+        mendable = not any(seen.flaw in UNSEEN | {Flaw.UNDECRYPTABLE} for seen in here)
         mended, note = False, ""
         if wish.repair and mendable and self._has_keys(region):
             try:
@@ -307,7 +307,7 @@ class Verification:
                     Fault(
                         subject=scope,
                         region=region,
-                        flaw=Flaw.UNDECRYPTABLE,
+                        flaw=Flaw.LOCKED if isinstance(error, KeyProviderError) else Flaw.UNDECRYPTABLE,
                         detail=str(error),
                         case=case,
                         customer=customer,
@@ -324,17 +324,22 @@ class Verification:
         return region not in self._locked
 
     def _tell(self, fault: Fault, wish: Wish, report: Report) -> tuple[str, str, str]:
-        report.faults.append(fault)
         self._notebook.note(fault, by=wish.by)
-        word = "verify.mended" if fault.mended else "verify.fault"
-        facts = {"subject": fault.subject, "region": fault.region, "flaw": str(fault.flaw)}
-        log.warning(word, extra=facts)
+        report.faults.append(fault)
+        if report.is_news(fault):
+            word = "verify.mended" if fault.mended else "verify.fault"
+            facts = {"subject": fault.subject, "region": fault.region, "flaw": str(fault.flaw)}
+            log.warning(word, extra=facts)
         return fault.subject, fault.region, str(fault.flaw)
 
     def _end_faults(
         self, before: set[tuple[str, str, str]], told: set[tuple[str, str, str]], looked_at: set[tuple[str, str]]
     ) -> None:
-        """Write down that what was wrong of what was just looked at is wrong no more."""
+        """Write down that what was wrong of what was just looked at is wrong no more.
+
+        Of what could not be looked at nothing is known: what was wrong there still is.
+        """
+        looked_at = looked_at - {(subject, region) for subject, region, flaw in told if flaw in UNSEEN}
         for subject, region, flaw in before:
             if (subject, region) in looked_at and (subject, region, flaw) not in told:
                 self._notebook.end(subject, region, flaw)

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Protocol
 from storage.errors import AlteredKeyError, CustomerKeyError, KeyDestroyedError, KeyProviderError, KeyUnavailableError
 from storage.keys.binding import KEY_BYTES, SHARE_LABEL, bind, leaf_context, scope_context, unwrap_key, wrap_key
 from storage.keys.envelope import Envelope, Region
-from storage.keys.wrapped import SharedKey, join_shares, region_key_of, split_shares, with_region_share
+from storage.keys.wrapped import (
+    SharedKey,
+    join_shares,
+    parse_wrapped,
+    region_key_of,
+    split_shares,
+    with_customer_share,
+    with_region_share,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,8 +61,9 @@ class KeyService(Protocol):
     def rewrap_scope(self, region: Region, scope: str, scope_key: bytes, *, owner: str | None = None) -> bytes:
         """Return the same scope key wrapped by the region's current key: what rotation does.
 
-        With *owner*, as `new_scope` would wrap it for that customer now. It is *scope_key* itself where nothing
-        would change. Raises as `new_key` does.
+        With *owner*, as `new_scope` would wrap it for that customer now. A customer's share goes under the current one
+        of their keys, too, if that answers. It is *scope_key* itself where nothing would change. Raises as `new_key`
+        does.
         """
 
 
@@ -121,19 +130,15 @@ class LocalKeyService:
         return self._enclose(self.open_key(envelope), region, scope, scope_key, envelope.subject)
 
     def rewrap_scope(self, region: Region, scope: str, scope_key: bytes, *, owner: str | None = None) -> bytes:
-        """Return the same scope key wrapped by the region's current key; the customer's share stays where it may."""
+        """Return the same scope key wrapped by the region's current key, and the customer's share by theirs."""
         self._refuse_destroyed(region, scope)
         shared = split_shares(scope_key)
         if owner is not None:
             holder = None if self._customers is None else self._customers.holder(region, owner)
             if holder != (None if shared is None else shared.holder):
                 return self._shared_anew(region, scope, self._open_scope(region, scope, scope_key), holder)
-        wrapper = self._wrapper(region)
-        if getattr(wrapper, "current", None) == region_key_of(scope_key):
-            return scope_key
-        context = scope_context(region, scope)
-        mine = scope_key if shared is None else shared.region_share
-        return with_region_share(scope_key, wrapper.wrap(wrapper.unwrap(mine, context), context))
+        fresh = self._under_newest(region, scope, scope_key)
+        return fresh if shared is None else self._share_under_newest(region, scope, fresh, shared)
 
     def forget(self, region: Region | None = None, scope: str | None = None) -> int:
         """Drop what was kept unwrapped of a region and scope, or of all; return how many keys those were."""
@@ -146,9 +151,32 @@ class LocalKeyService:
     def _enclose(self, key: bytes, region: Region, scope: str, scope_key: bytes, subject: str) -> Envelope:
         """Wrap a leaf key. What is new is under the region's newest key, whichever *scope_key* is under."""
         under = self._open_scope(region, scope, scope_key)
-        fresh = self.rewrap_scope(region, scope, scope_key)
+        fresh = self._under_newest(region, scope, scope_key)
         wrapped = wrap_key(under, key, context=leaf_context(region, scope, subject))
         return Envelope(region=region, scope=scope, scope_key=fresh, subject=subject, key=wrapped)
+
+    def _under_newest(self, region: Region, scope: str, scope_key: bytes) -> bytes:
+        """Return the same scope key with the region's part of it under the region's newest key."""
+        wrapper = self._wrapper(region)
+        if getattr(wrapper, "current", None) == region_key_of(scope_key):
+            return scope_key
+        context, shared = scope_context(region, scope), split_shares(scope_key)
+        mine = scope_key if shared is None else shared.region_share
+        return with_region_share(scope_key, wrapper.wrap(wrapper.unwrap(mine, context), context))
+
+    def _share_under_newest(self, region: Region, scope: str, scope_key: bytes, shared: SharedKey) -> bytes:
+        """Return the same scope key with the customer's share under their newest key; as it is, where none answers."""
+        if self._customers is None:
+            return scope_key
+        context = bind(SHARE_LABEL, region, scope)
+        try:
+            wrapper = self._customers.wrapper(shared.holder)
+            if getattr(wrapper, "current", None) == parse_wrapped(shared.customer_share).key_id:
+                return scope_key
+            theirs = wrapper.wrap(wrapper.unwrap(shared.customer_share, context), context)
+        except KeyUnavailableError:
+            return scope_key  # the region's own rotation needs nothing of theirs
+        return with_customer_share(scope_key, theirs)
 
     def _shared_anew(self, region: Region, scope: str, key: bytes, holder: str | None) -> bytes:
         """Wrap a scope key: under the region's key, or as two random shares whose sum (XOR) it is."""

@@ -12,7 +12,7 @@ Each form is frozen; `docs/format.md`, section 2, has them. Nothing here needs a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from storage.errors import AlteredKeyError
 from storage.keys.binding import KEY_BYTES, NONCE_BYTES, TAG_BYTES
@@ -106,6 +106,16 @@ def split_shares(blob: bytes) -> SharedKey | None:
     return shared
 
 
+def share_key_of(blob: bytes) -> tuple[str, str] | None:
+    """Return the holder of a scope key's second share, and the id of the key that it is under; None without one.
+
+    Raises:
+        AlteredKeyError: it is in no form known here.
+    """
+    shared = split_shares(blob)
+    return None if shared is None else (shared.holder, parse_wrapped(shared.customer_share).key_id)
+
+
 def region_key_of(blob: bytes) -> str:
     """Return the id of the region's key that a scope key is under.
 
@@ -121,4 +131,16 @@ def with_region_share(blob: bytes, fresh: bytes) -> bytes:
     shared = split_shares(blob)
     if shared is None:
         return fresh
-    return join_shares(SharedKey(holder=shared.holder, region_share=fresh, customer_share=shared.customer_share))
+    return join_shares(replace(shared, region_share=fresh))
+
+
+def with_customer_share(blob: bytes, fresh: bytes) -> bytes:
+    """Return *blob* with its customer's share replaced by *fresh*: what rotation does to a key in a customer's hands.
+
+    Raises:
+        AlteredKeyError: it has no share of a customer's.
+    """
+    shared = split_shares(blob)
+    if shared is None:
+        raise AlteredKeyError("a wrapped key has no share of a customer's")
+    return join_shares(replace(shared, customer_share=fresh))

@@ -192,6 +192,19 @@ def test_what_was_destroyed_since_stays_destroyed(full, mft, tmp_path, nursery, 
         live.close()
 
 
+def test_drill_shows_what_a_restore_would_destroy_again(full, mft, tmp_path):
+    """The ledgers in place count in a drill as in a restore; it touches none of them, and finds the rest sound."""
+    mft("backup", tmp_path / "backups")
+    shred = ("shred", "--case", "ACME-2", "--reason", "their order")
+    mft(*shred)
+    ledgers = {each: each.read_bytes() for each in (tmp_path / "data").glob("regions/*/destroyed-keys")}
+    assert ledgers
+    told = mft("restore", tmp_path / "backups", "--drill")
+    assert "ACME-2: it was destroyed since, and is so again" in told
+    assert "0 things are wrong" in told
+    assert {each: each.read_bytes() for each in ledgers} == ledgers
+
+
 def test_backup_goes_into_a_directory_of_its_own(full, mft, tmp_path):
     """A directory with something else is refused; what is no backup is said; a cut one is cleared away."""
     (tmp_path / "mine").mkdir()

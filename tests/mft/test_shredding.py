@@ -14,6 +14,9 @@ from mft.holds import Holds
 from mft.regionkeys import CustomerProviders
 from mft.residency import Residency
 from mft.server.lifecycle import make_lifecycle
+from mft.server.verifying import make_verification
+from mft.verification.notebook import Notebook
+from mft.verification.service import Wish as Round
 from protocols.errors import FileSystemError, NotFoundError, UnavailableError
 from protocols.path import parse_path
 from storage import encrypted
@@ -23,8 +26,9 @@ from storage.keys.keyring import Keyring
 from storage.keys.ledger import DestroyedKey, DestroyedKeys
 from storage.keys.service import LocalKeyService
 from storage.keys.shelf import KeyShelf
-from storage.keys.wrapped import region_key_of, split_shares
+from storage.keys.wrapped import region_key_of, share_key_of, split_shares
 from storage.slot import Slot
+from storage.store import body_name
 from tests.core import running_core
 from tests.vault import running_vault, token_file
 
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mft.scrubbing.nursery import Nursery
+    from mft.verification.fault import Report
     from tests.core import Core
     from tests.vault import VaultServer
 
@@ -290,6 +295,51 @@ def test_region_is_rotated_without_the_customers_key(held, vault):
     assert held.keys.open_key(renewed) == held.keys.open_key(envelope)
 
 
+def test_files_of_a_customer_whose_key_is_away_are_not_called_broken(held, vault):
+    """`mft verify` could not look at them, and says why once; what was wrong before is wrong still."""
+    held.client("ann").put(f"{IN}/a.log", b"acme's")
+    held.client("ann").put(f"{IN}/b.log", b"acme's too")
+    held.client("gus", "us").put("/GLOBEX-1/to-support/d.log", b"globex's")
+    held.work()
+    body = held.config.regions["eu"].store.path / body_name(held.rows()[0].object_key)
+    data = bytearray(body.read_bytes())
+    body.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    notebook = Notebook(database=held.database, trail=held.parts.trail)
+
+    def verify() -> Report:
+        parts = make_verification(held.parts, locked={}, pace=lambda _count: None, notebook=notebook)
+        return parts.run(Round(regions=("eu", "us"), deep=True))
+
+    assert [fault.flaw for fault in verify().faults] == ["corrupt-body"]
+    switch(held, vault, on=False)
+    report = verify()
+    assert report.left == []
+    assert {(fault.flaw, fault.customer) for fault in report.unseen if fault.case} == {("locked", "acme")}
+    assert len(held.events("object.fault_found")) == len(notebook.open_faults()) == 1
+    switch(held, vault, on=True)
+    assert [fault.flaw for fault in verify().faults] == ["corrupt-body"]
+
+
+def test_customers_share_goes_under_their_newest_key(held, vault):
+    """Once they have exchanged their key, a rewrap puts their share under it, and they may end the old one."""
+    held.client("ann").put(f"{IN}/a.log", b"acme's")
+    held.work()
+    (envelope,) = envelopes_in({"eu": held.config.regions["eu"].store.path})
+    vault.answer("POST", "transit/keys/acme/rotate", "root-token", {})
+    assert held.keys._customers.wrapper("acme-vault").key_ids == ("acme:v1", "acme:v2")
+    fresh = held.keys.rewrap_scope(Region("eu"), envelope.scope, envelope.scope_key)
+    assert (share_key_of(envelope.scope_key), share_key_of(fresh)) == (
+        ("acme-vault", "acme:v1"),
+        ("acme-vault", "acme:v2"),
+    )
+    vault.keys["acme"].least_decryption = 2
+    held.keys._customers.shelf("acme-vault").forget()
+    renewed = Envelope.from_dict({**envelope.to_dict(), "scope_key": base64.b64encode(fresh).decode()})
+    assert held.keys.open_key(renewed)
+    with pytest.raises(CustomerKeyError):
+        held.keys.open_key(Envelope.from_dict({**envelope.to_dict(), "key": renewed.to_dict()["key"]}))
+
+
 def test_scope_of_before_gets_its_customers_share_when_it_is_rewrapped(held):
     """A customer who takes a key into their hands later: the same scope key, from then on in two shares, and back."""
     region, keys = Region("eu"), held.keys
@@ -328,7 +378,13 @@ def test_shares_of_two_scopes_do_not_mix(held):
 
 @pytest.fixture
 def glass(core: Core) -> BreakGlass:
-    return BreakGlass(database=core.database, trail=core.parts.trail, approvals=2, ttl=3600.0)
+    return BreakGlass(
+        database=core.database,
+        trail=core.parts.trail,
+        approvals=2,
+        ttl=3600.0,
+        is_releaser=lambda login: login in {"rita", "rob"},
+    )
 
 
 def test_two_persons_break_the_glass_once(core, glass):
@@ -345,7 +401,15 @@ def test_two_persons_break_the_glass_once(core, glass):
     with pytest.raises(GlassError, match="used already"):
         glass.use(UNSEAL, "k" * 32, wish.id, by="cli:root", reason="incident 7", customer="acme")
     kinds = [event["kind"] for event in core.events() if event["kind"].startswith("break_glass")]
-    assert kinds == ["break_glass.requested", "break_glass.approved", "break_glass.opened"]
+    refused = "break_glass.refused"
+    assert kinds == [
+        *("break_glass.requested", refused, refused, "break_glass.approved"),
+        *(refused, "break_glass.opened", refused),
+    ]
+    tried = [(event["by"], event["refusal"].split(":")[0]) for event in core.events(refused)]
+    assert tried[1] == ("rita", "rita has agreed already")
+    assert tried[3] == ("cli:root", f"request {wish.id} was used already")
+    assert core.events(refused)[1]["chain"] == "customer:acme"
     (opened,) = core.events("break_glass.opened")
     assert (opened["agreed"], opened["by"], opened["chain"]) == (["rita", "rob"], "cli:root", "customer:acme")
 
@@ -366,3 +430,18 @@ def test_nothing_is_opened_without_a_request_or_past_its_time(core, glass):
         glass.use(UNSEAL, "k", wish.id, by="x", reason="y")
     assert not glass.waiting()
     assert not core.events("break_glass.opened")
+
+
+def test_who_is_no_releaser_any_more_has_not_agreed(core, glass):
+    """Asking and agreeing take the role; so does what was agreed to, at the moment at which it is done."""
+    with pytest.raises(GlassError, match="oscar does not hold the role"):
+        glass.request(UNSEAL, "k", login="oscar", reason="r")
+    wish = glass.request(UNSEAL, "k", login="rita", reason="r")
+    with pytest.raises(GlassError, match="oscar does not hold the role"):
+        glass.approve(wish.id, login="oscar", reason="r")
+    glass.approve(wish.id, login="rob", reason="r")
+    glass._is_releaser = lambda login: login == "rita"
+    with pytest.raises(GlassError, match="1 releasers have"):
+        glass.use(UNSEAL, "k", wish.id, by="cli:root", reason="y")
+    assert not core.events("break_glass.opened")
+    assert [event["by"] for event in core.events("break_glass.refused")] == ["oscar", "oscar", "cli:root"]
