@@ -21,6 +21,7 @@ from mft.catalog.model import BODIES, UPLOADS
 from mft.catalog.states import UploadState, move_uploads
 from mft.intake.pseudonyms import OvertakenError
 from mft.intake.scrubbing import discard_body, facts_of
+from mft.intake.waiting import SMALL_BYTES
 from mft.policy import Outcome, Residency
 from mft.scrubbing.answer import check_scrubbed
 from mft.scrubbing.batch import BATCH_BYTES, BATCH_FILES, Part
@@ -51,8 +52,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SMALL_BYTES = 256 * 1024
-"""What is larger is worth a child of its own."""
 SETTLED_TOGETHER = 8
 """Uploads of one transaction: whoever sends meanwhile waits for it."""
 STORED_AT_ONCE = 8

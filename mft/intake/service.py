@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 
 ROUND_SECONDS = 0.05
 """From one look for work to the next, at least."""
+BURST_ROUND_SECONDS = 0.25
+"""The same while many small files come: each look takes a little from those who send."""
 LOOK_SECONDS = 1.0
 """How often it looks for work that nobody announced."""
 SWEEP_SECONDS = 30.0
@@ -154,7 +156,8 @@ class Intake:
                 log.exception("intake.round_failed")
             ready = readiness.select([wake.fileno(), ended], [], [], LOOK_SECONDS)[0]
             # Where one thing follows the other, several are looked at together: a look costs as much as a file.
-            time.sleep(max(0.0, began + ROUND_SECONDS - time.monotonic()))
+            round_seconds = BURST_ROUND_SECONDS if self._waiting.holds_back else ROUND_SECONDS
+            time.sleep(max(0.0, began + round_seconds - time.monotonic()))
             if wake.fileno() in ready:
                 wake.recv(65536)
             if ended in ready:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from mft.scrubbing.nursery import Nursery
 
 
+@pytest.fixture(autouse=True)
+def _no_burst(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tests send as fast as they can, and have it worked on at once."""
+    monkeypatch.setattr("mft.intake.waiting.BURST_FILES", 1000)
+
+
 @pytest.fixture(scope="session")
 def nursery() -> Iterator[Nursery]:
     """Where scrub children come from; one for all tests."""

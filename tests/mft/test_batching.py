@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import sqlite3
+import time
 
 import pytest
 from sqlalchemy import update
 
 from mft.catalog.model import UPLOADS
 from mft.intake import service as intake_service
-from mft.intake.batching import SMALL_BYTES
+from mft.intake.waiting import PATIENCE, SMALL_BYTES
 from mft.scrubbing.answer import AnswerError, write_answer
 from mft.scrubbing.batch import BATCH_FILES, read_batch
 from protocols.errors import NotFoundError
@@ -163,3 +164,36 @@ def test_files_of_two_senders_never_share_a_child(house):
     house.work()
     assert len(scrubs(house)) == 2
     assert house.states() == ["stored"] * 4
+
+
+def test_a_burst_is_left_alone_while_it_comes_and_nobody_else_waits_for_it(house, monkeypatch):
+    """Small files of a login that sends many wait until no more come; large ones, and others' files, do not."""
+    monkeypatch.setattr("mft.intake.waiting.BURST_FILES", 3)
+    monkeypatch.setattr("mft.intake.waiting.BURST_SECONDS", 3600.0)
+    for number in range(3):
+        house.client("ann").put(f"{IN}/{number}.log", line(number))
+    house.client("ann").put(f"{IN}/large.log", line(7) + bytes(SMALL_BYTES))
+    house.client("bob").put(f"{IN}/other.log", line(8))
+    house.work()
+    assert {row.name: row.state for row in house.rows()} == {
+        **dict.fromkeys(["0.log", "1.log", "2.log"], "landed"),
+        **dict.fromkeys(["large.log", "other.log"], "stored"),
+    }
+    monkeypatch.setattr("mft.intake.waiting.BURST_SECONDS", 0.0)
+    house.work()
+    assert house.states() == ["stored"] * 5
+
+
+def test_a_burst_that_does_not_end_waits_for_so_long_and_no_longer(house, monkeypatch):
+    """What has waited for its time is done though more comes, and in one batch."""
+    monkeypatch.setattr("mft.intake.waiting.BURST_FILES", 3)
+    monkeypatch.setattr("mft.intake.waiting.BURST_SECONDS", 3600.0)
+    for number in range(5):
+        house.client("ann").put(f"{IN}/{number}.log", line(number))
+    with house.database.write() as connection:
+        old = time.time() - PATIENCE - 1
+        early = UPLOADS.c.name.in_(["0.log", "1.log"])
+        connection.execute(update(UPLOADS).where(early).values(landed_at=old))
+    house.work()
+    assert len(scrubs(house)) == 1
+    assert house.states() == ["stored", "stored", "landed", "landed", "landed"]
