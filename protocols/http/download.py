@@ -25,6 +25,7 @@ from protocols.http.digests import digest_field, wants_sha256
 from protocols.http.disposition import content_disposition
 from protocols.http.listing import answer_directory
 from protocols.http.override import method_of
+from protocols.http.page import prefers_page
 from protocols.http.target import origin_form
 from protocols.http.upload import UPLOAD_OFFSET
 
@@ -68,7 +69,9 @@ class Downloads:
     async def answer(
         self, request: web.Request, filesystem: FileSystem, target: Target, *, folders_end_in_slash: bool = False
     ) -> web.StreamResponse:
-        """Return the answer, its body sent; 301 for a folder without a slash, if those *folders_end_in_slash*.
+        """Return the answer, its body sent; 301 for a folder without a slash, if it is shown as a page of links.
+
+        With *folders_end_in_slash* that is so for every folder without one.
 
         Raises:
             ProblemError: 412 or 416.
@@ -80,16 +83,18 @@ class Downloads:
             _plan, filesystem, target, request.headers, None if head else self._settings.piece
         )
         if plan.entry.is_directory:
-            if folders_end_in_slash and not target.directory:
-                address, question, query = origin_form(request.raw_path).partition("?")
+            wanted = wanted_archive(request)
+            as_page = wanted is None and prefers_page(request.headers)
+            address, question, query = origin_form(request.raw_path).partition("?")
+            is_bare = not target.directory or (as_page and not address.endswith("/"))
+            if (folders_end_in_slash or as_page) and is_bare:
                 return web.Response(
                     status=HTTPStatus.MOVED_PERMANENTLY,
                     headers={hdrs.LOCATION: f"{address}/{question}{query}", hdrs.CACHE_CONTROL: "private, no-store"},
                 )
-            wanted = wanted_archive(request)
             if wanted is not None:
                 return await answer_archive(request, filesystem, target.path, self._crossing, self._settings, wanted)
-            return await answer_directory(request, filesystem, target.path, self._crossing, self._settings)
+            return await answer_directory(request, filesystem, target, self._crossing, self._settings)
         headers = _headers(plan, target.path)
         if plan.handle is None:
             return _small(plan, headers, head=request.method == hdrs.METH_HEAD)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import email
 import hashlib
+import html
 import io
 import os
+import re
 import stat
 import tarfile
 import zipfile
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import pytest
 
@@ -274,6 +277,65 @@ def test_listing_shows_entries_as_json(stored: House) -> None:
             ("a", "file", 1),
             ("log.txt", "file", len(CONTENT)),
         ]
+
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+def test_listing_is_a_page_of_links_to_who_prefers_one(house: House) -> None:
+    """Names are escaped in link and text, sizes are those of what GET gives, and nothing in a page can act."""
+    names = ['<a href="x">&amp;', "a b%2f#?.log", "javascript:alert(1)"]
+    for name in names:
+        house.tree.add(f"{UPLOADS}/{name}", b"12345")
+    house.tree.directories.add(tuple(f"{UPLOADS}/sub".strip("/").split("/")))
+    answer = house.ask("GET", f"/files{UPLOADS}/", BROWSER)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'; base-uri 'none'")
+    text = answer.body.decode()
+    links = re.findall(r'<a href="([^"]*)">([^<]*)</a> +(.*)', text)
+    assert [unquote(link) for link, _, _ in links if link not in {"../", "sub/"}] == sorted(names)
+    assert all(not set(link) & set(":<>\"&'") for link, _, _ in links)
+    assert [html.unescape(name) for _, name, _ in links if name not in {"../", "sub/"}] == sorted(names)
+    assert {rest for link, _, rest in links if link == "sub/"} == {f"14-Nov-2023 22:13 {'-':>19}"}
+    assert f"14-Nov-2023 22:13 {'5':>19}" in {rest for _, _, rest in links}
+    assert text.count("<a ") == len(names) + 2
+    assert '<a href="../">' not in house.ask("GET", "/files/", BROWSER).body.decode()
+
+
+@pytest.mark.parametrize(
+    ("headers", "page"),
+    [
+        ({}, False),
+        ({"Accept": "*/*"}, False),
+        ({"Accept": "*/*", "User-Agent": "curl/8.5.0"}, False),
+        ({"Accept": "*/*", "User-Agent": "lftp/4.9.2"}, True),
+        ({"Accept": "*/*", "User-Agent": "Wget/1.21.4"}, True),
+        ({"User-Agent": "rclone/v1.60.1"}, True),
+        ({"Accept": "application/json", "User-Agent": "lftp/4.9.2"}, False),
+        ({"Accept": "application/json;q=0.5, text/html"}, True),
+        ({"Accept": "text/html;q=nonsense, */*;q=0.1"}, False),
+        ({"Accept": "text/*;q=0.2, application/json;q=0.1"}, True),
+        ({"Accept": ",;=,"}, False),
+    ],
+)
+def test_listing_takes_the_form_that_is_preferred(house: House, headers: dict[str, str], page: bool) -> None:
+    """By Accept; where that leaves it open, JSON, but for programs that read pages alone."""
+    for method in ("GET", "HEAD"):
+        answer = house.ask(method, f"/files{UPLOADS}/", headers)
+        assert answer.headers["content-type"].startswith("text/html" if page else "application/json")
+        assert answer.headers["vary"] == "Accept, User-Agent"
+
+
+def test_page_of_many_entries_is_streamed_whole_and_lies_behind_a_slash(house: House) -> None:
+    """Its links are relative: without the slash a browser is sent to the address that has it, query included."""
+    for number in range(600):
+        house.tree.add(f"{UPLOADS}/{number:05}", b"")
+    answer = house.ask("GET", f"/files{UPLOADS}?x=1", BROWSER)
+    assert (answer.status, answer.headers["location"]) == (301, f"/files{UPLOADS}/?x=1")
+    assert house.ask("HEAD", "/files", BROWSER).headers["location"] == "/files/"
+    text = house.ask("GET", f"/files{UPLOADS}/", BROWSER).body.decode()
+    assert re.findall(r'<a href="(\d+)">', text) == [f"{number:05}" for number in range(600)]
+    assert text.endswith("</html>\n")
 
 
 def test_listing_of_many_entries_is_streamed_whole(house: House) -> None:
