@@ -16,8 +16,16 @@ _CARD = re.compile(
     rb"[0-9]{13,19}(?![0-9])|[0-9]{4}([ \-])[0-9]{4}\1[0-9]{4}\1[0-9]{1,7}(?![0-9])|"
     rb"3[0-9]{3}([ \-])[0-9]{6}\2[0-9]{4,5}(?![0-9])"
 )
-_NUMBER_BEFORE = re.compile(rb"[0-9A-Za-z_]\Z|[0-9][.\-]\Z|[.$+]\Z|[a-z]-\Z")
-_NUMBER_AFTER = re.compile(rb"[A-Za-z_]|[.\-][0-9]")
+_NUMBER_BEFORE = re.compile(rb"[0-9A-Za-z]\Z|[0-9][.\-]\Z|[.$+]\Z|[a-z]-\Z")
+_NUMBER_AFTER = re.compile(rb"[A-Za-z]|[.\-][0-9]")
+_COUNTED = re.compile(
+    rb"(?:trace|span|parent|event|message|snowflake|correlation|transaction|sequence|job|offset|lsn|scn|nonce|guild|channel)"
+    rb"[_. -]?(?:id|no|num|number)?(?:\\{0,3}[\"'])?[ \t]*[:=]?[ \t]*(?:\\{0,3}[\"'])?\Z",
+    re.IGNORECASE,
+)
+"""What counts in numbers as long as a card's: an identifier of traces and messages, a place in a log."""
+_LIKE_A_COUNTER = 17
+_UNDERSCORE = 0x5F
 _IBAN = re.compile(rb"[A-Z]{2}[0-9]{2}(?:[ \-]?[A-Z0-9]{4}){2,7}(?:[ \-]?[A-Z0-9]{1,3})?", re.IGNORECASE)
 
 
@@ -25,8 +33,11 @@ def find_card(pseudonyms: Pseudonymizer) -> Finder:
     """Build the finder of payment card numbers, plain or in groups."""
 
     def find(buf: bytes, start: int, _end: int) -> Found | None:
+        start += buf[start] == _UNDERSCORE
         match = _CARD.match(buf, start)
         if match is None or _NUMBER_BEFORE.search(buf[max(0, start - 2) : start]):
+            return None
+        if len(match[0]) >= _LIKE_A_COUNTER and _COUNTED.search(buf, max(0, start - 48), start):
             return None
         if _NUMBER_AFTER.match(buf, match.end()) or not checks.card(match[0]) or is_in_made(buf, start):
             return None
@@ -41,6 +52,7 @@ def find_iban(pseudonyms: Pseudonymizer) -> Finder:
     """Build the finder of IBANs (ISO 13616), plain or in groups of four."""
 
     def find(buf: bytes, start: int, _end: int) -> Found | None:
+        start += buf[start] == _UNDERSCORE
         match = _IBAN.match(buf, start)
         if match is None or buf[start - 1 : start].isalnum():
             return None

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 from scrubber.finder import Finder, Found, remembered
 from scrubber.networks import IPV6_PSEUDONYMS, MAC_PSEUDONYM
-from scrubber.words import load_words
+from scrubber.versions import (
+    BEFORE_COORDINATES,
+    TAILS,
+    TAILS_OF_KEYS,
+    UPGRADES,
+    is_address_in_name,
+    is_in_coordinates,
+    is_small,
+    is_version,
+    is_wide,
+)
 
 if TYPE_CHECKING:
     from scrubber.pseudonym import Pseudonymizer
@@ -17,62 +27,30 @@ _OCTET = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(rb"(?:" + _OCTET + rb"\.){3}" + _OCTET + rb"(?![0-9])")
 _NO_HOST = frozenset((b"0", b"127", *(b"%d" % first for first in range(224, 256))))
 """The first number of what is no host's address: this network, loopback, groups, and the space of our pseudonyms."""
+_UNDERSCORE = 0x5F
 _METADATA = b"169.254.169.254"
 """The address at which the clouds tell a machine about itself."""
+_INTERNET = b"1.3.6.1"
+"""The identifier below which all of SNMP's are (RFC 1155)."""
 _OBJECTS = (b"2.5.4.", b"2.5.29.")
 """How identifiers of X.500's attributes and of a certificate's extensions begin, no addresses (ITU-T X.520, X.509)."""
 _PRIVATE = (b"10.", b"192.168.", b"169.254.", *(b"172.%d." % second for second in range(16, 32)))
 
-# A word before four numbers that makes them a version: these always, those only where the address is not a private one.
-_VERSION_WORDS = (
-    rb"version|release|firmware|revision|(?<![A-Za-z])(?:vers\.?|ver|rel|rev|fw|build|bios)|"
-    rb"(?-i:(?<=[a-z])(?:Ver|Rel|Rev|Build))"
-)
-_PRODUCT_WORDS = (
-    rb"driver|kernel|package|pkg|update|upgrade|assembly|schema|sdk|engine|definitions?|patch|baseline|toolset|runtime|"
-    rb"oid|sections?|chapter|clause|paragraph|appendix|product|glibc|libc|openssl|openjdk|jdk|jre|hotfix|uefi|plugin|"
-    rb"onefs|ontap|esxi|vcenter|vsphere|fortios|pan-os|webkit|chromium|firefox|safari|acrobat|"
-    rb"db2|weblogic|websphere|hotspot|jvm|hyper-v|vmtools|powershell|idrac|ilo|cimc|ipmi|vrmf|silverlight|"
-    rb"onedrive|teams|teamviewer|anydesk|citrix|netscaler|hana|informix|"
-    rb"tag|bootloader|microcode|chart|module|library|installer"
-)
-_THEN = (
-    rb"s?[\"']?(?:,? ?[\"']?(?:value|val|content)[\"']?|"
-    rb"(?:</?\w{0,10}>[ \t]{0,2}){1,3})?[ \t]*[:=]{0,2}[ \t]*[\"'<>(v]*\Z"
-)
-_VERSION_BEFORE = re.compile(
-    rb"(?:" + _VERSION_WORDS + rb")(?:[_ ](?:id|no|nr|number))?" + _THEN + rb"|(?:\A|[^A-Za-z0-9])[vV]\Z|[a-z]_\Z|"
-    rb"\b(?:bump|upgrade|downgrade|migrate|tag)[a-z]{0,2} (?:[\w.\-]{1,24} )?"
-    rb"(?:from (?:v?[0-9][\w.\-]{1,24} to )?|to )[\"'v]?\Z|"
-    rb"\bupdated? (?:[\w.\-]{1,24} )?to [\"'v]?\Z",
-    re.IGNORECASE,
-)
-# The third field of CEF and LEEF headers, an artifact's coordinates, a container image's tag, a requirement.
-_COORDINATES = re.compile(
-    rb"(?:CEF:[01]|LEEF:[0-9.]{1,4})\|[^|\n]{0,60}\|[^|\n]{0,60}\|\Z|"
-    rb"[a-z][\w\-]*\.[\w.\-]+:[\w.\-]+(?::[a-z][\w\-]*)?:\Z|/[a-z][\w.\-]*:\Z|[A-Za-z\]][=~>^!]=\Z|[\"'][\^~]\Z"
-)
-_BEFORE_COORDINATES = frozenset((b"|", b":", b"=", b"^", b"~"))
-_COORDINATE_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.:/"
-_PRODUCT_BEFORE = re.compile(rb"\b(?:" + _PRODUCT_WORDS + rb")" + _THEN, re.IGNORECASE)
-_WORD_ENDS = tuple(word.encode() for word in load_words("before_versions"))
-BEFORE_VERSIONS = (*_WORD_ENDS, b" to", b" from", b"value")
-UPGRADES = (b"pgrad", b"ngrad", b"bump", b"Bump", b"igrat", b"pdate")
-"""What stands near `to` and `from` where versions follow: upgrade to 10.2.0.5."""
 _NEAR = 40
-_AFTER_WORDS = b" \t\"'<>(v:=V"
+_AFTER_WORDS = b" \t\"'<>(v:=V|.\\"
+_BETWEEN_CELLS = b",;"
 _BEFORE_WORD = b" \"'("
-_BEFORE_CLOSED = b"\n\t[,;{"
+_BEFORE_CLOSED = b"\n[{"
+_BEFORE_CELL = b"\t,;"
+_QUOTES = b"\"'"
 _ENDS_OPEN = b"+~_-.ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-TAILS = frozenset(
-    made for word in _WORD_ENDS for made in (word[-2:], word[-2:].upper(), word[-2:].title(), word[-2:].swapcase())
-)
-TAILS_OF_KEYS = TAILS | {made for word in (b"to", b"om", b"ue") for made in (word, word.upper(), word.title())}
 _BEFORE_EQUALS = _AFTER_WORDS + b"~!^]"
 _VERSION_AFTER = re.compile(
     rb"[+~_](?=[0-9A-Za-z])|-(?!" + _OCTET + rb"\.)[0-9A-Za-z]|[A-Za-z]|"
-    rb"\.(?:el|fc|rpm|deb|tar|tgz|zip|jar|dll|so|x86|noarch|amd64|exe|msi|gz)"
+    rb"\.(?:el|fc|rpm|deb|tar|tgz|zip|jar|dll|so|x86|noarch|amd64|exe|msi|gz|dev[0-9]|post[0-9]|SP[0-9]|"
+    rb"(?:Final|RELEASE|GA|SNAPSHOT)\b)"
 )
+_IN_NAMES = frozenset((b".", b"-", b"_", b"+", b"~"))
 _PORT_AFTER = re.compile(rb"\.([0-9]{1,5})(?=[\s:<>]|\Z)")
 _PATH_BEFORE = re.compile(rb"[A-Za-z][A-Za-z0-9_\-]*/\Z")
 _HIERARCHY = re.compile(rb"(?<![A-Za-z])(?:[A-Z]+_[A-Z_]+|DIRECT)/\Z")
@@ -93,11 +71,11 @@ _IPV6_CHARS = b"0123456789abcdefABCDEF:"
 _IPV6_SURE = re.compile(rb"(?:[23][0-9a-f]{3}|f[cd][0-9a-f]{2}|fe80|64):", re.IGNORECASE)
 
 _MAC = re.compile(
-    rb"[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?!\1[0-9A-Fa-f]{2}(?![0-9A-Za-z]))(?![0-9A-Za-z_])|"
-    rb"(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4}(?!\.?[0-9A-Za-z_])"
+    rb"[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?!\1[0-9A-Fa-f]{2}(?![0-9A-Za-z]))(?![0-9A-Za-z])|"
+    rb"(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4}(?!\.?[0-9A-Fa-f]{2}|[0-9A-Za-z])"
 )
-_MAC_CHAIN_BEFORE = re.compile(rb"(?:\A|[^0-9A-Za-z])(?:[0-9A-Fa-f]{2}[:-]|[0-9A-Fa-f]{4}\.)\Z|[0-9A-Za-z_]\Z")
-MAC_GROUPS = (b"01005e", b"3333", b"0180c2", MAC_PSEUDONYM.encode(), b"00000000")
+_MAC_CHAIN_BEFORE = re.compile(rb"(?:\A|[^0-9A-Za-z])(?:[0-9A-Fa-f]{2}[:-]|[0-9A-Fa-f]{4}\.)\Z|[0-9A-Za-z]\Z")
+MAC_GROUPS = (b"01005e", b"3333", b"0180c2", b"01000c", b"010ccd", b"011b19", MAC_PSEUDONYM.encode(), b"00000000")
 
 
 def find_ipv4(pseudonyms: Pseudonymizer) -> Finder:
@@ -105,11 +83,13 @@ def find_ipv4(pseudonyms: Pseudonymizer) -> Finder:
     image = remembered(lambda text: pseudonyms.ipv4(text) if _is_host(text) else b"")
 
     def find(buf: bytes, start: int, end: int) -> Found | None:
+        start += buf[start] == _UNDERSCORE
+        end -= buf[end - 1] == _UNDERSCORE
         text = buf[start:end]
         new = image(text)
         if not new:
             return None
-        if not (_stands_alone(buf, start, end) or _is_address(buf, start, end, private=text.startswith(_PRIVATE))):
+        if not (_stands_alone(buf, start, end, text) or _is_address(buf, start, end, text)):
             return None
         return start, end, text, new
 
@@ -119,17 +99,22 @@ def find_ipv4(pseudonyms: Pseudonymizer) -> Finder:
 def _is_host(text: bytes) -> bool:
     if _IPV4.fullmatch(text) is None or text[: text.find(b".")] in _NO_HOST:
         return False
-    return not text.startswith((_METADATA, *_OBJECTS))
+    return text != _INTERNET and not text.startswith((_METADATA, *_OBJECTS))
 
 
-def _stands_alone(buf: bytes, start: int, end: int) -> bool:
+def _stands_alone(buf: bytes, start: int, end: int, text: bytes) -> bool:
     """Say whether the bytes at both ends alone show an address; most are decided here."""
-    if start < 3 or end >= len(buf) or buf[end] in _ENDS_OPEN:
+    if start < 3 or end >= len(buf) or buf[end] in _ENDS_OPEN or is_small(text):
         return False
     before = buf[start - 1]
     if before in _BEFORE_CLOSED:
         return True
+    if before in _BEFORE_CELL:
+        return buf[start - 3 : start - 1] not in TAILS
     if before in _BEFORE_WORD and buf[start - 2] not in _AFTER_WORDS:
+        if before in _QUOTES and buf[start - 2] in _BETWEEN_CELLS:
+            word_end = start - 2 - (buf[start - 3] in _QUOTES)
+            return buf[word_end - 2 : word_end] not in TAILS
         return buf[start - 3 : start - 1] not in TAILS and not (
             buf[start - 2] in b"om" and any(word in buf[max(0, start - _NEAR) : start] for word in UPGRADES)
         )
@@ -147,15 +132,18 @@ def _gap_behind_key(buf: bytes, start: int, before: int) -> int:
     if before == 0x3D:
         return 1
     if before == 0x22:
-        gap = buf[start - 4 : start]
-        return 4 if gap == b'": "' else 3 if gap[1:] == b'":"' else 0
+        gap = buf[start - 6 : start]
+        if gap.endswith(b'\\"'):
+            return 6 if gap == b'\\": \\"' else 5 if gap[1:] == b'\\":\\"' else 0
+        return 4 if gap.endswith(b'": "') else 3 if gap.endswith(b'":"') else 0
     return 2 if before == 0x20 and buf[start - 2] == 0x3A else 0
 
 
-def _is_address(  # noqa: C901, PLR0911 - a table of refusals
-    buf: bytes, start: int, end: int, *, private: bool
+def _is_address(  # noqa: C901, PLR0911, PLR0912 - a table of refusals
+    buf: bytes, start: int, end: int, text: bytes
 ) -> bool:
     before = buf[start - 1 : start]
+    private = text.startswith(_PRIVATE)
     if before == b"." and buf[start - 2 : start - 1].isdigit():
         return False
     if buf[end : end + 9].lower() == b".in-addr.":
@@ -163,14 +151,16 @@ def _is_address(  # noqa: C901, PLR0911 - a table of refusals
     if buf[end : end + 1] == b"." and buf[end + 1 : end + 2].isdigit():
         return _has_port(buf, start, end, private=private)
     after = _VERSION_AFTER.match(buf, end)
-    if after is not None and not (private and not after[0].startswith((b".", b"~", b"+"))):
+    if before == b"_" or (after is not None and after[0][:1] in _IN_NAMES and not (private and after[0] == b"-")):
+        return is_address_in_name(buf, start, end, private=private)
+    if after is not None and not private:
         return False
-    if before in {b"", b"\n", b"\t"}:
+    if before in {b"", b"\n"}:
         return True
     context = buf[max(0, start - 48) : start]
-    if _is_version(context, before, private=private):
+    if is_version(context, before, private=private, small=is_small(text)):
         return False
-    if before in _BEFORE_COORDINATES and _in_coordinates(buf, start, before):
+    if before in BEFORE_COORDINATES and is_in_coordinates(buf, start, before):
         return False
     if not private and buf[end - 4 : end] == b".0.0" and buf[end : end + 1] != b"/" and buf[end : end + 5] != b" 255.":
         return False
@@ -186,16 +176,10 @@ def _is_address(  # noqa: C901, PLR0911 - a table of refusals
         and not _HOST_BEFORE.search(context)
         and not _HIERARCHY.search(context)
     ):  # Chrome/120.0.6099.109, yet node/10.2.3.4:9042
-        return buf[end : end + 1] == b":" and buf[end + 1 : end + 2].isdigit()
-    return not (before.isalnum() or (before == b"-" and context[-2:-1].isalpha()))
-
-
-def _in_coordinates(buf: bytes, start: int, before: bytes) -> bool:
-    window = buf[max(0, start - 130) : start]
-    if before == b"|":
-        return b"EF:" in window and _COORDINATES.search(window) is not None
-    near = len(window.rstrip(_COORDINATE_CHARS)) if before == b":" else -3  # what ends with a colon has no blank in it
-    return _COORDINATES.search(window[near:]) is not None
+        return is_wide(text) or (buf[end : end + 1] == b":" and buf[end + 1 : end + 2].isdigit())
+    if before == b"-" and context[-2:-1].isalpha():
+        return is_address_in_name(buf, start, end, private=False)
+    return not before.isalnum()
 
 
 def _has_port(buf: bytes, start: int, end: int, *, private: bool) -> bool:
@@ -206,33 +190,26 @@ def _has_port(buf: bytes, start: int, end: int, *, private: bool) -> bool:
     return private or buf[max(0, start - 3) : start] in {b"IP ", b" > "} or buf[port.end() : port.end() + 2] == b" >"
 
 
-def _is_version(context: bytes, before: bytes, *, private: bool) -> bool:
-    word = context.rstrip(_AFTER_WORDS)
-    if before not in {b"v", b"V", b"_", b">"} and (
-        word[-2:].lower() not in TAILS_OF_KEYS or not word.lower().endswith(BEFORE_VERSIONS)
-    ):
-        return False
-    return bool(_VERSION_BEFORE.search(context) or (not private and _PRODUCT_BEFORE.search(context)))
-
-
 def find_ipv6(pseudonyms: Pseudonymizer) -> Finder:
     """Build the finder of IPv6 addresses (RFC 4291); loopback, unspecified, multicast and lone prefixes stay."""
     image = remembered(pseudonyms.ipv6)
 
     def find(buf: bytes, start: int, _end: int) -> Found | None:
-        begin = _ipv6_start(buf, start)
+        begin = _ipv6_start(buf, start + (buf[start] == _UNDERSCORE))
         match = _IPV6.match(buf, begin)
-        if match is None or buf[begin - 1 : begin] in {b"_", b"."}:
+        if match is None:
             return None
         text = match[0]
+        named = buf[begin - 1 : begin] in {b"_", b"."}
         after = buf[match.end() : match.end() + 1]
         if (after.isdigit() or after == b":") and (port := _IPV6_PORT.match(buf, begin)):
             text, after = port[1], b" "
-        if after.isalnum() or after == b"_":
+        named = named or after == b"_"
+        if after.isalnum() or (named and not (_IPV6_SURE.match(text) and text.count(b":") > 2)):
             return None
         if text.endswith(b":") and not text.endswith(b"::"):
             text = text[:-1]
-        elif after == b":":
+        elif after == b":" and (text.count(b":") != _IPV6_GROUPS - 1 or buf[match.end() + 1 : match.end() + 2] != b" "):
             return None
         address = _parse_ipv6(text)
         if address is None:
@@ -276,6 +253,8 @@ def find_mac(pseudonyms: Pseudonymizer) -> Finder:
     image = remembered(lambda text: pseudonyms.mac(text) if _is_station(text) else b"")
 
     def find(buf: bytes, start: int, end: int) -> Found | None:
+        start += buf[start] == _UNDERSCORE
+        end -= buf[end - 1] == _UNDERSCORE
         new = image(buf[start:end])
         if (
             new
@@ -284,7 +263,7 @@ def find_mac(pseudonyms: Pseudonymizer) -> Finder:
             )
         ):
             return start, end, _digits(buf[start:end]), new
-        if buf[start + 4 : start + 5] == b"." and buf[start - 1 : start] in {b".", b"*"}:
+        if buf[start + 4 : start + 5] == b"." and buf[start - 2 : start] in {b"[.", b"[*"}:
             return None  # a weight of Unicode's collation, and no address
         if not new or _MAC.match(buf, start) is None or _MAC_CHAIN_BEFORE.search(buf[max(0, start - 6) : start]):
             return None

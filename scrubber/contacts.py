@@ -25,11 +25,11 @@ _NOT_TLD = frozenset(word.encode() for word in load_words("file_suffixes"))
 _PROTOCOL_NAMES = (b"openssh.com", b"libssh.org", b"lysator.liu.se", b"ssh.com", b"putty.projects.tartarus.org")
 _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
 
-PHONE = rb"\+(?P<digits>[1-9][0-9]{0,2}(?:[ \-./]?\(0?[0-9]{1,4}\)|[ \-./]?[0-9]{1,5}){1,6})(?![0-9A-Za-z])"
+PHONE = rb"\+(?P<digits>[1-9][0-9]{0,2}(?:[ \-./]?\(0?[0-9]{1,4}\)|(?: / |[ \-./])?[0-9]{1,5}){1,6})(?![0-9A-Za-z])"
 """A number to call behind its country's code."""
 _PHONE = re.compile(PHONE)
 _PHONE_US = re.compile(
-    rb"(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[-. ])[2-9][0-9]{2}[-. ][0-9]{4}(?![0-9A-Za-z\-:]|\.[0-9])"
+    rb"(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[-. ])[2-9][0-9]{2}[-. ][0-9]{4}(?![0-9A-Za-z\-]|:[^ ]|\.[0-9])"
 )
 _PHONE_KEYED = re.compile(
     rb"(?:phone|mobile|telephone|telefono?|t(?:e|\xc3\xa9)l(?:e|\xc3\xa9)phone|handy|gsm|mobiel|portable|cell|fax|tel|msisdn|whatsapp|sms)"
@@ -52,6 +52,8 @@ _COUNTRY = re.compile(
 )
 NOT_DIGITS = bytes(c for c in range(256) if not 0x30 <= c < 0x3A)
 _WITHIN = frozenset((b"_", b".", b"-", b"+"))
+_WITHIN_OF_COUNTRY = frozenset((b".", b"+"))
+"""What no number stands behind: nor one that begins with its country's code, which may stand in a file's name."""
 
 
 def find_email(pseudonyms: Pseudonymizer) -> Finder:
@@ -159,7 +161,7 @@ def find_phone(pseudonyms: Pseudonymizer) -> Finder:
                 and not is_phone_pseudonym(text)
             ):
                 return *keyed.span("value"), digits, pseudonyms.phone(text, country_digits(text))
-        elif not before.isalnum() and before not in _WITHIN:
+        elif not before.isalnum() and before not in (_WITHIN_OF_COUNTRY if buf[start] == 0x2B else _WITHIN):
             return bare(buf, start)
         return None
 

@@ -1,7 +1,8 @@
 r"""See through what a notation has put in place of characters, and come back to the places in the original.
 
-Six notations: line breaks written out (`\n`, `#012`), characters by number (`\u0040`, `\x3d`), percent-encoding
-(RFC 3986), entities (XML 1.0, section 4.1), quoted-printable (RFC 2045, section 6.7), colours (ECMA-48, SGR).
+Seven notations: line breaks written out (`\n`, `#012`), characters by number (`\u0040`, `\x3d`), percent-encoding
+(RFC 3986), the same with a plus for a blank (WHATWG URL, section 5.2), entities (XML 1.0, section 4.1),
+quoted-printable (RFC 2045, section 6.7), colours (ECMA-48, SGR).
 Around the places where an anchor
 saw one, the text is read as it was meant and searched again; what is found there is replaced in the original, so that
 everything beside it keeps its notation.
@@ -37,6 +38,8 @@ class Notation:
     escape: re.Pattern[bytes]
     meaning: Callable[[bytes], bytes]
     quote: bytes
+    others: tuple[tuple[bytes, bytes], ...] = ()
+    """What else of a replacement must be written otherwise."""
     hard: re.Pattern[bytes] | None = None
     """What of it ends any value, whatever the original looks like."""
     sure: re.Pattern[bytes] | None = None
@@ -54,6 +57,10 @@ def _numbered(text: bytes) -> bytes:
 
 def _percent(text: bytes) -> bytes:
     return bytes((int(text[1:], 16),))
+
+
+def _form(text: bytes) -> bytes:
+    return b" " if text == b"+" else _percent(text)
 
 
 def _entity(text: bytes) -> bytes:
@@ -88,10 +95,25 @@ NOTATIONS = (
     ),
     Notation(
         name="percent",
-        anchors=(Anchor(pattern=rb"%(?:3[AaDd]|2[27Ff]|40|[57][Bb]|25[2-7])"),),
+        anchors=(Anchor(pattern=rb"%(?:3[AaDd]|2[27Ff]|40|[57][Bb]|25[2-7]|2[Bb][1-9]|2[08][0-9])"),),
         escape=re.compile(rb"%[0-9A-Fa-f]{2}"),
         meaning=_percent,
         quote=b"%22",
+        others=((b"+", b"%2B"), (b" ", b"%20")),
+        hard=re.compile(rb"%0[AaDd]"),
+    ),
+    Notation(
+        name="form",
+        anchors=(
+            Anchor(pattern=rb"%2[Bb][1-9][0-9]{0,2}\+[0-9(%]"),
+            Anchor(pattern=rb"%28[0-9]{2,5}%29\+[0-9]"),
+            Anchor(pattern=rb"=[0-9]{1,4}\+[0-9]{2,6}\+[0-9]{2,7}[0-9+&]"),
+            Anchor(pattern=rb"=[A-Z]{2}[0-9]{2}\+[0-9A-Z]{4}\+[0-9A-Z]{4}\+"),
+        ),
+        escape=re.compile(rb"\+|%[0-9A-Fa-f]{2}"),
+        meaning=_form,
+        quote=b"%22",
+        others=((b"+", b"%2B"), (b" ", b"+")),
         hard=re.compile(rb"%0[AaDd]"),
     ),
     Notation(
@@ -210,7 +232,7 @@ def read_again(
         for start, rank, negative_end, value, replacement in find(reading.text):
             if reading.changed(start, -negative_end):
                 low, high = reading.span(start, -negative_end)
-                again.append((begin + low, rank, -begin - high, value, replacement.replace(b'"', notation.quote)))
+                again.append((begin + low, rank, -begin - high, value, _written(replacement, notation)))
     known = {(start, rank) for start, rank, _, _, _ in again}
     for candidate in found:
         start, rank, negative_end, value, replacement = candidate
@@ -223,6 +245,14 @@ def read_again(
         elif end > start and (start, rank) not in known:
             again.append((start, rank, -end, value, replacement))
     return again
+
+
+def _written(replacement: bytes, notation: Notation) -> bytes:
+    """Write a replacement as *notation* has it."""
+    for sign, made in ((b'"', notation.quote), *notation.others):
+        if sign in replacement:
+            replacement = replacement.replace(sign, made)
+    return replacement
 
 
 def _whole_end(buf: bytes, written: list[tuple[int, int]], notation: Notation, start: int, end: int) -> int:

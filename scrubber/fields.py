@@ -57,7 +57,7 @@ _PASSPORT = re.compile(rb"(?![0X]{3})(?!.*(.)\1{5})(?:(?=[A-Z]*[0-9])[A-Z0-9]{7,
 """Letters and digits; letters alone where they are those of a German passport, which has no vowels."""
 _SERIAL = re.compile(rb"(?=[^0-9]*[0-9])[0-9A-Za-z](?:[0-9A-Za-z]|[ .\-/](?=[0-9A-Za-z])){3,60}")
 _NO_ADDRESS = re.compile(rb"\A:|[@`|=]")
-_CERTIFICATE_SERIAL = re.compile(rb"[0-9]{18,}|[0-9A-Fa-f]{24,}")
+_CERTIFICATE_SERIAL = re.compile(rb"[0-9]{18,}|[0-9A-Fa-f]{24,}|0[xX][0-9A-Fa-f]{6,}")
 _GEO = re.compile(rb"-?[0-9]{1,3}\.[0-9]{2,12}(?:[,; ]{1,2}-?[0-9]{1,3}\.[0-9]{2,12})?")
 _PHONE = re.compile(rb"[(+]?[0-9][0-9 ()./\-]{4,22}[0-9]")
 _ZIP = re.compile(rb"(?=[^0-9]*[0-9])[0-9A-Za-z](?:[0-9A-Za-z]|[ \-](?=[0-9A-Za-z])){2,11}")

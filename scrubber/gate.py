@@ -82,7 +82,9 @@ _WORDS = re.compile(rf"[A-Z]+(?![{_LETTERS}])|[A-Z]?[{_LETTERS}]+|[0-9]+")
 SETTINGS = frozenset(word.encode() for word in load_words("settings"))
 _PLACEHOLDER = re.compile(
     rb"\$\{.*\}|\$\(.*\)|\{\{.*|\{%.*|<[^<>]*>|%\([\w.]+\)s|%[\w.]+%|%[sdv]|\$[A-Z_][A-Z0-9_]*|\$[a-z_]+(?:[.\->\[].*)?|"
-    rb"@[\w.]+@|"
+    rb"@{1,2}[\w.\-]+@{1,2}|%\{.*\}|\$\[[\w.]+\]|\$(?:env|script|global|using|private):\w+|ENC\(\$\{.*\}\)|"
+    rb"(?:System\.getenv|os\.getenv|os\.environ|process\.env|getenv|ENV|env|Environment\.GetEnvironmentVariable)[.(\[].*|"
+    rb"\*{2,}[A-Z ]{4,12}\*{2,}|\((?:not )?set\)|"
     rb"\{[\w.]*(?:![rsa])?(?::[^{}]{0,16})?\}|(?:\{[\w.]{1,64}\}[:_./\- ]?){2,8}|#\{.*\}|__\w+__|"
     rb"(?:your|my|the|some|insert|enter)[-_ ].*(?:here|password|token|key|secret)|"
     rb"\[?(?:redacted|masked|hidden|filtered|secret|"
@@ -199,7 +201,7 @@ def _is_open(words: list[str], joined: str) -> bool:
         return len(words) > 1 and words[-2] in _OPEN_TOKENS
     if last == "secret":
         return len(words) > 1 and words[-2] in _OPEN_SECRETS
-    return joined == "cookie"
+    return joined == "cookie" or words == ["signingkey"]  # of git: the identifier of a key
 
 
 def is_secret(value: bytes, believed: Strength, *, quoted: bool, prose: bool) -> bool:  # noqa: PLR0911 - a table of refusals

@@ -29,7 +29,8 @@ _VERHOEFF_TIMES = (
 )
 """The multiplication of the dihedral group of ten, row by row (Verhoeff 1969)."""
 _VERHOEFF_STEP = (1, 5, 7, 6, 2, 8, 3, 0, 9, 4)
-_AROUND = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
+_AROUND = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_UNDERSCORE = 0x5F
 
 
 def _sum(digits: bytes, weights: Sequence[int]) -> int:
@@ -203,8 +204,9 @@ def find_national(pseudonyms: Pseudonymizer) -> Finder:
     """Build the finder of national numbers; what fails its check, or was made by us, stays."""
 
     def find(buf: bytes, start: int, _end: int) -> Found | None:
+        start += buf[start] == _UNDERSCORE
         before = buf[start - 1] if start else 0x20
-        if before in _AROUND or (before in b".-/+" and buf[start - 2 : start - 1].isalnum()):
+        if before in _AROUND or (before in b".-/+" and _goes_on(buf, start)):
             return None
         if before == 0x20 and (buf[max(0, start - 5) : max(0, start - 1)].isdigit() or is_in_made(buf, start)):
             return None  # a group of many, or of a number that was made by us
@@ -218,6 +220,12 @@ def find_national(pseudonyms: Pseudonymizer) -> Finder:
         return None
 
     return find
+
+
+def _goes_on(buf: bytes, start: int) -> bool:
+    """Say whether a sign before *start* joins it to what stands before; a letter and a stroke are a path's."""
+    earlier = buf[start - 2 : start - 1]
+    return earlier.isdigit() or (earlier.isalpha() and buf[start - 1 : start] != b"/")
 
 
 def _ends(buf: bytes, end: int) -> bool:

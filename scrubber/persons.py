@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from scrubber.finder import Finder, Found
     from scrubber.pseudonym import Pseudonymizer
 
+_OCTET_BEFORE = re.compile(rb"[:-][0-9A-Fa-f]{2}[:-]")
 _KEY_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 _KEY_END = re.compile(rb"[A-Za-z0-9_.\-\x80-\xff]{0,40}?(?=[\s\"'\\:=>]|&quot;|%3[AaDd])")
 _SEPARATOR = re.compile(
@@ -83,7 +84,7 @@ def find_person(pseudonyms: Pseudonymizer) -> Finder:  # noqa: C901 - a list of 
         window = buf[max(0, start - 48) : start]
         key_start = start - (len(window) - len(window.rstrip(_KEY_CHARS)))
         right = _KEY_END.match(buf, start)
-        if right is None:
+        if right is None or _OCTET_BEFORE.match(buf, max(0, key_start - 4)):
             return None
         key = buf[key_start : right.end()].strip(b".-")
         field = _with_others(buf, key, key_start) if key in _WITH_OTHERS else field_of(key)

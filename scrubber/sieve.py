@@ -13,13 +13,13 @@ from array import array
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from scrubber.addresses import BEFORE_VERSIONS, TAILS, TAILS_OF_KEYS
 from scrubber.anchor import INDEX_MASK
 from scrubber.contacts import NOT_DIGITS, PHONE, bare_phone, mail_host
 from scrubber.dialects import RUNNING_TEXT
 from scrubber.finder import REACH
 from scrubber.gate import MASKS, SETTINGS, strength
 from scrubber.programs import make_program
+from scrubber.versions import BEFORE_VERSIONS, TAILS, TAILS_OF_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

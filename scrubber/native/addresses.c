@@ -15,8 +15,12 @@ static size_t gap_behind_key(text buf, size_t start, int before) {
     if (before == '=')
         return 1;
     if (before == '"') {
-        if (start < 4)
+        if (start < 6)
             return 0;
+        if (buf.at[start - 2] == '\\')
+            return memcmp(buf.at + start - 6, "\\\": \\\"", 6) == 0 ? 6
+                   : memcmp(buf.at + start - 5, "\\\":\\\"", 5) == 0 ? 5
+                                                                  : 0;
         text gap = part(buf, start - 4, start);
         if (memcmp(gap.at, "\": \"", 4) == 0)
             return 4;
@@ -65,6 +69,11 @@ static bool after_upgrade(text buf, size_t start) {
     return false;
 }
 
+/* `versions._SMALL`; the few that are addresses all the same are asked about too. */
+static bool is_small(const unsigned octets[4]) {
+    return octets[0] != 10 && octets[0] < 48 && octets[1] < 100 && octets[2] < 100 && octets[3] < 100;
+}
+
 /* `addresses._stands_alone`, and of `_is_address` what stands behind a login's sign or two slashes, and behind a word that
  * only ends like one before versions. */
 static bool stands_alone(const sieve *s, text buf, size_t start, size_t end) {
@@ -72,17 +81,24 @@ static bool stands_alone(const sieve *s, text buf, size_t start, size_t end) {
     if (start < 3 || after < 0 || among(after, "+~_-.") || is(after, LETTER))
         return false;
     int before = byte_at(buf, start - 1);
-    if (among(before, "\n\t[,;{"))
+    if (among(before, "\n[{"))
         return true;
-    if (among(before, " \"'(") && !among(byte_at(buf, start - 2), " \t\"'<>(v:=V") && after_upgrade(buf, start))
+    if (among(before, "\t,;"))
+        return !in_set(s->tails[0], byte_at(buf, start - 3), byte_at(buf, start - 2));
+    bool lone = among(before, " \"'(") && !among(byte_at(buf, start - 2), " \t\"'<>(v:=V|.\\");
+    if (lone && among(before, "\"'") && among(byte_at(buf, start - 2), ",;")) {
+        size_t word_end = start - 2 - among(byte_at(buf, start - 3), "\"'");
+        return !in_set(s->tails[0], byte_at(buf, word_end - 2), byte_at(buf, word_end - 1));
+    }
+    if (lone && after_upgrade(buf, start))
         return false;
-    if (among(before, " \"'(") && !among(byte_at(buf, start - 2), " \t\"'<>(v:=V"))
+    if (lone)
         return !in_set(s->tails[0], byte_at(buf, start - 3), byte_at(buf, start - 2)) ||
                (!ends_before_version(s, buf, start - 1) && memcmp(buf.at + end - 4, ".0.0", 4) != 0);
     if ((before == '@' && !may_be_module(buf, start - 1)) || (before == '/' && byte_at(buf, start - 2) == '/'))
         return !in_set(s->tails[1], byte_at(buf, start - 2), before) && memcmp(buf.at + end - 4, ".0.0", 4) != 0;
     size_t key_end = start - gap_behind_key(buf, start, before);
-    return key_end > 4 && key_end < start && !among(byte_at(buf, key_end - 1), " \t\"'<>(v:=V~!^]") &&
+    return key_end > 4 && key_end < start && !among(byte_at(buf, key_end - 1), " \t\"'<>(v:=V|.\\~!^]") &&
            !in_set(s->tails[1], byte_at(buf, key_end - 2), byte_at(buf, key_end - 1)) &&
            memcmp(buf.at + end - 4, ".0.0", 4) != 0;
 }
@@ -255,9 +271,11 @@ bool see_ipv4(scan *c, text buf, size_t dot) {
         return true;
     if (octets[0] == 169 && octets[1] == 254 && octets[2] == 169 && octets[3] == 254)
         return true;
+    if (octets[0] == 1 && octets[1] == 3 && octets[2] == 6 && octets[3] == 1)
+        return true;
     if (octets[0] == 2 && octets[1] == 5 && (octets[2] == 4 || octets[2] == 29))
         return true;
-    if (!stands_alone(c->of, buf, start, end))
+    if (is_small(octets) || !stands_alone(c->of, buf, start, end))
         return ask_finder(c, LOOK_IPV4, start, end - start);
     memo *m = &c->of->memo;
     uint32_t entry = memo_find(m, IPV4, part(buf, start, end));
@@ -285,6 +303,7 @@ static bool is_station(const uint8_t digits[12]) {
         same = same && digits[i] == digits[0];
     text t = {digits, 12};
     return !same && !begins_with(t, "01005e") && !begins_with(t, "3333") && !begins_with(t, "0180c2") &&
+           !begins_with(t, "01000c") && !begins_with(t, "010ccd") && !begins_with(t, "011b19") &&
            !begins_with(t, "02f0") && !begins_with(t, "00000000");
 }
 
@@ -293,7 +312,7 @@ static bool says_mac(text buf, size_t at) { return at < buf.size && begins_with(
 /* `addresses._MAC_CHAIN_BEFORE`. */
 static bool chain_before(text buf, size_t start) {
     int before = byte_at(buf, start - 1);
-    if (is_alnum(before) || before == '_')
+    if (is_alnum(before))
         return true;
     if ((before == ':' || before == '-') && start >= 3 && is(byte_at(buf, start - 2), HEXDIGIT) &&
         is(byte_at(buf, start - 3), HEXDIGIT))
@@ -330,7 +349,7 @@ bool see_mac(scan *c, text buf, size_t colon) {
         return true;
     if (!(start >= 4 && says_mac(buf, start - 4)) && !(start >= 22 && says_mac(buf, start - 22))) {
         int after = byte_at(buf, end);
-        if (is_alnum(after) || after == '_' || chain_before(buf, start))
+        if (is_alnum(after) || chain_before(buf, start))
             return true;
         if (after == ':' && is(byte_at(buf, end + 1), HEXDIGIT) && is(byte_at(buf, end + 2), HEXDIGIT) &&
             !is_alnum(byte_at(buf, end + 3)))

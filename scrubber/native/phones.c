@@ -92,7 +92,7 @@ bool set_phone(scan *c, uint32_t entry, text value, bool *made) {
 /* Look at a number with its country behind a plus: `contacts.find_phone`, of what its shape lets through. */
 bool see_phone(scan *c, text buf, size_t plus) {
     int before = byte_at(buf, plus - 1);
-    if (is_alnum(before) || before == '_' || before == '.' || before == '-' || before == '+' ||
+    if (is_alnum(before) || before == '.' || before == '+' ||
         byte_at(buf, plus + 1) == '0')
         return true;
     for (size_t i = plus + 2; i < plus + 8; i++)
