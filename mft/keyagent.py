@@ -31,6 +31,7 @@ from storage.errors import (
     TamperedError,
 )
 from storage.keys.envelope import Envelope
+from storage.keys.service import KEYS_AT_ONCE
 
 if TYPE_CHECKING:
     import socket
@@ -85,8 +86,14 @@ class AgentKeys:
 
     def new_key(self, region: Region, scope: str, scope_key: bytes, subject: str) -> tuple[bytes, Envelope]:
         """Make a leaf key: in clear and wrapped."""
-        answer = self._ask("new_key", region=region, scope=scope, scope_key=_pack(scope_key), subject=subject)
-        return _unpack(answer["key"]), Envelope.from_dict(answer["envelope"])
+        return self.new_keys(region, scope, scope_key, [subject])[0]
+
+    def new_keys(
+        self, region: Region, scope: str, scope_key: bytes, subjects: Sequence[str]
+    ) -> list[tuple[bytes, Envelope]]:
+        """Make a leaf key for each of *subjects*."""
+        made = self._ask("new_keys", region=region, scope=scope, scope_key=_pack(scope_key), subjects=list(subjects))
+        return [(_unpack(each["key"]), Envelope.from_dict(each["envelope"])) for each in made["keys"]]
 
     def open_key(self, envelope: Envelope) -> bytes:
         """Unwrap a leaf key."""
@@ -163,10 +170,12 @@ def _perform(keys: KeyService, request: Mapping[str, Any]) -> dict[str, Any]:
     match request["verb"]:
         case "new_scope":
             return {"wrapped": _pack(keys.new_scope(request["region"], request["scope"], owner=request.get("owner")))}
-        case "new_key":
-            scope_key = _unpack(request["scope_key"])
-            key, envelope = keys.new_key(request["region"], request["scope"], scope_key, request["subject"])
-            return {"key": _pack(key), "envelope": envelope.to_dict()}
+        case "new_keys":
+            scope_key, subjects = _unpack(request["scope_key"]), request["subjects"]
+            if len(subjects) > KEYS_AT_ONCE:
+                raise KeyUnavailableError(f"the key agent makes {KEYS_AT_ONCE} keys at once, and not {len(subjects)}")
+            made = keys.new_keys(request["region"], request["scope"], scope_key, subjects)
+            return {"keys": [{"key": _pack(key), "envelope": envelope.to_dict()} for key, envelope in made]}
         case "open_key":
             return {"key": _pack(keys.open_key(Envelope.from_dict(request["envelope"])))}
         case "move_key":

@@ -38,6 +38,10 @@ _SAFE_INTEGER = 2**53 - 1
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+_PLAIN_DEPTH = 2
+"""Maps in maps: receipts have one."""
+
+
 class ReceiptError(Exception):
     """Base of what can be wrong with a receipt."""
 
@@ -60,7 +64,29 @@ def canonical_json(value: object) -> bytes:
     Raises:
         MalformedReceiptError: anything else (a float for one), a whole number beyond 2**53 - 1, a lone surrogate.
     """
+    if type(value) is dict and _is_plain(value):
+        try:
+            return _PLAIN.encode(value).encode()
+        except UnicodeEncodeError:  # a lone surrogate, which is told with its place in words below
+            pass
     return _canonical(value, 0).encode()
+
+
+_PLAIN = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False)
+
+
+def _is_plain(value: dict[object, object], depth: int = 0) -> bool:
+    """Say whether the standard library writes *value* as RFC 8785 has it: keys in ASCII are in one order by any unit."""
+    for name, item in value.items():
+        if type(name) is not str or not name.isascii():
+            return False
+        kind = type(item)
+        if kind is dict:
+            if depth > _PLAIN_DEPTH or not _is_plain(item, depth + 1):  # type: ignore[arg-type]  # its kind was looked at
+                return False
+        elif not (kind is str or item is None or kind is bool or (kind is int and abs(item) <= _SAFE_INTEGER)):  # type: ignore[arg-type]  # as above
+            return False
+    return True
 
 
 def _canonical(value: object, depth: int) -> str:

@@ -162,11 +162,12 @@ class Batching:
         tree = self._book.tree(rows[0].case_id)
         region = self._placing.home_for(tree, rows[0].region)
         scope_key = self._book.scope_key(tree, region)
-        files = []
-        for row in rows:
-            object_key = new_object_key()
-            data_key, envelope = self._keys.new_key(Region(region), tree.key_scope, scope_key, object_key)
-            files.append(_File(row=row, object_key=object_key, data_key=data_key, envelope=envelope))
+        object_keys = [new_object_key() for _ in rows]
+        made = self._keys.new_keys(Region(region), tree.key_scope, scope_key, object_keys)
+        files = [
+            _File(row=row, object_key=object_key, data_key=data_key, envelope=envelope)
+            for row, object_key, (data_key, envelope) in zip(rows, object_keys, made, strict=True)
+        ]
         now = time.time()
         bodies = [
             {

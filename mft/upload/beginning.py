@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from mft.catalog.fixed import Fixed
 from mft.catalog.model import UNFILED, UPLOADS
 from mft.catalog.states import UploadState
 from mft.upload.allowance import cap_bytes, check_files, is_metered
+from mft.upload.keystock import KeyStock
 from mft.upload.landingkeys import LandingKeys, key_of_day
 from mft.upload.place import find_node
 from mft.upload.record import write_event
@@ -61,7 +61,7 @@ class Beginnings:
         """Write into *database*, with keys of *keys*."""
         self._database = database
         self._trail = trail
-        self._keys = keys
+        self._stock = KeyStock(keys)
         self._settings = settings
         self._landing_keys = LandingKeys(database=database, keys=keys, key_holder=settings.key_holder)
 
@@ -80,9 +80,9 @@ class Beginnings:
 
     def _begin(self, deposit: Deposit, mode: WriteMode, length: int | None) -> Begun | None:
         """Write the row; None where the day's landing key was destroyed meanwhile, as happens at midnight."""
-        upload_id = secrets.token_hex(16)
         day, scope_key = self._landing_keys.today(deposit.home, deposit.tree.customer)
-        key, envelope = self._keys.new_key(Region(deposit.home), f"landing:{day}", scope_key, upload_id)
+        fresh = self._stock.take(Region(deposit.home), f"landing:{day}", scope_key)
+        upload_id = fresh.upload_id
         now = time.time()
         with self._database.write() as connection:
             if key_of_day(connection, deposit.home, day) is None:
@@ -113,7 +113,7 @@ class Beginnings:
                     "worker": self._settings.worker,
                     "landing_id": upload_id,
                     "landing_day": day,
-                    "landing_envelope": json.dumps(envelope.to_dict()),
+                    "landing_envelope": json.dumps(fresh.envelope.to_dict()),
                     "announced": length,
                     "reserved": reserved,
                     "prefix": 0,
@@ -136,7 +136,7 @@ class Beginnings:
                 )
             write_event(self._trail, connection, deposit, "upload.started", upload_id, announced=length)
             metered = is_metered(connection, deposit.login)
-        return Begun(id=upload_id, key=key, reserved=reserved, is_metered=metered)
+        return Begun(id=upload_id, key=fresh.key, reserved=reserved, is_metered=metered)
 
     def _reserve(self, connection: Connection, deposit: Deposit, length: int | None) -> int:
         """Reserve what an upload needs at first: a part is no file, and a file of parts is given what these hold."""

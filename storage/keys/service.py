@@ -19,11 +19,14 @@ from storage.keys.wrapped import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from storage.keys.ledger import DestroyedKeys
     from storage.keys.shelf import KeyShelf
     from storage.keys.wrapper import KeyWrapper
+
+KEYS_AT_ONCE = 32
+"""Leaf keys of one question: so many fit the answer of a key agent."""
 
 
 class KeyService(Protocol):
@@ -42,6 +45,11 @@ class KeyService(Protocol):
             AlteredKeyError: *scope_key* is not one of that region and scope.
             KeyUnavailableError: the region's key is not here.
         """
+
+    def new_keys(
+        self, region: Region, scope: str, scope_key: bytes, subjects: Sequence[str]
+    ) -> list[tuple[bytes, Envelope]]:
+        """Do what `new_key` does for each of *subjects* (`KEYS_AT_ONCE` at most), at little more than the price of one."""
 
     def open_key(self, envelope: Envelope) -> bytes:
         """Return the leaf key in *envelope*.
@@ -116,8 +124,15 @@ class LocalKeyService:
 
     def new_key(self, region: Region, scope: str, scope_key: bytes, subject: str) -> tuple[bytes, Envelope]:
         """Return a fresh leaf key in clear, and the envelope that keeps it."""
-        key = os.urandom(KEY_BYTES)
-        return key, self._enclose(key, region, scope, scope_key, subject)
+        return self.new_keys(region, scope, scope_key, [subject])[0]
+
+    def new_keys(
+        self, region: Region, scope: str, scope_key: bytes, subjects: Sequence[str]
+    ) -> list[tuple[bytes, Envelope]]:
+        """Return a fresh leaf key for each of *subjects*, in clear and in its envelope."""
+        keys = [os.urandom(KEY_BYTES) for _ in subjects]
+        envelopes = self._enclose_all(zip(keys, subjects, strict=True), region, scope, scope_key)
+        return list(zip(keys, envelopes, strict=True))
 
     def open_key(self, envelope: Envelope) -> bytes:
         """Return the leaf key in *envelope*."""
@@ -127,7 +142,7 @@ class LocalKeyService:
 
     def move_key(self, envelope: Envelope, region: Region, scope: str, scope_key: bytes) -> Envelope:
         """Return the same leaf key in an envelope of another region or scope."""
-        return self._enclose(self.open_key(envelope), region, scope, scope_key, envelope.subject)
+        return self._enclose_all([(self.open_key(envelope), envelope.subject)], region, scope, scope_key)[0]
 
     def rewrap_scope(self, region: Region, scope: str, scope_key: bytes, *, owner: str | None = None) -> bytes:
         """Return the same scope key wrapped by the region's current key, and the customer's share by theirs."""
@@ -148,12 +163,22 @@ class LocalKeyService:
             if region in {None, each}
         )
 
-    def _enclose(self, key: bytes, region: Region, scope: str, scope_key: bytes, subject: str) -> Envelope:
-        """Wrap a leaf key. What is new is under the region's newest key, whichever *scope_key* is under."""
+    def _enclose_all(
+        self, keys: Iterable[tuple[bytes, str]], region: Region, scope: str, scope_key: bytes
+    ) -> list[Envelope]:
+        """Wrap leaf keys, each with its subject. What is new is under the region's newest key, whichever *scope_key* is."""
         under = self._open_scope(region, scope, scope_key)
         fresh = self._under_newest(region, scope, scope_key)
-        wrapped = wrap_key(under, key, context=leaf_context(region, scope, subject))
-        return Envelope(region=region, scope=scope, scope_key=fresh, subject=subject, key=wrapped)
+        return [
+            Envelope(
+                region=region,
+                scope=scope,
+                scope_key=fresh,
+                subject=subject,
+                key=wrap_key(under, key, context=leaf_context(region, scope, subject)),
+            )
+            for key, subject in keys
+        ]
 
     def _under_newest(self, region: Region, scope: str, scope_key: bytes) -> bytes:
         """Return the same scope key with the region's part of it under the region's newest key."""

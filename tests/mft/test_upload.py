@@ -356,7 +356,7 @@ def test_upload_without_keys_is_refused_and_leaves_no_row(core, monkeypatch):
     def away(*_arguments: object) -> None:
         raise KeyUnavailableError("the key agent does not answer")
 
-    monkeypatch.setattr(core.keys, "new_key", away)
+    monkeypatch.setattr(core.keys, "new_keys", away)
     with pytest.raises(UnavailableError):
         core.client("ann").begin(f"{IN}/a")
     assert core.rows() == []
