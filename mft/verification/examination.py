@@ -156,6 +156,11 @@ class Examiner:
         except TamperedError as error:
             found.seen.append(Seen(region, Flaw.CORRUPT_SLOT, _told(error)))
             return None
+        told_of = (manifest.facts.get("upload"), manifest.facts.get("case"))
+        if told_of != (listed.upload, listed.case):
+            told = f"the slot is that of upload {told_of[0]} of case {told_of[1]}"
+            found.seen.append(Seen(region, Flaw.OTHER_CONTENT, told))
+            return None
         body = manifest.body
         if (body.size, body.stored_size, body.sha256.hex()) != (listed.size, listed.stored_size, listed.sha256):
             told = f"the slot tells of {body.size} bytes with SHA-256 {body.sha256.hex()}"

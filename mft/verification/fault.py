@@ -21,6 +21,8 @@ class Flaw(enum.StrEnum):
     """Whole and genuine, and not what the catalog says: an older one, say."""
     UNDECRYPTABLE = "undecryptable"
     """The key that wraps its key is not in the region's keys."""
+    CROSSED = "crossed"
+    """The catalog contradicts itself: an upload has another's object, or a name another case's file."""
     MISPLACED = "misplaced"
     """It lies in a region where its case may not lie."""
     ORPHANED = "orphaned"

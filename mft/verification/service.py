@@ -12,6 +12,7 @@ from sqlalchemy import select
 from mft.audit import SYSTEM, customer_chain
 from mft.catalog.model import CASE_KEYS, CASES, LANDING_KEYS
 from mft.verification import listing
+from mft.verification.crossing import crossed
 from mft.verification.examination import Examiner
 from mft.verification.fault import UNSEEN, Fault, Flaw, Report
 from mft.verification.landings import Landings
@@ -107,6 +108,7 @@ class Verification:
                 self._object(listed, wish, report, before)
             at(page[-1].key, report)
         if wish.case is None:
+            self._look_at_names(wish, report, before)
             for region in wish.regions:
                 self._strangers(region, wish, report, before)
         self._look_at_landings(wish, report, before)
@@ -194,6 +196,21 @@ class Verification:
         with self._database.write() as connection:
             note_withdrawn(connection, listed.key, region, self._clock())
         return dataclasses.replace(fault, mended=True, note="taken away: it lies where it may")
+
+    def _look_at_names(self, wish: Wish, report: Report, before: set[tuple[str, str, str]]) -> None:
+        told = set()
+        for each in crossed(self._database):
+            fault = Fault(
+                subject=each.subject,
+                region=each.region,
+                flaw=Flaw.CROSSED,
+                detail=each.why,
+                case=each.case,
+                customer=each.customer,
+            )
+            told.add(self._tell(fault, wish, report))
+        looked_at = {(subject, region) for subject, region, flaw in before if flaw == Flaw.CROSSED}
+        self._end_faults({each for each in before if each[2] == Flaw.CROSSED}, told, looked_at)
 
     # -- names in the stores -----------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, select
 
@@ -14,10 +14,13 @@ from mft.vfs.reading import SealedFile
 from mft.vfs.tree import read_tag
 from protocols.errors import IsADirectoryPathError, NotFoundError, PermissionDeniedError
 from protocols.filesystem import Entry
-from storage.errors import StorageError
+from storage.errors import StorageError, WrongObjectError
 from storage.store import ObjectKey
 
 if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+    from mft.objects import OpenedObject
     from mft.vfs.finding import Finder, Spot
     from mft.vfs.reading import Readable
     from mft.vfs.tree import Leaf
@@ -82,6 +85,7 @@ class Opener:
                 )
                 source: Readable = opened.reader
                 region = opened.region
+                self._check_facts(row, spot, opened)
             else:
                 source, region = self._finder.rooms.landed.open(row), row.region
             with self._finder.rooms.database.write() as connection:
@@ -103,3 +107,21 @@ class Opener:
             raise
         lease = self._finder.rooms.cases.lease(self._finder.reader, spot.tree.number)
         return SealedFile(entry=entry, source=source, lease=lease, released=self._finder.rooms.budget.give_back)
+
+    def _check_facts(self, row: Row[Any], spot: Spot, opened: OpenedObject) -> None:
+        """See that the object says of itself, under its own key, that it is this upload's, and of the case entered.
+
+        Who can write to the catalog and has no key can give an upload another's object, and can seal no other facts.
+
+        Raises:
+            WrongObjectError: it is another's; that is in the audit.
+        """
+        facts = opened.reader.manifest.facts
+        told = (facts.get("upload"), facts.get("case"))
+        if told == (row.id, spot.tree.number):
+            return
+        opened.reader.close()
+        with self._finder.rooms.database.write() as connection:
+            found = {"upload": row.id, "object": row.object_key, "region": opened.region}
+            self._finder.event(connection, spot, "object.tampering_found", what="wrong object", **found)
+        raise WrongObjectError(f"{row.object_key} is the object of upload {told[0]} of case {told[1]}, not of {row.id}")

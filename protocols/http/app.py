@@ -12,7 +12,7 @@ from http import HTTPStatus
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion10, hdrs, web
 
 from protocols.errors import (
     AuthenticationError,
@@ -340,9 +340,14 @@ def _require_plain(request: web.Request) -> None:
     """Refuse what the parser lets through, and two servers may read in two ways.
 
     Raises:
-        ProblemError: 400, Host is none (RFC 9112, section 3.2); 501, a transfer coding that is not undone here (6.1).
+        ProblemError: 400, Host is none (RFC 9112, section 3.2), or HTTP/1.0 with a transfer coding (6.1); 501, a
+        transfer coding that is not undone here; 505, a version that has no status line to answer with.
     """
+    if request.version < HttpVersion10:
+        raise ProblemError(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "this is a server of HTTP/1.1")
     codings = request.headers.getall(hdrs.TRANSFER_ENCODING, [])
+    if codings and request.version == HttpVersion10:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "HTTP/1.0 has no transfer codings")
     if codings and [each.strip().lower() for each in codings] != ["chunked"]:
         raise ProblemError(HTTPStatus.NOT_IMPLEMENTED, "of the transfer codings only 'chunked' is known here")
     if not _HOST.fullmatch(request.headers.get(hdrs.HOST, "")):

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from sqlalchemy import delete, select, update
 
-from mft.catalog.model import BODIES, CASES, OBJECT_FAULTS, REPLICAS, UPLOADS
+from mft.catalog.model import BODIES, CASES, NODES, OBJECT_FAULTS, REPLICAS, UPLOADS
 from mft.config.verify import VerifyConfig
 from mft.regionkeys import open_keyring
 from mft.server.verifying import VerifyRounds
@@ -165,6 +165,58 @@ def test_replayed_older_object_is_not_what_the_catalog_says(kept, verify):
     code, document = verify("--repair")
     assert (code, {fault["flaw"] for fault in document["faults"]}) == (3, {"other-content"})
     assert kept.client("eve").get(f"{IN}/a.log")
+
+
+def _swap_objects(connection, one, other):
+    connection.execute(update(UPLOADS).where(UPLOADS.c.id == one.id).values(object_key="0" * 32))
+    connection.execute(update(UPLOADS).where(UPLOADS.c.id == other.id).values(object_key=one.object_key))
+    connection.execute(update(UPLOADS).where(UPLOADS.c.id == one.id).values(object_key=other.object_key))
+
+
+def _swap_bodies_too(connection, one, other):
+    _swap_objects(connection, one, other)
+    for upload, key in ((one, other.object_key), (other, one.object_key)):
+        facts = {"upload_id": upload.id, "case_id": upload.case_id}
+        connection.execute(update(BODIES).where(BODIES.c.key == key).values(**facts))
+
+
+def _move_to_the_other_case(connection, one, other):
+    here = {"case_id": one.case_id, "parent_id": one.parent_id}
+    connection.execute(update(UPLOADS).where(UPLOADS.c.id == other.id).values(**here, name="x.log"))
+    connection.execute(
+        update(NODES).where(NODES.c.id == other.node_id).values(**here, name="x.log", shown_name="x.log")
+    )
+    connection.execute(update(BODIES).where(BODIES.c.upload_id == other.id).values(case_id=one.case_id))
+
+
+def _show_as_ones_own(connection, one, other):
+    connection.execute(update(NODES).where(NODES.c.id == one.node_id).values(head_upload=other.id))
+
+
+@pytest.mark.parametrize(
+    ("crossing", "name", "flaw"),
+    [
+        (_swap_objects, "a.log", "crossed"),
+        (_swap_bodies_too, "a.log", "other-content"),
+        (_move_to_the_other_case, "x.log", "other-content"),
+        (_show_as_ones_own, "a.log", "crossed"),
+    ],
+)
+def test_catalog_that_was_altered_gives_nobody_another_cases_file(kept, verify, crossing, name, flaw):
+    """Who writes to the catalog and has no key: the reader gets nothing, the audit and `mft verify` tell of it."""
+    kept.client("bob").put("/ACME-5/to-support/secret.log", b"of another case\n")
+    kept.work()
+    kept.work()
+    rows = kept.rows()
+    one, other = rows[0], rows[-1]
+    with kept.database.write() as connection:
+        crossing(connection, one, other)
+    with pytest.raises(DamagedError):
+        kept.client("eve").get(f"{IN}/{name}")
+    (event,) = kept.events("object.tampering_found")
+    assert (event["what"], event["login"], event["case"]) == ("wrong object", "eve", "ACME-1")
+    code, document = verify()
+    assert (code, flaw in {found for found, _, _ in flaws(document)}) == (3, True)
 
 
 def test_orphans_are_left_for_a_day_and_go_with_repair_alone(kept, verify):

@@ -92,6 +92,24 @@ def test_what_the_parser_lets_through_and_two_servers_read_in_two_ways_is_refuse
     assert house.tree.happened("landed") == []
 
 
+@pytest.mark.parametrize(
+    ("version", "status", "lines"),
+    [
+        ("1.0", 400, ["Host: x", "Transfer-Encoding: chunked"]),
+        ("0.9", 505, ["Host: x", "Content-Length: 5"]),
+        ("1.0", 201, ["Content-Length: 5"]),
+    ],
+)
+def test_old_versions_are_read_as_they_were_meant(house: House, version: str, status: int, lines: list[str]) -> None:
+    """HTTP/1.0 knows no transfer coding (RFC 9112, section 6.1), HTTP/0.9 no PUT and no status line."""
+    body = b"5\r\nhello\r\n0\r\n\r\n" if "Transfer-Encoding: chunked" in lines else b"hello"
+    with house.wire() as wire:
+        wire.send(raw(f"PUT {FILE} HTTP/{version}", AUTH, *lines) + body)
+        assert wire.answer().status == status
+        assert wire.ended()
+    assert len(house.tree.happened("landed")) == (status == 201)
+
+
 @pytest.mark.parametrize("host", ["localhost:443", "[::1]:8443", "", "support.example.", "a_b.example"])
 def test_hosts_of_every_form_are_taken(house: House, host: str) -> None:
     """A name, an address, with a port or without; an empty one is allowed by the letter."""
