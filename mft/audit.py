@@ -43,6 +43,11 @@ def customer_chain(customer: str | None) -> str:
     return f"customer:{customer}" if customer else SYSTEM
 
 
+def customer_of(chain: str) -> str | None:
+    """Return whose chain it is; None for the system's."""
+    return None if chain == SYSTEM else chain.removeprefix("customer:")
+
+
 def _link(previous: str, body: str) -> str:
     return hashlib.sha256(previous.encode("ascii") + body.encode()).hexdigest()
 

@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from casemap.identifier import CustomerId, RegionName
 from casemap.model import Principal, Role
 from mft.auth.account import Account, account_of, account_values, check_account, likeness, parse_new_login
+from mft.auth.audited import mark_of
 from mft.auth.errors import AccountExistsError, InvalidAccountError, NoSuchAccountError
 from mft.auth.granted import grants_of
 from mft.auth.passwords import check_new_password, hash_password
@@ -94,7 +95,8 @@ class Accounts:
                     **account_values(account),
                 )
             )
-            self._record(connection, "account.created", account, by=by, roles=_words(account.roles))
+            rights = {"regions": _regions(account), "clearance": account.clearance, "verifier": mark_of(hashed)}
+            self._record(connection, "account.created", account, by=by, roles=_words(account.roles), **rights)
         return account
 
     def change(self, login: str, edit: Callable[[Account], Account], *, by: str) -> Account:
@@ -159,7 +161,7 @@ class Accounts:
             account = self._get(connection, login)
             self._update(connection, replace(account, updated=self._now()), {"password_hash": hashed})
             event = "account.password_removed" if hashed is None else "account.password_set"
-            self._record(connection, event, account, by=by)
+            self._record(connection, event, account, by=by, verifier=mark_of(hashed))
 
     def remove(self, login: str, *, by: str) -> None:
         """Delete the account with its keys, and revoke its tokens; its sessions end.
@@ -242,6 +244,10 @@ def _words(roles: frozenset[Role]) -> list[str]:
     return sorted(role.value for role in roles)
 
 
+def _regions(account: Account) -> list[str] | None:
+    return None if account.regions is None else sorted(account.regions)
+
+
 def _told(account: Account, changed: list[str]) -> dict[str, object]:
     """Return what the audit is told of a change: names of fields, and the values that rights hang on."""
     values: dict[str, object] = {"changed": sorted(changed)}
@@ -250,7 +256,7 @@ def _told(account: Account, changed: list[str]) -> dict[str, object]:
     if "active" in changed:
         values["active"] = account.active
     if "regions" in changed:
-        values["regions"] = None if account.regions is None else sorted(account.regions)
+        values["regions"] = _regions(account)
     if "clearance" in changed:
         values["clearance"] = account.clearance
     return values

@@ -79,20 +79,29 @@ def verify(
 ) -> None:
     """Say whether every chain of the audit holds: no record edited, removed, inserted or cut off.
 
+    Local accounts are held against it too: rights that no event tells of were written past the server.
+
     Needs no server and changes nothing; with CATALOG and --public-key no configuration either. Exit code 0: all of it
     holds; 3: something does not, and each fault is named; 1: it could not be checked.
     """
     from mft.audit import verify_trail  # noqa: PLC0415  keeps `mft --help` quick
+    from mft.auth.audited import unaudited  # noqa: PLC0415
 
     check, signer = _checker(config, public_key)
     with _reading(_place(config, catalog)) as connection:
         verdict = verify_trail(connection, check)
         faults = [*verdict.faults, *_unlike(connection, heads)]
+        altered = unaudited(connection)
     for fault in faults:
         typer.echo(f"chain {printable(fault.chain)}, record {fault.position}: {fault.what}")
+    for fault in altered:
+        typer.echo(f"account {printable(fault.what)}")
     counted = f"chains: {verdict.chains}, events: {verdict.events}, faults: {len(faults)}"
     if faults:
         typer.echo(f"{counted}; the audit does not hold")
+        raise typer.Exit(BROKEN)
+    if altered:
+        typer.echo(f"{counted}; every chain holds, and accounts have rights that nobody gave them by this server")
         raise typer.Exit(BROKEN)
     typer.echo(f"{counted}; every chain holds, every head is signed by the key {signer}")
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
-from casemap.model import Role
+from casemap.model import CaseGrant, Role
+from mft.auth.audited import unaudited
 from mft.auth.errors import (
     AccountExistsError,
     InvalidAccountError,
@@ -19,6 +20,7 @@ from mft.auth.errors import (
     PasswordRuleError,
     PublicKeyError,
 )
+from mft.auth.grants import Grants
 from mft.auth.sshkeys import parse_public_key
 from mft.catalog.model import ACCOUNTS, REVOCATIONS
 from tests.mft.gatehouse import ED25519, OTHER_KEY, PASSWORD, START, Gatehouse
@@ -291,3 +293,38 @@ def test_key_is_listed_until_it_is_removed(house):
     assert [key.comment for key in house.keys.list("alice")] == ["alice@desktop"]
     with pytest.raises(NoSuchKeyError):
         house.keys.remove("alice", added.fingerprint, by="root")
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        ("UPDATE account SET clearance = 50 WHERE login = 'bob'", "bob: clearance is 50, not 3"),
+        ("UPDATE account SET roles = 'engineer,releaser' WHERE login = 'bob'", "bob: roles is"),
+        ("UPDATE account SET regions = NULL WHERE login = 'bob'", "bob: regions is None, not ['eu']"),
+        ("UPDATE account SET customer = 'globex' WHERE login = 'ann'", "ann: customer is globex, not acme"),
+        ("UPDATE account SET active = 1 WHERE login = 'gone'", "gone: active is True, not False"),
+        ("UPDATE account SET limited = 0 WHERE login = 'bob'", "bob: the limit to its grants was taken away"),
+        ("UPDATE account SET password_hash = 'of another' WHERE login = 'ann'", "ann: its password was replaced"),
+        ("UPDATE account_key SET login = 'bob'", "bob: no event tells of its SSH key SHA256:"),
+        ("UPDATE account SET login = 'mallory' WHERE login = 'gone'", "mallory: no event tells that it was made"),
+    ],
+)
+def test_rights_that_were_written_past_the_server_are_told(house, harm, told):
+    """What the server does, and nothing else, is what the audit's events tell of accounts."""
+    house.accounts.create("bob", roles=ENGINEER, regions={"eu"}, clearance=2, password=PASSWORD, by="test")
+    house.accounts.change("bob", lambda account: replace(account, clearance=3), by="test")
+    house.accounts.create("ann", roles={Role.CUSTOMER}, customer="acme", by="test")
+    house.accounts.set_password("ann", PASSWORD, by="test")
+    house.keys.add("ann", ED25519, by="test")
+    house.keys.add("ann", OTHER_KEY, by="test")
+    house.keys.remove("ann", parse_public_key(OTHER_KEY).fingerprint, by="test")
+    house.accounts.create("gone", roles=ENGINEER, by="test")
+    house.accounts.remove("gone", by="test")
+    house.accounts.create("gone", roles=ENGINEER, by="test")
+    house.accounts.disable("gone", by="test")
+    Grants(house.ledger).add("bob", CaseGrant(customer="acme"), by="test")
+    with house.database.write() as connection:
+        assert unaudited(connection) == []
+        connection.exec_driver_sql(harm)
+        (fault,) = unaudited(connection)
+    assert fault.what.startswith(told)
