@@ -15,6 +15,7 @@ from scrubber.versions import (
     UPGRADES,
     is_address_in_name,
     is_in_coordinates,
+    is_section,
     is_small,
     is_version,
     is_wide,
@@ -153,12 +154,13 @@ def _is_address(  # noqa: C901, PLR0911, PLR0912 - a table of refusals
     after = _VERSION_AFTER.match(buf, end)
     if before == b"_" or (after is not None and after[0][:1] in _IN_NAMES and not (private and after[0] == b"-")):
         return is_address_in_name(buf, start, end, private=private)
-    if after is not None and not private:
+    small = is_small(text)
+    if (after is not None and not private) or (small and is_section(buf, start, end)):
         return False
     if before in {b"", b"\n"}:
         return True
     context = buf[max(0, start - 48) : start]
-    if is_version(context, before, private=private, small=is_small(text)):
+    if is_version(context, before, private=private, small=small):
         return False
     if before in BEFORE_COORDINATES and is_in_coordinates(buf, start, before):
         return False

@@ -227,10 +227,11 @@ def _unquoted(  # noqa: PLR0911 - a table of what a value may be
     buf: bytes, start: int, separator: re.Match[bytes], key: _Key
 ) -> list[Value]:
     op, close = separator["op"], separator["close"]
-    if _leads_nowhere(op, key):
-        return []
     spaced = separator.end() > separator.end("op")
     at_start = key.at_line_start
+    verdict = spaced and at_start and key.name == b"PASS" and op == b":" and dialects.VERDICT.match(buf, start)
+    if verdict or _leads_nowhere(op, key):
+        return []
     if at_start and close is None and op in {b"=", b":", b":=", b"?="}:
         rest = dialects.REST.match(buf, start)
         whole = rest[0] if rest else b""

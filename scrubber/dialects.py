@@ -246,6 +246,12 @@ RUNNING_TEXT = re.compile(
 )
 """A keyword amid words ("Failed password for root") that no dialect takes for a key: it is passed over at once."""
 
+VERDICT = re.compile(
+    rb"(?=[^\s]*(?:/|[Tt]est|[Cc]heck|\.(?:exp|sh|py|pl|rb|js|ts|c|t|cc|cpp|java|html|log|tcl)(?![\w]))|[^\s]+[ \t]+\S)"
+    rb"[^\r\n]{3}"
+)
+"""What passed, behind a PASS at a line's beginning: a test, as DejaGnu, automake and LTP write it."""
+
 OPTION_AFTER = re.compile(rb"(?:,[a-z_]{2,16})+\Z")
 RESOURCE = re.compile(rb"\barn:[\w:\-*]*:\Z")
 VERB_BEFORE = re.compile(

@@ -64,6 +64,10 @@ _NAMED = {
 }
 """How a name begins and reads that stands behind what a place's `behind` says, by its kind."""
 
+_ESCAPED = frozenset((b"n", b"r", b"t", b"b", b"f", b"e"))
+"""Letters that stand for a control sign behind a backslash."""
+_BYTE = re.compile(rb"[0-9a-f]{2}(?![0-9a-z])")
+_LEAST_LOGIN = 3
 _HEARD = "heard "
 """Before a kind that a place tells that may be mistaken."""
 _LOGINS = frozenset({"user", "users", "login", "account", "member"})
@@ -194,6 +198,7 @@ class Learner:
             "full": self._take_full,
             "shown": self._take_shown,
             "realm": self._take_realm,
+            "joined": self._take_joined,
             "person": self.take_person,
             "dc": self._take_components,
         }
@@ -383,6 +388,17 @@ class Learner:
             _HOST.fullmatch(name) and not is_odd(name) and name not in words("no_realms") and not self._is_common(name)
         ):
             self._dictionary.learn("realm", name)
+
+    def _take_joined(self, value: bytes) -> None:
+        r"""Learn a realm and a login, unless what joins them is a line break written out: POSIX\noperating systems."""
+        realm, _, login = value.partition(b"\\")
+        rest = login[1:]
+        if login[:1] in _ESCAPED and (len(rest) < _LEAST_LOGIN or is_ordinary(rest) or is_vocabulary(rest)):
+            return
+        if login[:1] == b"x" and _BYTE.match(rest):
+            return
+        self._takers[_HEARD + "user"](login)
+        self._take_realm(realm)
 
     def _take_components(self, value: bytes) -> None:
         self.take_domain(re.sub(rb", ?dc=", b".", value.lower()))

@@ -14,6 +14,20 @@ _DEVICE = re.compile(
     re.IGNORECASE,
 )
 _HEX = re.compile(rb"(?:0x)?[0-9a-f]{6,}|[0-9\-_.]+|[0-9a-f\-]{36}", re.IGNORECASE)
+_STANDARD = re.compile(
+    rb"(?:hmac-?)?(?:sha[0-9-]{1,8}|md[245]|ripemd-?[0-9]{3}|blake[0-9][a-z]{0,2}|shake-?[0-9]{3}|sm[234]|streebog[0-9]{3})|hmac|"
+    rb"aes-?[0-9]{0,3}(?:-[a-z]{3,6})?|camellia-?[0-9]{0,3}|aria-?[0-9]{0,3}|chacha(?:20)?|salsa20|poly1305|(?:3|x)?des[0-9]?|"
+    rb"rc[2456]|ed(?:25519|448)|(?:curve|x)(?:25519|448)|secp[0-9]{3}[rk][12]|(?:rsa|dsa|dh)-?[0-9]{3,5}|scram-sha-[0-9]{1,3}|"
+    rb"crc-?[0-9]{1,2}|base-?[0-9]{2}(?:url)?|utf-?[0-9]{1,2}(?:[lb]e)?|ucs-?[24]|us-ascii|iso-?[0-9]{3,5}(?:-[0-9]{1,4})*|"
+    rb"(?:cp|windows-)[0-9]{3,4}|koi8-?[ru]|gb(?:2312|k|18030)|big5|ecma-?[0-9]{2,3}|rfc-?[0-9]{3,4}|posix[.-][0-9][0-9.-]{0,8}|"
+    rb"c(?:\+\+)?[0-9]{2}|x(?:11|25|86|509|32|64|[0-9a-f]{2})|http-?[0-9]|ipv[46]|(?:tls|ssl)-?v?[0-9][0-9.]{0,3}|smb[123]|ext[234]|"
+    rb"nfsv?[234]|w(?:in)?(?:16|32|64)|ppc(?:32|64)(?:le|el)?|s390x?|mips(?:32|64)(?:el)?|sparc64|armv[4-9][a-z]{0,2}|amd64|i[3-6]86|"
+    rb"[a-z]+-(?:level|line|based|format|only|side|like|specific|aware|safe|style|type|time|mode|minus|plus|free|bit|byte|end|"
+    rb"sensitive|insensitive|readable|defined|dependent|independent|compatible|separated|delimited|sort|references?)|"
+    rb"[a-z_]+_t|(?:e(?:again|wouldblock|inprogress|pipe|intr|inval|noent|nomem|acces|perm|exist|busy|io|nospc|fault|range|"
+    rb"timedout|hostunreach|netunreach|addrinuse|addrnotavail|opnotsupp|notconn|isconn|conn(?:refused|reset|aborted)))"
+)
+"""Algorithms, encodings, standards, types and errors as manuals name them: sha256, utf-8, posix.1-2001, size_t."""
 _ENDINGS = (b"s", b"es", b"d", b"ed", b"ing", b"er", b"ers", b"ly", b"al", b"able")
 
 
@@ -31,15 +45,20 @@ def is_login(name: bytes) -> bool:
 def is_ordinary(name: bytes) -> bool:
     """Say whether *name* is an ordinary word, or one with an ending."""
     known = words("ordinary")
-    return name in known or any(name.endswith(end) and name[: -len(end)] in known for end in _ENDINGS)
+    return (
+        name in known
+        or name in words("technical")
+        or any(name.endswith(end) and name[: -len(end)] in known for end in _ENDINGS)
+    )
 
 
 def is_odd(name: bytes) -> bool:
-    """Say whether *name* is a number, a digest, a device or a pseudonym."""
+    """Say whether *name* is a number, a digest, a device, what a standard defines, or a pseudonym."""
     return bool(
         _HEX.fullmatch(name)
         or name.startswith(b"s-1-")
         or _DEVICE.fullmatch(name)
+        or _STANDARD.fullmatch(name)
         or WORD_PSEUDONYM.fullmatch(name)
         or len(set(name)) < 2
     )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-from scrubber.words import load_words
+from scrubber.hostnames import words
+from scrubber.logins import is_ordinary
 
 # A word before four numbers that makes them a version: these always, those only where the address is not a private one.
 _VERSION_WORDS = (
@@ -30,7 +31,7 @@ _THEN = (
 )
 _VERSION_BEFORE = re.compile(
     rb"(?:" + _VERSION_WORDS + rb")(?:[_ ](?:id|no|nr|number))?" + _THEN + rb"|(?:\A|[^A-Za-z0-9])[vV]\Z|"
-    rb"\b(?:bump|upgrade|downgrade|migrate|tag)[a-z]{0,2} (?:[\w.\-]{1,24} )?"
+    rb"\b(?:bump|upgrade|downgrade|migrate|tag|patch|roll|pin)[a-z]{0,2} (?:[\w.\-]{1,24} )?"
     rb"(?:from (?:v?[0-9][\w.\-]{1,24} to )?|to )[\"'v]?\Z|"
     rb"\bupdated? (?:[\w.\-]{1,24} )?to [\"'v]?\Z",
     re.IGNORECASE,
@@ -43,9 +44,9 @@ _COORDINATES = re.compile(
 )
 BEFORE_COORDINATES = frozenset((b"|", b":", b"=", b"^", b"~"))
 _COORDINATE_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.:/"
-WORD_ENDS = tuple(word.encode() for word in load_words("before_versions"))
+WORD_ENDS = tuple(words("before_versions"))
 BEFORE_VERSIONS = (*WORD_ENDS, b" to", b" from", b"value")
-UPGRADES = (b"pgrad", b"ngrad", b"bump", b"Bump", b"igrat", b"pdate")
+UPGRADES = (b"pgrad", b"ngrad", b"bump", b"Bump", b"igrat", b"pdate", b"patch")
 """What stands near `to` and `from` where versions follow: upgrade to 10.2.0.5."""
 TAILS = frozenset(
     made for word in WORD_ENDS for made in (word[-2:], word[-2:].upper(), word[-2:].title(), word[-2:].swapcase())
@@ -68,6 +69,17 @@ _SAID = re.compile(
 )
 """A sentence that says of a small number that it is a version."""
 
+_LINE_BEFORE = re.compile(rb"(?:\A|\n)(?:[ \t]*(?P<mark>//+|/\*+|\*)?[ \t]*|[ \t]*<[^\n]{0,120}>)\Z")
+_HEADING_AFTER = re.compile(
+    rb"\.?[ \t]+(?:[A-Z][A-Za-z]|[a-z]+(?:[ \t]+[a-z]+)+|[a-z]+[ \t]*\.{3})|\.[ \t]+[a-z]|[ \t]*\.{4}"
+)
+_NOTHING_AFTER = re.compile(rb"\.?[ \t]*(?:\r?\n|\Z)")
+_WORD_BEFORE = re.compile(rb"(?:\A|[\s(\[,;:/*|\-])(?:([A-Za-z]+) )?([A-Za-z][\w+.\-]*?),? \Z")
+_DATE_BEFORE = re.compile(rb"(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2} \(\Z")
+_DECIMALS_BEFORE = re.compile(rb"(?:-?[0-9]*\.[0-9]{1,4}[ ,]?){2}\Z")
+"""Numbers of a drawing's path, where a point alone parts two: 2.83-2.12 3.51.98.32."""
+_VERSIONS_FOLLOW = words("versions_follow")
+_ADDRESSES_FOLLOW = words("addresses_follow")
 _NAME_VERSION = re.compile(
     rb"(?:version|release|firmware|(?<![A-Za-z])(?:v|ver|vers|rel|rev|fw|build|r))[_\-.]?\Z", re.IGNORECASE
 )
@@ -106,6 +118,27 @@ def is_version(context: bytes, before: bytes, *, private: bool, small: bool) -> 
     ):
         return False
     return bool(_VERSION_BEFORE.search(context) or (not private and _PRODUCT_BEFORE.search(context)))
+
+
+def is_section(buf: bytes, start: int, end: int) -> bool:
+    """Say whether small numbers stand where a section's, a product's or a drawing's do: Git 1.7.0.7, 7.4.5.1 Keys."""
+    context = buf[max(0, start - 160) : start]
+    line = _LINE_BEFORE.search(context)
+    if line is not None:
+        alone = line["mark"] is not None and _NOTHING_AFTER.match(buf, end) is not None
+        return alone or _HEADING_AFTER.match(buf, end) is not None
+    if _DATE_BEFORE.search(context) or _DECIMALS_BEFORE.search(context):
+        return True
+    before = _WORD_BEFORE.search(context)
+    if before is None:
+        return False
+    earlier, word = (before[1] or b"").lower(), before[2].lower()
+    if word in _ADDRESSES_FOLLOW or earlier in _ADDRESSES_FOLLOW:
+        return False
+    if word in _VERSIONS_FOLLOW:
+        return True
+    named = before[2][:1].isupper() and (word in words("technical") or not is_ordinary(word))
+    return named or any(0x30 <= c < 0x3A for c in word) or earlier in _VERSIONS_FOLLOW
 
 
 def is_in_coordinates(buf: bytes, start: int, before: bytes) -> bool:

@@ -57,7 +57,7 @@ static bool may_be_module(text buf, size_t end) {
 
 /* Say whether words of `addresses.UPGRADES` stand near a `to` or `from` that ends before `start`. */
 static bool after_upgrade(text buf, size_t start) {
-    static const char *const words[] = {"pgrad", "ngrad", "bump", "Bump", "igrat", "pdate"};
+    static const char *const words[] = {"pgrad", "ngrad", "bump", "Bump", "igrat", "pdate", "patch"};
     if (!among(byte_at(buf, start - 2), "om"))
         return false;
     for (size_t at = start > 40 ? start - 40 : 0; at < start; at++)
