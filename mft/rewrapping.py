@@ -357,7 +357,8 @@ class Rotations:
                 if count % PAGE == 0:
                     yield
         except StorageError as error:
-            raise RotationError(f"the store of {state.region!r} fails ({type(error).__name__})") from error
+            goes_on = f"`mft keys rewrap {state.region}` goes on from here"
+            raise RotationError(f"the store of {state.region!r} fails: {error}; {goes_on}") from error
         yield
 
     def _exchange_slot(self, state: _State, store: ObjectStore, name: str) -> None:
@@ -524,7 +525,7 @@ class Rotations:
                 if slot is not None:
                     yield slot.envelope.scope_key
         except StorageError as error:
-            raise RotationError(f"the store of {region!r} fails ({type(error).__name__})") from error
+            raise RotationError(f"the store of {region!r} fails: {error}") from error
 
 
 def _key_of(wrapped: bytes) -> str:

@@ -250,6 +250,24 @@ class Space(Protocol):
         """Say how much room this session has at *path*."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What a session may do to the entries of a directory, those that are its own at least."""
+
+    rename: bool = False
+    remove_files: bool = False
+    """Whole ones; an upload of its own that is under way, it may always give up."""
+    remove_directories: bool = False
+
+
+@runtime_checkable
+class TellsChanges(Protocol):
+    """Optional: the filesystem can say beforehand what it would let be changed."""
+
+    def changes(self, path: VirtualPath) -> Changes:
+        """Say what this session may do to the entries of the directory at *path*."""
+
+
 @runtime_checkable
 class Copy(Protocol):
     """Optional: the filesystem copies a file by itself."""

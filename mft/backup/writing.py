@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import os
 import shutil
@@ -91,7 +92,7 @@ class Backups:
         """Make one more backup in *directory*, whole or not at all; with *objects* also what *regions* hold.
 
         Raises:
-            BackupError: the directory is something else, or another installation's.
+            BackupError: the directory is something else, or another installation's, or has no room.
             OSError: it cannot be written.
         """
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -101,6 +102,18 @@ class Backups:
         for left in directory.glob(f"{_PARTIAL}*"):  # of a backup that was cut short
             shutil.rmtree(left)
         work.mkdir(mode=0o700)
+        try:
+            return self._make(work, before, objects=objects, regions=regions, by=by, now=now)
+        except BaseException as error:
+            shutil.rmtree(work, ignore_errors=True)  # it may be what has filled the disk
+            if _is_full(error):
+                raise BackupError(f"no space left in {directory}: nothing of this backup was kept") from error
+            raise
+
+    def _make(
+        self, work: Path, before: Path | None, *, objects: bool, regions: tuple[str, ...], by: str, now: dt.datetime
+    ) -> Made:
+        name, directory = work.name.removeprefix(_PARTIAL), work.parent
         writing = _Writing(work, before)
         self._catalog(work, writing)
         if objects:
@@ -300,6 +313,13 @@ class _Writing:
     def _note(self, each: BackedUp) -> None:
         self._taken.add(each.path)
         self.files.append(each)
+
+
+def _is_full(error: BaseException) -> bool:
+    """Say whether it was for want of room."""
+    if isinstance(error, sqlite3.DatabaseError):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 def _secrets(value: object) -> Iterator[str]:

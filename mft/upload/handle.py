@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mft.faults import translated
 from mft.upload.room import FIRST_SLAB, LAST_SLAB, LEAD
 from protocols.errors import FileSystemError, LockedError, OffsetMismatchError, QuotaExceededError
+from storage.errors import OutOfSpaceError
 
 if TYPE_CHECKING:
     from mft.cases import Lease
@@ -180,6 +181,8 @@ class UploadHandle:
     def _release(self) -> None:
         try:
             self._writer.close()
-        except Exception:  # the border: what was acknowledged is already durable
+        except OutOfSpaceError as error:  # what was acknowledged is already durable
+            log.warning("upload.close_failed", extra={"upload": self.id, "why": str(error)})
+        except Exception:  # the border
             log.exception("upload.close_failed", extra={"upload": self.id})
         self._uploads.forget(self)

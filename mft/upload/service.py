@@ -401,8 +401,8 @@ class Uploads:
         """Record that an upload broke off; what came is kept."""
         try:
             writer.sync()
-        except StorageError:  # a full disk, say; what is durable is durable
-            log.warning("upload.sync_failed", extra={"upload": handle.id})
+        except StorageError as error:  # a full disk, say; what is durable is durable
+            log.warning("upload.sync_failed", extra={"upload": handle.id, "why": str(error)})
         self._record(
             _Interruption(
                 upload_id=handle.id,

@@ -32,7 +32,7 @@ from protocols.errors import (
     PermissionDeniedError,
     RejectedError,
 )
-from protocols.filesystem import Entry, SpaceReport, WriteMode
+from protocols.filesystem import Changes, Entry, SpaceReport, WriteMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -284,6 +284,15 @@ class CaseFileSystem:
                     return self._known.digest(self._finder.leaf(spot), algorithm)
                 case _:
                     return None
+
+    def changes(self, path: VirtualPath) -> Changes:
+        """Say what this session may do to the entries of the directory at *path*, its own at least."""
+        with translated():
+            match self._found(path):
+                case ZoneTarget() as target:
+                    return self._finder.changes(target)
+                case _:
+                    return Changes()  # what the case system lays out is changed by nobody
 
     def space(self, path: VirtualPath) -> SpaceReport:
         """Say how much room this session has at *path*.

@@ -14,10 +14,11 @@ from casemap.resolver import CaseRootTarget, LayoutSettings, Zone, ZoneTarget, r
 from casemap.template import CUSTOMER_NAME, NUMBER, TITLE
 from mft.audit import customer_chain
 from mft.box import case_or_none
-from mft.policy import Action, Area, Part, Scope, may, may_change, may_sort
+from mft.policy import Action, Area, Part, Scope, may, may_change, may_remove, may_sort
 from mft.vfs.drops import DropSettings
 from mft.vfs.tree import Place, find_leaf, walk_place
 from protocols.errors import NotFoundError, PermissionDeniedError
+from protocols.filesystem import Changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -222,6 +223,21 @@ class Finder:
             raise NotFoundError(NOTHING)
         return Spot(
             entered=entered, tree=tree, zone=target.zone, place=place, name=name, directories=tuple(directories)
+        )
+
+    def changes(self, target: ZoneTarget) -> Changes:
+        """Return what the reader may do to own entries where *target* lies."""
+        entered = self.enter(target, Action.STAT)
+
+        def allowed(action: Action) -> bool:
+            here = may(self.reader.part, action, AREAS[target.zone], self.reader.scopes)
+            return here.allowed and may_change(action, closed=entered.is_closed).allowed
+
+        removes = allowed(Action.REMOVE)
+        return Changes(
+            rename=allowed(Action.RENAME),
+            remove_files=removes and may_remove(self.reader.part, own=True, partial=False).allowed,
+            remove_directories=removes,
         )
 
     def leaf(self, spot: Spot) -> Leaf:

@@ -135,7 +135,7 @@ def feat(visit: Visit, _argument: str) -> Reply:
     """FEAT: what there is besides RFC 959 (RFC 2389)."""
     facts = "".join(f"{fact}{'*' if fact in visit.facts else ''};" for fact in FACTS)
     lines = (
-        "AUTH TLS", "CLNT", "EPRT", "EPSV", "HASH SHA-256*", "MDTM", "MFMT", f"MLST {facts}", "PBSZ", "PROT",
+        "AUTH TLS", "AVBL", "CLNT", "EPRT", "EPSV", "HASH SHA-256*", "MDTM", "MFMT", f"MLST {facts}", "PBSZ", "PROT",
         "REST STREAM", "SIZE", "TVFS", "UTF8", "XSHA256",
     )  # fmt: skip
     return Reply(code=211, text="Features:", lines=lines if visit.settings.active else without(lines, "EPRT"))

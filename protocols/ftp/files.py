@@ -10,8 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 from protocols.errors import NotADirectoryPathError, NotFoundError
-from protocols.filesystem import SetTimes
-from protocols.ftp.listing import fact_row, long_row, row_of, scan_rows, stamp
+from protocols.filesystem import SetTimes, Space
+from protocols.ftp.listing import changes_in, fact_row, long_row, row_of, scan_rows, stamp
 from protocols.ftp.reply import Reply
 from protocols.ftp.status import ReplyError
 
@@ -92,6 +92,17 @@ def mdtm(visit: Visit, argument: str) -> Reply:
     return Reply(code=213, text=stamp(_file(visit, visit.file_path(argument)).modified))
 
 
+def avbl(visit: Visit, argument: str) -> Reply:
+    """AVBL: the room there is at a path, in bytes (draft-peterson-streamlined-ftp-command-extensions-10, section 4)."""
+    path = visit.path(argument)
+    filesystem = visit.filesystem
+    if not filesystem.stat(path).is_directory:
+        raise NotADirectoryPathError(f"{path} is a file")
+    if not isinstance(filesystem, Space):
+        raise ReplyError(502, "how much room there is, is not known here")
+    return Reply(code=213, text=str(filesystem.space(path).free))
+
+
 def mfmt(visit: Visit, argument: str) -> Reply:
     """MFMT: keep the client's time of a file (draft-somers-ftp-mfxx-04, section 3)."""
     text, _, name = argument.partition(" ")
@@ -108,7 +119,8 @@ def mfmt(visit: Visit, argument: str) -> Reply:
 def mlst(visit: Visit, argument: str) -> Reply:
     """MLST: the facts of one path (RFC 3659, section 7)."""
     path = visit.path(argument)
-    row = fact_row(row_of(visit.filesystem.stat(path)), visit.facts, name=str(path))
+    entry = visit.filesystem.stat(path)
+    row = fact_row(row_of(entry), visit.facts, changes_in(visit.filesystem, path.parent), name=str(path))
     return Reply(code=250, text=f"Listing {path}", lines=(row,))
 
 

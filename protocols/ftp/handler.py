@@ -50,6 +50,7 @@ VERBS: dict[str, Verb] = {
     "ALLO": Verb(transfer.allo),
     "APPE": Verb(transfer.appe),
     "AUTH": Verb(entering.auth, early=True),
+    "AVBL": Verb(files.avbl),
     "CCC": Verb(entering.ccc, early=True),
     "CDUP": Verb(files.cdup),
     "CLNT": Verb(entering.noop, early=True),

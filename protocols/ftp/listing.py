@@ -6,7 +6,7 @@ import time
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from protocols.filesystem import ScanPages
+from protocols.filesystem import Changes, ScanPages, TellsChanges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,8 +59,13 @@ def name_row(row: Row) -> str:
     return row[0]
 
 
-def fact_row(row: Row, facts: frozenset[str], *, name: str | None = None) -> str:
-    """Return a row as facts; *name* is shown in place of its own."""
+def changes_in(filesystem: FileSystem, path: VirtualPath) -> Changes:
+    """Return what may be done to the entries of *path*; nothing, where the filesystem does not say."""
+    return filesystem.changes(path) if isinstance(filesystem, TellsChanges) else Changes()
+
+
+def fact_row(row: Row, facts: frozenset[str], changes: Changes, *, name: str | None = None) -> str:
+    """Return a row as facts; *name* is shown in place of its own; *changes* are those of the directory it is in."""
     own, is_directory, size, modified, writable = row
     told = []
     if "type" in facts:
@@ -70,7 +75,7 @@ def fact_row(row: Row, facts: frozenset[str], *, name: str | None = None) -> str
     if "modify" in facts and modified > 0:
         told.append(f"modify={stamp(modified)};")
     if "perm" in facts:
-        told.append(f"perm={_permissions(is_directory=bool(is_directory), writable=bool(writable))};")
+        told.append(f"perm={_permissions(changes, is_directory=bool(is_directory), writable=bool(writable))};")
     return f"{''.join(told)} {own if name is None else name}"
 
 
@@ -94,8 +99,16 @@ def encode_rows(rows: Iterator[Row], show: Callable[[Row], str], room: int) -> I
         yield b"".join(waiting)
 
 
-def _permissions(*, is_directory: bool, writable: bool) -> str:
-    """Return the fact `perm` (RFC 3659, section 7.5.5)."""
+def _permissions(changes: Changes, *, is_directory: bool, writable: bool) -> str:
+    """Return the fact `perm` (RFC 3659, section 7.5.5): the commands that are not refused for what the session is.
+
+    `d` and `f` are told of one's own files as of others': whose a file is, a row does not say.
+    """
+    renamed = writable and changes.rename
     if is_directory:
-        return "flcmpe" if writable else "el"
-    return "adfrw" if writable else "r"
+        removed, purged = writable and changes.remove_directories, writable and changes.remove_files
+        allowed = {"c": writable, "d": removed, "e": True, "f": renamed, "l": True, "m": writable, "p": purged}
+    else:
+        removed = writable and changes.remove_files
+        allowed = {"a": writable, "d": removed, "f": renamed, "r": True, "w": writable}
+    return "".join(letter for letter, is_so in allowed.items() if is_so)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from protocols.errors import FileSystemError, NotADirectoryPathError, NotFoundError, OffsetMismatchError
 from protocols.filesystem import ImmediateRead, Lends, WriteMode
 from protocols.ftp.files import listing_path
-from protocols.ftp.listing import encode_rows, fact_row, long_row, name_row, row_of, scan_rows
+from protocols.ftp.listing import changes_in, encode_rows, fact_row, long_row, name_row, row_of, scan_rows
 from protocols.ftp.rendezvous import Active, Passive, parse_extended_port, parse_port
 from protocols.ftp.reply import Reply
 from protocols.ftp.status import ReplyError, as_reply
@@ -173,8 +173,8 @@ def nlst(visit: Visit, argument: str) -> Reply:
 
 def mlsd(visit: Visit, argument: str) -> Reply:
     """MLSD: facts of a directory's entries (RFC 3659, section 7)."""
-    facts = visit.facts
-    return _list(visit, argument, lambda row: fact_row(row, facts), files=False)
+    facts, changes = visit.facts, changes_in(visit.filesystem, visit.path(argument))
+    return _list(visit, argument, lambda row: fact_row(row, facts, changes), files=False)
 
 
 def _list(visit: Visit, argument: str, show: Callable[[Row], str], *, files: bool = True) -> Reply:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import sqlite3
 
 import pytest
 
+from mft.backup import writing
 from mft.server.lifecycle import make_lifecycle
 from storage.store import body_name
 from tests.casebook import REGIONS
@@ -203,6 +205,26 @@ def test_drill_shows_what_a_restore_would_destroy_again(full, mft, tmp_path):
     assert "ACME-2: it was destroyed since, and is so again" in told
     assert "0 things are wrong" in told
     assert {each: each.read_bytes() for each in ledgers} == ledgers
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [OSError(errno.ENOSPC, "No space left on device"), sqlite3.OperationalError("database or disk is full")],
+)
+def test_backup_on_a_full_disk_says_so_and_leaves_nothing(full, mft, tmp_path, monkeypatch, failure):
+    """What was written of it goes: it may be what has filled the disk that the catalog is on."""
+    mft("backup", tmp_path / "backups")
+    if isinstance(failure, sqlite3.OperationalError):
+        failure.sqlite_errorcode = sqlite3.SQLITE_FULL
+
+    def refuse(*_arguments):
+        raise failure
+
+    monkeypatch.setattr(writing, "write_document", refuse)
+    assert "no space left in" in mft("backup", tmp_path / "backups", expected=1)
+    monkeypatch.undo()
+    assert len(list((tmp_path / "backups").iterdir())) == 1
+    mft("backup", tmp_path / "backups")
 
 
 def test_backup_goes_into_a_directory_of_its_own(full, mft, tmp_path):

@@ -18,7 +18,7 @@ from protocols.errors import (
     RejectedError,
     UnavailableError,
 )
-from protocols.filesystem import SetTimes, Space, WritableFileSystem
+from protocols.filesystem import Changes, SetTimes, Space, TellsChanges, WritableFileSystem
 from protocols.path import parse_path
 from tests.casebook import TITLE
 from tests.core import running_core
@@ -41,6 +41,25 @@ def test_filesystem_is_what_the_heads_ask_for(core):
     assert isinstance(filesystem, WritableFileSystem)
     assert isinstance(filesystem, SetTimes)
     assert isinstance(filesystem, Space)
+    assert isinstance(filesystem, TellsChanges)
+
+
+@pytest.mark.parametrize(
+    ("login", "path", "changes"),
+    [
+        ("ann", IN, Changes(rename=True, remove_directories=True)),
+        ("ann", OUT, Changes()),
+        ("ann", "/ACME-1", Changes()),
+        ("ann", "/", Changes()),
+        ("eve", IN, Changes()),
+        ("eve", OUT, Changes(rename=True, remove_files=True, remove_directories=True)),
+        ("eve", f"{OUT}/a.log", Changes(rename=True, remove_files=True, remove_directories=True)),
+    ],
+)
+def test_what_may_be_changed_is_told_beforehand(core, login, path, changes):
+    """As renaming and removing would find: customers take nothing back that was received, engineers what they left."""
+    filesystem = core.client(login).filesystem
+    assert filesystem.changes(parse_path(path)) == changes
 
 
 # -- whose folders -----------------------------------------------------------------------------------------------------

@@ -20,7 +20,9 @@ from protocols.errors import (
     UnavailableError,
     WrongEntranceError,
 )
+from protocols.filesystem import Changes
 from protocols.ftp import FtpSettings
+from protocols.ftp.listing import fact_row
 from tests.contracts.head import MEGABYTE, PASSWORD, REPORT, until
 from tests.protocols.ftp.rig import drop, running
 
@@ -505,6 +507,27 @@ def test_stou_makes_a_name_and_tells_it(house: House) -> None:
 # -- names, facts, digests ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("changes", "is_directory", "writable", "letters"),
+    [
+        (Changes(rename=True, remove_directories=True), False, True, "afrw"),
+        (Changes(rename=True, remove_directories=True), True, True, "cdeflm"),
+        (Changes(rename=True, remove_files=True, remove_directories=True), False, True, "adfrw"),
+        (Changes(rename=True, remove_files=True, remove_directories=True), True, True, "cdeflmp"),
+        (Changes(rename=True, remove_files=True, remove_directories=True), False, False, "r"),
+        (Changes(), True, True, "celm"),
+        (Changes(), True, False, "el"),
+        (Changes(), False, True, "arw"),
+    ],
+)
+def test_fact_of_permissions_names_what_is_not_refused(
+    changes: Changes, is_directory: bool, writable: bool, letters: str
+) -> None:
+    """DELE, RNFR, RMD, STOR, MKD and their like, each with its letter (RFC 3659, section 7.5.5)."""
+    row = ("name", is_directory, 7, 0.0, writable)
+    assert fact_row(row, frozenset({"perm"}), changes) == f"perm={letters}; name"
+
+
 def test_listings_and_facts(house: House) -> None:
     """LIST, NLST, MLSD, MLST and STAT say the same of a file; what is missing is 550 in each."""
     with house.login() as wire:
@@ -516,6 +539,11 @@ def test_listings_and_facts(house: House) -> None:
         assert (
             "type=file;size=7000;modify=20231114221320;perm=r; /out/report.txt" in wire.ask("MLST /out/report.txt")[1]
         )
+        assert wire.ask("AVBL /in") == (213, f"213 {1 << 30}")
+        assert wire.ask("AVBL")[0] == 213
+        for path in ("/none", "/out/report.txt"):
+            assert wire.ask(f"AVBL {path}")[0] == 550
+        assert "AVBL" in wire.ask("FEAT")[1]
         assert wire.ask("OPTS MLST size;unheard;")[1] == "200 MLST OPTS size;"
         assert wire.fetch("MLSD /out") == b"size=7000; report.txt\r\n"
         assert "size*" in wire.ask("FEAT")[1]
