@@ -7,6 +7,7 @@ wait for it: a head that outruns the core waits its turn on the loop, without ho
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -30,8 +31,11 @@ class Crossing:
 
         A cancelled caller stops waiting; the call itself runs to its end (a commit must).
         """
+        loop = asyncio.get_running_loop()
         async with self._turns:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: call(*args, **kwargs))
+            answer: asyncio.Future[T] = loop.create_future()
+            self._pool.submit(_cross, loop, answer, lambda: call(*args, **kwargs))
+            return await answer
 
     def begin(self, call: Callable[[], T]) -> Future[T] | None:
         """Have *call* called as soon as a thread is free, and return what will hold its result; None: no more.
@@ -47,3 +51,36 @@ class Crossing:
     def close(self) -> None:
         """Wait for the calls under way and let the threads go."""
         self._pool.shutdown(wait=True, cancel_futures=False)
+
+
+def _cross(loop: asyncio.AbstractEventLoop, answer: asyncio.Future[T], call: Callable[[], T]) -> None:
+    """Call *call* and hand what comes of it to *answer*, on the *loop* that it belongs to.
+
+    The standard library's way (`run_in_executor`) does it by a second future whose state is copied to the first: for
+    a small request that costs as much as the crossing itself.
+    """
+    try:
+        result = call()
+    except BaseException as error:  # noqa: BLE001 - it is the caller's, on the other side
+        _hand_over(loop, answer, error=error)
+    else:
+        _hand_over(loop, answer, result=result)
+
+
+def _hand_over(
+    loop: asyncio.AbstractEventLoop,
+    answer: asyncio.Future[T],
+    *,
+    result: T | None = None,
+    error: BaseException | None = None,
+) -> None:
+    def settle() -> None:
+        if answer.done():  # its caller was cancelled
+            return
+        if error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(result)  # type: ignore[arg-type]  # None is what was returned
+
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        loop.call_soon_threadsafe(settle)

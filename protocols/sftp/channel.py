@@ -288,6 +288,9 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
                 replies = []
                 await self._until(lambda: self._has_window(self._short_of_window))
                 continue
+            if not replies:
+                replies = await self._turn()
+                continue
             # The turn runs on a thread while the replies of the turn before it are sealed and sent from here.
             turn = asyncio.ensure_future(self._turn())
             try:
