@@ -78,9 +78,31 @@ def scrub_name(name: str, pseudonyms: Pseudonymizer, options: Options = _DEFAULT
     return scrub_names([name], pseudonyms, options)[0]
 
 
-def scrub_names(names: Sequence[str], pseudonyms: Pseudonymizer, options: Options = _DEFAULT) -> list[str]:
-    """Do what `scrub_name` does for each of *names*, with the rules made ready once."""
-    walk = Walk(Detector(_rules(options), pseudonyms, terms=options.terms), options, 0, memory_scratch)
+class Ready:
+    """The rules made ready under one key for names and files one after the other, anew only where names were learned.
+
+    For one thread.
+    """
+
+    def __init__(self, pseudonyms: Pseudonymizer) -> None:
+        """Make them ready for *pseudonyms*."""
+        self.pseudonyms = pseudonyms
+        self._made: tuple[tuple[object, ...], Detector] | None = None
+
+    def detector(self, options: Options) -> Detector:
+        """Give what looks for the rules of *options*, and for all names that were learned by now."""
+        made_for = (options.profile, options.terms, options.known, len(self.pseudonyms.dictionary))
+        if self._made is None or self._made[0] != made_for:
+            made = Detector(_rules(options), self.pseudonyms, terms=options.terms, known=options.known)
+            self._made = made_for, made
+        return self._made[1]
+
+
+def scrub_names(
+    names: Sequence[str], pseudonyms: Pseudonymizer, options: Options = _DEFAULT, *, ready: Ready | None = None
+) -> list[str]:
+    """Do what `scrub_name` does for each of *names*, with the rules made ready once; *ready* is of *pseudonyms*."""
+    walk = Walk((ready or Ready(pseudonyms)).detector(options), options, 0, memory_scratch)
     raw = [name.encode("utf-8", "surrogateescape") for name in names]
     return [walk.scrub_name(name, "").decode("utf-8", "replace") for name in raw]
 
@@ -99,6 +121,7 @@ def scrub(
     left: list[tuple[bytes, str]] | None = None,
     replay: Replay | None = None,
     jobs: int = 1,
+    ready: Ready | None = None,
 ) -> ScrubReport:
     """Read *source*, give the scrubbed bytes to *sink*, and report what was replaced and what could not be looked into.
 
@@ -118,6 +141,7 @@ def scrub(
         replay: what was noted of *source* while it came in (`replay_of`), made for these *pseudonyms* and *options*.
         jobs: processes for what is long. They are forked from this one, which should have one thread; the outcome is
             the same with any number.
+        ready: what was made ready for these *pseudonyms*, where other files or names were scrubbed before.
 
     Where the report is not `scannable`, what the sink was given must be discarded. Memory: some 32 MiB with the rules,
     and what *scratch* keeps.
@@ -140,7 +164,7 @@ def scrub(
     reading = HashedSource(source, progress)
     writing = _Sink(sink)
     rules = _rules(options)
-    detector = Detector(rules, pseudonyms, terms=options.terms, known=options.known)
+    detector = (ready or Ready(pseudonyms)).detector(options)
     walk = Walk(detector, options, source.size, scratch)
     label = walk.scrub_name(name.encode("utf-8", "surrogateescape"), "").decode("utf-8", "replace")
     walk.reset()

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mft.scrubbing.answer import ANSWER_LIMIT, Answer, AnswerError, read_answer, write_answer
-from mft.scrubbing.sealednames import SEALED_LIMIT, open_names, seal_names
+from mft.scrubbing.sealednames import SEALED_LIMIT, seal_names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mft.scrubbing.child import Errand
-    from scrubber.dictionary import Dictionary
+    from scrubber.engine import Ready
 
 BATCH_FILES = 32
 """Most files of one child: it may have 64 descriptors open."""
@@ -76,12 +76,12 @@ def part_of(errand: Errand, own: dict[str, Any]) -> Errand:
 class RunOne(Protocol):
     """Does the errand of one file (`mft.scrubbing.child.run_errand`)."""
 
-    def __call__(self, errand: Errand, descriptors: Sequence[int], /, *, names: Dictionary | None) -> None:
-        """Do *errand*, with *names* for its dictionary, unless it has to open its own."""
+    def __call__(self, errand: Errand, descriptors: Sequence[int], /, *, ready: Ready | None) -> None:
+        """Do *errand* with the names and rules of *ready*, unless it has to make its own."""
 
 
-def run_batch(errand: Errand, descriptors: Sequence[int], run: RunOne) -> None:
-    """Do each file's errand by *run*, one after the other.
+def run_batch(errand: Errand, descriptors: Sequence[int], run: RunOne, ready_for: Callable[[Errand], Ready]) -> None:
+    """Do each file's errand by *run*, one after the other, with what *ready_for* makes of it once.
 
     *descriptors* are the landing logs, then the pipe for the answer. It ends with the first file that fails. The
     dictionary comes last: without it the answer is not whole.
@@ -90,14 +90,15 @@ def run_batch(errand: Errand, descriptors: Sequence[int], run: RunOne) -> None:
     room = BODIES_LIMIT
     with os.fdopen(answer_fd, "wb") as pipe:
         # What engineers send teaches nothing: each of their files begins with the case's names alone.
-        names = open_names(errand.dictionary, errand.pseudonym_key) if not errand.outbound else None
+        ready = None if errand.outbound else ready_for(errand)
+        names = None if ready is None else ready.pseudonyms.dictionary
         known = 0 if names is None else names.extent
         for own, log in zip(errand.batch, logs, strict=True):
             part = part_of(errand, own)
             before = 0 if names is None else names.extent
-            body, answer = _done(part, log, run, names)
+            body, answer = _done(part, log, run, ready)
             if answer.document.get("again"):
-                body, answer = _done(replace(part, again=True), log, run, names)
+                body, answer = _done(replace(part, again=True), log, run, ready)
             room -= len(body)
             document: dict[str, Any] = {"error": "large"} if room < 0 else answer.document
             document["taught"] = names is not None and names.extent > before
@@ -108,13 +109,13 @@ def run_batch(errand: Errand, descriptors: Sequence[int], run: RunOne) -> None:
         _write(pipe, write_answer({"files": len(logs)}, grown if len(grown) <= SEALED_LIMIT else b""), b"")
 
 
-def _done(part: Errand, log: int, run: RunOne, names: Dictionary | None) -> tuple[bytes, Answer]:
+def _done(part: Errand, log: int, run: RunOne, ready: Ready | None) -> tuple[bytes, Answer]:
     """Do one file's errand, its two pipes being files in memory."""
     held = os.dup(log)
     body, answer = (os.memfd_create(name, os.MFD_CLOEXEC) for name in ("body", "answer"))
     kept = os.dup(body), os.dup(answer)
     try:
-        run(part, [held, body, answer], names=names)  # which closes what it was given
+        run(part, [held, body, answer], ready=ready)  # which closes what it was given
         return _content(kept[0]), read_answer(_content(kept[1]))
     finally:
         for descriptor in kept:

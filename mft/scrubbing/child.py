@@ -23,7 +23,7 @@ from mft.scrubbing.cage import Cage
 from mft.scrubbing.sealednames import SEALED_LIMIT, open_names, seal_names
 from mft.scrubbing.sealedpassword import open_password
 from mft.shortage import SPACE, shortage_of
-from scrubber.engine import learn, replay_of, scrub, scrub_names
+from scrubber.engine import Ready, learn, replay_of, scrub, scrub_names
 from scrubber.model import Limits, Options
 from scrubber.profile import find_profile
 from scrubber.pseudonym import Pseudonymizer
@@ -41,7 +41,6 @@ from storage.store import ObjectKey
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scrubber.dictionary import Dictionary
     from scrubber.model import ScrubReport
     from scrubber.replay import Replay
 
@@ -135,27 +134,28 @@ class Errand:
         return cls(**plain)
 
 
-def run_errand(errand: Errand, descriptors: Sequence[int], *, names: Dictionary | None = None) -> None:
+def run_errand(errand: Errand, descriptors: Sequence[int], *, ready: Ready | None = None) -> None:
     """Do an errand and write its answer to the result pipe, the last of *descriptors*.
 
-    *names* is the errand's dictionary where somebody has opened it already, who is then to seal what is learned.
+    *ready* is of the errand's key and dictionary, where somebody has opened that already, who is then to seal what is
+    learned.
     """
     result_fd = descriptors[-1]
     grown = reverse_map = b""
-    seals = names is None
+    seals = ready is None
     try:
-        if names is None:
-            names = open_names(errand.dictionary, errand.pseudonym_key)
+        if ready is None:
+            ready = ready_for(errand)
+        names = ready.pseudonyms.dictionary
         known = names.extent
         reverse = ReverseMap() if errand.recipient and errand.teaches else None
-        if reverse is None:
-            pseudonyms = Pseudonymizer(errand.pseudonym_key, names)
-        else:
-            pseudonyms = RecordingPseudonymizer(errand.pseudonym_key, names, reverse)
+        if reverse is not None:
+            ready = Ready(RecordingPseudonymizer(errand.pseudonym_key, names, reverse))
         if errand.has_file:
-            result = _scrub_file(errand, pseudonyms, descriptors)
+            result = _scrub_file(errand, ready, descriptors)
         else:
-            result = _named(errand, scrub_names(errand.names, pseudonyms, _options(errand)))
+            shown = scrub_names(errand.names, ready.pseudonyms, _options(errand), ready=ready)
+            result = _named(errand, shown)
         if seals and errand.teaches and names.extent > known:
             grown = seal_names(names, errand.pseudonym_key)
         if reverse is not None:
@@ -166,6 +166,15 @@ def run_errand(errand: Errand, descriptors: Sequence[int], *, names: Dictionary 
         result, grown, reverse_map = {"error": _failure(error)}, b"", b""
     with os.fdopen(result_fd, "wb") as pipe:
         pipe.write(write_answer(result, grown if len(grown) <= SEALED_LIMIT else b"", reverse_map))
+
+
+def ready_for(errand: Errand) -> Ready:
+    """Open the names of an errand's case, and make ready to look for them.
+
+    Raises:
+        NamesUnreadableError: they do not open.
+    """
+    return Ready(Pseudonymizer(errand.pseudonym_key, open_names(errand.dictionary, errand.pseudonym_key)))
 
 
 def _failure(error: Exception) -> str:
@@ -194,9 +203,9 @@ def _options(errand: Errand) -> Options:
     )
 
 
-def _scrub_file(errand: Errand, pseudonyms: Pseudonymizer, descriptors: Sequence[int]) -> dict[str, Any]:
+def _scrub_file(errand: Errand, ready: Ready, descriptors: Sequence[int]) -> dict[str, Any]:
     """Scrub a file; *descriptors*: log or body, notes of a child that read ahead if there are any, two pipes."""
-    cipher_fd = descriptors[-2]
+    cipher_fd, pseudonyms = descriptors[-2], ready.pseudonyms
     source = source_of(errand, descriptors[0])
 
     def scratch() -> BinaryIO:
@@ -209,13 +218,22 @@ def _scrub_file(errand: Errand, pseudonyms: Pseudonymizer, descriptors: Sequence
             pseudonyms.dictionary.merge(open_names(errand.learned, errand.pseudonym_key))
         elif not errand.as_it_is:
             learn(source, pseudonyms=pseudonyms, name=errand.names[-1], options=options, scratch=scratch)
-        named = _named(errand, scrub_names(errand.names, pseudonyms, options))
+        named = _named(errand, scrub_names(errand.names, pseudonyms, options, ready=ready))
         shown = named["shown"][-1]
         if errand.as_it_is:
             return named | _copied(source, body)
         sink = (lambda _piece: None) if errand.outbound else body.write
         replay = _replay(errand, pseudonyms, descriptors[1], options) if errand.notes_key else None
-        run = partial(scrub, source, pseudonyms=pseudonyms, name=shown, scratch=scratch, learning=False, replay=replay)
+        run = partial(
+            scrub,
+            source,
+            pseudonyms=pseudonyms,
+            name=shown,
+            scratch=scratch,
+            learning=False,
+            replay=replay,
+            ready=ready,
+        )
         if errand.again:
             run(lambda _: None, options=options, left=left)
             options, left = replace(options, known=tuple(left)), []

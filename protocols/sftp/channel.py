@@ -288,16 +288,7 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
                 replies = []
                 await self._until(lambda: self._has_window(self._short_of_window))
                 continue
-            if not replies:
-                replies = await self._turn()
-                continue
-            # The turn runs on a thread while the replies of the turn before it are sealed and sent from here.
-            turn = asyncio.ensure_future(self._turn())
-            try:
-                await asyncio.sleep(0)
-                await self._write(replies)
-            finally:  # whatever happens: nothing is abandoned while a thread may still open something
-                replies = await turn
+            replies = await self._turn_after(replies)
             if not self._can_write():
                 await self._write(replies)
                 replies = []
@@ -328,6 +319,18 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
     def _send(self, pieces: Sequence[bytes | memoryview]) -> None:
         if self._lost is None and not self._chan.is_closing():
             self._connection.send_bulk(self._chan, *pieces)
+
+    async def _turn_after(self, replies: list[bytes]) -> list[bytes]:
+        """Answer what waits on a thread, while *replies* of the turn before it are sealed and sent from here."""
+        if not replies:
+            return await self._turn()
+        turn = asyncio.ensure_future(self._turn())
+        try:
+            await asyncio.sleep(0)
+            await self._write(replies)
+        finally:  # whatever happens: nothing is abandoned while a thread may still open something
+            answered = await turn
+        return answered
 
     async def _turn(self) -> list[bytes]:
         batch, self._queue = self._queue, deque()
