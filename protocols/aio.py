@@ -34,8 +34,12 @@ class Crossing:
         loop = asyncio.get_running_loop()
         async with self._turns:
             answer: asyncio.Future[T] = loop.create_future()
-            self._pool.submit(_cross, loop, answer, lambda: call(*args, **kwargs))
-            return await answer
+            begun = self._pool.submit(_cross, loop, answer, lambda: call(*args, **kwargs))
+            try:
+                return await answer
+            except asyncio.CancelledError:
+                begun.cancel()  # if no thread has it yet
+                raise
 
     def begin(self, call: Callable[[], T]) -> Future[T] | None:
         """Have *call* called as soon as a thread is free, and return what will hold its result; None: no more.
