@@ -76,17 +76,15 @@ _PLAIN = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", "
 
 
 def _is_plain(value: dict[object, object], depth: int = 0) -> bool:
-    """Say whether the standard library writes *value* as RFC 8785 has it: keys in ASCII have one order by any unit."""
+    """Say whether the standard library writes *value* as RFC 8785 has it: keys in ASCII are in one order by any unit."""
     for name, item in value.items():
         if type(name) is not str or not name.isascii():
             return False
-        if type(item) is dict:
-            if depth > _PLAIN_DEPTH or not _is_plain(item, depth + 1):
+        kind = type(item)
+        if kind is dict:
+            if depth > _PLAIN_DEPTH or not _is_plain(item, depth + 1):  # type: ignore[arg-type]  # its kind was looked at
                 return False
-        elif type(item) is int:
-            if abs(item) > _SAFE_INTEGER:
-                return False
-        elif not (type(item) is str or item is None or type(item) is bool):
+        elif not (kind is str or item is None or kind is bool or (kind is int and abs(item) <= _SAFE_INTEGER)):  # type: ignore[arg-type]  # as above
             return False
     return True
 

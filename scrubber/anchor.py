@@ -22,6 +22,9 @@ class Anchor:
     before: bytes = b""
     """The same, of what is scanned for as a whole: so much stands before a sign by which the compiled part finds it."""
 
+    rule: str = ""
+    """The id of the rule, or of the place where identities are told, that it belongs to: for messages alone."""
+
 
 LONGEST_HEAD = 64
 INDEX_BITS = 12

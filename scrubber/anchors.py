@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from scrubber import vectorscan
 from scrubber.alternatives import write_out
 from scrubber.anchor import INDEX_BITS, INDEX_MASK, LENGTH_MASK, LONGEST_HEAD, START_SHIFT
+from scrubber.errors import RuleError
 from scrubber.eventmaker import EventMaker
 from scrubber.shapes import ShapeScanner, is_installed
 
@@ -112,12 +113,24 @@ def _compile(anchors: AnchorSet, without: AbstractSet[int] = frozenset()) -> tup
         if index not in without
         for each in write_out(a.pattern.removeprefix(a.head))
     ]
-    database = vectorscan.compile_rules(
-        [each for _, each, _ in written],
-        [index for index, _, _ in written],
-        [(once if a.once else som) | (caseless if a.caseless else 0) for _, _, a in written],
-    )
+    flags = [(once if a.once else som) | (caseless if a.caseless else 0) for _, _, a in written]
+    try:
+        database = vectorscan.compile_rules([each for _, each, _ in written], [index for index, _, _ in written], flags)
+    except hyperscan.error as error:
+        alone = [(a.rule, a.pattern, each, flag) for (_, each, a), flag in zip(written, flags, strict=True)]
+        raise RuleError(_blame(hyperscan, alone) or f"the anchors of all rules together: {error}") from error
     return database, _Scratch(hyperscan, database)
+
+
+def _blame(hyperscan: Any, alone: Sequence[tuple[str, bytes, bytes, int]]) -> str:  # noqa: ANN401 - the package has no types
+    """Say which anchors do not compile by themselves, with their rules and the reasons; nothing where all do."""
+    said = []
+    for rule, pattern, expression, flags in alone:
+        try:
+            hyperscan.Database().compile(expressions=[expression], ids=[0], elements=1, flags=[flags])
+        except hyperscan.error as error:
+            said.append(f"rule {rule or '?'}: its anchor {pattern.decode('utf-8', 'backslashreplace')!r}: {error}")
+    return "; ".join(said)
 
 
 _HEADED = 1 << INDEX_BITS

@@ -42,7 +42,7 @@ _STRONG = re.compile(
     r"snmpcommunity|ssws$|community(?:string|name)|(?:ro|rw|read|write|trap)community|"
     r"(?:session|php|jsession|asp|aspnet|web|user)?sess(?:ion)?id$|sessid$|jsessionid|phpsessid|xauthtoken|erlangcookie|"
     r"loggedinkey|unsealkey|recoverycode|backupcode|activationcode|registrationcode|regcode$|verificationcode|authtok$|authdata$|serviceaccountkey|"
-    r"secure?string|passcodes?$"
+    r"secure?string|passcodes?$|encryptionsalt$|authuserinfo$|hexkey$"
 )
 _MEDIUM_LAST = frozenset(
     (
@@ -109,7 +109,7 @@ _NOT_SECRET = re.compile(
     rb"[\^~>=<]{0,2} ?v?[0-9]+(?:\.[0-9]+){1,3}(?:-[a-z]+(?:\.[0-9]+)?)?|[0-9]{1,5}/(?:tcp|udp|sctp)|exec:/.*|"
     rb"(?:var|local|data|module|each|path|self|secrets|inputs|steps|env|vars|values|context|params)\.[A-Za-z_][\w.\[\]\"'-]*|"
     rb"[a-z][a-z_]*(?:\.[a-z_]+){2,}|"  # a reference, as Terraform writes it
-    rb"(?:Read-Host|Get-\w+|ConvertTo-\w+|New-Object|Import-\w+|\[[\w.]+\]\S*)(?:\s.*)?|"
+    rb"\(*(?:Read-Host|Get-\w+|ConvertTo-\w+|New-Object|Import-\w+|\[[\w.]+\]\S*)(?:\s.*)?|"
     rb"!(?:vault|Ref|Sub|ImportValue|secret|GetAtt|Join)\b.*|\(\(.*\)\)|ref\+\w+://.*|op://.*|"
     rb"\{\{?resolve:.*|\@Microsoft\.KeyVault.*|base64decode\(.*|sealed:.*"
 )
@@ -159,7 +159,7 @@ def _strength(name: bytes) -> Strength:  # noqa: PLR0911 - a table of refusals
         or joined.endswith(_ABOUT_ENDS)
     ):
         return Strength.NONE
-    if _is_open(words, joined):
+    if _is_open(words, joined) or name in _NO_SECRETS:
         return Strength.NONE
     if _STRONG.search(joined):
         return Strength.STRONG
@@ -174,6 +174,8 @@ def _strength(name: bytes) -> Strength:  # noqa: PLR0911 - a table of refusals
     return Strength.WEAK if last in _WEAK_LAST else Strength.NONE
 
 
+_NO_SECRETS = frozenset((b"signingkey", b"user.signingkey"))
+"""Keys that are known as they are written: git's, which names a public key."""
 _OPTION = re.compile(r"\A-(?:D|P(?!(?i:ass|wd|sk|w\b|in\b|rivate|hrase)))(?=[A-Za-z])")  # of Java, of Gradle
 _IDS = ("sessionid", "secretid", "sessid", "communityname", "securestring", "phpsessid")
 _ABOUT_ENDS = (
@@ -188,6 +190,9 @@ _ABOUT_ENDS = (
     "hasher",
     "publickeytoken",
     "pscredential",
+    "createcredential",
+    "modifycredential",
+    "acctsessionid",
 )
 _FALSE_PASS = frozenset(("bypass", "compass", "token", "trespass", "overpass", "underpass"))
 

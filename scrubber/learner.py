@@ -100,8 +100,7 @@ def load_origins() -> tuple[Origin, ...]:
         RuleError: one is written wrongly.
     """
     made = []
-    files = load_files()
-    for data in (*files["identities.yaml"]["sources"], *files["places.yaml"]["sources"]):
+    for data in (source for file in load_files().values() for source in file.get("sources", ())):
         try:
             caseless = bool(data.get("caseless", False))
             lines = bool(data.get("lines", False))
@@ -116,16 +115,27 @@ def load_origins() -> tuple[Origin, ...]:
                                 pattern=(head + rest.partition("(?=")[0] + first).encode(),
                                 caseless=caseless,
                                 head=head.encode(),
+                                rule=data["id"],
                             )
                             for head, rest in behind
                         ),
-                        *(Anchor(pattern=a.encode(), caseless=caseless, once=lines) for a in data.get("anchors", ())),
                         *(
-                            Anchor(pattern=(head + rest).encode(), caseless=caseless, head=head.encode())
+                            Anchor(pattern=a.encode(), caseless=caseless, once=lines, rule=data["id"])
+                            for a in data.get("anchors", ())
+                        ),
+                        *(
+                            Anchor(
+                                pattern=(head + rest).encode(), caseless=caseless, head=head.encode(), rule=data["id"]
+                            )
                             for head, rest in data.get("headed", ())
                         ),
                         *(
-                            Anchor(pattern=(before + rest).encode(), caseless=caseless, before=before.encode())
+                            Anchor(
+                                pattern=(before + rest).encode(),
+                                caseless=caseless,
+                                before=before.encode(),
+                                rule=data["id"],
+                            )
                             for before, rest in data.get("parted", ())
                         ),
                     ),

@@ -13,6 +13,8 @@ _DEVICE = re.compile(
     rb"ether|worker|thread|task|job|pool|queue|pid|uid|gid|id|v)-?[0-9][0-9a-z\-]*",
     re.IGNORECASE,
 )
+_NUMBERED = re.compile(rb"[abcef][0-9]{5,7}")
+"""Logins of a letter and a number, as large companies give them out, that could be hexadecimal."""
 _HEX = re.compile(rb"(?:0x)?[0-9a-f]{6,}|[0-9\-_.]+|[0-9a-f\-]{36}", re.IGNORECASE)
 _STANDARD = re.compile(
     rb"(?:hmac-?)?(?:sha[0-9-]{1,8}|md[245]|ripemd-?[0-9]{3}|blake[0-9][a-z]{0,2}|shake-?[0-9]{3}|sm[234]|streebog[0-9]{3})|hmac|"
@@ -33,7 +35,9 @@ _ENDINGS = (b"s", b"es", b"d", b"ed", b"ing", b"er", b"ers", b"ly", b"al", b"abl
 
 def is_login(name: bytes) -> bool:
     """Say whether *name*, in small letters, can be a person's login: no system's, no ordinary word, no file's name."""
-    if _LOGIN.fullmatch(name) is None or is_odd(name) or name in words("system_users"):
+    if _LOGIN.fullmatch(name) is None or name in words("system_users"):
+        return False
+    if is_odd(name) and _NUMBERED.fullmatch(name) is None:
         return False
     if is_ordinary(name) or name.rpartition(b".")[2] in words("file_suffixes") or b".." in name:
         return False

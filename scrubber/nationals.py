@@ -144,6 +144,7 @@ _FORMS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], bool]], ...] = tuple(
     for form, check in (
         (rb"\d\d\.\d\d\.\d\d-\d{3}\.\d\d", _belgian),
         (rb"[12] \d\d \d\d \d[\dAB] \d{3} \d{3} \d\d", _french),
+        (rb"[12]\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[1-8]\d|9[0-5]|2[AB])\d{8}", _french),
         (rb"(?:[XYZ][ -]?\d{7}|\d{8})[ -]?[A-Z]", _spanish),
         (rb"[A-Z]{6}\d\d[A-EHLMPRST]\d\d[A-Z]\d{3}[A-Z]", _italian),
         (rb"\d{3}\.\d{3}\.\d{3}-\d\d", _brazilian),

@@ -25,7 +25,7 @@ from scrubber.pseudonym import TAG, Pseudonymizer
 from scrubber.rulefiles import load_files, rules_version
 from scrubber.spelled import SPELLED, spellings
 from scrubber.tokens import expand_row
-from scrubber.vocabulary import is_unspoken
+from scrubber.vocabulary import is_unspoken, is_unworded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,6 +142,7 @@ def _image(rule: CompiledRule, pseudonyms: Pseudonymizer) -> Callable[[bytes], b
 _FULL_NAME = Field(kind="name", proven=True)
 _CHECKS: dict[str, Callable[[bytes], bool]] = {
     "unspoken": is_unspoken,
+    "unworded": is_unworded,
     **CHECKS,
     **SPELLED,
     "login": lambda text: is_login(text.lower()),
@@ -302,7 +303,7 @@ def parse_rule(data: dict[str, Any]) -> CompiledRule:
         ),
         kind=data.get("kind", name.replace(".", ":")),
         anchors=tuple(
-            Anchor(pattern=text.encode(), caseless=caseless, shape=shape)
+            Anchor(pattern=text.encode(), caseless=caseless, shape=shape, rule=name)
             for shape, field in ((False, "anchors"), (True, "shapes"))
             for text in data.get(field, ())
         ),

@@ -42,6 +42,16 @@ def is_unspoken(text: bytes) -> bool:
     return word not in words("vocabulary") and not is_ordinary(word)
 
 
+def is_unworded(text: bytes) -> bool:
+    """Say whether *text* is neither a word of a sentence nor a name that programs put together of such: table_v2."""
+    name = _COUNTED.sub(b"", text.partition(b"(")[0].rstrip(b".,;:!?)`'"))
+    return not name.islower() or not all(map(_is_word, re.findall(rb"[^_\-.]+", name)))
+
+
+_COUNTED = re.compile(rb"(?:_?v)?(?<![0-9])[0-9]{1,2}\Z")
+"""The number behind a word, as variables and versions have one."""
+
+
 def is_expression(name: bytes) -> bool:
     """Say whether *name*, labels with dots in small letters, is an object's attribute rather than a domain."""
     *labels, last = name.split(b".")

@@ -7,6 +7,8 @@ from random import Random
 
 import pytest
 
+from scrubber.anchor import Anchor
+from scrubber.anchors import AnchorSet, HyperscanScanner
 from scrubber.detector import Detector
 from scrubber.errors import RuleError
 from scrubber.rules import CompiledRule, load_rules, parse_rule
@@ -130,6 +132,16 @@ def test_wrong_rule_is_refused(change, pseudonyms):
     assert parse_rule(good).rule.id == "x.y"
     with pytest.raises(RuleError, match=r"x\.y"):
         parse_rule(good | change).build(pseudonyms)
+
+
+def test_anchor_that_is_too_large_is_named_with_its_rule_and_the_reason():
+    """Of all anchors that are compiled together, the one that Vectorscan refuses is told, and whose it is."""
+    anchors = [
+        Anchor(pattern=b"abc", rule="fine"),
+        Anchor(pattern=rb"(?:a|b )[^\n]{0,900}x[^\n]{0,900}y", rule="wide.one"),
+    ]
+    with pytest.raises(RuleError, match=r"wide\.one.*900.*too large"):
+        HyperscanScanner(AnchorSet(anchors))
 
 
 def test_scanners_agree_on_every_example(pseudonyms):
