@@ -76,15 +76,17 @@ _PLAIN = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", "
 
 
 def _is_plain(value: dict[object, object], depth: int = 0) -> bool:
-    """Say whether the standard library writes *value* as RFC 8785 has it: keys in ASCII are in one order by any unit."""
+    """Say whether the standard library writes *value* as RFC 8785 has it: keys in ASCII have one order by any unit."""
     for name, item in value.items():
         if type(name) is not str or not name.isascii():
             return False
-        kind = type(item)
-        if kind is dict:
-            if depth > _PLAIN_DEPTH or not _is_plain(item, depth + 1):  # type: ignore[arg-type]  # its kind was looked at
+        if type(item) is dict:
+            if depth > _PLAIN_DEPTH or not _is_plain(item, depth + 1):
                 return False
-        elif not (kind is str or item is None or kind is bool or (kind is int and abs(item) <= _SAFE_INTEGER)):  # type: ignore[arg-type]  # as above
+        elif type(item) is int:
+            if abs(item) > _SAFE_INTEGER:
+                return False
+        elif not (type(item) is str or item is None or type(item) is bool):
             return False
     return True
 

@@ -16,6 +16,12 @@ _CARD = re.compile(
     rb"[0-9]{13,19}(?![0-9])|[0-9]{4}([ \-])[0-9]{4}\1[0-9]{4}\1[0-9]{1,7}(?![0-9])|"
     rb"3[0-9]{3}([ \-])[0-9]{6}\2[0-9]{4,5}(?![0-9])"
 )
+_CALLED = re.compile(
+    rb"[a-z_ .\-]{3,32}[\"']{0,2}[ \t]{0,4}[:=#]?[ \t]{0,4}[\"']?"
+    rb"(?P<value>[0-9]{12,19}|[0-9]{4}(?:[ \-][0-9]{2,7}){2,4})(?![0-9A-Za-z_]|[.\-][0-9])",
+    re.IGNORECASE,
+)
+"""A number that is called a card's."""
 _NUMBER_BEFORE = re.compile(rb"[0-9A-Za-z]\Z|[0-9][.\-]\Z|[.$+]\Z|[a-z]-\Z")
 _NUMBER_AFTER = re.compile(rb"[A-Za-z]|[.\-][0-9]")
 _COUNTED = re.compile(
@@ -30,10 +36,12 @@ _IBAN = re.compile(rb"[A-Z]{2}[0-9]{2}(?:[ \-]?[A-Z0-9]{4}){2,7}(?:[ \-]?[A-Z0-9
 
 
 def find_card(pseudonyms: Pseudonymizer) -> Finder:
-    """Build the finder of payment card numbers, plain or in groups."""
+    """Build the finder of payment card numbers, plain or in groups; any of a card's form where it is called one."""
 
     def find(buf: bytes, start: int, _end: int) -> Found | None:
         start += buf[start] == _UNDERSCORE
+        if not 0x30 <= buf[start] < 0x3A:
+            return by_name(buf, start)
         match = _CARD.match(buf, start)
         if match is None or _NUMBER_BEFORE.search(buf[max(0, start - 2) : start]):
             return None
@@ -44,6 +52,12 @@ def find_card(pseudonyms: Pseudonymizer) -> Finder:
         if not is_in_dump(buf, start, match.end()):
             return start, match.end(), re.sub(rb"\D", b"", match[0]), pseudonyms.card(match[0])
         return None
+
+    def by_name(buf: bytes, start: int) -> Found | None:
+        called = _CALLED.match(buf, start)
+        if called is None or buf[start - 1 : start].isalnum() or not checks.called_card(called["value"]):
+            return None
+        return *called.span("value"), re.sub(rb"\D", b"", called["value"]), pseudonyms.card(called["value"])
 
     return find
 

@@ -28,20 +28,28 @@ _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
 PHONE = rb"\+(?P<digits>[1-9][0-9]{0,2}(?:[ \-./]?\(0?[0-9]{1,4}\)|(?: / |[ \-./])?[0-9]{1,5}){1,6})(?![0-9A-Za-z])"
 """A number to call behind its country's code."""
 _PHONE = re.compile(PHONE)
+EXTENSION = rb"(?:,? ?(?:x|ext\.? ?|extension |#)[0-9]{1,6})?"
+"""The number of a telephone behind an exchange."""
+_BEFORE_EXTENSION = re.compile(rb"[,xe#]", re.IGNORECASE)
+TRUNK = b"(0)"
+"""What is dialled within a country alone: +49 (0)89 123456. It is none of the number's digits."""
 _PHONE_US = re.compile(
-    rb"(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[-. ])[2-9][0-9]{2}[-. ][0-9]{4}(?![0-9A-Za-z\-]|:[^ ]|\.[0-9])"
+    rb"(?:1[-. ])?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[-. ])[2-9][0-9]{2}[-. ][0-9]{4}"
+    + EXTENSION
+    + rb"(?![0-9A-Za-z\-]|:[^ ]|\.[0-9])"
 )
 _PHONE_KEYED = re.compile(
     rb"(?:phone|mobile|telephone|telefono?|t(?:e|\xc3\xa9)l(?:e|\xc3\xa9)phone|handy|gsm|mobiel|portable|cell|fax|tel|t\xc3\xa9l|port|msisdn|"
     rb"whatsapp|sms)"
     rb"(?:[ _\-]?(?:number|nummer|num|no|nr|1|2))?\.?\\{0,3}[\"']?(?:[ \t]{0,8}[:=>][ \t]{0,8}|[ \t])(?:\\{0,3}[\"'])?"
-    rb"(?P<value>[(+]?[0-9][0-9 ()./\-]{5,22}[0-9](?: ?(?:x|ext\.? ?)[0-9]{1,6})?)(?![0-9A-Za-z])",
+    rb"(?P<value>\(?\+?[0-9][0-9 ()./\-]{5,22}[0-9]" + EXTENSION + rb")(?![0-9A-Za-z])",
     re.IGNORECASE,
 )
 _PHONE_SAID = re.compile(
     rb"(?:[a-z]{4,7} (?:me|us|him|her|them) (?:back )?(?:at|on|under|via)|"
     rb"[a-z\x80-\xff]{2,12}(?: [a-z\x80-\xff]{2,14}){0,3})[ :]{1,3}"
-    rb"(?P<value>(?:\+|\(?0)[0-9 ()/\-]{6,22}[0-9]|[1-9][0-9]{1,2}(?:[ .\-]?[0-9]{2,3}){3,4})(?![0-9A-Za-z:])",
+    rb"(?P<value>(?:(?:\(?\+|\(?0|\([0-9]{2,4}\))[0-9 ()/.\-]{6,22}[0-9]|"
+    rb"[1-9][0-9]{1,2}(?:[ ./\-]?[0-9]{2,4}){2,4})" + EXTENSION + rb")(?![0-9A-Za-z:])",
     re.IGNORECASE,
 )
 """A number to call that a sentence gives: reach me at, erreichbar unter; one that begins as numbers of a country do."""
@@ -156,7 +164,7 @@ def find_phone(pseudonyms: Pseudonymizer) -> Finder:
             text = keyed["value"]
             digits = _digits(text)
             if (
-                7 <= len(digits) <= 15
+                7 <= len(_digits(_BEFORE_EXTENSION.split(text)[0])) <= 15
                 and _OCTETS.fullmatch(text) is None
                 and len(set(digits)) > 2
                 and not is_phone_pseudonym(text)
@@ -182,7 +190,7 @@ def bare_phone(pseudonyms: Pseudonymizer, text: bytes) -> tuple[bytes, bytes]:
         return digits, pseudonyms.phone(text, 0)
     country = _COUNTRY.match(digits)
     least = 8 if len(digits) + 1 != len(text) else 10  # a sum such as +12345678 is no number to call
-    if country and least <= len(digits) <= 15 and not digits[country.end() :].startswith(b"00"):
+    if country and least <= len(digits) <= 15 and not is_phone_pseudonym(text):
         return digits, pseudonyms.phone(text, country.end())
     return b"", b""
 
@@ -193,11 +201,11 @@ def _digits(text: bytes) -> bytes:
 
 def country_digits(text: bytes) -> int:
     """Count the digits of the country's code (E.164) that a telephone number begins with; 0 where there is none."""
-    country = _COUNTRY.match(_digits(text)) if text[:1] == b"+" else None
+    country = _COUNTRY.match(_digits(text)) if text.lstrip(b"(")[:1] == b"+" else None
     return country.end() if country else 0
 
 
 def is_phone_pseudonym(text: bytes) -> bool:
     """Say whether *text* is of the form that `Pseudonymizer.phone` gives."""
     country = country_digits(text)
-    return _digits(text)[country:].startswith(b"00" if country else b"000")
+    return _digits(text.replace(TRUNK, b""))[country:].startswith(b"00" if country else b"000")

@@ -46,6 +46,24 @@ class Notation:
     """What of it is surely no part of the original's words; all, where this is None. `ip=10.20.30.40` is no escape."""
 
 
+_UNITS = re.compile(rb"(?:\\+u[0-9A-Fa-f]{4})+")
+_UNIT = re.compile(rb"u([0-9A-Fa-f]{4})")
+_BREAKS = re.compile(rb"\\+[nrt]")
+
+
+def unescaped(text: bytes) -> bytes:
+    r"""Give what a value within a string of JSON means: characters for `\u00e9`, of any plane, blanks for breaks."""
+    if b"\\" not in text:
+        return text
+    return _BREAKS.sub(b" ", _UNITS.sub(_units, text)).replace(b"\\/", b"/")
+
+
+def _units(match: re.Match[bytes]) -> bytes:
+    """Read UTF-16 by its numbers (RFC 8259, section 7)."""
+    numbers = b"".join(_UNIT.findall(match[0]))
+    return bytes.fromhex(numbers.decode()).decode("utf-16-be", "replace").encode()
+
+
 def _blank(text: bytes) -> bytes:
     """Give white space of the same length: line breaks for line breaks, so that nothing moves."""
     return b" " * (len(text) - 1) + (b"\t" if text[-1:] == b"t" or text == b"#011" else b"\n")

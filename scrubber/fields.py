@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from scrubber.contacts import country_digits, is_phone_pseudonym
+from scrubber.checks import called_card
+from scrubber.contacts import EXTENSION, country_digits, is_phone_pseudonym
 from scrubber.hostnames import is_public_domain, words
 from scrubber.logins import is_login, is_odd, is_ordinary
 from scrubber.pseudonym import DOMAIN_PSEUDONYM, WORD_PSEUDONYM
@@ -40,11 +41,15 @@ _LISTS = (
     "geo",
     "account",
     "phone",
+    "card",
 )
 
 _NAME = re.compile(
     r"[^\W\d_](?:[^\W\d_]|[ '\u2019.,\-/+]|%20|\\u00[0-9a-f]{2}){1,62}(?:[^\W\d_]|\.|\))?", re.IGNORECASE
 )
+_CASELESS = re.compile(r"(?:[^\W\d_]|[\u0300-\u0eff\u3005])+")
+"""Letters, and the marks that some scripts put on them."""
+_BETWEEN_CASELESS = re.compile(r"[ \u3000\u30fb\u00b7,]+")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _BETWEEN_NAMES = re.compile(r"[ ,+]+|(?:(?<=\bvan)|(?<=\bvon)|(?<=\bder)|(?<=\bden)|(?<=\bde))-(?=\w)")
 _DATE = re.compile(
@@ -60,7 +65,8 @@ _NO_ADDRESS = re.compile(rb"\A:|[@`|=]")
 _CARD_LENGTHS = range(18, 21)
 _CERTIFICATE_SERIAL = re.compile(rb"[0-9]{18,}|[0-9A-Fa-f]{24,}|0[xX][0-9A-Fa-f]{6,}")
 _GEO = re.compile(rb"-?[0-9]{1,3}\.[0-9]{2,12}(?:[,; ]{1,2}-?[0-9]{1,3}\.[0-9]{2,12})?")
-_PHONE = re.compile(rb"[(+]?[0-9][0-9 ()./\-]{4,22}[0-9](?: ?(?:x|ext\.? ?)[0-9]{1,6})?")
+_PHONE = re.compile(rb"(?P<number>\(?\+?[0-9][0-9 ()./\-]{4,22}[0-9])" + EXTENSION)
+_CARD = re.compile(rb"[0-9](?:[ \-]?[0-9]){11,18}")
 _ZIP = re.compile(rb"(?=[^0-9]*[0-9])[0-9A-Za-z](?:[0-9A-Za-z]|[ \-](?=[0-9A-Za-z])){2,11}")
 _PLATE = re.compile(
     rb"(?=[^0-9]*[0-9])[0-9A-Za-z\xc3\x80-\xbf](?:[0-9A-Za-z\xc3\x80-\xbf]|[ \-:](?=[0-9A-Za-z])){2,20}"
@@ -196,6 +202,8 @@ def is_surname(value: bytes) -> bool:
 
 def _is_name(value: bytes, proven: bool) -> bool:  # noqa: FBT001 - one of a table
     text = _decoded(value).replace("\\'", "'").replace("''", "'")  # as SQL writes O'Neil
+    if text.lower() == text.upper():
+        return _is_caseless_name(text, proven)
     if _NAME.fullmatch(text) is None:
         return False
     if value.islower() and is_vocabulary(value):  # a type, a column
@@ -217,6 +225,19 @@ def _is_name(value: bytes, proven: bool) -> bool:  # noqa: FBT001 - one of a tab
         and not lower & load_words("no_persons")
         and not lower <= load_words("ordinary")
     )
+
+
+def _is_caseless_name(text: str, proven: bool) -> bool:  # noqa: FBT001 - as of `_is_name`
+    """Say the same of a script without capitals: two to four words, or a family's name in front."""
+    parts = [part for part in _BETWEEN_CASELESS.split(text) if part]
+    if not 1 <= len(parts) <= 4 or not all(_CASELESS.fullmatch(part) for part in parts):
+        return False
+    return not proven or len(parts) > 1 or (2 <= len(text) <= 5 and text.startswith(_family_names()))
+
+
+@lru_cache(maxsize=1)
+def _family_names() -> tuple[str, ...]:
+    return tuple(load_words("east_asian_family_names"))
 
 
 def _is_street(value: bytes, proven: bool) -> bool:  # noqa: FBT001 - one of a table
@@ -258,10 +279,9 @@ def _is_serial(value: bytes, _proven: bool) -> bool:  # noqa: FBT001 - one of a 
 
 
 def _is_phone(value: bytes, _proven: bool) -> bool:  # noqa: FBT001 - one of a table
-    digits = re.sub(rb"\D", b"", value)
-    if not 6 <= len(digits) <= 20 or _PHONE.fullmatch(value) is None or len(set(digits)) < 3:
-        return False
-    return not is_phone_pseudonym(value)
+    match = _PHONE.fullmatch(value)
+    digits = re.sub(rb"\D", b"", match["number"]) if match is not None else b""
+    return 6 <= len(digits) <= 15 and len(set(digits)) > 2 and not is_phone_pseudonym(value)
 
 
 def _is_host(value: bytes) -> bool:
@@ -290,6 +310,7 @@ _CHECKS: dict[str, Callable[[bytes, bool], bool]] = {
     "geo": lambda value, _: _GEO.fullmatch(value) is not None,
     "account": _is_number,
     "phone": _is_phone,
+    "card": lambda value, _: _CARD.fullmatch(value) is not None and called_card(value),
     "host": lambda value, _: _is_host(value),
     "login": lambda value, _: is_login(value.rpartition(b"\\")[2].lower()),
     "agent": lambda value, _: _is_name(value, True) or is_login(value.rpartition(b"\\")[2].lower()),
@@ -325,6 +346,7 @@ def images(pseudonyms: Pseudonymizer) -> dict[str, Callable[[bytes], bytes]]:
         "geo": lambda text: pseudonyms.word("geo", text),
         "account": number("account"),
         "phone": lambda text: pseudonyms.phone(text, country_digits(text)),
+        "card": pseudonyms.card,
         "host": pseudonyms.host,
         "login": login,
         "agent": lambda text: pseudonyms.person(text) if b" " in text else login(text),

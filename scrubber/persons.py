@@ -8,6 +8,7 @@ import quopri
 import re
 from typing import TYPE_CHECKING
 
+from scrubber.escapes import unescaped
 from scrubber.fields import Field, field_of, images, is_kind, is_surname
 from scrubber.finder import remembered
 
@@ -33,8 +34,10 @@ _FORM_END = re.compile(rb"[\s&,;|\"'<>(){}\[\]\\]|\Z")
 
 _MAILBOX = re.compile(
     rb"(?:\"(?P<quoted>[^\"\r\n<>@:=]{3,60})\"|"
-    rb"(?P<bare>(?:[A-Z\xc3-\xc5][\w.'\x80-\xff\-]{0,24},? |"
-    rb"(?:von|van|de|der|den|da|di|del|la|le|el|bin|zu|af|av|ter) ){1,5}[A-Z\xc3-\xc5][\w.'\x80-\xff\-]{1,24}))"
+    rb"(?P<bare>(?:[A-Z\xc3-\xc5\xcd-\xd4][\w.'\x80-\xff\-]{0,24},? |"
+    rb"(?:von|van|de|der|den|da|di|del|la|le|el|bin|zu|af|av|ter) ){1,5}"
+    rb"[A-Z\xc3-\xc5\xcd-\xd4][\w.'\x80-\xff\-]{1,24})|"
+    rb"(?P<caseless>(?:(?:[\xd6-\xdf][\x80-\xbf]|[\xe0-\xed][\x80-\xbf]{2}){1,12} ?){1,4}?))"
     rb" ?(?:<|&lt;|\\u003[cC])\Z"
 )
 _ENCODED_WORD = re.compile(rb"=\?[\w\-]{2,20}\?(?P<how>[qQbB])\?(?P<text>[^?\s]{3,75})\?= ?<\Z")
@@ -66,11 +69,12 @@ _WITH_OTHERS = {
 _PROTOCOL = re.compile(rb"[\"']?[ \t]*[:=][ \t]*[\"']?(?:[A-Z]{2,5}/)?[0-9]\.[0-9]\b")
 """What the header Via holds in HTTP and SIP, where it is no Italian street."""
 _LISTED = re.compile(rb'"\s{0,2}:\s{0,2}\[\s{0,40}(?P<items>"[^\[\]{}]{1,600}")\s{0,40}\]')
-_ITEM = re.compile(rb'"(?P<value>[^"\\\n]{1,200})"')
+_ITEM = re.compile(rb'"(?P<value>[^"\n]{1,200})"')
 """A list of JSON's strings: "given": ["Anna", "Maria"]."""
-_BOUND = re.compile(rb"\[\"(?P<key>[\w.]{2,60})\",[ ]?\"(?P<value>[^\"\\\n]{1,240})\"\]")
+_BOUND = re.compile(rb"\[\"(?P<key>[\w.]{2,60})\",[ ]?\"(?P<value>[^\"\n]{1,240})\"\]")
 """A value bound to a statement of SQL, as Rails logs it: [["city", "Paris"]]."""
 _FULL_NAME = Field(kind="name", proven=True)
+_NAME = Field(kind="name")
 
 
 def find_person(pseudonyms: Pseudonymizer) -> Finder:  # noqa: C901 - a list of what a key may be
@@ -198,10 +202,11 @@ def _found(buf: bytes, start: int, end: int, field: Field, made: dict[str, Calla
     text = buf[start:end]
     lead = len(text) - len(text.lstrip())
     text = text.strip()
-    if not is_kind(field, text):
+    meant = unescaped(text)
+    if not is_kind(field, meant):
         return None
     start += lead
-    return start, start + len(text), text, made[field.kind](text)
+    return start, start + len(text), meant, made[field.kind](meant)
 
 
 def find_mailbox(pseudonyms: Pseudonymizer) -> Finder:
@@ -215,13 +220,14 @@ def find_mailbox(pseudonyms: Pseudonymizer) -> Finder:
         if match is None:
             word = _ENCODED_WORD.search(window) if window.endswith((b"?= <", b"?=<")) else None
             return _encoded_word(word, low, image) if word else None
-        group = "quoted" if match["quoted"] else "bare"
+        group = str(match.lastgroup)
         text = match[group]
         begin, end = match.span(group)
         if group == "bare" and (cut := re.match(rb"(?:From|To|Cc|Author|By) ", text)):
             begin += cut.end()
             text = text[cut.end() :]
-        return (low + begin, low + end, text, image(text)) if is_kind(_FULL_NAME, text.strip()) else None
+        field = _FULL_NAME if text[:1] < b"\xd6" else _NAME
+        return (low + begin, low + end, text, image(text)) if is_kind(field, text.strip()) else None
 
     return find
 

@@ -178,10 +178,10 @@ class Pseudonymizer:
     def phone(self, text: bytes, country: int) -> bytes:
         """Map a telephone number to one of the same layout.
 
-        Its first *country* digits stay, then come zeros, as in no real one (E.164).
+        Its first *country* digits stay, then come zeros, as in no real one (E.164), beside that of a trunk: +49 (0)00…
         """
         digits = text.translate(None, _NOT_DIGITS)
-        head = digits[:country] + (b"00" if country else b"000")
+        head = digits[:country] + (b"00" if country else b"000") + (b"0" if b"(0)" in text else b"")
 
         def make(attempt: int) -> bytes:
             return (head + self._digits(_kind("phone", attempt), digits, len(digits)))[: len(digits)]

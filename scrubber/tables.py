@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from scrubber.fields import beside_names, column_of, images, is_kind
+from scrubber.fields import Field, beside_names, column_of, images, is_kind
 from scrubber.finder import remembered
 from scrubber.gate import Strength, is_secret, strength
 from scrubber.pseudonym import TAG
@@ -90,6 +90,10 @@ _VALUE = re.compile(rb"\s*(?:N?'((?:[^'\\]|''|\\.){0,8000})'|([^',()]{0,200}))\s
 _NEXT_TUPLE = re.compile(rb"\s*,?\s*\(")
 
 
+_OF_PEOPLE = frozenset(("name", "phone", "city", "zip", "birth", "card"))
+_STREET = Field(kind="street")
+
+
 class Columns:
     """What each of a table's columns holds."""
 
@@ -102,6 +106,10 @@ class Columns:
         # A full name's column is believed where another tells of people too.
         several = sum(1 for field in personal if field is not None) >= 2 or any(_beside(name) for name in plain)
         self.fields = [field if field is None or not field.proven or several else None for field in personal]
+        if (
+            sum(1 for field in personal if field is not None and field.kind in _OF_PEOPLE) >= 2
+        ):  # beside those, no other
+            self.fields = [_STREET if field is not None and field.kind == "street" else field for field in self.fields]
         self.known: list[dict[bytes, _Known]] = [{} for _ in plain]
         """For each column, what was made of its cells."""
         self.secrets = [

@@ -1,7 +1,7 @@
 """Keys for uploads that are about to begin: where one follows the other, the key agent is asked for several at once.
 
-A question to the agent and its answer cost a small file a tenth of all its time. A key is bound to its upload, so ids are
-given out together with keys. What is not used within a second is forgotten; nothing was ever sealed under it.
+A question to the agent and its answer cost a small file a tenth of all its time. A key is bound to its upload, so ids
+are given out together with keys. What is not used within a second is forgotten; nothing was ever sealed under it.
 """
 
 from __future__ import annotations

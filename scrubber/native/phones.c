@@ -55,13 +55,22 @@ static bool set_image(scan *c, uint32_t entry, text value, const uint8_t *digits
     return memo_set(&c->of->memo, entry, KNOWN, 0, (text){laid, value.size});
 }
 
+/* Say whether a trunk's nought stands in a number, `contacts.TRUNK`: Python makes those images. */
+static bool has_trunk(text value) {
+    for (size_t i = 0; i + 3 <= value.size; i++)
+        if (memcmp(value.at + i, "(0)", 3) == 0)
+            return true;
+    return false;
+}
+
 /* Make the image of a telephone number in a column; `*made` is false where it is none, or Python is to say. */
 bool set_phone(scan *c, uint32_t entry, text value, bool *made) {
     uint8_t digits[MOST_DIGITS];
     size_t count = 0, kinds = 0;
     unsigned seen = 0;
     *made = false;
-    if (value.size > LONGEST_PHONE || value.size < LEAST_DIGITS || !is(value.at[value.size - 1], DIGIT))
+    if (value.size > LONGEST_PHONE || value.size < LEAST_DIGITS || !is(value.at[value.size - 1], DIGIT) ||
+        has_trunk(value))
         return true;
     bool marked = value.at[0] == '(' || value.at[0] == '+';
     size_t body = value.size - marked;
@@ -103,7 +112,7 @@ bool see_phone(scan *c, text buf, size_t plus) {
     if (result == FAILED)
         return true;
     text value = result == MATCHED ? part(buf, plus, m->to[0]) : (text){buf.at, 0};
-    if (result != MATCHED || value.size > LONGEST_PHONE)
+    if (result != MATCHED || value.size > LONGEST_PHONE || has_trunk(value))
         return ask_finder(c, LOOK_PHONE, plus, 8);
     uint8_t digits[LONGEST_PHONE];
     size_t count = 0;

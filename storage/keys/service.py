@@ -49,7 +49,7 @@ class KeyService(Protocol):
     def new_keys(
         self, region: Region, scope: str, scope_key: bytes, subjects: Sequence[str]
     ) -> list[tuple[bytes, Envelope]]:
-        """Do what `new_key` does for each of *subjects* (`KEYS_AT_ONCE` at most), at little more than the price of one."""
+        """Do what `new_key` does for each of *subjects*, `KEYS_AT_ONCE` at most, for little more than one costs."""
 
     def open_key(self, envelope: Envelope) -> bytes:
         """Return the leaf key in *envelope*.
@@ -166,7 +166,7 @@ class LocalKeyService:
     def _enclose_all(
         self, keys: Iterable[tuple[bytes, str]], region: Region, scope: str, scope_key: bytes
     ) -> list[Envelope]:
-        """Wrap leaf keys, each with its subject. What is new is under the region's newest key, whichever *scope_key* is."""
+        """Wrap leaf keys, each with its subject; under the region's newest key, whichever *scope_key* is under."""
         under = self._open_scope(region, scope, scope_key)
         fresh = self._under_newest(region, scope, scope_key)
         return [
