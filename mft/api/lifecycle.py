@@ -318,7 +318,7 @@ class LifecycleRoutes:
         case, customer, rooms = call.body.case, call.body.customer, self._rooms
         if (case is None) == (customer is None):
             raise conflict("name a case or a customer, one of the two")
-        owner = customer if case is None else self._customer_of(case)
+        owner = self._known_customer(str(customer)) if case is None else self._customer_of(case)
         try:
             rooms.glass.use(
                 SHRED,
@@ -339,6 +339,12 @@ class LifecycleRoutes:
             tokens_revoked=done.tokens,
         )
         return Answer(document=document)
+
+    def _known_customer(self, customer: str) -> str:
+        with self._rooms.database.read() as connection:
+            if connection.execute(select(CASES.c.id).where(CASES.c.customer == customer)).first() is None:
+                raise not_found("customer")
+        return customer
 
     def _customer_of(self, number: str) -> str:
         with self._rooms.database.read() as connection:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mft.cli import options, secret
-from mft.cli.ledger import DEFAULT, moment, open_ledger, show_json, show_table
+from mft.cli.ledger import DEFAULT, moment, open_ledger, printable, show_json, show_table
 from mft.cli.person import open_principals, sign_in
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ def request(
             owner = case_customer(ledger, shred_case)
             wish = glass.request(SHRED, f"case:{shred_case}", login=who, reason=reason, customer=owner)
         else:
-            wish = glass.request(SHRED, f"customer:{shred_customer}", login=who, reason=reason, customer=shred_customer)
+            owner = known_customer(ledger, str(shred_customer))
+            wish = glass.request(SHRED, f"customer:{owner}", login=who, reason=reason, customer=owner)
         typer.echo(f"{wish.id}: {_said(wish, glass)}")
 
 
@@ -166,6 +167,23 @@ def find_object(ledger: Ledger, name: str) -> tuple[str, str | None]:
     if row is None or row.object_key is None:
         raise GlassError(f"no stored object is known by {name}")
     return row.object_key, row.customer
+
+
+def known_customer(ledger: Ledger, customer: str) -> str:
+    """Return *customer*, of whom something lies here.
+
+    Raises:
+        GlassError: nothing does: a mistyped name is no order.
+    """
+    from sqlalchemy import select  # noqa: PLC0415  keeps `mft --help` quick
+
+    from mft.breakglass import GlassError  # noqa: PLC0415
+    from mft.catalog.model import CASES  # noqa: PLC0415
+
+    with ledger.database.read() as connection:
+        if connection.execute(select(CASES.c.id).where(CASES.c.customer == customer)).first() is None:
+            raise GlassError(f"nothing of a customer {printable(customer)} lies here")
+    return customer
 
 
 def case_customer(ledger: Ledger, number: str) -> str:

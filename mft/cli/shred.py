@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mft.cli import options
-from mft.cli.breakglass import case_customer, open_glass
+from mft.cli.breakglass import case_customer, known_customer, open_glass
 from mft.cli.ledger import DEFAULT, actor, open_ledger, show_json
 
 LEFT = 3
@@ -49,7 +49,7 @@ def shred(
     if not reason.strip():
         raise typer.BadParameter("--reason says why; it cannot be empty")
     with open_ledger(config) as (loaded, ledger, _):
-        owner = customer if case is None else case_customer(ledger, case)
+        owner = known_customer(ledger, str(customer)) if case is None else case_customer(ledger, case)
         subject = f"customer:{customer}" if case is None else f"case:{case}"
         with open_glass(loaded, ledger) as glass:
             glass.use(SHRED, subject, request, by=actor(), reason=reason, customer=owner, case=case)

@@ -139,11 +139,8 @@ class Uploads:
         limit = self._settings.upload_size
         if length is not None and limit is not None and length > limit:
             raise QuotaExceededError(f"an upload may have {limit} bytes; this one has {length}")
-        check_space(
-            self._settings.free_space,
-            (self._settings.landing[deposit.home], self._settings.catalog),
-            coming=length or 0,
-        )
+        check_space(self._settings.free_space, (self._settings.landing[deposit.home],), coming=length or 0)
+        check_space(self._settings.free_space, (self._settings.catalog,))  # its disk may be another, and a small one
         self._budget.take()
         try:
             with translated():

@@ -58,13 +58,19 @@ class TokenKeys:
     @property
     def current(self) -> str:
         """Id of the key that wraps: its CKA_ID in hexadecimal."""
-        return self.key_ids[-1]
+        with self._talking():
+            self._open()
+            return next(reversed(self._keys))
 
     @property
     def key_ids(self) -> tuple[str, ...]:
-        """Ids of all keys, the smallest first."""
+        """Ids of all keys, the smallest first: those that the token has now, whoever made them."""
         with self._talking():
             self._open()
+            self._list_keys()
+            if not self._keys:
+                self.close()
+                self._open()  # which says what is missing
             return tuple(self._keys)
 
     def wrap(self, key: bytes, context: bytes) -> bytes:
@@ -164,6 +170,7 @@ class TokenKeys:
         if not self._keys and self._settings.create:
             self._make_key()
         if not self._keys:
+            self.close()  # the next call looks anew: somebody may make one
             raise KeyUnavailableError(
                 f"the token {self._settings.token!r} has no key with the label {self._settings.key!r}: make one there, "
                 "or set `create`"

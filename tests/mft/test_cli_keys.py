@@ -99,6 +99,8 @@ def test_what_cannot_be_is_said(house, mft):
     code, _, error = mft("keys", "retire", "eu", "00")
     assert (code, "there is no key 00 in 'eu'" in error) == (1, True)
     assert mft("shred", "--reason", "x")[0] == 2
+    code, _, error = mft("shred", "--customer", "acmee", "--reason", "x")
+    assert (code, "nothing of a customer acmee lies here" in error) == (1, True)
     assert mft("break-glass", "request", "--login", "rel", "--reason", "x")[0] == 2
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select, update
@@ -13,6 +14,7 @@ from sqlalchemy import select, update
 from mft.casesystem import Behaviour
 from mft.catalog.model import LANDING_KEYS, RECEIPTS, UPLOADS
 from mft.receipts import verify_receipt
+from mft.upload import room
 from protocols.errors import (
     AlreadyExistsError,
     LockedError,
@@ -345,6 +347,20 @@ def test_uploads_are_refused_below_the_watermark(tmp_path):
         with pytest.raises(QuotaExceededError, match="short of space"):
             core.client("ann").begin(f"{IN}/b")
         assert core.client("ann").names(IN) == ["a"]
+
+
+def test_catalog_on_a_small_disk_of_its_own_bounds_no_upload(core, monkeypatch):
+    """What is announced must fit into the landing zone; the catalog's disk needs no more than its watermark."""
+    here = core.config.catalog.path.parent
+
+    def statvfs(path):
+        blocks = 2_000_000 if path == here else 1 << 40
+        return SimpleNamespace(f_bavail=blocks, f_blocks=blocks, f_frsize=1)
+
+    monkeypatch.setattr(room.os, "statvfs", statvfs)
+    core.client("ann").begin(f"{IN}/a", length=1 << 30).abort("enough")
+    with pytest.raises(QuotaExceededError, match="short of space"):
+        core.client("ann").begin(f"{IN}/b", length=1 << 50)
 
 
 # -- when things fail --------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from dataclasses import replace
@@ -63,6 +64,29 @@ class TestToken(KeyHolderContract):
         yield Place(keys=keys, again=again)
         for each in opened:
             each.close()
+
+    def test_key_that_somebody_else_made_is_current_once_it_was_looked_for(self, place):
+        """A customer exchanges a key in a token of theirs; `mft keys status` and `rewrap` look."""
+        first, other = place.keys, place.again()
+        before = first.current
+        made = other.rotate()
+        assert first.current == before
+        assert first.key_ids == (before, made)
+        assert first.current == made
+
+    def test_key_that_is_made_later_is_found(self, place):
+        """A token without a key says so, at each call, until there is one."""
+        label = f"t{os.urandom(6).hex()}"
+        make_token(label)
+        keys = TokenKeys(replace(token_settings(label), create=False))
+        for _ in range(2):
+            with pytest.raises(KeyUnavailableError, match="no key with the label"):
+                keys.wrap(b"k" * 32, EU_1)
+        with contextlib.closing(TokenKeys(token_settings(label))) as owner:
+            made = owner.current
+            assert keys.unwrap(keys.wrap(b"k" * 32, EU_1), EU_1) == b"k" * 32
+            assert keys.current == made
+        keys.close()
 
     def test_key_cannot_be_taken_out_of_the_token(self, place):
         """It is sensitive and not extractable: the token says no."""
