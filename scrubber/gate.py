@@ -81,7 +81,7 @@ _LETTERS = "a-z\u00c0-\u1fff\u2c00-\u2fff\u3040-\ufaff\ufffd"  # no punctuation 
 _WORDS = re.compile(rf"[A-Z]+(?![{_LETTERS}])|[A-Z]?[{_LETTERS}]+|[0-9]+")
 SETTINGS = frozenset(word.encode() for word in load_words("settings"))
 _PLACEHOLDER = re.compile(
-    rb"\$\{.*\}|\$\(.*\)|\{\{.*|\{%.*|<[^<>]*>|%\([\w.]+\)s|%[\w.]+%|%[sdv]|\$[A-Z_][A-Z0-9_]*|\$[a-z_]+(?:[.\->\[].*)?|"
+    rb"\$\{.*\}|\$\(.*\)|\$\([a-z./]{2}.*|\{\{.*|\{%.*|<[^<>]*>|%\([\w.]+\)s|%[\w.]+%|%[sdv]|\$[a-z_]+(?:\.|->|\[).*|"
     rb"@{1,2}[\w.\-]+@{1,2}|%\{.*\}|\$\[[\w.]+\]|\$(?:env|script|global|using|private):\w+|ENC\(\$\{.*\}\)|"
     rb"(?:System\.getenv|os\.getenv|os\.environ|process\.env|getenv|ENV|env|Environment\.GetEnvironmentVariable)[.(\[].*|"
     rb"\*{2,}[A-Z ]{4,12}\*{2,}|\((?:not )?set\)|"
@@ -93,8 +93,9 @@ _PLACEHOLDER = re.compile(
     rb"(?:vault|secretsmanager|ssm|kms|env|file|ref|arn)[:+]/?/?.*|ENC\[.*",
     re.IGNORECASE | re.DOTALL,
 )
+_NAMED = re.compile(rb"\$(?P<name>[A-Za-z_]\w*)")
+_CALL = re.compile(rb"(?P<name>[A-Za-z_$][\w$]*(?:\.[\w$]+|::\w+|->\w+)*)\((?P<rest>.*)", re.DOTALL)
 _CODE = re.compile(
-    rb"[A-Za-z_$][\w$]*(?:\.[\w$]+|::\w+|->\w+)*\(.*|"
     rb"(?:self|this|os|args|opts|options|config|cfg|settings|params|process|request|req|ctx|env|data|kwargs|"
     rb"props|state|user|form|app|input|body|event|row|obj|item|payload)(?:\.|\[|->).*|(?:Optional|List|Union|Dict|Callable|Option|Vec|Array|Map|"
     rb"dict|list|tuple|set|frozenset|type|Type|Tuple|Set|Literal|Final|ClassVar|Annotated|Sequence|Iterable|Mapping)[\[<].*|"
@@ -258,7 +259,7 @@ def _is_refused(value: bytes, *, quoted: bool) -> bool:  # noqa: PLR0911 - a tab
         return True
     if _PLACEHOLDER.fullmatch(value) and not _ENCRYPTED.fullmatch(value):
         return True
-    if (not quoted and _CODE.fullmatch(value)) or _URL.fullmatch(value):
+    if _is_reference(value) or (not quoted and (_CODE.fullmatch(value) or _is_call(value))) or _URL.fullmatch(value):
         return True
     if _CONNECTION.match(value):  # its own secret is found by itself, and the rest of it stays
         return True
@@ -267,6 +268,38 @@ def _is_refused(value: bytes, *, quoted: bool) -> bool:  # noqa: PLR0911 - a tab
     return _PATH.fullmatch(value) is not None and not (
         len(value) > 30 and value.count(b"/") < 3 and entropy(value) > 4.2
     )
+
+
+def _is_reference(value: bytes) -> bool:
+    """Say whether *value* is a variable of a shell's, as $DB_PASSWORD; $kY7DcqV is a password."""
+    found = _NAMED.fullmatch(value)
+    return found is not None and _is_identifier(found["name"])
+
+
+def _is_call(value: bytes) -> bool:
+    """Say whether *value* is the beginning of a call: getPassword(user; `H7G$sviF(` and `b(5EPWPm^` are passwords."""
+    found = _CALL.fullmatch(value)
+    if found is None:
+        return False
+    name, rest = found["name"].lstrip(b"$"), found["rest"]
+    is_whole = rest[:1] == b")" or rest.count(b")") == rest.count(b"(") + 1
+    is_member = not _PLAIN_NAME.fullmatch(name)
+    spoken = any(len(part) > _SHORT and is_composed(part.lower()) for part in _IDENTIFIER_PART.findall(name))
+    return is_whole or is_member or spoken or (len(name) > 1 and _is_identifier(name))
+
+
+def _is_identifier(name: bytes) -> bool:
+    """Say whether *name* is one that a programmer gives: of words, with numbers at their ends alone."""
+    parts = [part for part in _IDENTIFIER_PART.findall(name) if not part.isdigit()]
+    if len(parts) == 1:
+        return len(name) <= _SHORT_NAME or not _DIGIT_WITHIN.search(name)
+    return all(len(part) > 1 for part in parts) and not _DIGIT_WITHIN.search(name)
+
+
+_IDENTIFIER_PART = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|\$")
+_PLAIN_NAME = re.compile(rb"[\w$]*")
+_DIGIT_WITHIN = re.compile(rb"[0-9][A-Za-z]")
+_SHORT, _SHORT_NAME = 3, 4
 
 
 def _is_variable(value: bytes) -> bool:

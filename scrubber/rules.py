@@ -18,6 +18,7 @@ from scrubber.errors import RuleError
 from scrubber.fields import Field, is_kind, is_surname
 from scrubber.finder import REACH, Found, remembered
 from scrubber.finders import FINDERS
+from scrubber.gate import Strength, is_secret
 from scrubber.logins import is_login, is_ordinary
 from scrubber.model import Rule
 from scrubber.programs import make_program
@@ -143,6 +144,7 @@ _FULL_NAME = Field(kind="name", proven=True)
 _CHECKS: dict[str, Callable[[bytes], bool]] = {
     "unspoken": is_unspoken,
     "unworded": is_unworded,
+    "literal": lambda text: is_secret(text, Strength.STRONG, quoted=True, prose=False),
     **CHECKS,
     **SPELLED,
     "login": lambda text: is_login(text.lower()),

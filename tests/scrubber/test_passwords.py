@@ -1,0 +1,56 @@
+"""Passwords that begin with any sign, or have one anywhere, as generators make them, in the places where they stand."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+
+SIGNS = "!@#$%^&*()_+?"
+PLACES = {
+    "properties": "db.password={}",
+    "ini": "password = {}",
+    "yaml": '  password: "{}"',
+    "json": '{{"user": "bob", "password": "{}", "port": 5432}}',
+    "xml": "<password>{}</password>",
+    "toml": "password = '{}'",
+    "log": "10:00:01 ERROR auth failed user=bob password={} host=db",
+    "odbc": "Driver={{ODBC Driver 17}};Server=db;UID=bob;PWD={};Encrypt=yes",
+    "mysql": "$ mysql -u bob -p'{}' -h db app",
+    "sshpass": "$ sshpass -p '{}' ssh bob@db",
+    "option": "$ tool --password '{}' --user bob",
+    "sql": "CREATE USER 'bob'@'%' IDENTIFIED BY '{}';",
+    "role": "ALTER ROLE bob WITH PASSWORD '{}';",
+    "java": 'DriverManager.getConnection("jdbc:mysql://db/app", "bob", "{}");',
+    "powershell": "$s = ConvertTo-SecureString '{}' -AsPlainText -Force",
+    "netrc": "machine db login bob password {}",
+    "mail": "the credentials are bob / {}",
+}
+FAMILIAR = ["$DB_PASSWORD", "$dbPassword1", "${DB_PASSWORD}", "$(cat secret)", "%PASSWORD%", "%s", "********"]
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+@pytest.mark.parametrize("place", PLACES)
+def test_a_password_goes_whole(scrubbed, place, sign):
+    """Nothing of four characters is left of it, wherever the sign stands."""
+    for password in (f"{sign}kY7Dcq4V", f"kY7Dcq{sign}4VmW", f"kY7Dcq4{sign}"):
+        after = scrubbed(PLACES[place].format(password).encode() + b"\n")[0].decode()
+        left = [password[at : at + 4] for at in range(len(password) - 3) if password[at : at + 4] in after]
+        assert not left, after
+
+
+def test_one_in_an_address_goes_whole(scrubbed):
+    """Percent-encoded, as an address demands it."""
+    for sign in SIGNS:
+        password = quote(f"{sign}kY7Dcq4V{sign}", safe="")
+        assert b"kY7D" not in scrubbed(f"at postgres://bob:{password}@db:5432/app up\n".encode())[0]
+
+
+@pytest.mark.parametrize("value", FAMILIAR)
+def test_what_stands_for_one_stays(scrubbed, value):
+    """A variable, a command, a mask."""
+    for place in ("properties", "json", "mysql", "sshpass", "sql", "netrc"):
+        text = PLACES[place].format(json.dumps(value)[1:-1])
+        if place != "netrc" or " " not in value:
+            assert value in scrubbed(text.encode() + b"\n")[0].decode()
