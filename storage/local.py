@@ -1,13 +1,15 @@
 """A store in a directory of the local disk: nothing is acknowledged before file and directory are on it.
 
-Content goes into a file under `.incoming/` (same filesystem, made with O_EXCL), is fsynced, linked to its name (which
-fails if the name is taken, on every POSIX filesystem), and the directory is fsynced. Where several files belong
-together, each of these steps is taken for all of them before the next. What a crash leaves in `.incoming/` is reaped.
+Content goes into a file under `.incoming/` (same filesystem, without a name where that can be), is fsynced, linked to
+its name (which fails if the name is taken, on every POSIX filesystem), and the directory is fsynced. Where several
+files belong together, each of these steps is taken for all of them before the next. What a crash leaves is reaped.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
 import os
 import stat
 import threading
@@ -16,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.descriptor import Descriptor
-from storage.durable import await_writeback, begin_writeback, disk_errors, sync_directory
+from storage.durable import await_writeback, begin_writeback, disk_errors, storage_error, sync_directory
 from storage.errors import ObjectExistsError, ObjectNotFoundError
 from storage.incoming import Incoming
 from storage.partial import LocalPartial, partial_path
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _INCOMING = ".incoming"
+_NO_OBJECT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}
+"""Nothing has that name, or what has it is no file: a link, a socket."""
 _AHEAD_BYTES = 4 * 1024 * 1024
 """Fetched behind a read that had to wait for the disk, where somebody would rather not wait."""
 
@@ -37,7 +41,9 @@ class LocalReader:
     def __init__(self, name: str, fd: int) -> None:
         """Own *fd* from now on."""
         self._name = name
-        self._size = os.fstat(fd).st_size
+        found = os.fstat(fd)
+        self._size = found.st_size
+        self.is_file = stat.S_ISREG(found.st_mode)
         self._file = Descriptor(fd)
         self._missed = False
         """Whether bytes were asked for that were not in memory: then those behind what is read are fetched ahead."""
@@ -90,11 +96,11 @@ class LocalStore:
             return self.put_together([(name, chunks)])[0]
         path = self._place(name)
         doing = f"storing {name}"
-        with Incoming(self._incoming, doing) as incoming:
+        with Incoming(self._incoming, doing, named=True) as incoming:
             incoming.write(chunks)
             with disk_errors(doing):
                 incoming.sync()
-                self._name(os.replace, incoming.path, path)
+                self._name(incoming.replace, path)
                 sync_directory(os.path.dirname(path))  # noqa: PTH120 - see `_place`
             return StoredObject(name=name, size=incoming.size)
 
@@ -120,7 +126,7 @@ class LocalStore:
                     await_writeback(file.fd)
                 for file in files:
                     file.sync()
-                self._publish([file.path for file in files], paths)
+                self._publish([file.link for file in files], paths)
             return tuple(StoredObject(name=name, size=file.size) for (name, _), file in zip(puts, files, strict=True))
 
     def resume(self, name: str) -> LocalPartial:
@@ -130,15 +136,15 @@ class LocalStore:
 
     def _publish_whole(self, part: Path, name: str) -> StoredObject:
         with disk_errors(f"storing {name}"):
-            self._publish([str(part)], [self._place(name)])
+            self._publish([functools.partial(os.link, part)], [self._place(name)])
         return self.stat(name)
 
-    def _publish(self, files: Sequence[str], paths: Sequence[str]) -> None:
-        """Give durable *files* the names *paths*, durably, all of them or none."""
+    def _publish(self, links: Sequence[Callable[[str], object]], paths: Sequence[str]) -> None:
+        """Give durable files the names *paths* by *links*, durably, all of them or none."""
         named: list[str] = []
         try:
-            for file, path in zip(files, paths, strict=True):
-                self._name(os.link, file, path)
+            for link, path in zip(links, paths, strict=True):
+                self._name(link, path)
                 named.append(path)
             for directory in dict.fromkeys(os.path.dirname(path) for path in paths):  # noqa: PTH120 - see `_place`
                 sync_directory(directory)
@@ -148,23 +154,28 @@ class LocalStore:
                     os.unlink(path)  # noqa: PTH108 - see `_place`
             raise
 
-    def _name(self, give: Callable[[str, str], object], file: str, path: str) -> None:
+    def _name(self, give: Callable[[str], object], path: str) -> None:
         directory = os.path.dirname(path)  # noqa: PTH120 - see `_place`
         try:
             if directory not in self._known:
                 self._make_directory(Path(directory))
-            give(file, path)
+            give(path)
         except (FileExistsError, NotADirectoryError) as error:
             raise ObjectExistsError(f"{path.removeprefix(f'{self._root}/')} is stored already") from error
 
     def open(self, name: str) -> LocalReader:
         """Open an object for reading."""
-        self.stat(name)
-        try:
-            with disk_errors(f"opening {name}"):
-                return LocalReader(name, os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW))
-        except FileNotFoundError as error:
-            raise ObjectNotFoundError(f"{name} is not stored here") from error
+        try:  # what is no file is opened without waiting for anybody (a pipe's other end), and is none
+            fd = os.open(self._place(name), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno in _NO_OBJECT:
+                raise ObjectNotFoundError(f"{name} is not stored here") from error
+            raise storage_error(error, f"opening {name}") from error
+        reader = LocalReader(name, fd)
+        if not reader.is_file:
+            reader.close()
+            raise ObjectNotFoundError(f"{name} is not stored here")
+        return reader
 
     def stat(self, name: str) -> StoredObject:
         """Describe an object."""

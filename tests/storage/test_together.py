@@ -15,6 +15,13 @@ BODY, SLOT = "bodies/ab/one", "slots/ab/one"
 STEPS = ("open", "write", "fsync", "mkdir", "link", "unlink")
 
 
+@pytest.fixture(autouse=True, params=["with names", "without"])
+def _naming(request, monkeypatch):
+    """Files on their way have names where the system has none without."""
+    if request.param == "with names":
+        monkeypatch.setattr("storage.incoming._HAS_NAMELESS", False)
+
+
 def put(store, body=(b"sealed ", b"body"), slot=(b"the slot",)):
     return store.put_together([(BODY, body), (SLOT, slot)])
 
