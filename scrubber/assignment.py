@@ -112,7 +112,16 @@ class ValueReader:
             found = _after_separator(buf, separator, key)
         else:
             found = list(_without_separator(buf, key))
+        found = [value for value in found if not _is_type(buf, value, key)]
         return [*found, *_changed(buf, found[0], key)] if len(found) == 1 else found
+
+
+def _is_type(buf: bytes, value: Value, key: _Key) -> bool:
+    """Say whether a value is a type that is called after what the key is: credential: BearerTokenCredential."""
+    kind = dialects.TYPE_NAME.match(buf, value.start)
+    if kind is None or buf[value.start - 1 : value.start] in _OPENINGS:
+        return False
+    return key.name.lower().rstrip(b"s").endswith(kind["kind"].lower())
 
 
 def _is_named(buf: bytes, separator: re.Match[bytes], key: _Key) -> bool:
@@ -223,7 +232,7 @@ def _quoted(buf: bytes, opening: re.Match[bytes]) -> tuple[int, int] | None:
     return (opening.end(), end) if end >= 0 and not 0 <= line < end else None
 
 
-def _unquoted(  # noqa: PLR0911 - a table of what a value may be
+def _unquoted(  # noqa: C901, PLR0911 - a table of what a value may be
     buf: bytes, start: int, separator: re.Match[bytes], key: _Key
 ) -> list[Value]:
     op, close = separator["op"], separator["close"]
@@ -252,6 +261,8 @@ def _unquoted(  # noqa: PLR0911 - a table of what a value may be
             return [Value(start, start + len(whole), b"")] if good else []
     inline = dialects.INLINE_PLAIN.match(buf, start) or dialects.INLINE.match(buf, start)
     if inline is None:
+        return []
+    if _is_operand(buf, inline):
         return []
     inner = _inner(buf, inline, key)
     if inner is not None:
@@ -372,7 +383,7 @@ def _beside(buf: bytes, key: _Key) -> Iterator[Value]:  # noqa: C901 - a table o
         pass
     elif key.believed >= Strength.MEDIUM:
         found = None if _is_verb(key) else dialects.SPACE_QUOTED.match(buf, key.end)
-        if found is not None and _is_object(buf, found.end(), key):
+        if found is not None and (_is_object(buf, found.end(), key) or _is_shown(found[0], key)):
             return
         if found is None:
             found, quoted, prose = _in_words(buf, key), False, True
@@ -384,6 +395,16 @@ def _beside(buf: bytes, key: _Key) -> Iterator[Value]:  # noqa: C901 - a table o
 def _is_verb(key: _Key) -> bool:
     """Say whether the key is what somebody does: you can pass "x"."""
     return key.name.lower() == b"pass" and dialects.VERB_BEFORE.search(key.before[-16:]) is not None
+
+
+def _is_shown(text: bytes, key: _Key) -> bool:
+    """Say whether what is to be passed is a piece of a program, as Markdown marks it: Pass `--x` to."""
+    return key.name.lower() == b"pass" and b"`" in text[:3]
+
+
+def _is_operand(buf: bytes, inline: re.Match[bytes]) -> bool:
+    """Say whether what follows makes a word without quotes a variable of a program: servername || hostname."""
+    return inline[0].isalpha() and dialects.OPERATOR_AFTER.match(buf, inline.end()) is not None
 
 
 def _in_words(buf: bytes, key: _Key) -> re.Match[bytes] | None:

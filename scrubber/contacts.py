@@ -34,7 +34,8 @@ _BEFORE_EXTENSION = re.compile(rb"[,xe#]", re.IGNORECASE)
 TRUNK = b"(0)"
 """What is dialled within a country alone: +49 (0)89 123456. It is none of the number's digits."""
 _PHONE_US = re.compile(
-    rb"(?:1[-. ])?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[-. ])[2-9][0-9]{2}[-. ][0-9]{4}"
+    rb"(?:1[-. ])?"
+    rb"(?:(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[- ])[2-9][0-9]{2}[-. ]|[2-9][0-9]{2}\.[2-9][0-9]{2}[. ])[0-9]{4}"
     + EXTENSION
     + rb"(?![0-9A-Za-z\-]|:[^ ]|\.[0-9])"
 )
@@ -60,6 +61,8 @@ _COUNTRY = re.compile(
     rb"68[0-9]|69[0-2]|80[08]|85[0-9]|87[0-9]|88[0-8]|96[0-8]|97[0-79]|99[2-8]"
 )
 NOT_DIGITS = bytes(c for c in range(256) if not 0x30 <= c < 0x3A)
+_POSITION = re.compile(rb"\+(?:[0-9]{4}-[0-9]{5}|[0-9]{6}-[0-9]{7})")
+"""A place on the earth as ISO 6709 writes it: +3553-00519."""
 _WITHIN = frozenset((b"_", b".", b"-", b"+"))
 _WITHIN_OF_COUNTRY = frozenset((b".", b"+"))
 """What no number stands behind: nor one that begins with its country's code, which may stand in a file's name."""
@@ -189,6 +192,8 @@ def bare_phone(pseudonyms: Pseudonymizer, text: bytes) -> tuple[bytes, bytes]:
     if text[:1] != b"+":
         return digits, pseudonyms.phone(text, 0)
     country = _COUNTRY.match(digits)
+    if _POSITION.fullmatch(text):
+        return b"", b""
     least = 8 if len(digits) + 1 != len(text) else 10  # a sum such as +12345678 is no number to call
     if country and least <= len(digits) <= 15 and not is_phone_pseudonym(text):
         return digits, pseudonyms.phone(text, country.end())

@@ -247,6 +247,11 @@ RUNNING_TEXT = re.compile(
 )
 """A keyword amid words ("Failed password for root") that no dialect takes for a key: it is passed over at once."""
 
+TYPE_NAME = re.compile(
+    rb"(?!(?:[A-Za-z]{0,40}[0-9]){3})[A-Z][A-Za-z0-9]{1,60}?(?P<kind>Credential|Token|Key)s?(?=[\s,;:)<|>&{}\[=?\\]|\Z)"
+)
+"""A type as TypeScript, Kotlin and Java write it behind a name."""
+OPERATOR_AFTER = re.compile(rb" (?:\|\||\?\?|&&) [A-Za-z_$\"'(!]")
 VERDICT = re.compile(
     rb"(?=[^\s]*(?:/|[Tt]est|[Cc]heck|\.(?:exp|sh|py|pl|rb|js|ts|c|t|cc|cpp|java|html|log|tcl)(?![\w]))|[^\s]+[ \t]+\S)"
     rb"[^\r\n]{3}"

@@ -63,7 +63,10 @@ _PASSPORT = re.compile(rb"(?![0X]{3})(?!.*(.)\1{5})(?:(?=[A-Z]*[0-9])[A-Z0-9]{7,
 _SERIAL = re.compile(rb"(?=[^0-9]*[0-9])[0-9A-Za-z](?:[0-9A-Za-z]|[ .\-/](?=[0-9A-Za-z])){3,60}")
 _NO_ADDRESS = re.compile(rb"\A:|[@`|=]")
 _CARD_LENGTHS = range(18, 21)
-_CERTIFICATE_SERIAL = re.compile(rb"[0-9]{18,}|[0-9A-Fa-f]{24,}|0[xX][0-9A-Fa-f]{6,}")
+_CERTIFICATE_SERIAL = re.compile(
+    rb"[0-9]{18,}|[0-9A-Fa-f]{24,}|0[xX][0-9A-Fa-f]{6,}|"
+    rb"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])[0-9]{2}"  # a zone's serial number, as DNS has it
+)
 _GEO = re.compile(rb"-?[0-9]{1,3}\.[0-9]{2,12}(?:[,; ]{1,2}-?[0-9]{1,3}\.[0-9]{2,12})?")
 _PHONE = re.compile(rb"(?P<number>\(?\+?[0-9][0-9 ()./\-]{4,22}[0-9])" + EXTENSION)
 _CARD = re.compile(rb"[0-9](?:[ \-]?[0-9]){11,18}")

@@ -99,11 +99,12 @@ _CODE = re.compile(
     rb"(?:self|this|os|args|opts|options|config|cfg|settings|params|process|request|req|ctx|env|data|kwargs|"
     rb"props|state|user|form|app|input|body|event|row|obj|item|payload)(?:\.|\[|->).*|(?:Optional|List|Union|Dict|Callable|Option|Vec|Array|Map|"
     rb"dict|list|tuple|set|frozenset|type|Type|Tuple|Set|Literal|Final|ClassVar|Annotated|Sequence|Iterable|Mapping)[\[<].*|"
-    rb"[A-Za-z_]\w*\[(?:[\"'\w]+\])?|"
+    rb"[A-Za-z_]\w*\[(?:[\"'\w]+\]?)?|/[\^\[(\\].*|"
     rb"(?:await|new|function|lambda|return|typeof|if|not)\s.*|(?:=|!=|>|<|~|&&|\|\|).*|!\s*[A-Za-z_$.]+(?:[(\[].*)?"
 )
 _NOT_SECRET = re.compile(
     rb"S-1-[0-9]+(?:-[0-9]+)+|"  # a Windows SID
+    rb"[\w=.]{0,24}\\(?:f[BIRPCW\[(]|[&(-]|\*[\[(]).*|"  # a font or a sign of troff's
     rb"[A-Z0-9]{8,24}/[0-9]{8}/[\w/\-]+|"  # the scope of a signature of AWS's
     rb"[0-9]{1,5}:[0-9]{1,10}|no-export|no-advertise|local-as|"  # BGP communities
     rb"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]+(?:Z|[+-][0-9:]+)?)?|[0-9]{2}:[0-9]{2}(?::[0-9]{2})?|"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scrubber.finder import Finder, Found
     from scrubber.pseudonym import Pseudonymizer
 
+_RFC_NUMBER = re.compile(rb"[:`'\"\s]{0,4}[0-9]{1,5}\b")
 _OCTET_BEFORE = re.compile(rb"[:-][0-9A-Fa-f]{2}[:-]")
 _KEY_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 _KEY_END = re.compile(rb"[A-Za-z0-9_.\-\x80-\xff]{0,40}?(?=[\s\"'\\:=>]|&quot;|%3[AaDd])")
@@ -92,6 +93,8 @@ def find_person(pseudonyms: Pseudonymizer) -> Finder:  # noqa: C901 - a list of 
             return None
         key = buf[key_start : right.end()].strip(b".-")
         field = _with_others(buf, key, key_start) if key in _WITH_OTHERS else field_of(key)
+        if key.lower() == b"rfc" and _RFC_NUMBER.match(buf, right.end()):
+            field = None  # a document of the IETF's, and no Mexican taxpayer
         if field is None or (key.lower() == b"via" and _PROTOCOL.match(buf, right.end())):
             return None
         listed = _LISTED.match(buf, right.end())

@@ -66,6 +66,18 @@ static bool is_refused(const sieve *s, text value) {
     return same || masked || is_listed(&s->settings, value, true) || is_listed(&s->masks, value, false);
 }
 
+static bool ends_with(text value, const char *word) {
+    size_t size = strlen(word);
+    return value.size >= size && memcmp(value.at + value.size - size, word, size) == 0;
+}
+
+/* Say whether a value may be a type's name (`assignment._is_type`). */
+static bool may_be_type(text value) {
+    size_t size = value.size - (value.size > 0 && value.at[value.size - 1] == 's');
+    text one = {value.at, size};
+    return is(byte_at(value, 0), UPPER) && (ends_with(one, "Credential") || ends_with(one, "Token") || ends_with(one, "Key"));
+}
+
 /* `gate.is_secret`, outside of running text. */
 static int is_secret(const sieve *s, text value, uint32_t strength, bool quoted) {
     if (is_refused(s, value))
@@ -199,7 +211,7 @@ bool see_assignment(scan *c, text buf, size_t seen, uint32_t rank, bool *ask, bo
     }
     text value = part(buf, from, to);
     int secret = is_secret(c->of, value, strength, quoted);
-    if (secret == ASK || may_hold_tag(value) || (secret == YES && may_be_changed(buf, to)))
+    if (secret == ASK || may_hold_tag(value) || may_be_type(value) || (secret == YES && may_be_changed(buf, to)))
         return true;
     *ask = false;
     if (secret == NO)

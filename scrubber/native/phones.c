@@ -119,6 +119,9 @@ bool see_phone(scan *c, text buf, size_t plus) {
     for (size_t i = 0; i < value.size; i++)
         if (is(value.at[i], DIGIT))
             digits[count++] = value.at[i];
+    /* `contacts._POSITION` */
+    if ((value.size == 11 && value.at[5] == '-' && count == 9) || (value.size == 15 && value.at[7] == '-' && count == 13))
+        return true;
     /* `contacts._bare`; shorter ones than have a country's code and more are no numbers to call */
     size_t country = country_digits(digits, count), least = count + 1 != value.size ? 8 : 10;
     if (country == 0 || count < least || count > MOST_DIGITS || memcmp(digits + country, "00", 2) == 0)
