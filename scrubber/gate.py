@@ -286,7 +286,8 @@ def _is_call(value: bytes) -> bool:
     is_whole = rest[:1] == b")" or rest.count(b")") == rest.count(b"(") + 1
     is_member = not _PLAIN_NAME.fullmatch(name)
     spoken = any(len(part) > _SHORT and is_composed(part.lower()) for part in _IDENTIFIER_PART.findall(name))
-    return is_whole or is_member or spoken or (len(name) > 1 and _is_identifier(name))
+    named = _is_identifier(name) and (len(name) > 1 or not rest)
+    return is_whole or is_member or spoken or named
 
 
 def _is_identifier(name: bytes) -> bool:
