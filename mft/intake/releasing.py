@@ -19,6 +19,8 @@ from mft.quarantine import Verdict, forget_decision
 from storage.store import ObjectKey
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Connection, Row
 
     from mft.audit import AuditTrail
@@ -42,17 +44,19 @@ class Releasing:
         scrubbing: Scrubbing,
         settling: Settling,
         settings: IntakeSettings,
+        is_steady: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Copy by *scrubbing*'s children, publish by *settling*."""
+        """Copy by *scrubbing*'s children, publish by *settling*; nothing is over unless the clock *is_steady*."""
         self._database = database
         self._trail = trail
         self._scrubbing = scrubbing
         self._settling = settling
         self._retention = settings.quarantine_retention
+        self._is_steady = is_steady
 
     def expire(self) -> None:
         """Destroy what waited for a decision longer than the quarantine keeps it; a hold or a decision stays it."""
-        if self._retention is None:
+        if self._retention is None or not self._is_steady():
             return
         decided = select(RELEASES.c.upload_id).where(RELEASES.c.done_at.is_(None))
         with self._database.read() as connection:

@@ -28,7 +28,7 @@ from storage.errors import LandingError, LandingNotFoundError, StorageError
 from storage.store import ObjectKey
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy import ColumnElement
 
@@ -63,8 +63,9 @@ class Sweep:
         objects: Objects,
         ledgers: KeyLedgers,
         settings: IntakeSettings,
+        is_steady: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Clear up *zones* (by region) and what attempts left in *objects*."""
+        """Clear up *zones* (by region) and what attempts left in *objects*; what is due by a clock that *is_steady*."""
         self._database = database
         self._trail = trail
         self._zones = zones
@@ -72,13 +73,15 @@ class Sweep:
         self._objects = objects
         self._ledgers = ledgers
         self._settings = settings
+        self._is_steady = is_steady
         self._heads_due = 0.0
 
     def run(self) -> None:
         """Do one round."""
         self.measure_partials()
-        self.expire_partials()
-        expire_unfiled(self._database, self._trail, time.time())
+        if self._is_steady():
+            self.expire_partials()
+            expire_unfiled(self._database, self._trail, time.time())
         self.clear_landing()
         self.clear_attempts()
         self.retire_landing_keys()

@@ -6,6 +6,7 @@ import functools
 import logging
 from typing import TYPE_CHECKING
 
+from mft.clockwatch import ClockWatch
 from mft.intake.ahead import Ahead
 from mft.intake.batching import Batching
 from mft.intake.carrying import Carrying
@@ -137,8 +138,8 @@ def scrub_treatments(scrub: ScrubConfig) -> Treatments:
     )
 
 
-def make_intake(parts: Parts, nursery: Nursery) -> Intake:
-    """Put the intake together."""
+def make_intake(parts: Parts, nursery: Nursery, *, is_steady: Callable[[], bool] = lambda: True) -> Intake:
+    """Put the intake together; *is_steady* says whether the clock may end what waits."""
     settings = intake_settings(parts.config, parts.node)
     book = CaseBook(database=parts.database, keys=parts.keys)
     placing = make_placing(parts, book)
@@ -205,7 +206,12 @@ def make_intake(parts: Parts, nursery: Nursery) -> Intake:
         settling=settling,
         batching=batching,
         releasing=Releasing(
-            database=parts.database, trail=parts.trail, scrubbing=scrubbing, settling=settling, settings=settings
+            database=parts.database,
+            trail=parts.trail,
+            scrubbing=scrubbing,
+            settling=settling,
+            settings=settings,
+            is_steady=is_steady,
         ),
         copying=copying,
         carrying=Carrying(
@@ -253,6 +259,7 @@ def make_intake(parts: Parts, nursery: Nursery) -> Intake:
             objects=parts.objects,
             ledgers=parts.ledgers,
             settings=settings,
+            is_steady=is_steady,
         ),
         host=parts.node,
         settings=settings,
@@ -272,7 +279,8 @@ def run_intake(
     stopped = until_term()
     configure_logging(config.log, "intake")
     parts = Parts(config, load(), AgentKeys(key_channel))
-    intake = make_intake(parts, Nursery(nursery_channel))
+    clock = ClockWatch(parts.database)
+    intake = make_intake(parts, Nursery(nursery_channel), is_steady=clock.is_steady)
     jobs = DurableJobs(config.catalog.path, intake.kinds)
     intake.attach(jobs)
     jobs.launch()
@@ -289,6 +297,7 @@ def run_intake(
             zones=parts.zones,
         ),
         every=config.lifecycle.every,
+        is_steady=clock.is_steady,
     )
     rounds.start()
     places = PlacingRounds(parts, intake.placing, every=config.replication.review, poll=config.revocation.poll)

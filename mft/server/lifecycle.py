@@ -14,7 +14,7 @@ from mft.receipts import sign_receipt
 from mft.server.parts import life_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from casemap.cached import CachedLookup
     from mft.audit import AuditTrail
@@ -60,10 +60,11 @@ def make_lifecycle(
 class LifecycleRounds:
     """A thread that makes a round every so often."""
 
-    def __init__(self, lifecycle: Lifecycle, *, every: float) -> None:
-        """Make a round of *lifecycle* every *every* seconds."""
+    def __init__(self, lifecycle: Lifecycle, *, every: float, is_steady: Callable[[], bool]) -> None:
+        """Make a round of *lifecycle* every *every* seconds, while the clock *is_steady*."""
         self._lifecycle = lifecycle
         self._every = every
+        self._is_steady = is_steady
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lifecycle", daemon=True)
 
@@ -82,9 +83,11 @@ class LifecycleRounds:
         while not self._stopped.wait(wait):
             wait = self._every
             try:
+                if not self._is_steady():
+                    continue
                 done = self._lifecycle.run(by="lifecycle")
             except Exception:  # the border of this thread: one bad round must not end it
                 log.exception("lifecycle.round_failed")
                 continue
-            facts = {"destroyed": len(done.destroyed), "finished": done.finished, "tokens": done.tokens}
+            facts = {"destroyed": len(done.destroyed), "finished": done.finished, "revoked": done.tokens}
             log.info("lifecycle.round", extra=facts)
