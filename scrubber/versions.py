@@ -13,7 +13,7 @@ from scrubber.logins import is_ordinary
 
 # A word before four numbers that makes them a version: these always, those only where the address is not a private one.
 _VERSION_WORDS = (
-    rb"version|release|firmware|revision|(?<![A-Za-z])(?:vers\.?|ver|rel|rev|fw|build|bios)|"
+    rb"version|release|firmware|revision|(?<![A-Za-z])(?:vers\.?|ver|rel|rev|rv|fw|build|bios)|"
     rb"(?-i:(?<=[a-z])(?:Ver|Rel|Rev|Build))"
 )
 _PRODUCT_WORDS = (
@@ -54,6 +54,8 @@ TAILS = frozenset(
 TAILS_OF_KEYS = TAILS | {made for word in (b"to", b"om", b"ue") for made in (word, word.upper(), word.title())}
 _BETWEEN = b" \t\"'<>(v:=V`|,;\\*.-"
 """What may stand between a version's word and the version."""
+_BESIDE_V = _BETWEEN.replace(b"v", b"").replace(b"V", b"")
+"""The same behind a word that ends with that letter itself: rev: 1.9.0.20."""
 
 _SMALL = re.compile(rb"(?!10\.)(?:[1-9]|[1-3][0-9]|4[0-7])(?:\.[1-9]?[0-9]){3}")
 _KNOWN_SMALL = frozenset(b"1.1.1.1 1.0.0.1 1.2.3.4 4.2.2.2 4.4.4.4 8.8.8.8 8.8.4.4 9.9.9.9".split())
@@ -112,9 +114,9 @@ def is_version(context: bytes, before: bytes, *, private: bool, small: bool) -> 
     """Say whether the words in *context*, which ends with the sign *before*, make the number behind it a version."""
     if small and _SAID.search(context):
         return True
-    word = context.rstrip(_BETWEEN)
-    if before not in {b"v", b"V", b">"} and (
-        word[-2:].lower() not in TAILS_OF_KEYS or not word.lower().endswith(BEFORE_VERSIONS)
+    if before not in {b"v", b"V", b">"} and not any(
+        word[-2:] in TAILS_OF_KEYS and word.endswith(BEFORE_VERSIONS)
+        for word in (context.rstrip(_BETWEEN).lower(), context.rstrip(_BESIDE_V).lower())
     ):
         return False
     return bool(_VERSION_BEFORE.search(context) or (not private and _PRODUCT_BEFORE.search(context)))
