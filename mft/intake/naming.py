@@ -6,8 +6,9 @@ import contextlib
 import re
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
+from mft.catalog.fixed import Fixed
 from mft.catalog.model import CASES, NODES
 from mft.scrubbing.child import Errand
 from protocols.path import MAX_NAME_BYTES
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from mft.scrubbing.nursery import Nursery
 
 
+# Made once: it is run for every file that is published, and the catalog is locked meanwhile.
+_SHOWN_AS = Fixed(
+    select(NODES.c.id).where(NODES.c.parent_id == bindparam("parent"), NODES.c.shown_name == bindparam("called"))
+)
 _UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f]")
 
 
@@ -28,9 +33,7 @@ def free_name(connection: Connection, parent_id: int, name: str) -> str:
     """Two names may be one once they are scrubbed: number the later ones."""
     stem, dot, suffix = name.rpartition(".")
     number, candidate = 1, name
-    while connection.execute(
-        select(NODES.c.id).where(NODES.c.parent_id == parent_id, NODES.c.shown_name == candidate)
-    ).first():
+    while _SHOWN_AS.scalar(connection, {"parent": parent_id, "called": candidate}) is not None:
         number += 1
         candidate = f"{stem} ({number}){dot}{suffix}" if stem else f"{name} ({number})"
     return candidate

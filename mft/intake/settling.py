@@ -38,6 +38,7 @@ _UPLOAD = Fixed(select(UPLOADS).where(UPLOADS.c.id == bindparam("of")))
 _BODY = Fixed(select(BODIES).where(BODIES.c.key == bindparam("of")))
 _OF_BODY = Fixed(update(BODIES).where(BODIES.c.key == bindparam("of")), "state")
 _NEW_REPLICA = Fixed(insert(REPLICAS), "object_key", "region", "state", "queued_at", "due_at", "verified_at")
+_SHOWN_AS = Fixed(update(NODES).where(NODES.c.id == bindparam("of")), "shown_name")
 _NODE = Fixed(select(NODES).where(NODES.c.id == bindparam("of")))
 _VERSION = Fixed(select(UPLOADS.c.version).where(UPLOADS.c.id == bindparam("of")))
 _DIGEST = Fixed(select(UPLOADS.c.sha256).where(UPLOADS.c.id == bindparam("of")))
@@ -241,7 +242,7 @@ class Settling:
                 return  # renamed meanwhile: `Naming` shows it under its new name
             if node.shown_name is None and node.parent_id is not None:
                 free = free_name(connection, node.parent_id, shown)
-                connection.execute(update(NODES).where(NODES.c.id == node.id).values(shown_name=free))
+                _SHOWN_AS.run(connection, {"of": node.id, "shown_name": free})
             if node.parent_id is None:
                 return
             node = _NODE.first(connection, {"of": node.parent_id})
