@@ -97,7 +97,12 @@ class AgentKeys:
 
     def open_key(self, envelope: Envelope) -> bytes:
         """Unwrap a leaf key."""
-        return _unpack(self._ask("open_key", envelope=envelope.to_dict())["key"])
+        return self.open_keys([envelope])[0]
+
+    def open_keys(self, envelopes: Sequence[Envelope]) -> list[bytes]:
+        """Unwrap leaf keys."""
+        answer = self._ask("open_keys", envelopes=[each.to_dict() for each in envelopes])
+        return [_unpack(each) for each in answer["keys"]]
 
     def move_key(self, envelope: Envelope, region: Region, scope: str, scope_key: bytes) -> Envelope:
         """Wrap a leaf key for another region, without seeing it."""
@@ -176,8 +181,11 @@ def _perform(keys: KeyService, request: Mapping[str, Any]) -> dict[str, Any]:
                 raise KeyUnavailableError(f"the key agent makes {KEYS_AT_ONCE} keys at once, and not {len(subjects)}")
             made = keys.new_keys(request["region"], request["scope"], scope_key, subjects)
             return {"keys": [{"key": _pack(key), "envelope": envelope.to_dict()} for key, envelope in made]}
-        case "open_key":
-            return {"key": _pack(keys.open_key(Envelope.from_dict(request["envelope"])))}
+        case "open_keys":
+            if len(request["envelopes"]) > KEYS_AT_ONCE:
+                raise KeyUnavailableError(f"the key agent opens {KEYS_AT_ONCE} keys at once, and no more")
+            opened = keys.open_keys([Envelope.from_dict(each) for each in request["envelopes"]])
+            return {"keys": [_pack(each) for each in opened]}
         case "move_key":
             envelope = keys.move_key(
                 Envelope.from_dict(request["envelope"]),
@@ -231,12 +239,13 @@ class Lanes:
         """Return the lane of a request; empty: it is answered at once."""
         try:
             request = json.loads(message)
-            named = [str(request.get("region") or ""), str((request.get("envelope") or {}).get("region") or "")]
-            wrapped = [request.get("scope_key"), (request.get("envelope") or {}).get("scope_key")]
+            about = [request, request.get("envelope") or {}, *(request.get("envelopes") or ())]
+            named = [str(each.get("region") or "") for each in about]
+            wrapped = {each.get("scope_key") for each in about}
             shared = any(each and _unpack(str(each))[:1] == bytes([_SHARES]) for each in wrapped)
         except (ValueError, AttributeError, TypeError):
             return ""
-        regions = sorted({each for each in named if each and self._waits(each, request.get("owner"))})
+        regions = sorted({each for each in set(named) if each and self._waits(each, request.get("owner"))})
         return " ".join([*regions, *(["customer"] if shared else [])])
 
     def run(self, lane: str, work: Callable[[], None]) -> bool:

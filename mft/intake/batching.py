@@ -238,12 +238,12 @@ class Batching:
     def _errand(self, files: Sequence[_File], tree: CaseTree, region: str, book: PseudonymBook) -> Errand:
         treatment = self._scrubbing.treatment(tree)
         parts = []
-        for each in files:
+        for each, landing_key in zip(files, self._landed.keys_of([each.row for each in files]), strict=True):
             each.names = self._book.path_of(each.row)
             part = Part(
                 names=each.names,
                 landing_id=each.row.landing_id,
-                landing_key=self._landed.key_of(each.row),
+                landing_key=landing_key,
                 records=each.row.records,
                 size=each.row.size,
                 object_key=each.object_key,

@@ -10,7 +10,7 @@ from storage.errors import LandingNotFoundError
 from storage.keys.envelope import Envelope
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Row
 
@@ -30,6 +30,10 @@ class LandedFiles:
         """Return the key of an upload's landing log; see `open_landing_key`."""
         return open_landing_key(self._keys, row)
 
+    def keys_of(self, rows: Sequence[Row[Any]]) -> list[bytes]:
+        """Return the keys of several, `KEYS_AT_ONCE` at most; see `open_landing_key`."""
+        return self._keys.open_keys([_envelope_of(row) for row in rows])
+
     def open(self, row: Row[Any]) -> LandingReader:
         """Open what upload *row* received, as it was when it landed.
 
@@ -48,6 +52,10 @@ def open_landing_key(keys: KeyService, row: Row[Any]) -> bytes:
     Raises:
         NotFoundError: it was destroyed.
     """
+    return keys.open_key(_envelope_of(row))
+
+
+def _envelope_of(row: Row[Any]) -> Envelope:
     if not row.landing_envelope:
         raise NotFoundError("what was sent is no longer kept")
-    return keys.open_key(Envelope.from_dict(json.loads(row.landing_envelope)))
+    return Envelope.from_dict(json.loads(row.landing_envelope))

@@ -60,6 +60,9 @@ class KeyService(Protocol):
             KeyDestroyedError: the scope's key was destroyed.
         """
 
+    def open_keys(self, envelopes: Sequence[Envelope]) -> list[bytes]:
+        """Return the leaf keys in *envelopes*, `KEYS_AT_ONCE` at most; raises as `open_key` does for any of them."""
+
     def move_key(self, envelope: Envelope, region: Region, scope: str, scope_key: bytes) -> Envelope:
         """Return the same leaf key in an envelope of another region or scope, without handing the key out.
 
@@ -139,6 +142,10 @@ class LocalKeyService:
         scope_key = self._open_scope(envelope.region, envelope.scope, envelope.scope_key)
         context = leaf_context(envelope.region, envelope.scope, envelope.subject)
         return unwrap_key(scope_key, envelope.key, context=context)
+
+    def open_keys(self, envelopes: Sequence[Envelope]) -> list[bytes]:
+        """Return the leaf keys in *envelopes*."""
+        return [self.open_key(each) for each in envelopes]
 
     def move_key(self, envelope: Envelope, region: Region, scope: str, scope_key: bytes) -> Envelope:
         """Return the same leaf key in an envelope of another region or scope."""

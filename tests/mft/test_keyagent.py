@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from mft import keyagent
-from mft.keyagent import AgentKeys, serve_keys
+from mft.keyagent import AgentKeys, Lanes, serve_keys
 from mft.keychannel import make_channel
 from storage.errors import (
     CustomerKeyError,
@@ -20,7 +22,7 @@ from storage.errors import (
 )
 from storage.keys.envelope import Region
 from storage.keys.keyring import Keyring, PassphraseCost
-from storage.keys.service import LocalKeyService
+from storage.keys.service import KEYS_AT_ONCE, LocalKeyService
 
 if TYPE_CHECKING:
     import socket
@@ -73,6 +75,38 @@ def test_every_verb_goes_over_the_wire(pair):
     moved = keys.move_key(envelope, US, "case:1", keys.new_scope(US, "case:1"))
     assert moved.region == US
     assert keys.open_key(moved) == key
+
+
+def test_as_many_keys_as_go_into_one_question(pair):
+    """Keys are made and opened several at once, each for its own subject; more than the bound are refused."""
+    _agent, keys, _here = pair
+    scope = keys.new_scope(EU, "case:1")
+    subjects = [f"{number:032}" for number in range(KEYS_AT_ONCE)]
+    made = keys.new_keys(EU, "case:1", scope, subjects)
+    assert [envelope.subject for _, envelope in made] == subjects
+    assert keys.open_keys([envelope for _, envelope in made]) == [key for key, _ in made]
+    assert len({key for key, _ in made}) == KEYS_AT_ONCE
+    with pytest.raises(KeyUnavailableError):
+        keys.new_keys(EU, "case:1", scope, [*subjects, "one more"])
+    with pytest.raises(KeyUnavailableError):
+        keys.open_keys([made[0][1]] * (KEYS_AT_ONCE + 1))
+    with pytest.raises(TamperedError):
+        keys.open_keys([made[0][1], replace(made[1][1], subject="another")])
+
+
+def test_a_question_about_keys_elsewhere_waits_in_their_lane(service):
+    """Also where they are among several: the others are answered meanwhile."""
+    lanes = Lanes(lambda region, _owner: region == US)
+    scopes = {region: service.new_scope(region, "case:1") for region in (EU, US)}
+    here, elsewhere = (service.new_key(region, "case:1", scopes[region], "x")[1].to_dict() for region in (EU, US))
+
+    def lane(**asked: object) -> str:
+        return lanes.lane(json.dumps({"id": "1", **asked}).encode())
+
+    assert lane(verb="open_keys", envelopes=[here]) == ""
+    assert lane(verb="open_keys", envelopes=[here, elsewhere]) == US
+    assert lane(verb="move_key", envelope=here, region=US) == US
+    assert lane(verb="new_keys", region=EU, subjects=["x"]) == ""
 
 
 def test_altered_and_foreign_envelopes_are_refused(pair):
