@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -99,16 +101,17 @@ class Backups:
         before = self._newest(directory)
         name = now.strftime("%Y-%m-%dT%H%M%S.%fZ")
         work = directory / f"{_PARTIAL}{name}"
-        for left in directory.glob(f"{_PARTIAL}*"):  # of a backup that was cut short
-            shutil.rmtree(left)
-        work.mkdir(mode=0o700)
-        try:
-            return self._make(work, before, objects=objects, regions=regions, by=by, now=now)
-        except BaseException as error:
-            shutil.rmtree(work, ignore_errors=True)  # it may be what has filled the disk
-            if _is_full(error):
-                raise BackupError(f"no space left in {directory}: nothing of this backup was kept") from error
-            raise
+        with _alone_in(directory):
+            for left in directory.glob(f"{_PARTIAL}*"):  # of a backup that was cut short
+                shutil.rmtree(left)
+            work.mkdir(mode=0o700)
+            try:
+                return self._make(work, before, objects=objects, regions=regions, by=by, now=now)
+            except BaseException as error:
+                shutil.rmtree(work, ignore_errors=True)  # it may be what has filled the disk
+                if _is_full(error):
+                    raise BackupError(f"no space left in {directory}: nothing of this backup was kept") from error
+                raise
 
     def _make(
         self, work: Path, before: Path | None, *, objects: bool, regions: tuple[str, ...], by: str, now: dt.datetime
@@ -117,8 +120,8 @@ class Backups:
         writing = _Writing(work, before)
         self._catalog(work, writing)
         if objects:
+            self._landing(work, writing, regions)  # first: what is stored meanwhile leaves its landing zone
             self._objects(work, writing, regions)
-            self._landing(writing, regions)
         self._belongings(writing)
         with self._database.read() as connection:
             installation = connection.execute(
@@ -206,27 +209,37 @@ class Backups:
             except StorageError as error:
                 raise BackupError(f"the store of {region!r} does not give {key}: {error}") from error
 
-    def _landing(self, writing: _Writing, regions: tuple[str, ...]) -> None:
-        """Copy the logs of what was received and is not stored yet."""
-        with self._database.read() as connection:
-            rows = connection.execute(
-                select(UPLOADS.c.landing_id, UPLOADS.c.region)
-                .where(
-                    UPLOADS.c.state.in_(_LANDED),
-                    UPLOADS.c.landing_gone_at.is_(None),
-                    UPLOADS.c.region.in_(regions),
-                )
-                .distinct()
-            ).all()
-        for row in rows:
+    def _landing(self, work: Path, writing: _Writing, regions: tuple[str, ...]) -> None:
+        """Copy the logs of what was received and not stored yet at the moment of the catalog's copy.
+
+        Since then it may have been stored: its log is kept a while longer, and the catalog in the backup needs it.
+        """
+        states = ", ".join(f"'{state}'" for state in _LANDED)
+        with contextlib.closing(sqlite3.connect(work / CATALOG)) as copy:
+            rows = copy.execute(
+                f"SELECT DISTINCT landing_id, region FROM {UPLOADS.name}"  # noqa: S608 - names of ours
+                f" WHERE state IN ({states}) AND landing_gone_at IS NULL ORDER BY landing_id"
+            ).fetchall()
+        for landing_id, region in rows:
+            if region not in regions:
+                continue
             try:
-                fd = self._zones[row.region].open_fd(row.landing_id)
+                fd = self._zones[region].open_fd(landing_id)
             except LandingNotFoundError:
+                if self._is_waiting(landing_id):
+                    writing.missing.append(f"{region}/landing/{landing_id}")
                 continue
             with os.fdopen(fd, "rb") as file:
-                writing.add_stream(
-                    f"landing/{row.region}/{row.landing_id}.landing", iter(lambda: file.read(_PIECE), b"")
-                )
+                name = f"landing/{region}/{landing_id}.landing"
+                writing.add_stream(name, iter(functools.partial(file.read, _PIECE), b""))
+
+    def _is_waiting(self, landing_id: str) -> bool:
+        """Say whether something received still waits in that log, which ought to be there then."""
+        with self._database.read() as connection:
+            waiting = connection.execute(
+                select(UPLOADS.c.id).where(UPLOADS.c.landing_id == landing_id, UPLOADS.c.state == UploadState.LANDED)
+            ).first()
+        return waiting is not None
 
     def _belongings(self, writing: _Writing) -> None:
         """Copy what the server is known by, its configuration, and keyrings as they are: sealed."""
@@ -313,6 +326,24 @@ class _Writing:
     def _note(self, each: BackedUp) -> None:
         self._taken.add(each.path)
         self.files.append(each)
+
+
+@contextlib.contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Keep other backups out of *directory* within the block.
+
+    Raises:
+        BackupError: one is being made there.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BackupError(f"another backup is being made in {directory}") from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _is_full(error: BaseException) -> bool:

@@ -207,6 +207,43 @@ def test_drill_shows_what_a_restore_would_destroy_again(full, mft, tmp_path):
     assert {each: each.read_bytes() for each in ledgers} == ledgers
 
 
+def test_what_is_stored_while_a_backup_is_made_is_not_lost_to_it(full, mft, tmp_path, nursery, keyrings, monkeypatch):
+    """Landed when the catalog was copied, stored a moment later: the backup has the log that its catalog needs."""
+    landing = writing.Backups._landing
+
+    def meanwhile(backups, *arguments):
+        full.work()
+        full.work()
+        landing(backups, *arguments)
+
+    monkeypatch.setattr(writing.Backups, "_landing", meanwhile)
+    mft("backup", tmp_path / "backups")
+    assert full.states().count("landed") == 0
+    assert "0 things are wrong" in mft("restore", tmp_path / "backups", "--drill")
+    full.database.close()
+    lose_data(tmp_path)
+    mft("restore", tmp_path / "backups")
+    with reopened(tmp_path, nursery, keyrings) as core:
+        core.work()
+        assert core.client("eve").get(f"{IN}/waits.log") == b"landed alone\n"
+
+
+def test_two_backups_do_not_clear_each_other_away(full, mft, tmp_path, monkeypatch):
+    """One directory takes one at a time; the other says so."""
+    mft("backup", tmp_path / "backups")
+    told = []
+    belongings = writing.Backups._belongings
+
+    def meanwhile(backups, *arguments):
+        told.append(mft("backup", tmp_path / "backups", expected=1))
+        belongings(backups, *arguments)
+
+    monkeypatch.setattr(writing.Backups, "_belongings", meanwhile)
+    mft("backup", tmp_path / "backups")
+    assert ["another backup is being made in" in each for each in told] == [True]
+    assert "0 things are wrong" in mft("restore", tmp_path / "backups", "--drill")
+
+
 @pytest.mark.parametrize(
     "failure",
     [OSError(errno.ENOSPC, "No space left on device"), sqlite3.OperationalError("database or disk is full")],
