@@ -15,10 +15,12 @@ from scrubber.versions import (
     UPGRADES,
     is_address_in_name,
     is_in_coordinates,
+    is_numbered_section,
     is_section,
     is_small,
     is_version,
     is_wide,
+    named_before,
 )
 
 if TYPE_CHECKING:
@@ -47,10 +49,11 @@ _QUOTES = b"\"'"
 _ENDS_OPEN = b"+~_-.ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BEFORE_EQUALS = _AFTER_WORDS + b"~!^]"
 _VERSION_AFTER = re.compile(
-    rb"[+~_](?=[0-9A-Za-z])|-(?!" + _OCTET + rb"\.)[0-9A-Za-z]|[A-Za-z]|"
+    rb"[+~_](?=[0-9A-Za-z])|-(?!" + _OCTET + rb"\.[0-9])[0-9A-Za-z]|[A-Za-z]|"
     rb"\.(?:el|fc|rpm|deb|tar|tgz|zip|jar|dll|so|x86|noarch|amd64|exe|msi|gz|dev[0-9]|post[0-9]|SP[0-9]|"
     rb"(?:Final|RELEASE|GA|SNAPSHOT)\b)"
 )
+_PACKAGE_BEFORE = re.compile(rb"(?<![\w.])[A-Za-z][\w+.]*-\Z")
 _IN_NAMES = frozenset((b".", b"-", b"_", b"+", b"~"))
 _PORT_AFTER = re.compile(rb"\.([0-9]{1,5})(?=[\s:<>]|\Z)")
 _PATH_BEFORE = re.compile(rb"[A-Za-z][A-Za-z0-9_\-]*/\Z")
@@ -109,7 +112,7 @@ def _stands_alone(buf: bytes, start: int, end: int, text: bytes) -> bool:
         return False
     before = buf[start - 1]
     if before in _BEFORE_CLOSED:
-        return True
+        return buf[start - 3 : start - 1] != b"# "
     if before in _BEFORE_CELL:
         return buf[start - 3 : start - 1] not in TAILS
     if before in _BEFORE_WORD and buf[start - 2] not in _AFTER_WORDS:
@@ -157,6 +160,11 @@ def _is_address(  # noqa: C901, PLR0911, PLR0912 - a table of refusals
     small = is_small(text)
     if (after is not None and not private) or (small and is_section(buf, start, end)):
         return False
+    if is_numbered_section(buf, start, text):
+        return False
+    if small and (earlier := named_before(buf, start)) is not None:
+        begin, stop = earlier
+        return _stands_alone(buf, begin, stop, buf[begin:stop]) or _is_address(buf, begin, stop, buf[begin:stop])
     if before in {b"", b"\n"}:
         return True
     context = buf[max(0, start - 48) : start]
@@ -179,7 +187,7 @@ def _is_address(  # noqa: C901, PLR0911, PLR0912 - a table of refusals
         and not _HIERARCHY.search(context)
     ):  # Chrome/120.0.6099.109, yet node/10.2.3.4:9042
         return is_wide(text) or (buf[end : end + 1] == b":" and buf[end + 1 : end + 2].isdigit())
-    if before == b"-" and context[-2:-1].isalpha():
+    if before == b"-" and _PACKAGE_BEFORE.search(context):
         return is_address_in_name(buf, start, end, private=False)
     return not before.isalnum()
 

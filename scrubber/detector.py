@@ -18,7 +18,7 @@ from scrubber.rows import RowSieve
 from scrubber.ruled import SIGNS
 from scrubber.rules import KNOWN_RULE, LEARNED_RULES
 from scrubber.sieve import Confirmers, Look, Sieve, looks_for
-from scrubber.tables import CellImages, TableReader
+from scrubber.tables import KEPT, CellImages, TableReader
 from scrubber.terms import Allowed, Terms
 
 if TYPE_CHECKING:
@@ -127,10 +127,13 @@ class Detector:
         ranks = self._learned
         allowed, ranked = self._allowed, self.ranked
         return [
-            (begin, ranks[name], -end, value, new)
+            (begin, -1, -end, b"", new) if name == KEPT else (begin, ranks[name], -end, value, new)
             for begin, end, value, new, name in spans
-            if name in ranks
-            and (allowed is None or ranked[ranks[name]].rule.category == "secret" or value not in allowed)
+            if name == KEPT
+            or (
+                name in ranks
+                and (allowed is None or ranked[ranks[name]].rule.category == "secret" or value not in allowed)
+            )
         ]
 
     def _remember_end(self) -> Finder:

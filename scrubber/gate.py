@@ -82,7 +82,7 @@ _WORDS = re.compile(rf"[A-Z]+(?![{_LETTERS}])|[A-Z]?[{_LETTERS}]+|[0-9]+")
 SETTINGS = frozenset(word.encode() for word in load_words("settings"))
 _PLACEHOLDER = re.compile(
     rb"\$\{.*\}|\$\(.*\)|\$\([a-z./]{2}.*|\{\{.*|\{%.*|<[^<>]*>|%\([\w.]+\)s|%[\w.]+%|%[sdv]|\$[a-z_]+(?:\.|->|\[).*|"
-    rb"@{1,2}[\w.\-]+@{1,2}|%\{.*\}|\$\[[\w.]+\]|\$(?:env|script|global|using|private):\w+|ENC\(\$\{.*\}\)|"
+    rb"@{1,2}[\w.\-]+@{1,2}|%\{.*\}|\$\[\[?.*|\(\([\w.\-/]+\)?\)?|\$(?:env|script|global|using|private):\w+|ENC\(\$\{.*\}\)|"
     rb"(?:System\.getenv|os\.getenv|os\.environ|process\.env|getenv|ENV|env|Environment\.GetEnvironmentVariable)[.(\[].*|"
     rb"\*{2,}[A-Z ]{4,12}\*{2,}|\((?:not )?set\)|"
     rb"\{[\w.]*(?:![rsa])?(?::[^{}]{0,16})?\}|(?:\{[\w.]{1,64}\}[:_./\- ]?){2,8}|#\{.*\}|__\w+__|"
@@ -104,6 +104,7 @@ _CODE = re.compile(
 )
 _NOT_SECRET = re.compile(
     rb"S-1-[0-9]+(?:-[0-9]+)+|"  # a Windows SID
+    rb"(?:sk-)?(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-nistp[0-9]{3})(?:@openssh\.com)?(?:[ ]AAAA.*)?|"  # a public key
     rb"[\w=.]{0,24}\\(?:f[BIRPCW\[(]|[&(-]|\*[\[(]).*|"  # a font or a sign of troff's
     rb"[A-Z0-9]{8,24}/[0-9]{8}/[\w/\-]+|"  # the scope of a signature of AWS's
     rb"[0-9]{1,5}:[0-9]{1,10}|no-export|no-advertise|local-as|"  # BGP communities

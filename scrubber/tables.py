@@ -90,6 +90,15 @@ _VALUE = re.compile(rb"\s*(?:N?'((?:[^'\\]|''|\\.){0,8000})'|([^',()]{0,200}))\s
 _NEXT_TUPLE = re.compile(rb"\s*,?\s*\(")
 
 
+_VERSIONS = re.compile(
+    rb"(?:.*[ _.\-])?(?:versions?|ver|release|firmware|fw|build|revision|rev|oid)(?:[ _](?:no|nr|number|string))?|"
+    rb"\w*[a-z](?:Version|Ver|Release|Firmware|Build|Revision)(?:No|Number|String)?",
+    re.IGNORECASE,
+)
+"""A column in which versions stand."""
+_VERSION = re.compile(rb"[vV]?[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:[.\-+~_][\w.\-+~]{0,40})?")
+KEPT = "kept"
+"""In place of a rule's id: what stays, whatever a rule finds there."""
 _OF_PEOPLE = frozenset(("name", "phone", "city", "zip", "birth", "card"))
 _STREET = Field(kind="street")
 
@@ -115,7 +124,14 @@ class Columns:
         self.secrets = [
             field is None and strength(name) >= Strength.MEDIUM for field, name in zip(personal, plain, strict=True)
         ]
-        self.matters = [field is not None or secret for field, secret in zip(self.fields, self.secrets, strict=True)]
+        self.versions = [
+            field is None and not secret and _VERSIONS.fullmatch(name) is not None
+            for field, secret, name in zip(self.fields, self.secrets, plain, strict=True)
+        ]
+        self.matters = [
+            field is not None or secret or version
+            for field, secret, version in zip(self.fields, self.secrets, self.versions, strict=True)
+        ]
         self.numbers: ctypes.Array[ctypes.c_uint32] | None = None
         """What the compiled part knows them by (`rows.RowSieve`)."""
 
@@ -346,8 +362,9 @@ class TableReader:
     def _rows(self, buf: bytes, pos: int, limit: int, spans: list[Span], rows: RowReader | None) -> int:
         separator, known, matters = self._separator, self._columns.known, self._columns.matters
         count, awkward = self._columns.count, _AWKWARD[separator]
+        plain_only = any(self._columns.versions)
         while pos < limit:
-            if rows is not None:
+            if rows is not None and not plain_only:
                 pos = rows(self._columns, separator, pos, limit)
                 if pos >= limit:
                     break
@@ -453,8 +470,11 @@ class TableReader:
                 yield begin, begin + len(text), text, self._images.fields[field.kind](text), "person.column"
         elif columns.secrets[column] and is_password(text):
             yield begin, begin + len(text), text, self._images.secret(text), "password.column"
+        elif columns.versions[column] and _VERSION.fullmatch(text):
+            yield begin, begin + len(text), text, text, KEPT
 
     def _bare(self, buf: bytes, start: int, end: int, column: int) -> Iterator[Span]:
         """Replace a number that stands without quotes: its pseudonym needs them."""
         for begin, stop, text, new, kind in self._cell(buf, start, end, self._columns, column):
-            yield begin, stop, text, b"'" + new + b"'", kind
+            if kind != KEPT:
+                yield begin, stop, text, b"'" + new + b"'", kind

@@ -18,7 +18,7 @@ _VERSION_WORDS = (
 )
 _PRODUCT_WORDS = (
     rb"driver|kernel|package|pkg|update|upgrade|assembly|schema|sdk|engine|definitions?|patch|baseline|toolset|runtime|"
-    rb"oid|sections?|chapter|clause|paragraph|appendix|product|glibc|libc|openssl|openjdk|jdk|jre|hotfix|uefi|plugin|"
+    rb"oid|sections?|chapter|clause|paragraph|appendix|annex|tables?|figures?|product|glibc|libc|openssl|openjdk|jdk|jre|hotfix|uefi|plugin|"
     rb"onefs|ontap|esxi|vcenter|vsphere|fortios|pan-os|webkit|chromium|firefox|safari|acrobat|"
     rb"db2|weblogic|websphere|hotspot|jvm|hyper-v|vmtools|powershell|idrac|ilo|cimc|ipmi|vrmf|silverlight|"
     rb"onedrive|teams|teamviewer|anydesk|citrix|netscaler|hana|informix|"
@@ -40,7 +40,7 @@ _PRODUCT_BEFORE = re.compile(rb"\b(?:" + _PRODUCT_WORDS + rb")" + _THEN, re.IGNO
 # The third field of CEF and LEEF headers, an artifact's coordinates, a container image's tag, a requirement.
 _COORDINATES = re.compile(
     rb"(?:CEF:[01]|LEEF:[0-9.]{1,4})\|[^|\n]{0,60}\|[^|\n]{0,60}\|\Z|"
-    rb"[a-z][\w\-]*\.[\w.\-]+:[\w.\-]+(?::[a-z][\w\-]*)?:\Z|/[a-z][\w.\-]*:\Z|[A-Za-z\]][=~>^!]=\Z|[\"'][\^~]\Z"
+    rb"[a-z][\w\-]*\.[\w.\-]+:[\w.\-]+(?::[a-z][\w\-]*)?:\Z|/[a-z][\w.\-]*:\Z|[A-Za-z0-9\]] ?[=~<>^!]=\Z|[\"'][\^~]\Z"
 )
 BEFORE_COORDINATES = frozenset((b"|", b":", b"=", b"^", b"~"))
 _COORDINATE_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.:/"
@@ -71,6 +71,15 @@ _SAID = re.compile(
 )
 """A sentence that says of a small number that it is a version."""
 
+_CHAIN = re.compile(
+    rb"(?<![0-9.])((?:[0-9]{1,3}\.){3}[0-9]{1,3})"
+    rb"(?: (?:->|=>|\xe2\x86\x92|to|and|or|-) |, (?:and |or )?| \((?:was|from|previously):? )v?\Z"
+)
+"""Another such number before, and what makes one of both what the other is: 5.2.1.10 (was 5.2.1.9)."""
+_HEADED = re.compile(rb"(?:\A|\n)#{1,6} \[?v?\Z")
+"""A heading as changelogs have it: ## [5.2.1.10] - 2024-05-01."""
+_SECTION_BEFORE = re.compile(rb"(?:\xc2?\xa7|\b(?:sections?|chapters?|clauses?|appendix|annex)) ?\Z", re.IGNORECASE)
+_SECTION = re.compile(rb"[0-9]{1,2}(?:\.[0-9]{1,2}){3}")
 _LINE_BEFORE = re.compile(rb"(?:\A|\n)(?:[ \t]*(?P<mark>//+|/\*+|\*)?[ \t]*|[ \t]*<[^\n]{0,120}>)\Z")
 _HEADING_AFTER = re.compile(
     rb"\.?[ \t]+(?:[A-Z][A-Za-z]|[a-z]+(?:[ \t]+[a-z]+)+|[a-z]+[ \t]*\.{3})|\.[ \t]+[a-z]|[ \t]*\.{4}"
@@ -78,7 +87,7 @@ _HEADING_AFTER = re.compile(
 _NOTHING_AFTER = re.compile(rb"\.?[ \t]*(?:\r?\n|\Z)")
 _WORD_BEFORE = re.compile(rb"(?:\A|[\s(\[,;:/*|\-])(?:([A-Za-z]+) )?([A-Za-z][\w+.\-]*?),? \Z")
 _DATE_BEFORE = re.compile(rb"(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2} \(\Z")
-_DECIMALS_BEFORE = re.compile(rb"(?:-?[0-9]*\.[0-9]{1,4}[ ,]?){2}\Z")
+_DECIMALS_BEFORE = re.compile(rb"(?<![0-9.])[0-9]{0,4}\.[0-9]{1,4}(?:[ ,]-?|-)[0-9]{0,4}\.[0-9]{1,4}[ ,]?\Z")
 """Numbers of a drawing's path, where a point alone parts two: 2.83-2.12 3.51.98.32."""
 _VERSIONS_FOLLOW = words("versions_follow")
 _ADDRESSES_FOLLOW = words("addresses_follow")
@@ -114,12 +123,25 @@ def is_version(context: bytes, before: bytes, *, private: bool, small: bool) -> 
     """Say whether the words in *context*, which ends with the sign *before*, make the number behind it a version."""
     if small and _SAID.search(context):
         return True
+    if _HEADED.search(context):
+        return True
     if before not in {b"v", b"V", b">"} and not any(
         word[-2:] in TAILS_OF_KEYS and word.endswith(BEFORE_VERSIONS)
         for word in (context.rstrip(_BETWEEN).lower(), context.rstrip(_BESIDE_V).lower())
     ):
         return False
     return bool(_VERSION_BEFORE.search(context) or (not private and _PRODUCT_BEFORE.search(context)))
+
+
+def named_before(buf: bytes, start: int) -> tuple[int, int] | None:
+    """Give where the number stands that says what the one at *start* is, if there is one."""
+    earlier = _CHAIN.search(buf, max(0, start - 40), start)
+    return earlier.span(1) if earlier is not None else None
+
+
+def is_numbered_section(buf: bytes, start: int, text: bytes) -> bool:
+    """Say whether numbers stand behind what only sections stand behind: § 10.3.4.5."""
+    return _SECTION.fullmatch(text) is not None and _SECTION_BEFORE.search(buf, max(0, start - 16), start) is not None
 
 
 def is_section(buf: bytes, start: int, end: int) -> bool:

@@ -82,7 +82,7 @@ static bool stands_alone(const sieve *s, text buf, size_t start, size_t end) {
         return false;
     int before = byte_at(buf, start - 1);
     if (among(before, "\n[{"))
-        return true;
+        return byte_at(buf, start - 3) != '#' || byte_at(buf, start - 2) != ' ';
     if (among(before, "\t,;"))
         return !in_set(s->tails[0], byte_at(buf, start - 3), byte_at(buf, start - 2));
     bool lone = among(before, " \"'(") && !among(byte_at(buf, start - 2), " \t\"'<>(v:=V|.\\");

@@ -128,3 +128,24 @@ def test_rulers_without_names_make_no_table():
     """Rulers of lists, diffs and front matter change nothing."""
     text = b"first_name\n----------\nSolveig\n\nuser -- a | b\n--- a/x\n+++ b/x\n- --flag -+- c\nSolveig | Berg\n"
     assert run(text, len(text), 1 << 20) == text
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        b"host,agent_version,seen\na,17.22.11.51,10.2.3.5\nb,10.2.3.4,5.6.7.8\n",
+        b'"ip";"Version"\n"10.2.3.5";"17.22.11.51"\n"5.6.7.8";"v10.2.3.4-rc1"\n',
+        b"id | version     | seen\n---+-------------+--------\n1 | 17.22.11.51 | 10.2.3.5\n2 | 10.2.3.4    | 5.6.7.8\n",
+        b"name\tFileVersion\tip\nx\t17.22.11.51\t10.2.3.5\ny\t10.2.3.4\t5.6.7.8\n",
+        b"INSERT INTO t (ip, build) VALUES ('10.2.3.5', '17.22.11.51'), ('5.6.7.8', '10.2.3.4');\n",
+    ],
+    ids=["comma", "semicolon", "drawn", "tab", "insert"],
+)
+def test_versions_stay_where_a_column_says_that_they_are(table):
+    """Four numbers in a column of versions stay, and addresses in the column beside it go; wherever blocks are cut."""
+    out = run(table, 8 << 10, 1 << 20)
+    assert b"17.22.11.51" in out
+    assert b"10.2.3.4" in out
+    assert b"10.2.3.5" not in out
+    assert b"5.6.7.8" not in out
+    assert out == run(table, 7, 64)
