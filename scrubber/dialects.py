@@ -18,7 +18,7 @@ KEY_RIGHT = re.compile(
 )
 KEY_RIGHT_PLAIN = re.compile(rb"[A-Za-z0-9_.\-]{1,64}(?![A-Za-z0-9_.\-\x80-\xff])" + _KEY_MORE, re.IGNORECASE)
 """What `KEY_RIGHT` matches, for names of ASCII alone: in a third of the time."""
-QUOTE = rb"\\{0,7}[\"'`]|&quot;|&\#3[49];|&apos;|%22|%27"
+QUOTE = rb"\\{0,7}[\"'`]|&quot;|&\#(?:3[49]|x2[27]);|&apos;|%22|%27"
 _BOLD = rb"(?:\*\*|__|</(?:b|strong|em|th|td|dt|label|span)>)"
 _TYPE = rb"(?:str|[sS]tring|bytes|SecretStr|any|Optional\[str\]|&(?:'static )?str)(?:[ ]?\|[ ]?[a-zA-Z]{4,9}|\?)?"
 SEPARATOR = re.compile(
@@ -130,7 +130,7 @@ PAIRED = (
         rb":?</[\w\-]{0,24}(?:key|name|string|Key|Name|td|th|dt|b|strong)>\s{0,40}"
         rb"(?:<[\w\-]{1,32}>[^<]{0,80}</[\w\-]{1,32}>\s{0,40})?"
         rb"<(?:string|[\w\-]{0,24}[vV]alue|data|(?:td|dd|code)(?:[ ][^<>]{0,80})?)>"
-        rb"(?:<code>)?(?P<value>[^<]{1,2048}?)</"
+        rb"(?:<(?:code|pre)>){0,2}(?:&\#(?:3[49]|x2[27]);)?(?P<value>[^<]{1,2048}?)(?:&\#(?:3[49]|x2[27]);)?</"
     ),
     re.compile(
         rb"[\"']?,[ \t]{0,8}[\"']?[Vv]alue[\"']?[ \t]{0,4}[:=][ \t]{0,8}(?:[\"'](?=[^\"'\r\n]*[\"']))?"

@@ -63,7 +63,7 @@ _MEDIUM_LAST = frozenset(
     )
 )
 _WEAK_LAST = frozenset(
-    ("token", "tokens", "auth", "authorization", "session", "sid", "cookie", "key", "signature", "jwt")
+    ("token", "tokens", "pepper", "auth", "authorization", "session", "sid", "cookie", "key", "signature", "jwt")
 )
 _CODE_LAST = frozenset(("pin", "otp", "totp", "mfacode", "tan", "puk", "mfa", "cvv", "cvc", "cvv2", "cvc2", "pincode"))
 _PASS_ENDS = re.compile(r"(?:pass|pwd|psk|token|passwd|pw)$")
@@ -194,6 +194,10 @@ _ABOUT_ENDS = (
     "publickeytoken",
     "pscredential",
     "createcredential",
+    "networkcredential",
+    "passwordcredential",
+    "passwordcredentials",
+    "passwordauthentication",
     "modifycredential",
     "acctsessionid",
 )

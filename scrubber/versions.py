@@ -13,7 +13,8 @@ from scrubber.logins import is_ordinary
 
 # A word before four numbers that makes them a version: these always, those only where the address is not a private one.
 _VERSION_WORDS = (
-    rb"version|release|firmware|revision|(?<![A-Za-z])(?:vers\.?|ver|rel|rev|rv|fw|build|bios)|"
+    rb"version(?:e|i|en|ne)?|versi(?:o|\xc3\xb3)n(?:es)?|vers(?:a|\xc3\xa3)o|wersj[aie]|verz[ei]|verzi(?:o|\xc3\xb3)|versies?|"
+    rb"release|firmware|revision|(?<![A-Za-z])(?:vers\.?|ver|rel|rev|rv|fw|build|bios)|"
     rb"(?-i:(?<=[a-z])(?:Ver|Rel|Rev|Build))"
 )
 _PRODUCT_WORDS = (
