@@ -20,7 +20,7 @@ from mft.audit import SYSTEM, export_heads
 from mft.backup.document import BackedUp, digest_of, read_document, read_files, write_document
 from mft.backup.errors import BackupError, NoBackupError
 from mft.backup.wrappedkeys import take_keys
-from mft.catalog.model import BODIES, INSTALLATION, REPLICAS, UPLOADS
+from mft.catalog.model import BODIES, DESTROYED_KEYS, INSTALLATION, REPLICAS, UPLOADS
 from mft.catalog.schema import HEAD
 from mft.catalog.states import PARTIAL, UploadState
 from storage.durable import sync_directory, write_file
@@ -123,6 +123,7 @@ class Backups:
             self._landing(work, writing, regions)  # first: what is stored meanwhile leaves its landing zone
             self._objects(work, writing, regions)
         self._belongings(writing)
+        self._check_keys(work)
         with self._database.read() as connection:
             installation = connection.execute(
                 select(INSTALLATION.c.value).where(INSTALLATION.c.key == "id")
@@ -240,6 +241,22 @@ class Backups:
                 select(UPLOADS.c.id).where(UPLOADS.c.landing_id == landing_id, UPLOADS.c.state == UploadState.LANDED)
             ).first()
         return waiting is not None
+
+    def _check_keys(self, work: Path) -> None:
+        """See that no region's key was retired since the catalog was copied: what is wrapped there may be under it.
+
+        Raises:
+            BackupError: one was; the keyrings in this backup do not have it.
+        """
+        known = f"SELECT region, name FROM {DESTROYED_KEYS.name} WHERE kind = 'key'"  # noqa: S608 - a name of ours
+        with contextlib.closing(sqlite3.connect(work / CATALOG)) as copy:
+            before = set(copy.execute(known).fetchall())
+        retired = select(DESTROYED_KEYS.c.region, DESTROYED_KEYS.c.name).where(DESTROYED_KEYS.c.kind == "key")
+        with self._database.read() as connection:
+            gone = {tuple(row) for row in connection.execute(retired)} - before
+        if gone:
+            region, name = min(gone)
+            raise BackupError(f"the key {name} of {region!r} was retired while the backup was made: make it again")
 
     def _belongings(self, writing: _Writing) -> None:
         """Copy what the server is known by, its configuration, and keyrings as they are: sealed."""

@@ -10,6 +10,7 @@ import sqlite3
 import pytest
 
 from mft.backup import writing
+from mft.keyledger import note_destroyed
 from mft.server.lifecycle import make_lifecycle
 from storage.store import body_name
 from tests.casebook import REGIONS
@@ -226,6 +227,21 @@ def test_what_is_stored_while_a_backup_is_made_is_not_lost_to_it(full, mft, tmp_
     with reopened(tmp_path, nursery, keyrings) as core:
         core.work()
         assert core.client("eve").get(f"{IN}/waits.log") == b"landed alone\n"
+
+
+def test_backup_beside_the_end_of_a_key_is_none(full, mft, tmp_path, monkeypatch):
+    """What its catalog's keys are wrapped by would not be in its keyrings."""
+    belongings = writing.Backups._belongings
+
+    def meanwhile(backups, *arguments):
+        with full.database.write() as connection:
+            note_destroyed(connection, "eu", "00" * 8, kind="key", why="retired")
+        belongings(backups, *arguments)
+
+    monkeypatch.setattr(writing.Backups, "_belongings", meanwhile)
+    assert "was retired while the backup was made" in mft("backup", tmp_path / "backups", expected=1)
+    assert list((tmp_path / "backups").iterdir()) == []
+    assert mft("backup", tmp_path / "backups")
 
 
 def test_two_backups_do_not_clear_each_other_away(full, mft, tmp_path, monkeypatch):
