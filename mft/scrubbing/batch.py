@@ -1,8 +1,10 @@
 """Several small files of one case in one child: what starting one costs is paid once.
 
-The files are scrubbed one after the other as each would be alone, and learn into one dictionary. Nothing that is
-learned from a file may be kept unless that file is published, and where a file brings the child down nobody knows what
-the others would have been: so whoever asked takes all of the answer or none of it, and does the files one by one then.
+The files are read one after the other for the names that they tell, into one dictionary, and then each is scrubbed as
+it would be alone with all of that known: the rules need not be made ready anew for every name that comes. Nothing that
+is learned from a file may be kept unless that file is published, and where a file brings the child down nobody knows
+what the others would have been: so whoever asked takes all of the answer or none of it, and does the files one by one
+then.
 """
 
 from __future__ import annotations
@@ -76,12 +78,19 @@ def part_of(errand: Errand, own: dict[str, Any]) -> Errand:
 class RunOne(Protocol):
     """Does the errand of one file (`mft.scrubbing.child.run_errand`)."""
 
-    def __call__(self, errand: Errand, descriptors: Sequence[int], /, *, ready: Ready | None) -> None:
-        """Do *errand* with the names and rules of *ready*, unless it has to make its own."""
+    def __call__(self, errand: Errand, descriptors: Sequence[int], /, *, ready: Ready | None, taught: bool) -> None:
+        """Do *errand* with what *ready* has of names and rules, which was *taught* its file, or with its own."""
 
 
-def run_batch(errand: Errand, descriptors: Sequence[int], run: RunOne, ready_for: Callable[[Errand], Ready]) -> None:
-    """Do each file's errand by *run*, one after the other, with what *ready_for* makes of it once.
+def run_batch(
+    errand: Errand,
+    descriptors: Sequence[int],
+    *,
+    run: RunOne,
+    ready_for: Callable[[Errand], Ready],
+    teach: Callable[[Errand, int, Ready], str],
+) -> None:
+    """Have all files teach their names by *teach*, then do each one's errand by *run*: the rules are made ready once.
 
     *descriptors* are the landing logs, then the pipe for the answer. It ends with the first file that fails. The
     dictionary comes last: without it the answer is not whole.
@@ -89,19 +98,28 @@ def run_batch(errand: Errand, descriptors: Sequence[int], run: RunOne, ready_for
     *logs, answer_fd = descriptors
     room = BODIES_LIMIT
     with os.fdopen(answer_fd, "wb") as pipe:
+        parts = [part_of(errand, own) for own in errand.batch]
         # What engineers send teaches nothing: each of their files begins with the case's names alone.
         ready = None if errand.outbound else ready_for(errand)
         names = None if ready is None else ready.pseudonyms.dictionary
         known = 0 if names is None else names.extent
-        for own, log in zip(errand.batch, logs, strict=True):
-            part = part_of(errand, own)
+        teachers = set()
+        if ready is not None:
+            for number, (part, log) in enumerate(zip(parts, logs, strict=True)):
+                before = ready.pseudonyms.dictionary.extent
+                if failure := teach(part, log, ready):
+                    _write(pipe, write_answer({"error": failure}), b"")
+                    return
+                if ready.pseudonyms.dictionary.extent > before:
+                    teachers.add(number)
+        for number, (part, log) in enumerate(zip(parts, logs, strict=True)):
             before = 0 if names is None else names.extent
             body, answer = _done(part, log, run, ready)
             if answer.document.get("again"):
                 body, answer = _done(replace(part, again=True), log, run, ready)
             room -= len(body)
             document: dict[str, Any] = {"error": "large"} if room < 0 else answer.document
-            document["taught"] = names is not None and names.extent > before
+            document["taught"] = names is not None and (number in teachers or names.extent > before)
             _write(pipe, write_answer(document, b"", answer.reverse_map), body)
             if "error" in document:
                 return
@@ -115,7 +133,7 @@ def _done(part: Errand, log: int, run: RunOne, ready: Ready | None) -> tuple[byt
     body, answer = (os.memfd_create(name, os.MFD_CLOEXEC) for name in ("body", "answer"))
     kept = os.dup(body), os.dup(answer)
     try:
-        run(part, [held, body, answer], ready=ready)  # which closes what it was given
+        run(part, [held, body, answer], ready=ready, taught=ready is not None)  # which closes what it was given
         return _content(kept[0]), read_answer(_content(kept[1]))
     finally:
         for descriptor in kept:

@@ -8,6 +8,7 @@ nothing else. Plaintext exists in its memory alone: what does not fit lies in se
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import io
 import json
@@ -39,7 +40,7 @@ from storage.scratch import SealedScratch
 from storage.store import ObjectKey
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from scrubber.model import ScrubReport
     from scrubber.replay import Replay
@@ -134,11 +135,11 @@ class Errand:
         return cls(**plain)
 
 
-def run_errand(errand: Errand, descriptors: Sequence[int], *, ready: Ready | None = None) -> None:
+def run_errand(errand: Errand, descriptors: Sequence[int], *, ready: Ready | None = None, taught: bool = False) -> None:
     """Do an errand and write its answer to the result pipe, the last of *descriptors*.
 
     *ready* is of the errand's key and dictionary, where somebody has opened that already, who is then to seal what is
-    learned.
+    learned; *taught* says that it has learned what the file tells (`teach`).
     """
     result_fd = descriptors[-1]
     grown = reverse_map = b""
@@ -152,7 +153,7 @@ def run_errand(errand: Errand, descriptors: Sequence[int], *, ready: Ready | Non
         if reverse is not None:
             ready = Ready(RecordingPseudonymizer(errand.pseudonym_key, names, reverse))
         if errand.has_file:
-            result = _scrub_file(errand, ready, descriptors)
+            result = _scrub_file(errand, ready, descriptors, taught=taught)
         else:
             shown = scrub_names(errand.names, ready.pseudonyms, _options(errand), ready=ready)
             result = _named(errand, shown)
@@ -175,6 +176,31 @@ def ready_for(errand: Errand) -> Ready:
         NamesUnreadableError: they do not open.
     """
     return Ready(Pseudonymizer(errand.pseudonym_key, open_names(errand.dictionary, errand.pseudonym_key)))
+
+
+def teach(errand: Errand, descriptor: int, ready: Ready) -> str:
+    """Have *ready* learn the names that an errand's file tells; return what went wrong, in a word, or nothing.
+
+    *descriptor* is that of its log, which is left open.
+    """
+    try:
+        with contextlib.closing(source_of(errand, os.dup(descriptor))) as source:
+            learn(
+                source,
+                pseudonyms=ready.pseudonyms,
+                name=errand.names[-1],
+                options=_options(errand),
+                scratch=_scratch_of(errand),
+            )
+    except MemoryError:
+        return "memory"
+    except Exception as error:  # noqa: BLE001 - the border of the process, as in `run_errand`
+        return _failure(error)
+    return ""
+
+
+def _scratch_of(errand: Errand) -> Callable[[], BinaryIO]:
+    return lambda: io.BufferedRandom(SealedScratch(Path(errand.scratch), SCRATCH_MEMORY))
 
 
 def _failure(error: Exception) -> str:
@@ -203,20 +229,16 @@ def _options(errand: Errand) -> Options:
     )
 
 
-def _scrub_file(errand: Errand, ready: Ready, descriptors: Sequence[int]) -> dict[str, Any]:
+def _scrub_file(errand: Errand, ready: Ready, descriptors: Sequence[int], *, taught: bool) -> dict[str, Any]:
     """Scrub a file; *descriptors*: log or body, notes of a child that read ahead if there are any, two pipes."""
     cipher_fd, pseudonyms = descriptors[-2], ready.pseudonyms
-    source = source_of(errand, descriptors[0])
-
-    def scratch() -> BinaryIO:
-        return io.BufferedRandom(SealedScratch(Path(errand.scratch), SCRATCH_MEMORY))
-
+    source, scratch = source_of(errand, descriptors[0]), _scratch_of(errand)
     with os.fdopen(cipher_fd, "wb", buffering=0) as pipe:
         body = BodyWriter(lambda piece: _write_all(pipe.fileno(), piece), errand.data_key, ObjectKey(errand.object_key))
         options, left = _options(errand), list[tuple[bytes, str]]()
         if errand.learned:
             pseudonyms.dictionary.merge(open_names(errand.learned, errand.pseudonym_key))
-        elif not errand.as_it_is:
+        elif not errand.as_it_is and not taught:
             learn(source, pseudonyms=pseudonyms, name=errand.names[-1], options=options, scratch=scratch)
         named = _named(errand, scrub_names(errand.names, pseudonyms, options, ready=ready))
         shown = named["shown"][-1]

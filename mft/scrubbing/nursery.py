@@ -25,7 +25,7 @@ from mft.scrubbing.answer import ANSWER_LIMIT, AnswerError, read_answer
 from mft.scrubbing.batch import BATCH_FILES, BATCH_LIMIT, BODY_LIMIT, read_batch, run_batch
 from mft.scrubbing.cache import rules_folder
 from mft.scrubbing.cage import Cage, confine, forbid_dumps
-from mft.scrubbing.child import Errand, ready_for, run_errand
+from mft.scrubbing.child import Errand, ready_for, run_errand, teach
 from mft.scrubbing.isolation import shut_in
 from mft.scrubbing.relay import run_relay
 from mft.shortage import MEMORY, SPACE, shortage_of
@@ -137,7 +137,7 @@ def _errand_of(errand: Errand) -> Callable[[Errand, Sequence[int]], None]:
     if errand.relay:
         return run_relay
     if errand.batch:
-        return partial(run_batch, run=run_errand, ready_for=ready_for)
+        return partial(run_batch, run=run_errand, ready_for=ready_for, teach=teach)
     return run_ahead if errand.ahead else run_errand
 
 

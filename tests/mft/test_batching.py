@@ -66,6 +66,17 @@ def test_a_batch_teaches_its_case_as_single_files_do(house):
     assert reader.get(f"{IN}/late.log") == reader.get(f"{IN}/1.log")
 
 
+def test_all_of_a_batch_know_what_any_of_it_teaches(house):
+    """A name that the last file tells of is replaced in the first, which only mentions it."""
+    house.client("ann").put(f"{IN}/first.log", b"then waldemar left\n")
+    house.client("ann").put(f"{IN}/last.log", b"login for user=waldemar from 203.0.113.9\n")
+    house.work()
+    assert len(scrubs(house)) == 1
+    reader = house.client("eve")
+    assert b"waldemar" not in reader.get(f"{IN}/last.log")
+    assert b"waldemar" not in reader.get(f"{IN}/first.log")
+
+
 def test_cases_and_large_files_are_kept_apart(house):
     """A batch is of one case; what is large, or of another case, has a job of its own."""
     sender = house.client("ann")
