@@ -198,7 +198,7 @@ def is_kind(field: Field, value: bytes) -> bool:
 
 def is_surname(value: bytes) -> bool:
     """Say whether *value* can be the name behind a form of address: no word of a language, no thing, no pseudonym."""
-    lower = {word.lower() for word in _WORD.findall(_decoded(value))}
+    lower = {word.lower() for word in _WORD.findall(_decoded(value))} - load_words("particles")
     known = load_words("no_names") | load_words("no_persons") | load_words("ordinary") | load_words("offices")
     return bool(lower) and not lower & known and not WORD_PSEUDONYM.fullmatch(value)
 

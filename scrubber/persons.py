@@ -74,6 +74,9 @@ _ITEM = re.compile(rb'"(?P<value>[^"\n]{1,200})"')
 """A list of JSON's strings: "given": ["Anna", "Maria"]."""
 _BOUND = re.compile(rb"\[\"(?P<key>[\w.]{2,60})\",[ ]?\"(?P<value>[^\"\n]{1,240})\"\]")
 """A value bound to a statement of SQL, as Rails logs it: [["city", "Paris"]]."""
+_ANY_STREET = Field(kind="street", proven=True)
+_BESIDE_STREET = re.compile(rb"<(?:\w{1,12}:)?(?:city|town|zip|post_?code|postal_?code|plz|ort)\b", re.IGNORECASE)
+"""An element that shows the one before to be a street, also without a number."""
 _FULL_NAME = Field(kind="name", proven=True)
 _NAME = Field(kind="name")
 
@@ -92,7 +95,7 @@ def find_person(pseudonyms: Pseudonymizer) -> Finder:  # noqa: C901 - a list of 
         if right is None or _OCTET_BEFORE.match(buf, max(0, key_start - 4)):
             return None
         key = buf[key_start : right.end()].strip(b".-")
-        field = _with_others(buf, key, key_start) if key in _WITH_OTHERS else field_of(key)
+        field = _with_others(buf, key, key_start) if key.rstrip(b"123") in _WITH_OTHERS else field_of(key)
         if key.lower() == b"rfc" and _RFC_NUMBER.match(buf, right.end()):
             field = None  # a document of the IETF's, and no Mexican taxpayer
         if field is None or (key.lower() == b"via" and _PROTOCOL.match(buf, right.end())):
@@ -119,6 +122,8 @@ def find_person(pseudonyms: Pseudonymizer) -> Finder:  # noqa: C901 - a list of 
     def beside(buf: bytes, key_start: int, key_end: int, field: Field) -> Found | None:
         before = buf[key_start - 1 : key_start]
         if before in {b"<", b":"} and (element := _ELEMENT.match(buf, key_end)):
+            if field == _ANY_STREET and _BESIDE_STREET.search(buf, element.end(), element.end() + 200):
+                field = Field(kind="street")
             return _found(buf, *element.span("value"), field, made)
         if before in {b'"', b"'"} and (attribute := _ATTRIBUTE_VALUE.match(buf, key_end)):
             return _found(buf, *attribute.span("value"), field, made)
@@ -132,7 +137,7 @@ def find_person(pseudonyms: Pseudonymizer) -> Finder:  # noqa: C901 - a list of 
 
 def _with_others(buf: bytes, key: bytes, start: int) -> Field | None:
     """Say what a short key of JSON holds, which only its neighbours show to be a person's: "first" beside "last"."""
-    told = _WITH_OTHERS.get(key)
+    told = _WITH_OTHERS.get(key.rstrip(b"123"))
     if told is None or buf[start - 1 : start] != b'"':
         return None
     kind, others = told
