@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Protocol
 
 from storage.errors import AlteredKeyError, CustomerKeyError, KeyDestroyedError, KeyProviderError, KeyUnavailableError
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 KEYS_AT_ONCE = 32
 """Leaf keys of one question: so many fit the answer of a key agent."""
+
+AWAY_SECONDS = 60.0
+"""So long a customer's key that did not answer a rotation is not asked for by it again."""
 
 
 class KeyService(Protocol):
@@ -118,6 +122,7 @@ class LocalKeyService:
         self._ledgers = dict(ledgers or {})
         self._customers = customers
         self._shelves = dict(shelves or {})
+        self._away_until: dict[str, float] = {}
 
     def new_scope(self, region: Region, scope: str, *, owner: str | None = None) -> bytes:
         """Return a fresh scope key, wrapped by the region's current key and bound to region and scope."""
@@ -200,14 +205,17 @@ class LocalKeyService:
         """Return the same scope key with the customer's share under their newest key; as it is, where none answers."""
         if self._customers is None:
             return scope_key
+        if time.monotonic() < self._away_until.get(shared.holder, 0.0):
+            return scope_key
         context = bind(SHARE_LABEL, region, scope)
         try:
             wrapper = self._customers.wrapper(shared.holder)
             if getattr(wrapper, "current", None) == parse_wrapped(shared.customer_share).key_id:
                 return scope_key
             theirs = wrapper.wrap(wrapper.unwrap(shared.customer_share, context), context)
-        except KeyUnavailableError:
-            return scope_key  # the region's own rotation needs nothing of theirs
+        except KeyUnavailableError:  # the region's own rotation needs nothing of theirs, and does not wait for each
+            self._away_until[shared.holder] = time.monotonic() + AWAY_SECONDS
+            return scope_key
         return with_customer_share(scope_key, theirs)
 
     def _shared_anew(self, region: Region, scope: str, key: bytes, holder: str | None) -> bytes:

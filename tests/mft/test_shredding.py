@@ -290,6 +290,12 @@ def test_region_is_rotated_without_the_customers_key(held, vault):
     fresh = held.keys.rewrap_scope(Region("eu"), envelope.scope, envelope.scope_key)
     assert region_key_of(fresh) == new
     assert split_shares(fresh).customer_share == split_shares(envelope.scope_key).customer_share
+    vault._keys("POST", "acme", ["rotate"], {})
+    assert held.keys._customers.wrapper("acme-vault").key_ids
+    held.keys.rewrap_scope(Region("eu"), envelope.scope, envelope.scope_key)
+    asked = len(vault.asked)
+    assert held.keys.rewrap_scope(Region("eu"), envelope.scope, envelope.scope_key)
+    assert len(vault.asked) == asked, "a key that is away is not waited for again and again"
     vault.denied = set()
     renewed = Envelope.from_dict({**envelope.to_dict(), "scope_key": base64.b64encode(fresh).decode()})
     assert held.keys.open_key(renewed) == held.keys.open_key(envelope)
