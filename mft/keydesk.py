@@ -121,6 +121,8 @@ class KeyDesk:
             wrapper = self._keys.customers.wrapper(name)
             state, why = state_of(wrapper)
             current = wrapper.current if state == "open" else None
+            if state == "open":
+                self._keys.service.note_answer(name)
             cached = len(self._keys.customers.shelf(name))
             found.append({"name": name, "state": state, "why": why, "key": current, "cached": cached})
         return found

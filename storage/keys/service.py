@@ -175,6 +175,10 @@ class LocalKeyService:
             if region in {None, each}
         )
 
+    def note_answer(self, holder: str) -> None:
+        """Take note that a customer's key answers: a rotation asks for it again at once."""
+        self._away_until.pop(holder, None)
+
     def _enclose_all(
         self, keys: Iterable[tuple[bytes, str]], region: Region, scope: str, scope_key: bytes
     ) -> list[Envelope]:

@@ -297,6 +297,10 @@ def test_region_is_rotated_without_the_customers_key(held, vault):
     assert held.keys.rewrap_scope(Region("eu"), envelope.scope, envelope.scope_key)
     assert len(vault.asked) == asked, "a key that is away is not waited for again and again"
     vault.denied = set()
+    held.keys._customers.wrapper("acme-vault")._shut_until = 0.0
+    held.keys.note_answer("acme-vault")
+    again = held.keys.rewrap_scope(Region("eu"), envelope.scope, envelope.scope_key)
+    assert share_key_of(again) == ("acme-vault", "acme:v2")
     renewed = Envelope.from_dict({**envelope.to_dict(), "scope_key": base64.b64encode(fresh).decode()})
     assert held.keys.open_key(renewed) == held.keys.open_key(envelope)
 
