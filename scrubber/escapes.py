@@ -125,8 +125,8 @@ NOTATIONS = (
         anchors=(
             Anchor(pattern=rb"%2[Bb][1-9][0-9]{0,2}\+[0-9(%]"),
             Anchor(pattern=rb"%28[0-9]{2,5}%29\+[0-9]"),
-            Anchor(pattern=rb"=[0-9]{1,4}\+[0-9]{2,6}\+[0-9]{2,7}[0-9+&]"),
-            Anchor(pattern=rb"=[A-Z]{2}[0-9]{2}\+[0-9A-Z]{4}\+[0-9A-Z]{4}\+"),
+            Anchor(pattern=rb"=[0-9]{1,4}\+[0-9]{2,6}\+[0-9]{2,7}[0-9+&]", shape=True),
+            Anchor(pattern=rb"=[A-Z]{2}[0-9]{2}\+[0-9A-Z]{4}\+[0-9A-Z]{4}\+", shape=True),
         ),
         escape=re.compile(rb"\+|%[0-9A-Fa-f]{2}"),
         meaning=_form,

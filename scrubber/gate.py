@@ -84,7 +84,7 @@ _PLACEHOLDER = re.compile(
     rb"\$\{.*\}|\$\(.*\)|\$\([a-z./]{2}.*|\{\{.*|\{%.*|<[^<>]*>|%\([\w.]+\)s|%[\w.]+%|%[sdv]|\$[a-z_]+(?:\.|->|\[).*|"
     rb"@{1,2}[\w.\-]+@{1,2}|%\{.*\}|\$\[\[?.*|\(\([\w.\-/]+\)?\)?|\$(?:env|script|global|using|private):\w+|ENC\(\$\{.*\}\)|"
     rb"(?:System\.getenv|os\.getenv|os\.environ|process\.env|getenv|ENV|env|Environment\.GetEnvironmentVariable)[.(\[].*|"
-    rb"\*{2,}[A-Z ]{4,12}\*{2,}|\((?:not )?set\)|"
+    rb"\*{2,}[A-Z ]{4,12}\*{2,}|\((?:not )?set\)?|"
     rb"\{[\w.]*(?:![rsa])?(?::[^{}]{0,16})?\}|(?:\{[\w.]{1,64}\}[:_./\- ]?){2,8}|#\{.*\}|__\w+__|"
     rb"(?:your|my|the|some|insert|enter)[-_ ].*(?:here|password|token|key|secret)|"
     rb"\[?(?:redacted|masked|hidden|filtered|secret|"
@@ -160,6 +160,7 @@ def _strength(name: bytes) -> Strength:  # noqa: PLR0911 - a table of refusals
         (last in _ABOUT and not joined.endswith(_IDS))
         or joined.startswith(_ABOUT_STARTS)
         or joined.endswith(_ABOUT_ENDS)
+        or _OF_FILE.search(text)
     ):
         return Strength.NONE
     if _is_open(words, joined) or name in _NO_SECRETS:
@@ -181,7 +182,13 @@ _NO_SECRETS = frozenset((b"signingkey", b"user.signingkey"))
 """Keys that are known as they are written: git's, which names a public key."""
 _OPTION = re.compile(r"\A-(?:D|P(?!(?i:ass|wd|sk|w\b|in\b|rivate|hrase)))(?=[A-Za-z])")  # of Java, of Gradle
 _IDS = ("sessionid", "secretid", "sessid", "communityname", "securestring", "phpsessid")
+_OF_FILE = re.compile(r"\w\.(?:xml|xsd|h|c|cc|cpp|py|sh|md|rst|txt|html|pot?|java|go|rs|rb|pl|pm|texi|tex|css|exp)\Z")
+"""A name of a file, behind which a changelog says what was done to it: chpasswd.8.xml: Likewise."""
 _ABOUT_ENDS = (
+    "passwordage",
+    "passwordcomplexity",
+    "passwordhistory",
+    "passwordlifetime",
     "file",
     "path",
     "policy",

@@ -32,7 +32,7 @@ _THEN = (
 )
 _VERSION_BEFORE = re.compile(
     rb"(?:" + _VERSION_WORDS + rb")(?:[_ ](?:id|no|nr|number))?" + _THEN + rb"|(?:\A|[^A-Za-z0-9])[vV]\Z|"
-    rb"\b(?:bump|upgrade|downgrade|migrate|tag|patch|roll|pin)[a-z]{0,2} (?:[\w.\-]{1,24} )?"
+    rb"\b(?:bump|upgrade|downgrade|migrate|tag|patch|roll|pin)[a-z]{0,2} (?:[\w.\-]{1,24} ){0,3}"
     rb"(?:from (?:v?[0-9][\w.\-]{1,24} to )?|to )[\"'v]?\Z|"
     rb"\bupdated? (?:[\w.\-]{1,24} )?to [\"'v]?\Z",
     re.IGNORECASE,
