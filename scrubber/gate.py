@@ -100,7 +100,7 @@ _CODE = re.compile(
     rb"props|state|user|form|app|input|body|event|row|obj|item|payload)(?:\.|\[|->).*|(?:Optional|List|Union|Dict|Callable|Option|Vec|Array|Map|"
     rb"dict|list|tuple|set|frozenset|type|Type|Tuple|Set|Literal|Final|ClassVar|Annotated|Sequence|Iterable|Mapping)[\[<].*|"
     rb"[A-Za-z_]\w*\[(?:[\"'\w]+\]?)?|/[\^\[(\\].*|"
-    rb"(?:await|new|function|lambda|return|typeof|if|not)\s.*|(?:=|!=|>|<|~|&&|\|\|).*|!\s*[A-Za-z_$.]+(?:[(\[].*)?"
+    rb"(?:await|new|function|lambda|return|typeof|if|not)\s.*|lambda:.*|(?:=|!=|>|<|~|&&|\|\|).*|!\s*[A-Za-z_$.]+(?:[(\[].*)?"
 )
 _NOT_SECRET = re.compile(
     rb"S-1-[0-9]+(?:-[0-9]+)+|"  # a Windows SID
@@ -214,6 +214,8 @@ _FALSE_PASS = frozenset(("bypass", "compass", "token", "trespass", "overpass", "
 def _is_open(words: list[str], joined: str) -> bool:
     """Say whether a key or token is one of a data structure, a page or a parser: primary_key, next_page_token."""
     last = words[-1]
+    if words[0] in ("is", "has") and len(words) > 1:
+        return True  # is_impersonated_credential
     if last in ("key", "keys"):
         return len(words) == 1 or words[-2] in _FALSE_KEYS
     if last in ("token", "tokens"):
@@ -349,7 +351,7 @@ _ENCRYPTED = re.compile(rb"\{(?=[^{}]*[0-9])(?=[^{}]*[A-Z])(?=[^{}]*[a-z])[A-Za-
 
 
 def _looks_random(value: bytes) -> bool:
-    if b" " in value or len(value) < 8 or _UUID.fullmatch(value) or _NUMBER.fullmatch(value):
+    if b" " in value or len(value) < 8 or _UUID.fullmatch(value) or _NUMBER.fullmatch(value) or is_vocabulary(value):
         return False
     mixed = _is_mixed(value)
     if _HEX.fullmatch(value):
