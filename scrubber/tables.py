@@ -46,6 +46,8 @@ _HEADER = re.compile(
 )
 _NAME = re.compile(rb"(?!\S+(?: +\S+){5})[A-Za-z_\x80-\xff][\w .\-/()#\x80-\xff]{0,60}")
 """A column's: five words at most, for a sentence may have commas as well."""
+_LISTED_NAME = re.compile(rb"(?!\S+(?: +\S+){5})[A-Za-z_\x80-\xff](?:[\w .\-/()#\x80-\xff]|,[ ]){0,60}")
+"""A column's where no comma parts them: Name, Vorname; Telefon."""
 _INSERT = re.compile(
     rb"INSERT\s+(?:IGNORE\s+)?INTO\s+[\w.`\"\[\]]{1,128}\s*\((?P<columns>[^()]{2,8000})\)\s*VALUES\s*", re.IGNORECASE
 )
@@ -267,10 +269,11 @@ class TableReader:
         line = header["line"]
         for separator in (b"\t", b";", b",", b"|"):
             names = line.split(separator)
+            called = _NAME if separator == b"," else _LISTED_NAME
             if (
                 len(names) <= _MOST
                 and sum(1 for name in names if name.strip()) >= 2
-                and all(not name.strip() or _NAME.fullmatch(name.strip().strip(b"\"'")) for name in names)
+                and all(not name.strip() or called.fullmatch(name.strip().strip(b"\"'")) for name in names)
             ):
                 columns = Columns(names)
                 if columns or pair_of(names):

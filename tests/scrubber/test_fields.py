@@ -71,6 +71,15 @@ def test_columns_in_other_scripts_are_known(header, row, kept, scrubbed):
     assert not set(out[1].split(cut)[kept:]) & set(row.split(cut)[kept:])
 
 
+def test_column_whose_name_has_a_comma_is_known(scrubbed):
+    """Where semicolons part the columns, a comma may stand in a column's name."""
+    row = "4412;Schottin, Mehmet;12.04.1981;60713844293;Stiebitzring 8;05474 Eisenberg"
+    out = scrubbed(f"PersNr;Name, Vorname;Geb.-Datum;Steuer-ID;Straße Nr.;PLZ Ort\n{row}\n".encode(), "lohn.csv")[
+        0
+    ].decode()
+    assert not set(out.splitlines()[1].split(";")[1:]) & set(row.split(";")[1:])
+
+
 def test_login_of_a_letter_and_a_number_is_one():
     """Companies give out logins that could be hexadecimal; digests and longer numbers are none."""
     assert is_login(b"a684285")
