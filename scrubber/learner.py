@@ -1,6 +1,6 @@
 """Learn who a bundle's users, hosts and domains are, from where it says so itself.
 
-The places are rulesets/identities.yaml and rulesets/places.yaml.
+The places are rulesets/identities.yaml, places.yaml and mentions.yaml.
 
 What is a system's own, a vendor's or an ordinary word is never learned: replaced everywhere, it would take the text's
 sense along.
