@@ -38,18 +38,16 @@ def test_two_processes_send_one_name_at_once(house: Core, tmp_path: Path) -> Non
     processes = []
     for me in range(PROCESSES):
         arguments = [str(tmp_path), str(source.url), secret.hex(), str(me), str(ROUNDS)]
-        processes.append(
-            subprocess.Popen(
-                [sys.executable, "-c", _SENDER, *arguments],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                cwd=Path(__file__).parents[2],
-            )
+        process = subprocess.Popen(
+            [sys.executable, "-c", _SENDER, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
         )
-    for process in processes:
+        processes.append(process)
         assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        assert process.stdout.readline() == "ready\n"  # before the next one begins: each writes its configuration anew
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")
