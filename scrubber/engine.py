@@ -91,10 +91,11 @@ class Ready:
 
     def detector(self, options: Options) -> Detector:
         """Give what looks for the rules of *options*, and for all names that were learned by now."""
-        made_for = (options.profile, options.terms, options.known, len(self.pseudonyms.dictionary))
+        if options.known:  # of one file alone
+            return Detector(_rules(options), self.pseudonyms, terms=options.terms, known=options.known)
+        made_for = (options.profile, options.terms, len(self.pseudonyms.dictionary))
         if self._made is None or self._made[0] != made_for:
-            made = Detector(_rules(options), self.pseudonyms, terms=options.terms, known=options.known)
-            self._made = made_for, made
+            self._made = made_for, Detector(_rules(options), self.pseudonyms, terms=options.terms)
         return self._made[1]
 
 

@@ -15,6 +15,7 @@ from mft.cli.output import whole_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from scrubber.engine import Ready
     from scrubber.excerpt import Excerpt
     from scrubber.model import Finding, Options, ScrubReport, Source
     from scrubber.reversal import ReverseMap
@@ -84,9 +85,7 @@ def scrub_file(task: Task, progress: Callable[[int], None] | None = None) -> Res
     Raises:
         OSError: the source cannot be read, or the target cannot be written.
     """
-    from scrubber.dictionary import Dictionary  # noqa: PLC0415  keeps `mft --help` quick
-    from scrubber.engine import scrub  # noqa: PLC0415
-    from scrubber.pseudonym import Pseudonymizer  # noqa: PLC0415
+    from scrubber.engine import scrub  # noqa: PLC0415  keeps `mft --help` quick
 
     explained: list[str] = []
     values: set[tuple[str, str, str]] = set()
@@ -99,11 +98,7 @@ def scrub_file(task: Task, progress: Callable[[int], None] | None = None) -> Res
         explained.append(explanation(excerpt) if value not in values else f"{_place(found)}, the same value again")
         values.add(value)
 
-    pseudonyms = Pseudonymizer(task.key, Dictionary.from_bytes(task.dictionary))
-    if task.reverse is not None:
-        from scrubber.reversal import RecordingPseudonymizer  # noqa: PLC0415
-
-        pseudonyms = RecordingPseudonymizer(task.key, pseudonyms.dictionary, task.reverse)
+    ready = _ready_for(task)
 
     def run(source: Source, options: Options, left: list[tuple[bytes, str]], *, learning: bool) -> ScrubReport:
         explained.clear()
@@ -113,7 +108,8 @@ def scrub_file(task: Task, progress: Callable[[int], None] | None = None) -> Res
                 report = scrub(
                     source,
                     sink,
-                    pseudonyms=pseudonyms,
+                    pseudonyms=ready.pseudonyms,
+                    ready=ready,
                     name=task.name,
                     options=options,
                     scratch=_scratch,
@@ -136,6 +132,29 @@ def scrub_file(task: Task, progress: Callable[[int], None] | None = None) -> Res
     if not task.places:
         report = replace(report, findings=(), findings_omitted=report.total)
     return Result(report=report, explained=tuple(explained))
+
+
+_kept: tuple[Task, Ready] | None = None
+"""What was made ready last in this process, and for which of a folder's files."""
+
+
+def _ready_for(task: Task) -> Ready:
+    """Give the key and the names of *task*, with the rules ready for them: all files of a folder have the same."""
+    from scrubber.dictionary import Dictionary  # noqa: PLC0415  keeps `mft --help` quick
+    from scrubber.engine import Ready  # noqa: PLC0415
+    from scrubber.pseudonym import Pseudonymizer  # noqa: PLC0415
+
+    global _kept  # noqa: PLW0603 -- a process has one, as many files as it is given
+    if task.reverse is not None:
+        from scrubber.reversal import RecordingPseudonymizer  # noqa: PLC0415
+
+        return Ready(RecordingPseudonymizer(task.key, Dictionary.from_bytes(task.dictionary), task.reverse))
+    if _kept is not None and (_kept[0].key, _kept[0].dictionary) == (task.key, task.dictionary):
+        return _kept[1]
+    ready = Ready(Pseudonymizer(task.key, Dictionary.from_bytes(task.dictionary)))
+    if not task.learning:  # else it would know the next file's names of this one
+        _kept = task, ready
+    return ready
 
 
 def learn_file(task: Task) -> bytes:

@@ -14,6 +14,7 @@ import pytest
 
 from mft.cli import scrubfolder
 from mft.cli.progress import ProgressBar
+from scrubber import detector, engine
 
 TEXT = b"login anna.berg@corp-mail.de from 81.2.69.77\npassword=hunter2-tr0ub4dor\n"
 BROKEN = b"\x1f\x8b\x08\x00" + bytes(6) + b"no deflate stream at all" * 10
@@ -66,6 +67,21 @@ def test_folder_keeps_its_paths_and_one_value_its_pseudonym(run, source, tmp_pat
         assert archive.extractfile("inner/a.log").read().decode() == first
     assert read_list(target)["quarantined"] == []
     assert "4 files" in error
+
+
+def test_rules_are_made_ready_once_for_all_of_a_folder(run, tmp_path, monkeypatch):
+    """What a folder's files have taught costs once, not for each of them; another folder's names are none of it."""
+    made = []
+    monkeypatch.setattr(engine, "Detector", lambda *args, **kw: made.append(args) or detector.Detector(*args, **kw))
+    for place, name in (("one", "mrossi"), ("two", "qzwickel")):
+        (tmp_path / place).mkdir()
+        for number in range(6):
+            (tmp_path / place / f"{number}.log").write_text(f"session opened for user {name}\n{name} mrossi {number}\n")
+        made.clear()
+        assert run(tmp_path / place, tmp_path / f"{place}.out", "--jobs", 1)[0] == 0
+        assert len(made) == 1
+    assert "mrossi" not in (tmp_path / "one.out" / "5.log").read_text()
+    assert (tmp_path / "two.out" / "5.log").read_text().count("mrossi") == 1
 
 
 def test_what_is_held_back_is_absent_and_listed(run, source, tmp_path):
