@@ -74,6 +74,14 @@ static bool is_small(const unsigned octets[4]) {
     return octets[0] != 10 && octets[0] < 48 && octets[1] < 100 && octets[2] < 100 && octets[3] < 100;
 }
 
+/* Say whether no version's word ends at `word_end`, before an address that ends at `end`: of most, its last two letters
+ * say so. What ends with a v is Python's to read. */
+static bool no_version_before(const sieve *s, text buf, size_t word_end, size_t end) {
+    return !in_set(s->tails[0], byte_at(buf, word_end - 2), byte_at(buf, word_end - 1)) ||
+           (lower(buf.at[word_end - 1]) != 'v' && !ends_before_version(s, buf, word_end) &&
+            memcmp(buf.at + end - 4, ".0.0", 4) != 0);
+}
+
 /* `addresses._stands_alone`, and of `_is_address` what stands behind a login's sign or two slashes, and behind a word that
  * only ends like one before versions. */
 static bool stands_alone(const sieve *s, text buf, size_t start, size_t end) {
@@ -84,17 +92,16 @@ static bool stands_alone(const sieve *s, text buf, size_t start, size_t end) {
     if (among(before, "\n[{"))
         return byte_at(buf, start - 3) != '#' || byte_at(buf, start - 2) != ' ';
     if (among(before, "\t,;"))
-        return !in_set(s->tails[0], byte_at(buf, start - 3), byte_at(buf, start - 2));
+        return no_version_before(s, buf, start - 1, end);
     bool lone = among(before, " \"'(") && !among(byte_at(buf, start - 2), " \t\"'<>(v:=V|.\\");
     if (lone && among(before, "\"'") && among(byte_at(buf, start - 2), ",;")) {
         size_t word_end = start - 2 - among(byte_at(buf, start - 3), "\"'");
-        return !in_set(s->tails[0], byte_at(buf, word_end - 2), byte_at(buf, word_end - 1));
+        return no_version_before(s, buf, word_end, end);
     }
     if (lone && after_upgrade(buf, start))
         return false;
     if (lone)
-        return !in_set(s->tails[0], byte_at(buf, start - 3), byte_at(buf, start - 2)) ||
-               (!ends_before_version(s, buf, start - 1) && memcmp(buf.at + end - 4, ".0.0", 4) != 0);
+        return no_version_before(s, buf, start - 1, end);
     if ((before == '@' && !may_be_module(buf, start - 1)) || (before == '/' && byte_at(buf, start - 2) == '/'))
         return !in_set(s->tails[1], byte_at(buf, start - 2), before) && memcmp(buf.at + end - 4, ".0.0", 4) != 0;
     size_t key_end = start - gap_behind_key(buf, start, before);
