@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import Annotated
 
 import typer
 
 from mft.cli.failure import reporting_failures
+from mft.cli.version import show_and_end
 
 _COMMANDS = {
     "audit": "audit",
@@ -71,7 +73,12 @@ def build(asked: str | None = None) -> typer.Typer:
     return app
 
 
-def _be_group() -> None:
+def _be_group(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=show_and_end, help="Show which version this is.")
+    ] = False,
+) -> None:
     """Keep the command's name in the command line: with one command alone, typer would do without."""
 
 

@@ -56,6 +56,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Local accounts.", no_args_is_help=True, rich_markup_mode=None)
     for command in (add, change, show, disable, enable, password, remove):
         group.command(command.__name__)(command)
+    group.command("hash")(hash_of)
     group.command("list")(list_users)
     app.add_typer(group, name="user")
 
@@ -226,6 +227,20 @@ def password(
         accounts.set_password(account.login, word, by=actor())
         _forgive(settings, ledger, secret_key, account.login)
     typer.echo(f"{account.login}: password {'removed' if no_password else 'set'}")
+
+
+def hash_of(
+    login: Login,
+    *,
+    password_file: secret.PasswordFile = None,
+    password_stdin: secret.PasswordStdin = False,
+) -> None:
+    """Print the Argon2id hash of a password, for `password_hash` in a table or a case system. Makes no account."""
+    from mft.auth.passwords import check_new_password, hash_password  # noqa: PLC0415  keeps `mft --help` quick
+
+    word = secret.read_password(password_file, from_stdin=password_stdin, prompt=f"Password of {login}")
+    check_new_password(login, word)
+    typer.echo(hash_password(word))
 
 
 def remove(

@@ -63,6 +63,11 @@ class TestFrame:
         done = subprocess.run([sys.executable, "-m", "mft", "version"], capture_output=True, text=True, check=True)
         assert done.stdout.startswith("mft 0.")
 
+    def test_version_is_an_option_too(self, run):
+        """`mft --version` says what `mft version` says."""
+        assert run("--version") == run("version")
+        assert run("--version")[0] == 0
+
     def test_wrong_usage_has_exit_code_2(self, run):
         """An unknown command, and a missing argument."""
         assert run("bogus")[0] == 2

@@ -18,6 +18,7 @@ import mft.cli
 from casemap.model import Role
 from mft.audit import verify_trail
 from mft.auth.accounts import Accounts
+from mft.auth.passwords import Passwords
 from mft.auth.throttle import Throttle
 from mft.auth.tokens import Tokens
 from mft.catalog.database import Database
@@ -191,6 +192,20 @@ def test_password_is_no_argument_of_any_command(run):
     for command in ("add", "password"):
         _, out, _ = run("user", command, "--help")
         assert not re.search(r"--password\s", out)
+
+
+def test_hash_of_a_password_logs_in_where_a_table_holds_it(run, installation):
+    """What is printed is a hash that the same password is good for, also one beyond ASCII; a weak one gets none."""
+    word = "überaus lange Losung"
+    code, out, error = run("user", "hash", "bella", "--password-stdin", stdin=f"{word}\n")
+    assert (code, error) == (0, "")
+    passwords = Passwords(remember=0)
+    assert passwords.verify("bella", word, out.strip())
+    assert not passwords.verify("bella", PASSWORD, out.strip())
+    assert run("user", "show", "bella")[0] != 0
+    code, out, error = run("user", "hash", "bella", "--password-stdin", stdin="short\n")
+    assert (code, out) == (1, "")
+    assert "at least 12 characters" in error
 
 
 def test_password_is_changed_and_taken_away(run, installation):
