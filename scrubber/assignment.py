@@ -141,6 +141,8 @@ def _after_separator(  # noqa: PLR0911 - a table of what a value may begin with
     reference = _reference(buf, start, key)
     if reference is not None:
         return reference
+    joined = dialects.JOINED.match(buf, start)
+    start = joined.end() if joined else start
     first = buf[start : start + 1]
     opening = _opening(buf, start, first)
     if opening is not None:
@@ -156,7 +158,7 @@ def _after_separator(  # noqa: PLR0911 - a table of what a value may begin with
     if first == b"[" and separator["close"]:
         return list(_listed(buf, start, key))
     if first in {b"{", b"["} and not buf[start + 1 : start + 2].isalnum():
-        return []
+        return list(_mapped(buf, start, key)) if dialects.OF_SECRETS.search(key.name) else []
     if first in {b"|", b">"} and (block := dialects.BLOCK.match(buf, start)):
         good = is_secret(block["value"], key.believed, quoted=True, prose=False)
         return [Value(*block.span("value"), b"")] if good else []
@@ -212,6 +214,13 @@ def _nested(buf: bytes, start: int, key: _Key) -> list[Value] | None:
 def _listed(buf: bytes, start: int, key: _Key) -> Iterator[Value]:
     listed = dialects.LIST.match(buf, start)
     for item in dialects.ITEM.finditer(buf, start, listed.end()) if listed else ():
+        if is_secret(item["value"], key.believed, quoted=True, prose=False):
+            yield Value(*item.span("value"), b"")
+
+
+def _mapped(buf: bytes, start: int, key: _Key) -> Iterator[Value]:
+    mapped = dialects.MAP.match(buf, start)
+    for item in dialects.ITEM_OF_MAP.finditer(buf, start, mapped.end()) if mapped else ():
         if is_secret(item["value"], key.believed, quoted=True, prose=False):
             yield Value(*item.span("value"), b"")
 
@@ -420,9 +429,10 @@ def _in_words(buf: bytes, key: _Key) -> re.Match[bytes] | None:
 
 
 def _is_object(buf: bytes, end: int, key: _Key) -> bool:
-    """Say whether what ends at *end* is a secret's own name: Secret "db" created, the key 'password' in secret 'db'."""
+    """Say whether what ends at *end* is a secret's name: Secret "db" created, in secret 'x', loaded ike secret 'x'."""
     goes_on = buf[end : end + 1] == b" "
-    return key.name.lower() in dialects.OBJECTS and (goes_on or key.before[-4:] == b" in ")
+    told = key.before[-4:] == b" in " or dialects.LOADED.search(key.before[-16:]) is not None
+    return key.name.lower() in dialects.OBJECTS and (goes_on or told)
 
 
 def _argument(buf: bytes, key: _Key) -> Iterator[Value]:

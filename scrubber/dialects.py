@@ -98,7 +98,8 @@ ONE_WORD = re.compile(rb"(?i)token|(?:api|access)[_\-]?key")
 """Keys of what has no spaces."""
 COMMENT = re.compile(rb"[ \t]+(?:#|;|//).*\Z", re.DOTALL)
 ELEMENT = re.compile(
-    rb"(?:[ \t][^<>\n]{0,200})?>[ \t\r\n]{0,40}(?:<(?:[Vv]alue|key|string|plain)>[ \t\r\n]{0,40})?(?:<!\[CDATA\[)?"
+    rb"(?:[ \t][^<>\n]{0,200})?>[ \t\r\n]{0,40}(?:<!--[^<>]{0,400}-->[ \t\r\n]{0,40}){0,2}"
+    rb"(?:<(?:[Vv]alue|key|string|plain)>[ \t\r\n]{0,40})?(?:<!\[CDATA\[)?"
     rb"(?P<value>[^<]{1,2048}?)[ \t\r\n]{0,40}(?:\]\]>)?</"
 )
 ATTRIBUTE = re.compile(rb"(?:\s[^<>]{0,200}?)?\s(?:[Vv]alue|val|content)=[\"'](?P<value>[^\"'<>\n]{1,2048})[\"']")
@@ -236,6 +237,17 @@ TRIPLED = {
 CONTINUED = re.compile(rb"(?:[^\r\n]{0,2046}\\\r?\n){1,32}[ \t]*[^\r\n]{1,2048}")
 """A value of properties or a shell whose lines end with a backslash."""
 ITEM = re.compile(rb"(?P<q>\\{0,7}[\"'])(?P<value>(?:[^\"'\\\n]|\\(?![\"'])){1,4096})(?P=q)")
+MAP = re.compile(rb"\{[^{}\n]{0,4096}\}")
+ITEM_OF_MAP = re.compile(
+    rb"(?P<k>\\{0,7}[\"'])[^\"'\\\n]{1,128}(?P=k)[ \t]{0,8}:[ \t]{0,8}"
+    rb"(?P<q>\\{0,7}[\"'])(?P<value>[^\"'\\\n]{1,512})(?P=q)"
+)
+"""An entry of a mapping whose name says that all of its values are secrets: {"passwords": {"bob": "X"}}."""
+OF_SECRETS = re.compile(rb"(?:passwords|passwds|passphrases)\Z", re.IGNORECASE)
+LOADED = re.compile(rb"\bloaded (?:\w{2,8} )?\Z")
+"""What strongSwan says before a secret's name."""
+JOINED = re.compile(rb"\\\r?\n[ \t]{0,32}")
+"""A line's end that is none, right before a value: RouterOS exports such lines."""
 LIST = re.compile(rb"\[[^\]\n]{0,4096}\]")
 
 

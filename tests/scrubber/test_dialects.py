@@ -177,3 +177,13 @@ def test_secret_of_several_lines_goes_whole(run, text):
     assert not any(line.strip(" \\") in out for line in marked.split("\n"))
     assert out.count("\n") == text.count("\n")
     assert text.rsplit("⟧", 1)[1] in out
+
+
+def test_a_value_behind_a_broken_line_and_a_comment_goes(scrubbed):
+    """RouterOS breaks a line behind the sign, an answer file has a comment before the value."""
+    broken = b"set a encryption-password=\\\n    Sommer2024x name=lager\n"
+    assert scrubbed(broken, learning=False)[0].endswith(b"] name=lager\n")
+    commented = b"<Password>\n  <!-- as above -->\n  <Value>Sommer2024x</Value>\n</Password>\n"
+    out = scrubbed(commented, learning=False)[0]
+    assert b"Sommer" not in out
+    assert b"<!-- as above -->\n  <Value>[password:" in out
