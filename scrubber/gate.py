@@ -237,7 +237,13 @@ def is_secret(value: bytes, believed: Strength, *, quoted: bool, prose: bool) ->
     if believed is Strength.STRONG:
         if prose:
             digits = value.isdigit() and len(value) >= 5
-            return _is_mixed(value) or digits or _SIGN.search(value) is not None or len(value) >= 16
+            return (
+                _is_mixed(value)
+                or digits
+                or _is_scrambled(value)
+                or _SIGN.search(value) is not None
+                or len(value) >= 16
+            )
         return quoted or len(value) >= 4 or _NUMBER.fullmatch(value) is None
     if believed is Strength.MEDIUM:
         if _NUMBER.fullmatch(value):
@@ -260,6 +266,15 @@ MASKS = (
 
 def _is_mixed(value: bytes) -> bool:
     return _DIGIT.search(value) is not None and _LETTER.search(value) is not None
+
+
+def _is_scrambled(value: bytes) -> bool:
+    """Say whether *value* is letters alone whose capitals are where no name of a program has them: smQIHLtCHKJ."""
+    return len(_CHANGE.findall(value)) >= _MANY_CHANGES and value.isalpha() and not is_vocabulary(value)
+
+
+_CHANGE = re.compile(rb"[a-z](?=[A-Z])|[A-Z](?=[a-z])")
+_MANY_CHANGES = 4
 
 
 def _is_refused(value: bytes, *, quoted: bool) -> bool:  # noqa: PLR0911 - a table of refusals
@@ -324,6 +339,8 @@ def _is_variable(value: bytes) -> bool:
     if _VARIABLE.fullmatch(value) is None:
         return False
     words = value.strip(b"_").lower().split(b"_")
+    if value.isupper() and words[-1] in _SECRETS:
+        return True  # TURNSERVER_PASSWORD, as an example has it
     known = words[-1] in words_of("variables") or not _SECRETS.isdisjoint(words)
     return known and all(map(is_composed, words))
 
