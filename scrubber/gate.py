@@ -42,7 +42,7 @@ _STRONG = re.compile(
     r"snmpcommunity|ssws$|community(?:string|name)|(?:ro|rw|read|write|trap)community|"
     r"(?:session|php|jsession|asp|aspnet|web|user)?sess(?:ion)?id$|sessid$|jsessionid|phpsessid|xauthtoken|erlangcookie|"
     r"loggedinkey|unsealkey|recoverycode|backupcode|activationcode|registrationcode|regcode$|verificationcode|authtok$|authdata$|serviceaccountkey|"
-    r"secure?string|passcodes?$|encryptionsalt$|authuserinfo$|hexkey$"
+    r"secure?string|passcodes?$|encryptionsalt$|authuserinfo$|hexkey$|keybase$|(?:bind|user|root|admin|ldap|smtp|mail|ftp|auth|login|proxy|wifi)pass$"
 )
 _MEDIUM_LAST = frozenset(
     (
@@ -113,7 +113,7 @@ _NOT_SECRET = re.compile(
     rb"[\^~>=<]{0,2} ?v?[0-9]+(?:\.[0-9]+){1,3}(?:-[a-z]+(?:\.[0-9]+)?)?|[0-9]{1,5}/(?:tcp|udp|sctp)|exec:/.*|"
     rb"(?:var|local|data|module|each|path|self|secrets|inputs|steps|env|vars|values|context|params)\.[A-Za-z_][\w.\[\]\"'-]*|"
     rb"[a-z][a-z_]*(?:\.[a-z_]+){2,}|"  # a reference, as Terraform writes it
-    rb"\(*(?:Read-Host|Get-\w+|ConvertTo-\w+|New-Object|Import-\w+|\[[\w.]+\]\S*)(?:\s.*)?|"
+    rb"\(*(?:Read-Host|Get-\w+|ConvertTo-\w+|New-Object|Import-\w+|\[[\w.]+\]\S*)\)*(?:\s.*)?|:[a-z_]\w{0,40}|"
     rb"!(?:vault|Ref|Sub|ImportValue|secret|GetAtt|Join)\b.*|\(\(.*\)\)|ref\+\w+://.*|op://.*|"
     rb"\{\{?resolve:.*|\@Microsoft\.KeyVault.*|base64decode\(.*|sealed:.*"
 )
