@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from scrubber.terms import Terms
 
 _WORD = frozenset((*b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", *range(0x80, 0x100)))
-"""What a word goes on with: letters and digits, and whatever is beyond ASCII."""
+"""What a word goes on with: letters and digits, and whatever is beyond ASCII and no `_SIGN`."""
+_SIGN = (
+    rb"(?:\xc2[\x80-\xa9\xab\xac\xae-\xb4\xb6-\xb9\xbb-\xbf]|\xe2[\x80-\xaf][\x80-\xbf]|"
+    rb"[\xe3-\xed][\x80-\xbf]{2}|\xef[\xbc\xbd][\x80-\xbf]|\xf0\x9f[\x80-\xbf]{2})"
+)
+"""What is beyond ASCII and goes on with no word of another script: quotes, dashes, arrows, Chinese, kana, Hangul."""
+_SIGN_AFTER = re.compile(_SIGN)
+_SIGN_BEFORE = re.compile(_SIGN + rb"\Z")
 _ESCAPE_BEFORE = re.compile(rb"(?:\\[nrtbfv]|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|%[0-9A-Fa-f]{2}|#[0-7]{3})\Z")
 _LABEL_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 _LABEL_AFTER = re.compile(rb"(?:-{1,8}[A-Za-z0-9_]{1,62}){1,20}(?=\.[A-Za-z0-9_])")
@@ -88,11 +95,11 @@ class Lexicon:
         learned = [literal.rule in _WORDS_OF_NAMES for literal in self.literals]
         for event in events:
             end = event >> 20
-            if end < size and buf[end] in word:
+            if end < size and buf[end] in word and not (buf[end] >= 0x80 and _SIGN_AFTER.match(buf, end)):
                 continue
             length, rank, image, below, label, value = literals[event & 0xFFFFF]
             start = end - length
-            if start and buf[start - 1] in word and not _after_escape(buf, start):
+            if start and buf[start - 1] in word and not _begins_word(buf, start):
                 continue
             if end < size and buf[end] == 0x2D and _in_pseudonym(buf, start, end):
                 continue
@@ -153,9 +160,10 @@ def _always(image: bytes) -> Callable[[bytes], bytes]:
     return lambda _text: image
 
 
-def _after_escape(buf: bytes, start: int) -> bool:
-    r"""Say whether the letter or digit before a word ends an escape: `\\nweb01`, `%2Fweb01`."""
-    return buf[start - 1] < 0x80 and _ESCAPE_BEFORE.search(buf[max(0, start - 6) : start]) is not None
+def _begins_word(buf: bytes, start: int) -> bool:
+    r"""Say whether what stands before a word ends an escape (`\\nweb01`, `%2Fweb01`) or is a sign beyond ASCII."""
+    before = _ESCAPE_BEFORE if buf[start - 1] < 0x80 else _SIGN_BEFORE
+    return before.search(buf[max(0, start - 6) : start]) is not None
 
 
 def _in_pseudonym(buf: bytes, start: int, end: int) -> bool:

@@ -170,11 +170,37 @@ static bool may_be_package(text buf, size_t start) {
     return false;
 }
 
+/* Say whether the character at `at` is beyond ASCII and goes on with no word of another script (`lexicon._SIGN`). */
+static bool is_sign(text buf, size_t at, size_t *size) {
+    int c = byte_at(buf, at);
+    *size = c == 0xc2 ? 2 : c == 0xf0 ? 4 : 3;
+    for (size_t i = 1; i < *size; i++) {
+        int next = byte_at(buf, at + i);
+        if (next < 0x80 || next > 0xbf)
+            return false;
+    }
+    int next = byte_at(buf, at + 1);
+    return (c == 0xc2 && next != 0xaa && next != 0xad && next != 0xb5 && next != 0xba) || (c == 0xe2 && next <= 0xaf) ||
+           (c >= 0xe3 && c <= 0xed) || (c == 0xef && (next == 0xbc || next == 0xbd)) || (c == 0xf0 && next == 0x9f);
+}
+
+/* Say whether what ends before `at` goes on with the word that stands there. */
+static bool goes_on(text buf, size_t at) {
+    int before = byte_at(buf, at - 1);
+    if (before < 0x80)
+        return before >= 0 && is_wordy(before);
+    for (size_t back = 2, size; back <= 4 && back <= at; back++)
+        if (is_sign(buf, at - back, &size) && size == back)
+            return false;
+    return true;
+}
+
 /* Take the name `number` that stands from `start` to `end`, where a word begins. */
 static bool take_name(scan *c, text buf, size_t start, size_t end, uint32_t number) {
     const case_word *w = &c->of->words[number];
     int after = byte_at(buf, end);
-    if (after >= 0 && is_wordy(after))
+    size_t size;
+    if (after >= 0 && is_wordy(after) && !(after >= 0x80 && is_sign(buf, end, &size)))
         return true;
     if (after == '-' || (w->flags & WORD_ASK))
         return ask_name(c, end, number);
@@ -263,18 +289,17 @@ static bool see_word_at(scan *c, text buf, size_t i) {
             !take_names(c, buf, i + length))
             return false;
     }
-    int before = byte_at(buf, i - 1);
-    if (before >= 0 && is_wordy(before))
+    if (goes_on(buf, i))
         return true;
     unsigned pair = (unsigned)lower((uint8_t)b) << 8 | (i + 1 < buf.size ? lower(buf.at[i + 1]) : 0u);
     return !(s->pairs[pair >> 3] >> (pair & 7) & 1) || take_names(c, buf, i);
 }
 
-/* Mark where words begin, and escapes; `before` is whether the byte before goes on with a word. */
+/* Mark where words may begin, and escapes; `before` is whether the byte before is a letter or digit. */
 #ifdef __SSE2__
 static inline uint64_t marked(const uint8_t *at, uint64_t before) {
     const __m128i letters = _mm_set1_epi8(25), digits = _mm_set1_epi8(9);
-    uint64_t wordy = 0, escapes = 0;
+    uint64_t wordy = 0, plain = 0, escapes = 0;
     for (int i = 0; i < STRIDE; i += 16) {
         __m128i here = _mm_loadu_si128((const __m128i *)(const void *)(at + i));
         __m128i letter = _mm_sub_epi8(_mm_or_si128(here, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
@@ -284,21 +309,22 @@ static inline uint64_t marked(const uint8_t *at, uint64_t before) {
         __m128i escape = _mm_or_si128(_mm_cmpeq_epi8(here, _mm_set1_epi8('\\')),
                                       _mm_or_si128(_mm_cmpeq_epi8(here, _mm_set1_epi8('%')),
                                                    _mm_cmpeq_epi8(here, _mm_set1_epi8('#'))));
+        plain |= (uint64_t)(unsigned)_mm_movemask_epi8(word) << i;
         wordy |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_or_si128(word, here)) << i; /* whatever is beyond ASCII */
         escapes |= (uint64_t)(unsigned)_mm_movemask_epi8(escape) << i;
     }
-    return (wordy & ~(wordy << 1 | before)) | escapes;
+    return (wordy & ~(plain << 1 | before)) | escapes;
 }
 #else
 static uint64_t marked(const uint8_t *at, uint64_t before) {
-    uint8_t words[STRIDE], escapes[STRIDE];
+    uint8_t words[STRIDE], plain[STRIDE], escapes[STRIDE];
     for (int i = 0; i < STRIDE; i++) {
         uint8_t b = at[i], letter = (uint8_t)((b | 0x20) - 'a'), digit = (uint8_t)(b - '0');
-        words[i] = (uint8_t)((letter < 26) | (digit < 10) | (b >> 7));
+        plain[i] = (uint8_t)((letter < 26) | (digit < 10));
+        words[i] = (uint8_t)(plain[i] | (b >> 7));
         escapes[i] = (uint8_t)((b == '\\') | (b == '%') | (b == '#'));
     }
-    uint64_t wordy = gathered(words);
-    return (wordy & ~(wordy << 1 | before)) | gathered(escapes);
+    return (gathered(words) & ~(gathered(plain) << 1 | before)) | gathered(escapes);
 }
 #endif
 
@@ -309,7 +335,7 @@ bool see_words(scan *c, text buf) {
         only_words = only_words && (is_wordy(b) || !c->of->singles[b]);
     for (; only_words && at + STRIDE <= buf.size; at += STRIDE) {
         int before = byte_at(buf, at - 1);
-        for (uint64_t marks = marked(buf.at + at, before >= 0 && is_wordy(before)); marks != 0; marks &= marks - 1)
+        for (uint64_t marks = marked(buf.at + at, is_alnum(before)); marks != 0; marks &= marks - 1)
             if (!see_word_at(c, buf, at + first_marked(marks)))
                 return false;
     }

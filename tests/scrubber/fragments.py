@@ -33,7 +33,8 @@ NAMES = (
     b"nordkap nordkap.local srv.nordkap.local nordkap.a.b org.nordkap.x 5bahn 5bAhn \\nweb01 %2Fweb01 "
     b"#012web01 \\u002fweb01 \\x2fweb01 \\namberg.kunde-nord.de dom-abcdefgh.example "
     b"web01.dom-abcdefgh.example Anna Berg Projekt-Falke a.b.c.d.e.f.kunde-nord.de -.kunde-nord.de "
-    b"_x.kunde-nord.de"
+    b"_x.kunde-nord.de \xe2\x80\x9camberg\xe2\x80\x9d \xe7\x94\xa8\xe6\x88\xb7amberg\xe7\x99\xbb "
+    b"\xc2\xa0web01 amberg\xc2\xad \xf0\x9f\x98\x80amberg \xef\xbc\x9aweb01\xef\xbc\x8c"
 ).split(b" ")
 JOINTS = (
     *(
@@ -57,7 +58,29 @@ JOINTS = (
         b"/",
         b"-",
     ),
-    *(b".", b"_", b"%", b"#", b"\\", b"@", b"", b"\0", b"\xff", b"\xc3\xa9", b"+", b"~", b"^", b"|", b"v", b"x", b"7"),
+    *(
+        b".",
+        b"_",
+        b"%",
+        b"#",
+        b"\\",
+        b"@",
+        b"",
+        b"\0",
+        b"\xff",
+        b"\xc3\xa9",
+        b"\xe2\x80\x99",
+        b"\xe2",
+        b"\xc2",
+        b"\x80",
+        b"+",
+        b"~",
+        b"^",
+        b"|",
+        b"v",
+        b"x",
+        b"7",
+    ),
     *(
         b": ",
         b'": "',

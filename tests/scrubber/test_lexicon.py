@@ -108,3 +108,30 @@ def test_a_word_with_a_hyphen_and_others_names_keep_their_rest(text):
     out, _ = scrubbed("realm", b"kundenord", text)
     assert out.endswith(text.partition(b"-")[2])
     assert b"kundenord" not in out
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "\u201c{}\u201d",
+        "\u00ab{}\u00bb",
+        "\u201e{}\u201c",
+        "{}\u2026",
+        "\u2013{}\u2013",
+        "\u00a0{}\u00a0",
+        "\u7528\u6237{}\u767b\u5f55",
+        "\uff1a{}\uff0c",
+        "{}\u3055\u3093",
+        "\U0001f600{}\U0001f600",
+    ],
+)
+def test_a_sign_beyond_ascii_ends_a_word(around):
+    """Quotes, dashes and letters of Chinese, Japanese and Korean go on with no name."""
+    made, pseudonyms = scrubbed("user", b"mrossi", f"x {around.format('mrossi')} y\n".encode())
+    assert made.decode() == f"x {around.format(pseudonyms.word('user', b'mrossi').decode())} y\n"
+
+
+@pytest.mark.parametrize("word", ["ämrossi", "mrossiä", "mrossi\u00ba", "mrossi\u00adx"])
+def test_a_letter_beyond_ascii_goes_on_with_a_word(word):
+    """A name within a longer word stays."""
+    assert scrubbed("user", b"mrossi", f"x {word} y\n".encode())[0].decode() == f"x {word} y\n"
