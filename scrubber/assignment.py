@@ -32,7 +32,31 @@ _OPENINGS = frozenset((b'"', b"'", b"`", b"\\", b"&", b"%"))
 """How `dialects.OPEN` begins."""
 _REFERENCES = frozenset((b"$", b"#", b"@", b"%"))
 """How `dialects.REFERENCE` begins."""
-_PREFIXES = frozenset((b"N", b"b", b"r", b"u", b"U", b"R", b"f", b"@", b"<", b"S", b"O", b"J", b"P", b"s", b"q", b"n"))
+_PREFIXES = frozenset(
+    (
+        b"N",
+        b"b",
+        b"r",
+        b"u",
+        b"U",
+        b"R",
+        b"f",
+        b"@",
+        b"<",
+        b"S",
+        b"O",
+        b"J",
+        b"P",
+        b"s",
+        b"q",
+        b"n",
+        b"M",
+        b"E",
+        b"m",
+        b"c",
+        b"p",
+    )
+)
 """How `dialects.MARKED` begins."""
 _BELOW = frozenset((b"{", b" ", b"\t", b"\r", b"\n", b""))
 """How what is read one level down begins: `dialects.INNER`, `INDENTED`, `ITEMS`."""

@@ -22,14 +22,20 @@ QUOTE = rb"\\{0,7}[\"'`]|&quot;|&\#(?:3[49]|x2[27]);|&apos;|%22|%27"
 _BOLD = rb"(?:\*\*|__|</(?:b|strong|em|th|td|dt|label|span)>)"
 _TYPE = rb"(?:str|[sS]tring|bytes|SecretStr|any|Optional\[str\]|&(?:'static )?str)(?:[ ]?\|[ ]?[a-zA-Z]{4,9}|\?)?"
 SEPARATOR = re.compile(
-    rb"(?P<close>" + QUOTE + rb")?\]?(?:" + _BOLD + rb"(?=[ ]?[:=]))?" + SPACE + rb"{0,40}(?:\.{2,60}[ \t]{0,4}(?=:))?"
+    rb"(?P<close>"
+    + QUOTE
+    + rb")?(?:\]|\[[0-9A-Z_]{0,16}\](?=[ ]?=[ ]?\"))?(?:"
+    + _BOLD
+    + rb"(?=[ ]?[:=]))?"
+    + SPACE
+    + rb"{0,40}(?:\.{2,60}[ \t]{0,4}(?=:))?"
     rb"(?P<op>:=|=>|={1,3}|!={1,2}(?=[ ]?[\"'])|\?=|:[ ]?" + _TYPE + rb"[ ]?=(?!=)|:(?!:)|::(?=[ \t][A-Za-z0-9+/]{4})|"
     rb"%3[AaDd]|&\#61;|\\u003[dD]|\\:|\xef\xbc[\x9a\x9d]|\((?=[\"'])|;s:[0-9]{1,5}:(?=\")|As String[ ]?=|"
     rb"REG_(?:EXPAND_|MULTI_)?SZ(?=[ \t])|(?:\|\||\?\?|or)(?=[ ]?[\"'][^\s\"']{4,512}[\"'])|"
     rb"(?<=[ \t])(?:->|\|)(?=[ \t]))"
     rb"(?:" + _BOLD + rb"(?=\s))?" + SPACE + rb"{0,40}"
     rb"(?:\r?\n[ \t]{1,40}(?=[\"']|string\())?(?:string\([0-9]{1,5}\)[ ](?=\"))?"
-    rb"(?:&[\w\-]{1,32}[ ](?=\S)|!!str[ ](?=\S))?"
+    rb"(?:&[\w\-]{1,32}[ ](?=\S)|!!(?:str|binary)[ ](?=\S))?"
 )
 NO_SEPARATOR = re.compile(rb"[ ](?:[0-9a-np-zB-QS-Z]|o(?!r[ ]))")
 """A word behind a key's name, which is known at once to be no separator."""
@@ -48,11 +54,12 @@ QUOTED = {
 OPEN = re.compile(rb"(?P<mark>" + QUOTE + rb")")
 MARKED = re.compile(
     rb"(?:[NbruUBRf@]|<<|@\$?|(?:new )?"
-    rb"(?:Some|Ok|Just|Optional|Secret(?:Str|String|Bytes)?|Password|String|str|quote|sensitive)\()"
+    rb"(?:Some|Ok|Just|Optional|Secret(?:Str|String|Bytes)?|Password|String(?:::from)?|str|quote|sensitive|"
+    rb"(?:MD5|SHA1|SHA2|PASSWORD|ENCRYPT|md5|sha1|sha256|crypt|password_hash)(?=\([\"'][^\"'\n]{4,128}[\"'][,)]))\()"
     rb"(?P<mark>[\"'])"
 )
 """A literal with what says its kind before it, SQL's N'…', Python's b'…', C#'s @"…", Erlang's <<"…">>, or
-Rust's Some("…")."""
+Rust's Some("…"), SQL's MD5('…')."""
 _ENDS = rb"\s|$|[\"'\\<)}\],;]|"
 INLINE = re.compile(
     rb"(?:[^\s\"'`<>,;&|)}\]\\]|\\(?![\"'nrt])|"
@@ -180,7 +187,8 @@ ITEM_OF_BLOCK = re.compile(rb"-[ \t]+[\"']?(?P<value>[^\s\"':]{1,512})")
 CALLED = re.compile(
     rb"(?:define|put|putString|set\w*|setProperty|add\w*|option|config|param\w*|header|\bgetenv|\benv|\benviron\.get|fetch|"
     rb"getOrDefault)"
-    rb"\([ \t]{0,8}[\"']\Z",
+    rb"\([ \t]{0,8}[\"']\Z|"
+    rb"\bVALUES\s{0,4}\(\s?(?:[0-9]{1,12},\s?)?[\"']\Z",
     re.IGNORECASE,
 )
 SECOND = re.compile(rb"[\"'][ \t]{0,40},[ \t]{0,40}(?P<q>[\"'])(?P<value>(?:[^\"'\\\n]|\\.){1,4096})(?P=q)")

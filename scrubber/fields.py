@@ -155,6 +155,42 @@ def field_of(name: bytes) -> Field | None:
     return None
 
 
+_PARTS_OF_A_NAME = (
+    "first",
+    "last",
+    "given",
+    "family",
+    "middle",
+    "maiden",
+    "sur",
+    "fore",
+    "fname",
+    "lname",
+    "vorname",
+    "nachname",
+)
+
+
+@lru_cache(maxsize=4096)
+def field_of_words(words: bytes) -> Field | None:
+    """Say what a key of several words holds, as forms and letters have it: Customer name, passport number.
+
+    A whole name must look like one; half of one may be any word.
+    """
+    parts = words.decode("utf-8", "replace").lower().split()
+    found = _known().get("".join(parts)) or (
+        _known().get("".join(parts[:-1])) if len(parts) > 1 and parts[-1].rstrip(".") in _DROPPED - {"name"} else None
+    )
+    if found is None or found.kind not in _SPOKEN:
+        return None
+    if found.kind == "name":
+        whole = not parts[0].startswith(_PARTS_OF_A_NAME)
+        return None if found.proven else Field(kind="name", proven=whole)
+    return None if found.proven else found
+
+
+_SPOKEN = frozenset(("name", "birth", "national", "passport", "licence"))
+"""What a key of several words is believed to say; those of places and devices are known by their last word."""
 _COLUMNS = {b"cp": Field(kind="zip"), b"c.p.": Field(kind="zip"), b"nr domu": Field(kind="house")}
 """What means something else in any other place than above a column."""
 

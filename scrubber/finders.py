@@ -78,6 +78,30 @@ def find_cookie(pseudonyms: Pseudonymizer) -> Finder:
     return find
 
 
+_LISTED = re.compile(rb"\"cookies\"\s{0,8}:\s{0,8}\[")
+_ITEM = re.compile(rb"\s{0,80}\{(?:[^{}\"]|\"(?:[^\"\\]|\\.){0,8000}\"){1,200}\}\s{0,80},?")
+_VALUE = re.compile(rb"\"value\"\s{0,8}:\s{0,8}\"(?P<value>(?:[^\"\\]|\\.){1,8000})\"")
+
+
+def find_listed_cookies(pseudonyms: Pseudonymizer) -> Finder:
+    """Build the finder of cookies in a list of JSON's, as HAR 1.2 has it; plain settings stay."""
+
+    def find(buf: bytes, start: int, _end: int) -> list[Found] | None:
+        head = _LISTED.match(buf, start)
+        found: list[Found] = []
+        item = _ITEM.match(buf, head.end()) if head else None
+        while item is not None:
+            pair = _VALUE.search(buf, item.start(), item.end())
+            value = pair["value"] if pair is not None else b""
+            good = value and not _PLAIN.fullmatch(value) and not TAG.search(value)
+            if pair is not None and good and is_secret(value, Strength.STRONG, quoted=True, prose=False):
+                found.append((*pair.span("value"), value, pseudonyms.tag("cookie", value)))
+            item = _ITEM.match(buf, item.end())
+        return found or None
+
+    return find
+
+
 FINDERS: dict[str, Callable[[Pseudonymizer], Finder]] = {
     "message": find_message,
     "author": find_author,
@@ -87,6 +111,7 @@ FINDERS: dict[str, Callable[[Pseudonymizer], Finder]] = {
     "chpasswd": find_chpasswd,
     "cluster-secret": find_cluster_secret,
     "cookie": find_cookie,
+    "cookies-listed": find_listed_cookies,
     "email": find_email,
     "iban": find_iban,
     "ipv4": find_ipv4,

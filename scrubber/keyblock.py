@@ -18,8 +18,8 @@ _END = re.compile(
 _BODY_LINE = re.compile(
     rb"[ \t\"'>#|*+,;/\\-]{0,64}[A-Za-z0-9+/=]{1,}(?:\\{0,8}[nr]|[ \t\"',;+\\*/]|&\#\w{1,4};){0,16}(?:\^M)?\$?"
 )
-_WORD_LINE = re.compile(rb"\W*(?:[A-Z]?[a-z]{1,15}|[A-Z]{1,15})\W*")
-"""A single word: the line after a key without an end, not the end of a key."""
+_WORD_LINE = re.compile(rb"(?!\\{1,8}[nr]\W*\Z)\W*(?:[A-Z]?[a-z]{1,15}|[A-Z]{1,15})\W*")
+"""A single word: the line after a key without an end, not the end of a key; no line end that a string writes out."""
 _HEAD_LINE = re.compile(
     rb"[ \t\"'>#|*+]*(?:Proc-Type|DEK-Info|Comment|Version|Hash|MessageID|Charset|Subject|Encryption|Key-Derivation|"
     rb"Argon2-\w+|"

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from scrubber.escapes import unescaped
-from scrubber.fields import Field, field_of, images, is_kind, is_surname
+from scrubber.fields import Field, field_of, field_of_words, images, is_kind, is_surname
 from scrubber.finder import remembered
 
 if TYPE_CHECKING:
@@ -74,6 +74,11 @@ _ITEM = re.compile(rb'"(?P<value>[^"\n]{1,200})"')
 """A list of JSON's strings: "given": ["Anna", "Maria"]."""
 _BOUND = re.compile(rb"\[\"(?P<key>[\w.]{2,60})\",[ ]?\"(?P<value>[^\"\n]{1,240})\"\]")
 """A value bound to a statement of SQL, as Rails logs it: [["city", "Paris"]]."""
+_ROLES = frozenset(
+    b"assignee reporter requester patient patientin employee mitarbeiter caller requestedfor openedfor signedby".split()
+)
+"""Keys that hold nobody but persons: a whole name behind one needs nothing else near it."""
+_WORDS_BEFORE = re.compile(rb"(?:[A-Za-z\x80-\xff']{2,20} ){1,3}\Z")
 _ANY_STREET = Field(kind="street", proven=True)
 _BESIDE_STREET = re.compile(rb"<(?:\w{1,12}:)?(?:city|town|zip|post_?code|postal_?code|plz|ort)\b", re.IGNORECASE)
 """An element that shows the one before to be a street, also without a number."""
@@ -98,6 +103,8 @@ def find_person(pseudonyms: Pseudonymizer) -> Finder:  # noqa: C901 - a list of 
         field = _with_others(buf, key, key_start) if key.rstrip(b"123") in _WITH_OTHERS else field_of(key)
         if key.lower() == b"rfc" and _RFC_NUMBER.match(buf, right.end()):
             field = None  # a document of the IETF's, and no Mexican taxpayer
+        told = _of_words(buf, key, key_start)
+        field = told or field
         if field is None or (key.lower() == b"via" and _PROTOCOL.match(buf, right.end())):
             return None
         listed = _LISTED.match(buf, right.end())
@@ -110,7 +117,8 @@ def find_person(pseudonyms: Pseudonymizer) -> Finder:  # noqa: C901 - a list of 
             and _OTHER_PART.search(buf, max(0, key_start - 200), key_start + 200)
         ):
             return beside(buf, key_start, right.end(), Field(kind="name"))
-        if found is None or not field.proven or _NEAR.search(buf, max(0, key_start - 300), right.end() + 300):
+        believed = told or not field.proven or key.lower() in _ROLES
+        if found is None or believed or _NEAR.search(buf, max(0, key_start - 300), right.end() + 300):
             return found
         return None
 
@@ -133,6 +141,21 @@ def find_person(pseudonyms: Pseudonymizer) -> Finder:  # noqa: C901 - a list of 
         return _after(buf, separator, field, made, buf[key_start:key_end].strip(b".-"))
 
     return find
+
+
+def _of_words(buf: bytes, key: bytes, start: int) -> Field | None:
+    """Say what a key holds by the one or two words before it on its line: `Customer name:`, `Driver's license no:`."""
+    if buf[start - 1 : start] != b" ":
+        return None
+    before = _WORDS_BEFORE.search(buf, max(0, start - 48), start)
+    if before is None:
+        return None
+    words = before[0].replace(b"'s", b"").replace(b"\x27", b"").split()
+    for count in range(len(words), 0, -1):
+        field = field_of_words(b" ".join([*words[-count:], key]))
+        if field is not None:
+            return field
+    return None
 
 
 def _with_others(buf: bytes, key: bytes, start: int) -> Field | None:
