@@ -41,7 +41,7 @@ _STRONG = re.compile(
     r"sharedaccesssignature|authpass|privpass|krbprincipalkey|authpwd|privpwd|authcode|wpapsk|"
     r"snmpcommunity|ssws$|community(?:string|name)|(?:ro|rw|read|write|trap)community|"
     r"(?:session|php|jsession|asp|aspnet|web|user)?sess(?:ion)?id$|sessid$|jsessionid|phpsessid|xauthtoken|erlangcookie|"
-    r"loggedinkey|unsealkey|recoverycode|backupcode|activationcode|registrationcode|regcode$|verificationcode|authtok$|authdata$|serviceaccountkey|"
+    r"loggedinkey|noncekey|unsealkey|recoverycode|backupcode|activationcode|registrationcode|regcode$|verificationcode|authtok$|authdata$|serviceaccountkey|"
     r"secure?string|passcodes?$|encryptionsalt$|authuserinfo$|hexkey$|keybase$|(?:bind|user|root|admin|ldap|smtp|mail|ftp|auth|login|proxy|wifi)pass$"
 )
 _MEDIUM_LAST = frozenset(

@@ -187,6 +187,13 @@ def _bare(table: bytes) -> bytes:
     return table.rpartition(b".")[2].strip(b'`"[]').lower()
 
 
+def _has_row(buf: bytes, pos: int, separator: bytes) -> bool:
+    """Say whether the line at *pos* may be a table's row: prose below `password|x` has nothing between cells."""
+    end = buf.find(b"\n", pos)
+    line = buf[pos : end if end >= 0 else len(buf)].strip()
+    return not line or separator in line or b'"' in line
+
+
 class TableReader:
     """Follows the tables of one text."""
 
@@ -274,6 +281,7 @@ class TableReader:
                 len(names) <= _MOST
                 and sum(1 for name in names if name.strip()) >= 2
                 and all(not name.strip() or called.fullmatch(name.strip().strip(b"\"'")) for name in names)
+                and _has_row(buf, header.end(), separator)
             ):
                 columns = Columns(names)
                 if columns or pair_of(names):

@@ -149,3 +149,10 @@ def test_versions_stay_where_a_column_says_that_they_are(table):
     assert b"10.2.3.5" not in out
     assert b"5.6.7.8" not in out
     assert out == run(table, 7, 64)
+
+
+def test_prose_below_a_pair_is_no_column_of_secrets():
+    """A first line with a separator heads no table where the next line has none."""
+    text = b"password|state\nThe scheduler woke the worker.\nIt went to sleep again.\n"
+    scrubber = TextScrubber(DETECTOR, lambda _: None)
+    assert scrubber.feed(text) + scrubber.finish() == text
