@@ -406,6 +406,8 @@ def _beside(buf: bytes, key: _Key) -> Iterator[Value]:  # noqa: C901 - a table o
         found = dialects.DEFAULT.match(buf, key.end)
     elif last in {b'"', b"'"} and (key.before[-2:-1] == b"[" or dialects.CALLED.search(key.before[-48:])):
         found = dialects.SECOND.match(buf, key.end)
+    elif last in {b'"', b"'"} and key.before[-2:-1] in {b"", b"\n"}:
+        found, quoted, prose = dialects.ROW.match(buf, key.end), False, True
     elif (
         key.believed >= Strength.MEDIUM
         and dialects.SET.search(key.before[-64:])

@@ -192,6 +192,8 @@ CALLED = re.compile(
     re.IGNORECASE,
 )
 SECOND = re.compile(rb"[\"'][ \t]{0,40},[ \t]{0,40}(?P<q>[\"'])(?P<value>(?:[^\"'\\\n]|\\.){1,4096})(?P=q)")
+ROW = re.compile(rb"[\"'],(?P<q>[\"'])(?P<value>(?:[^\"'\\\n]|\\.){6,1024})(?P=q)[ \t]*(?=\r?\n|\Z)")
+"""A row of two cells without a header: "smtp_password","X"."""
 TUPLE = re.compile(
     rb"[ \t]{0,8},[ \t]{0,8}(?:<<)?(?P<q>[\"'])(?P<value>(?:[^\"'\\\n]|\\.){1,1024})(?P=q)(?:>>)?[ \t]{0,8}\}"
 )
