@@ -12,8 +12,8 @@ ScopeName = Literal["case", "customer"]
 ProfileName = Literal["strict", "support", "secrets-only"]
 
 
-def _half_of_the_cores() -> int:
-    return max(1, (os.cpu_count() or 1) // 2)
+def _protocol_workers() -> int:
+    return max(2, (os.cpu_count() or 1) // 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,8 +166,8 @@ class ReadingConfig:
 class WorkersConfig:
     """Processes."""
 
-    protocol: Count = field(default_factory=_half_of_the_cores)
-    """Protocol workers; every one serves every listener. By default half of the processor cores, at least one."""
+    protocol: Count = field(default_factory=_protocol_workers)
+    """Protocol workers; every one serves every listener. By default half of the processor cores, at least two."""
     drain: PositiveSeconds = 30.0
     """On SIGTERM, how long transfers under way may go on."""
 

@@ -6,7 +6,6 @@ Each session has one thread, because everything behind it blocks and FTP does on
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import select
@@ -15,6 +14,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from protocols.accepting import OUT_OF_FILES, PAUSE
 from protocols.ftp.handler import serve
 from protocols.ftp.rendezvous import unmapped
 from protocols.ftp.settings import SilentObserver
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from protocols.session import Authenticator
 
 _log = logging.getLogger("mft.ftps")
-_OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-_PAUSE = 0.5
-"""Seconds before more is accepted, where there is no room or there are no descriptors."""
 _LAST_WORDS = 10.0
 """Seconds that aborted transfers have to record it, at the end of a drain."""
 
@@ -116,7 +113,7 @@ class FtpServer:
             while not self._draining:
                 if self.connections >= self._settings.max_connections:
                     with self._changed:
-                        self._changed.wait(_PAUSE)
+                        self._changed.wait(PAUSE)
                     continue
                 poll.poll()
                 if not self._draining:
@@ -128,9 +125,9 @@ class FtpServer:
         except BlockingIOError:
             return  # another worker was quicker
         except OSError as error:
-            if error.errno in _OUT_OF_FILES:
+            if error.errno in OUT_OF_FILES:
                 _log.warning("accept_failed", extra={"reason": error.strerror})
-                time.sleep(_PAUSE)
+                time.sleep(PAUSE)
             return
         try:
             visit = self._visit(client, unmapped(where[0]), entrance)

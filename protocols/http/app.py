@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import re
 import socket
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import HttpVersion10, hdrs, web
 
+from protocols.accepting import accept
 from protocols.errors import (
     AuthenticationError,
     ElsewhereError,
@@ -54,7 +54,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _HOST = re.compile(r"(?:\[[0-9A-Za-z:.%_~-]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?")
 """RFC 3986, sections 3.2.2 and 3.2.3."""
-_OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _CLIENT_GONE = 499
 """What is recorded for a request whose client left before an answer; nobody receives it."""
 _LAST_WORDS = 10.0
@@ -168,17 +167,10 @@ class HttpServer:
 
     async def _listen(self, sock: socket.socket, region: str, ssl_context: ssl.SSLContext, ssh: Adopt | None) -> None:
         """Accept while there is room; what is not accepted waits in the kernel, or goes to another worker."""
-        loop = asyncio.get_running_loop()
         while True:
             await self._slots.acquire()
             try:
-                client, _ = await loop.sock_accept(sock)
-            except OSError as error:
-                self._slots.release()
-                if error.errno in _OUT_OF_FILES:
-                    _log.warning("http.accept_failed", extra={"reason": error.strerror})
-                    await asyncio.sleep(0.5)
-                continue
+                client = await accept(sock)
             except asyncio.CancelledError:
                 self._slots.release()
                 raise

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import asyncssh
 
+from protocols.accepting import accept
 from protocols.sftp.algorithms import PROFILES
 from protocols.sftp.auth import Login
 from protocols.sftp.connection import Connection
@@ -17,11 +18,13 @@ from protocols.sftp.window import WindowBudget
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     from protocols.aio import Crossing
     from protocols.session import Authenticator
+
+    Adopt = Callable[[socket.socket], Coroutine[None, None, None]]
 
 __all__ = ["SftpObserver", "SftpServer", "SftpSettings"]
 
@@ -45,7 +48,9 @@ class SftpServer:
         self._crossing = crossing
         self._observer = observer or SilentObserver()
         self._host_keys: list[asyncssh.SSHKey] = []
-        self._listeners: list[asyncio.Server] = []
+        self._sockets: list[socket.socket] = []
+        self._listeners: list[asyncio.Task[None]] = []
+        self._arriving: set[asyncio.Task[None]] = set()
         self._logins: set[Login] = set()
         self._doorstep: Doorstep[Login] = Doorstep(
             most=settings.max_unauthenticated, most_of_one=settings.max_unauthenticated_of_one
@@ -65,10 +70,12 @@ class SftpServer:
         Raises:
             OSError, asyncssh.KeyImportError: a host key cannot be read.
         """
-        make = await self._make_connection(region)
-        self._listeners.append(await asyncio.get_running_loop().create_server(make, sock=sock))
+        adopt = await self.adopter(region)
+        sock.setblocking(False)
+        self._sockets.append(sock)
+        self._listeners.append(asyncio.create_task(self._listen(sock, adopt), name=f"sftp {region}"))
 
-    async def adopter(self, region: str) -> Callable[[socket.socket], Awaitable[None]]:
+    async def adopter(self, region: str) -> Adopt:
         """Return what takes over connections that somebody else accepted, as such of *region*.
 
         Raises:
@@ -114,21 +121,23 @@ class SftpServer:
         while self._logins:
             await asyncio.gather(*(self._drain_one(login, deadline) for login in list(self._logins)))
 
-    async def _stop_listening(self) -> None:
-        """Stop accepting, then close.
+    async def _listen(self, sock: socket.socket, adopt: Adopt) -> None:
+        """Accept until the task is cancelled."""
+        while True:
+            arriving = asyncio.create_task(adopt(await accept(sock)))
+            self._arriving.add(arriving)
+            arriving.add_done_callback(self._arriving.discard)
 
-        In between, what was accepted already becomes a connection: where the listener is closed first, asyncio drops
-        such a socket with an assertion and without closing it (seen in CPython 3.11).
-        """
-        loop = asyncio.get_running_loop()
+    async def _stop_listening(self) -> None:
+        """Stop accepting; what was accepted already becomes a connection, or is closed."""
         for listener in self._listeners:
-            for sock in listener.sockets:
-                loop.remove_reader(sock.fileno())
-        for _ in range(3):
-            await asyncio.sleep(0)
-        for listener in self._listeners:
-            listener.close()
+            listener.cancel()
+        await asyncio.gather(*self._listeners, return_exceptions=True)
+        await asyncio.gather(*self._arriving, return_exceptions=True)
+        for sock in self._sockets:
+            sock.close()
         self._listeners.clear()
+        self._sockets.clear()
 
     async def _drain_one(self, login: Login, deadline: float) -> None:
         loop = asyncio.get_running_loop()
