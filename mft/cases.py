@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
+from casemap.cached import CachedLookup
 from casemap.errors import (
     CaseMapError,
     CaseNotFoundError,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from casemap.lookup import CaseLookup
     from casemap.model import Customer
     from mft.audit import AuditTrail, Folding
+    from mft.casetree import CaseTree
     from mft.catalog.database import Database
     from mft.entrances import Entrance
     from mft.policy import Reader, ResidencyRules
@@ -326,6 +328,20 @@ class Cases:
         with self._noting:
             self._noted.discard(number)
 
+    def enter_anew(self, reader: Reader, number: str) -> EnteredCase:
+        """Enter a case with nothing remembered of it: the record of where it may lie says something else.
+
+        Raises:
+            NotFoundError, UnavailableError: as in `enter`.
+        """
+        known = self.peek(number)
+        self.forget(number)
+        if isinstance(self._lookup, CachedLookup):
+            self._lookup.forget_case(number)
+            if known is not None:
+                self._lookup.forget_customer(known.customer)
+        return self.enter(reader, number)
+
     def recheck_all(self) -> None:
         """Make every open handle ask again on its next turn: something was withdrawn."""
         self._generation += 1
@@ -468,13 +484,25 @@ class Lease:
         generation = self._cases._generation  # noqa: SLF001 - the two are one mechanism
         if time.monotonic() < self._due and generation == self._generation:
             return
-        entered = self._cases.enter(self._reader, self._number)
+        self._hold(self._cases.enter(self._reader, self._number))
+        self._generation = generation
+        self._due = self._next()
+
+    def place_anew(self) -> CaseTree:
+        """Ask again where the case may lie, with nothing remembered; return what the catalog keeps of it from then on.
+
+        Raises:
+            NotFoundError, RejectedError, UnavailableError: as in `check`.
+        """
+        entered = self._cases.enter_anew(self._reader, self._number)
+        self._hold(entered)
+        return self._cases.trees.of(entered)
+
+    def _hold(self, entered: EnteredCase) -> None:
         if self._writing and entered.is_closed:
             raise NotFoundError("the case was closed")
         if self._home is not None and self._home not in entered.residency.regions:
             raise RejectedError("where files of this case may lie was changed meanwhile; send the file again")
-        self._generation = generation
-        self._due = self._next()
 
     @property
     def is_fresh(self) -> bool:

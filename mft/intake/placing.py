@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, func, insert, or_, select, update
 from mft.audit import customer_chain
 from mft.box import is_box
 from mft.casetree import note_placement, placement_text
-from mft.catalog.model import BODIES, CASE_KEYS, CASES, PSEUDONYM_BOOKS, REPLICAS, REVOCATIONS, UPLOADS
+from mft.catalog.model import BODIES, CASE_KEYS, CASES, PSEUDONYM_BOOKS, RELEASES, REPLICAS, REVOCATIONS, UPLOADS
 from mft.catalog.states import PARTIAL, StateError, UploadState, move_upload
 from mft.holds import held_cases
 from mft.intake.landingwishes import wish_moves
@@ -42,8 +42,6 @@ HELD = ("present", "wanted", "leaving")
 """States of a replica of which something may lie in its region."""
 _PAGE = 200
 _OVER = (UploadState.STORED, UploadState.REJECTED, UploadState.EXPIRED, UploadState.DESTROYED)
-_STORING = (UploadState.SCRUBBING, UploadState.QUARANTINED)
-"""States of an upload of which an object may just be made."""
 _NEEDED = (UploadState.RECEIVING, UploadState.INTERRUPTED, UploadState.LANDED, UploadState.SCRUBBING)
 
 
@@ -276,8 +274,14 @@ class Placing:
 
     @staticmethod
     def _discard(connection: Connection, tree: CaseTree, residency: Residency) -> None:
-        """Give up what attempts to store have left where the case may not lie: the sweep deletes it."""
-        dead = select(UPLOADS.c.id).where(UPLOADS.c.case_id == tree.id, UPLOADS.c.state.not_in(_STORING))
+        """Give up what attempts to store have left where the case may not lie: the sweep deletes it.
+
+        Of a file in quarantine an object is made only while its release is carried out.
+        """
+        releasing = select(RELEASES.c.upload_id).where(RELEASES.c.done_at.is_(None))
+        released = (UPLOADS.c.state == UploadState.QUARANTINED) & UPLOADS.c.id.in_(releasing)
+        making = (UPLOADS.c.state == UploadState.SCRUBBING) | released
+        dead = select(UPLOADS.c.id).where(UPLOADS.c.case_id == tree.id, ~making)
         connection.execute(
             update(BODIES)
             .where(

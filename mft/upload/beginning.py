@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert
+from sqlalchemy import bindparam, insert, select
 
-from mft.box import ZONE
+from mft.box import ZONE, is_box
 from mft.catalog.fixed import Fixed
-from mft.catalog.model import UNFILED, UPLOADS
+from mft.catalog.model import CASES, UNFILED, UPLOADS
 from mft.catalog.states import UploadState
 from mft.upload.allowance import cap_bytes, check_files, is_metered
 from mft.upload.keystock import KeyStock
@@ -40,6 +40,13 @@ _NEW_UPLOAD = Fixed(
     *("copies", "host", "worker", "landing_id", "landing_day", "landing_envelope", "announced", "reserved", "prefix"),
     *("part", "modified", "created_at", "updated_at"),
 )
+
+
+_PLACEMENT = Fixed(select(CASES.c.placement).where(CASES.c.id == bindparam("of")))
+
+
+class _PlacedAnewError(Exception):
+    """Since the case was entered another process has written down that it may lie elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +79,14 @@ class Beginnings:
             AlreadyExistsError: CREATE, and the name is taken.
             PermissionDeniedError: a directory has the name, or RESUME of a file that is complete.
             QuotaExceededError: the case's quota does not hold it.
+            RejectedError: the case may not lie where the upload was to land any more.
         """
         while True:
-            begun = self._begin(deposit, mode, length)
+            try:
+                begun = self._begin(deposit, mode, length)
+            except _PlacedAnewError:
+                deposit = replace(deposit, tree=deposit.lease.place_anew())
+                continue
             if begun is not None:
                 return begun
 
@@ -87,6 +99,7 @@ class Beginnings:
         with self._database.write() as connection:
             if key_of_day(connection, deposit.home, day) is None:
                 return None
+            self._check_placement(connection, deposit)
             node = find_node(connection, deposit.parent_id, deposit.name)
             if node is not None and node.hidden_at is None:
                 if node.is_directory:
@@ -137,6 +150,13 @@ class Beginnings:
             write_event(self._trail, connection, deposit, "upload.started", upload_id, announced=length)
             metered = is_metered(connection, deposit.login)
         return Begun(id=upload_id, key=fresh.key, reserved=reserved, is_metered=metered)
+
+    @staticmethod
+    def _check_placement(connection: Connection, deposit: Deposit) -> None:
+        """See that an upload begins under the placement that the audit has: by it the proof of place judges."""
+        tree = deposit.tree
+        if not is_box(tree.number) and _PLACEMENT.scalar(connection, {"of": tree.id}) != tree.placement:
+            raise _PlacedAnewError
 
     def _reserve(self, connection: Connection, deposit: Deposit, length: int | None) -> int:
         """Reserve what an upload needs at first: a part is no file, and a file of parts is given what these hold."""

@@ -18,6 +18,7 @@ from mft.quarantine import Quarantine, Verdict
 from mft.verification.landings import Landings
 from protocols.errors import FileSystemError
 from storage.errors import StoreUnavailableError
+from storage.store import new_object_key
 from tests.core import running_core, until
 
 if TYPE_CHECKING:
@@ -122,6 +123,19 @@ def test_quarantined_file_is_released_at_its_new_home(house):
     assert house.states() == ["stored"]
     assert house.client("eve", "us").get(f"{IN}/a.gz") == BROKEN
     assert not any(path.is_file() for path in house.config.regions["eu"].store.path.rglob("*"))
+
+
+def test_attempt_that_was_left_keeps_no_key_of_the_region_that_a_quarantined_file_left(house):
+    """A try to store it that failed, before it was held back, is given up at once: the key it was for is shredded."""
+    row = quarantine(house)
+    scrubbing = house.intake._scrubbing
+    scrubbing._new_body(row, scrubbing._book.tree(row.case_id), new_object_key())
+    change(house, classification="us-only")
+    settle(house)
+    house.intake._sweep.clear_attempts()
+    house.intake.placing.flag("ACME-1")
+    settle(house)
+    assert [event["region"] for event in house.events("key.shredded")] == ["eu"]
 
 
 def test_what_is_decided_is_carried_out_before_the_log_is_moved(house):

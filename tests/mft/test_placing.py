@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import hashlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import select
 
+from casemap.cached import CachedLookup, CacheSettings
 from mft.casesystem import Behaviour
 from mft.catalog.model import BODIES, CASE_KEYS, PSEUDONYM_BOOKS, REPLICAS
 from mft.intake import copying as copying_module
 from mft.intake import service as intake_service
+from mft.provenance import make_report, read_history
 from protocols.errors import NotFoundError, RejectedError
 from protocols.path import parse_path
 from storage.errors import StoreUnavailableError
@@ -144,6 +147,34 @@ def test_upload_whose_case_moved_before_it_was_scrubbed_is_stored_at_its_new_hom
     settle(house)
     assert (files(house, "eu"), len(files(house, "us"))) == ([], 2)
     assert house.events("upload.stored")[0]["region"] == "us"
+
+
+def test_upload_that_begins_when_a_case_has_come_back_is_no_violation(house):
+    """Another process has noted that it moved, and not yet that it came back: who begins an upload notes that first."""
+    client = house.client("ann")
+    client.put(f"{IN}/a", b"content\n")
+    change(house, classification="us-only")
+    house.intake.placing.review_flagged()
+    house.system.change_case("ACME-1", {"classification": None})
+    client.put(f"{IN}/b", b"content\n")
+    assert [event["home"] for event in house.events("case.placed")] == ["us", "eu"]
+    with house.database.read() as connection:
+        history = read_history(connection, "acme")
+    assert make_report(history, customer="acme", now=dt.datetime.now(dt.UTC))["violations"] == []
+
+
+def test_upload_that_another_process_knows_may_not_lie_here_is_refused(house):
+    """What is remembered of a case in one process does not stand against what another one has noted of it."""
+    client, fresh = house.client("ann"), house.parts.lookup
+    remembering = CachedLookup(fresh, CacheSettings(ttl=20.0, stale_if_error=20.0))
+    house.ask(remembering)
+    client.put(f"{IN}/a", b"content\n")
+    house.ask(fresh)
+    house.system.change_case("ACME-1", {"classification": "us-only"})
+    house.intake.placing.review("ACME-1")
+    house.ask(remembering)
+    with pytest.raises((NotFoundError, RejectedError)):
+        client.put(f"{IN}/b", b"content\n")
 
 
 def test_upload_under_way_ends_when_it_may_not_lie_there_any_more(house):
