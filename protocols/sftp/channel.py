@@ -72,6 +72,8 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         self._answering = False
         self._resting = False
         """Whether all that came is answered and sent: what comes now may be answered as it comes."""
+        self._held: list[bytes] = []
+        """Replies of a turn on a thread that go out before anything is answered on the loop: in the requests' order."""
         self._short_of_window = 0
         """Bytes of the reply for which the client's window was too small a moment ago."""
         self._reading_paused = False
@@ -275,8 +277,7 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
                 replies = []
                 await self._until(self._can_write)
                 continue
-            if self._answer_queue_at_once():
-                await self._write(replies)
+            if self._answer_queue_at_once(replies):
                 replies = []
                 self._resting = True
                 await asyncio.sleep(0)
@@ -294,8 +295,15 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
                 replies = []
                 await self._until(self._can_write)
 
-    def _answer_queue_at_once(self) -> bool:
+    def _answer_queue_at_once(self, held: list[bytes]) -> bool:
+        """Answer on the loop, *held* going out first; say whether anything went out.
+
+        Some clients (paramiko, whose `put` does not wait) take replies for lost that come in another order than their
+        requests went, though the draft allows it (draft-ietf-secsh-filexfer-02, section 3).
+        """
+        self._held = held
         some = self._answer_at_once(self._queue)
+        self._held = []
         if some:
             self._turns.note(self, busy=bool(self._queue))
             self._note_answered(sum(map(len, self._queue)))
@@ -311,6 +319,8 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
         """Say whether a reply of *size* bytes may be made: the transport takes more, and no window is waited for."""
         if not self._can_write() or self._lost is not None or self._chan.is_closing():
             return False
+        if self._held:
+            size += sum(map(len, self._held))
         if _WORTH_WAITING <= size <= self._first_window // 2 and not self._has_window(size):
             self._short_of_window = size
             return False
@@ -318,6 +328,9 @@ class SftpChannel(asyncssh.SSHServerSession[bytes]):
 
     def _send(self, pieces: Sequence[bytes | memoryview]) -> None:
         if self._lost is None and not self._chan.is_closing():
+            held, self._held = self._held, []
+            for reply in held:
+                self._connection.send_bulk(self._chan, reply)
             self._connection.send_bulk(self._chan, *pieces)
 
     async def _turn_after(self, replies: list[bytes]) -> list[bytes]:
