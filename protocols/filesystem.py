@@ -374,4 +374,8 @@ class Truncates(Protocol):
     """Optional: a write handle that can throw away what came."""
 
     def truncate(self, size: int) -> None:
-        """Keep the first *size* bytes alone."""
+        """End the file at *size* bytes: what lies behind is gone, and what is missing before must still come.
+
+        Raises:
+            QuotaExceededError: no file may have so many.
+        """

@@ -11,6 +11,7 @@ from mft.faults import translated
 from mft.upload.room import FIRST_SLAB, LAST_SLAB, LEAD
 from protocols.errors import FileSystemError, LockedError, OffsetMismatchError, QuotaExceededError
 from storage.errors import OutOfSpaceError
+from storage.landing.record import MAX_OFFSET
 
 if TYPE_CHECKING:
     from mft.cases import Lease
@@ -71,6 +72,8 @@ class UploadHandle:
         self._check_open()
         self._lease.check()
         end = offset + len(data)
+        if end > MAX_OFFSET:
+            raise OffsetMismatchError("the offset is beyond what a file can have")
         if self._limit is not None and end > self._limit:
             raise QuotaExceededError(f"an upload may have {self._limit} bytes; this one wants more")
         with translated():
@@ -95,8 +98,10 @@ class UploadHandle:
         )
 
     def truncate(self, size: int) -> None:
-        """Cut what was received to *size* bytes."""
+        """End the file at *size* bytes; see `protocols.filesystem.Truncates.truncate`."""
         self._check_open()
+        if size > MAX_OFFSET or (self._limit is not None and size > self._limit):
+            raise QuotaExceededError(f"an upload may have {self._limit or MAX_OFFSET} bytes; this one wants more")
         with translated():
             self._writer.truncate(size)
 

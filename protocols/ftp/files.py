@@ -9,9 +9,9 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from protocols.errors import NotADirectoryPathError, NotFoundError
+from protocols.errors import NotADirectoryPathError, NotFoundError, PermissionDeniedError
 from protocols.filesystem import SetTimes, Space
-from protocols.ftp.listing import changes_in, fact_row, long_row, row_of, scan_rows, stamp
+from protocols.ftp.listing import changes_in, fact_row, long_row, may_be_renamed, row_of, scan_rows, stamp
 from protocols.ftp.reply import Reply
 from protocols.ftp.status import ReplyError
 
@@ -66,7 +66,8 @@ def dele(visit: Visit, argument: str) -> Reply:
 def rnfr(visit: Visit, argument: str) -> Reply:
     """RNFR: say what is to be renamed."""
     path = visit.file_path(argument)
-    visit.filesystem.stat(path)
+    if not may_be_renamed(visit.filesystem, path, visit.filesystem.stat(path)):
+        raise PermissionDeniedError("what is there keeps its name")
     visit.renaming = path
     return Reply(code=350, text="say the new name by RNTO")
 

@@ -64,6 +64,11 @@ def changes_in(filesystem: FileSystem, path: VirtualPath) -> Changes:
     return filesystem.changes(path) if isinstance(filesystem, TellsChanges) else Changes()
 
 
+def may_be_renamed(filesystem: FileSystem, path: VirtualPath, entry: Entry) -> bool:
+    """Say whether RNFR of *entry* at *path* can lead to anything, as far as the filesystem tells: the `f` of `perm`."""
+    return not isinstance(filesystem, TellsChanges) or (entry.writable and filesystem.changes(path.parent).rename)
+
+
 def fact_row(row: Row, facts: frozenset[str], changes: Changes, *, name: str | None = None) -> str:
     """Return a row as facts; *name* is shown in place of its own; *changes* are those of the directory it is in."""
     own, is_directory, size, modified, writable = row

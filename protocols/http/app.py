@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _HOST = re.compile(r"(?:\[[0-9A-Za-z:.%_~-]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?")
 """RFC 3986, sections 3.2.2 and 3.2.3."""
+_METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+"""What the server takes at some address at least, besides those of WebDAV (RFC 9110, section 9.3.7)."""
 _CLIENT_GONE = 499
 """What is recorded for a request whose client left before an answer; nobody receives it."""
 _LAST_WORDS = 10.0
@@ -273,6 +275,8 @@ class HttpServer:
         try:
             _require_plain(request)
             request[PLAIN] = True
+            if request.method == hdrs.METH_OPTIONS and request.raw_path == "*":
+                return web.Response(status=HTTPStatus.NO_CONTENT, headers={hdrs.ALLOW: _METHODS})
             return await handler(request)
         except ConnectionError:
             connection_of(request).abort()

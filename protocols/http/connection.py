@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from aiohttp import HttpVersion11, http_exceptions, web
 from aiohttp.http import HttpRequestParser, RawRequestMessage
 
+from protocols.http.framing import PIECE, Framing
 from protocols.http.status import ProblemError, problem_response
 from protocols.http.trailer import keep_last, parse_trailer
 
@@ -77,6 +78,7 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
         """Takes what comes of that body, past the parser."""
         self._timer: asyncio.TimerHandle | None = None
         """Cuts the connection: while a head is coming, and once it is being closed."""
+        self._framing = Framing()
         self._last = b""
         """The end of what came: fields behind a body are found there."""
         self._wire: asyncio.Transport | None = None
@@ -185,11 +187,27 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
     def data_received(self, data: bytes) -> None:
         """Pass *data* to the parser; start the clock of a head, and tell a body that its framing is broken."""
         self._last = keep_last(self._last, data)
-        super().data_received(data)
+        if len(data) <= PIECE:
+            self._parse(data)
+        else:
+            for start in range(0, len(data), PIECE):
+                self._parse(data[start : start + PIECE])
         if not self.idle.is_set():
             self._fail_broken_body()
         elif data and self._timer is None and self._wire is not None:
             self._start_timer(self._settings.head_timeout)
+
+    def _parse(self, data: bytes) -> None:
+        """Pass *data* to the parser, and give a body up that consists of framing."""
+        body = self._messages[-1][1] if self._messages else self._body
+        if body is None or body.is_eof():
+            super().data_received(data)
+        elif body.exception() is None:  # what comes behind a broken one has no meaning
+            before = body.total_bytes
+            super().data_received(data)
+            made, is_held = body.total_bytes - before, self._reading_paused or self._buffer_paused
+            if self._framing.is_too_much(body, len(data), made, is_held=is_held) and not body.is_eof():
+                body.set_exception(web.RequestPayloadError("the chunks of the body are extensions for the most part"))
 
     def begin(self, body: StreamReader) -> None:
         """Note that a handler has taken a request."""

@@ -1,4 +1,7 @@
-"""Checksums in headers: `Upload-Checksum` of tus 1.0.0, `Content-Digest` and `Repr-Digest` of RFC 9530."""
+"""Checksums in headers: `Upload-Checksum` of tus 1.0.0, `Content-Digest` and `Repr-Digest` of RFC 9530.
+
+And the two that these replaced, `Content-MD5` (RFC 1864) and `Digest` (RFC 3230): who sends one wants it compared.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ ALGORITHMS: Final[Mapping[str, str]] = {"sha1": "sha1", "sha256": "sha256", "sha
 """Of tus, with the names that hashlib has for them."""
 _FIELDS: Final[Mapping[str, str]] = {"sha-256": "sha256", "sha-512": "sha512"}
 """The active ones of RFC 9530; others are there for what nobody should trust, and are passed over."""
+_OLD_FIELDS: Final[Mapping[str, str]] = {"sha-512": "sha512", "sha-256": "sha256", "sha": "sha1", "md5": "md5"}
+"""Of RFC 3230 and RFC 5843, the strongest first."""
 _MEMBER = re.compile(r"([a-z*][a-z0-9_\-.*]*)=:([A-Za-z0-9+/=]*):")
 _WISH = re.compile(r"([a-z*][a-z0-9_\-.*]*)=(\d{1,2})")
 
@@ -115,6 +120,33 @@ def parse_digest(header: str, text: str | None) -> Checksum | None:
         if name in found:
             return _checksum(header, name, _FIELDS[name], found[name])
     return None
+
+
+def parse_old_digest(text: str) -> Checksum | None:
+    """Make a checksum from `Digest` (RFC 3230), which came before `Repr-Digest`; the strongest that is known.
+
+    Raises:
+        ProblemError: 400, it cannot be read.
+    """
+    found: dict[str, str] = {}
+    for member in text.split(","):
+        name, equals, value = member.strip().partition("=")
+        if not equals:
+            raise ProblemError(HTTPStatus.BAD_REQUEST, "Digest reads 'SHA-256=BASE64' (RFC 3230)")
+        found[name.strip().lower()] = value.strip()
+    for name, algorithm in _OLD_FIELDS.items():
+        if name in found:
+            return _checksum("Digest", name, algorithm, found[name])
+    return None
+
+
+def parse_content_md5(text: str) -> Checksum:
+    """Make a checksum from `Content-MD5` (RFC 1864), which object stores' clients still send.
+
+    Raises:
+        ProblemError: 400, it cannot be read.
+    """
+    return _checksum("Content-MD5", "md5", "md5", text.strip())
 
 
 def wants_sha256(text: str | None) -> bool:

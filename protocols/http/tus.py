@@ -81,6 +81,7 @@ _RESOURCE = re.compile(rf"{PREFIX}/([0-9a-f]{{32}})/?")
 _NUMBER = re.compile(r"\d{1,19}", re.ASCII)
 _BEYOND = 1 << 62
 """Bytes that no file has."""
+_OF_UPLOADS = frozenset({hdrs.METH_HEAD, hdrs.METH_PATCH, hdrs.METH_DELETE})
 _MOUNT = Mount(prefix=PREFIX)
 _CASES = VirtualPath(("cases",))
 _JOIN_PATIENCE = 20.0
@@ -144,6 +145,8 @@ class Tus:
                 HTTPStatus.PRECONDITION_FAILED, f"say '{TUS_RESUMABLE}: {VERSION}'", headers={"Tus-Version": VERSION}
             )
         if upload_id is None:
+            if method in _OF_UPLOADS and origin_form(request.raw_path).partition("?")[0] not in {PREFIX, f"{PREFIX}/"}:
+                raise NotFoundError("there is no such upload")
             if method != hdrs.METH_POST:
                 raise _not_allowed("POST, OPTIONS", "uploads are made here, by POST")
             return await self._create(request, filesystem)

@@ -28,7 +28,7 @@ from protocols.http.conditions import (
     wants_nothing_there,
     wants_stat,
 )
-from protocols.http.digests import Checksums, parse_digest
+from protocols.http.digests import Checksums, parse_content_md5, parse_digest, parse_old_digest
 from protocols.http.status import ProblemError, TransferCutError, proceed
 from protocols.http.tail import Tail
 
@@ -47,6 +47,8 @@ ARCHIVE_PASSWORD = "Archive-Password"  # noqa: S105 - the name of a header
 _OC_MTIME = "X-OC-Mtime"
 _CONTENT_DIGEST = "Content-Digest"
 _REPR_DIGEST = "Repr-Digest"
+_CONTENT_MD5 = "Content-MD5"
+_OLD_DIGEST = "Digest"
 _DIGEST_FIELDS = (_CONTENT_DIGEST, _REPR_DIGEST)
 _LATEST = 253_402_300_800.0
 """POSIX seconds of the year 10000, which no calendar of ours can show."""
@@ -177,11 +179,17 @@ def parse_order(request: web.Request, target: Target, settings: HttpSettings) ->
 def _checksum(headers: CIMultiDictProxy[str], part: ContentRange | None) -> Checksums | None:
     """Return what the body is compared with: its own digest, and that of the file, which it must be all of."""
     told = {name: ", ".join(headers.getall(name)) for name in _DIGEST_FIELDS if name in headers}
-    wanted = [checksum for name, text in told.items() if (checksum := parse_digest(name, text)) is not None]
-    if _REPR_DIGEST in told and part is not None and part.length < part.total:
+    made = [parse_digest(name, text) for name, text in told.items()]
+    if _CONTENT_MD5 in headers:
+        made.append(parse_content_md5(headers[_CONTENT_MD5]))
+    if _OLD_DIGEST in headers:
+        made.append(parse_old_digest(", ".join(headers.getall(_OLD_DIGEST))))
+    wanted = [checksum for checksum in made if checksum is not None]
+    if (_REPR_DIGEST in told or _OLD_DIGEST in headers) and part is not None and part.length < part.total:
+        whole = _REPR_DIGEST if _REPR_DIGEST in told else _OLD_DIGEST
         raise ProblemError(
             HTTPStatus.BAD_REQUEST,
-            f"{_REPR_DIGEST} is that of a whole file, and this is a part of one; send {_CONTENT_DIGEST} with each part",
+            f"{whole} is that of a whole file, and this is a part of one; send {_CONTENT_DIGEST} with each part",
         )
     return Checksums(wanted) if wanted else None
 

@@ -121,7 +121,10 @@ class Extensions:
         path = parse_path(fields.string())
         wanted = parse_attributes(fields)
         entry = self._filesystem.stat(path)
-        if wanted.size is not None and (entry.is_directory or wanted.size != entry.size):
+        own = self._handles.upload_to(path)
+        if wanted.size is not None and own is not None:
+            own.truncate(wanted.size)
+        elif wanted.size is not None and (entry.is_directory or wanted.size != entry.size):
             raise PermissionDeniedError("a file here cannot be cut or stretched; send it anew")
         if wanted.modified is not None and isinstance(self._filesystem, SetTimes):
             self._filesystem.set_modified(path, wanted.modified)

@@ -11,15 +11,15 @@ import time
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from protocols.errors import FileSystemError, OffsetMismatchError
-from protocols.filesystem import Entry, Immediate, ImmediateRead, ScanPages
+from protocols.errors import FileSystemError, OffsetMismatchError, PermissionDeniedError
+from protocols.filesystem import Entry, Immediate, ImmediateRead, ScanPages, Truncates, WriteMode
 from protocols.sftp.attrs import Names, encode_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
-    from protocols.filesystem import FileSystem, ReadHandle, Row, WriteHandle
+    from protocols.filesystem import FileSystem, ReadHandle, Receipt, Row, WriteHandle
     from protocols.path import VirtualPath
 
 Begin: TypeAlias = "Callable[[Callable[[], Names]], Future[Names] | None]"
@@ -60,9 +60,12 @@ class Upload:
         self.path = path
         self.modified: float | None = None
         """The client's modification time (POSIX seconds), kept for the commit."""
-        self._handle = handle
         self._placing = _Placing.UNDECIDED if appending else _Placing.AS_SENT
         self._failure: FileSystemError | None = None
+        self._use(handle)
+
+    def _use(self, handle: WriteHandle) -> None:
+        self._handle = handle
         self._is_immediate = handle.is_immediate if isinstance(handle, Immediate) else None
 
     def is_immediate(self, end: int) -> bool:
@@ -92,6 +95,19 @@ class Upload:
         except Exception:
             self._failure = FileSystemError("the transfer failed")
             raise
+
+    def truncate(self, size: int) -> None:
+        """End the file at *size* bytes; where it becomes longer by that, those bytes must be written before CLOSE.
+
+        Raises:
+            PermissionDeniedError: the filesystem cannot.
+            FileSystemError: an earlier write failed.
+        """
+        if self._failure is not None:
+            raise self._failure.with_traceback(None)
+        if not isinstance(self._handle, Truncates):
+            raise PermissionDeniedError("a file here cannot be cut or stretched; send it anew")
+        self._handle.truncate(size)
 
     def spoil(self, why: str) -> None:
         """Let it not become whole any more, because what was to be written could not be had."""
@@ -133,6 +149,80 @@ class Upload:
             if offset > received:
                 raise OffsetMismatchError(f"{received} bytes are here; an append at {offset} would leave a hole")
         return received if self._placing is _Placing.AT_END else offset
+
+
+class Rewrite(Upload):
+    """A whole file that was opened to be written, and not to be emptied: OpenSSH's `scp` does so.
+
+    What is meant shows with the first write: from the start it is a new version, behind it the file is gone on with.
+    """
+
+    def __init__(self, begin: Callable[[WriteMode], WriteHandle], path: VirtualPath, *, size: int) -> None:
+        """Call *begin* once it is known what is meant; *size* are the bytes that are there now."""
+        self._begin = begin
+        self._size = size
+        self._begun: WriteMode | None = None
+        self._is_cut = False
+        super().__init__(_Untouched(size), path, appending=False)
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Store *data*; see `Upload.write`."""
+        if self._begun is None:
+            self._start(WriteMode.RESUME if offset else WriteMode.REPLACE)
+        super().write(offset, data)
+
+    def truncate(self, size: int) -> None:
+        """End the file at *size* bytes; see `Upload.truncate`."""
+        if self._begun is None:
+            if size == self._size:
+                return
+            if size:
+                raise PermissionDeniedError("a file here cannot be cut or stretched; send it anew")
+            self._start(WriteMode.REPLACE)
+        super().truncate(size)
+        self._is_cut = True
+
+    def finish(self) -> None:
+        """Commit what was written, if it takes the place of all that was there; what was not touched stays."""
+        if self._begun is None and self._failure is None:
+            return
+        if self._begun is WriteMode.REPLACE and not self._is_cut and self._handle.received < self._size:
+            self._failure = self._failure or PermissionDeniedError(
+                "a file here cannot be changed in part; send it anew"
+            )
+        super().finish()
+
+    def _start(self, mode: WriteMode) -> None:
+        if self._failure is not None:
+            raise self._failure.with_traceback(None)
+        try:
+            self._use(self._begin(mode))
+        except FileSystemError as error:
+            self._failure = error
+            raise
+        except Exception:
+            self._failure = FileSystemError("the transfer failed")
+            raise
+        self._begun = mode
+
+
+class _Untouched:
+    """Stands for the handle of a `Rewrite` until that has begun; what is received is all that is there."""
+
+    def __init__(self, size: int) -> None:
+        self.received = size
+
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        raise AssertionError((offset, len(data)))  # the impossible: `Rewrite` begins before it writes
+
+    def sync(self) -> None:
+        """Nothing waits."""
+
+    def commit(self, *, length: int | None = None, modified: float | None = None) -> Receipt:
+        raise AssertionError((length, modified))  # the impossible: `Rewrite` commits what it has begun
+
+    def abort(self, reason: str) -> None:
+        """Nothing has begun."""
 
 
 class Download:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from protocols.errors import FileSystemError, NotFoundError, PermissionDeniedError
@@ -14,7 +15,7 @@ from protocols.filesystem import SetTimes, WriteMode
 from protocols.path import MAX_PATH_BYTES, parse_path
 from protocols.sftp.attrs import encode_attributes, parse_attributes
 from protocols.sftp.extensions import AT_ONCE, Extensions
-from protocols.sftp.handles import LISTING_BYTES, Download, Listing, Upload, scan_pages
+from protocols.sftp.handles import LISTING_BYTES, Download, Listing, Rewrite, Upload, scan_pages
 from protocols.sftp.status import EndOfFileError, UnsupportedError, status_of
 from protocols.sftp.table import HandleTable
 from protocols.sftp.turns import TURN_BYTES
@@ -319,11 +320,21 @@ class Requests:
         self._handles.check_room()
         if not flags & (OpenFlag.WRITE | OpenFlag.APPEND):
             return _opened(request_id, self._handles.add(Download(self._filesystem.open_read(path), path)))
-        mode = self._write_mode(path, flags)
-        handle = self._filesystem.open_write(path, mode)
-        upload = Upload(handle, path, appending=bool(flags & OpenFlag.APPEND))
+        upload = self._rewrite(path) if flags == OpenFlag.WRITE | OpenFlag.CREAT else None
+        if upload is None:
+            handle = self._filesystem.open_write(path, self._write_mode(path, flags))
+            upload = Upload(handle, path, appending=bool(flags & OpenFlag.APPEND))
         upload.modified = wanted.modified
         return _opened(request_id, self._handles.add(upload))
+
+    def _rewrite(self, path: VirtualPath) -> Upload | None:
+        """Return what is opened where a whole file is to be written over without being emptied, as by `scp`."""
+        there = self._stat_or_none(path)
+        if there is None or there.partial or there.is_directory:
+            return None
+        if not there.writable:
+            raise PermissionDeniedError("this file may not be written")
+        return Rewrite(partial(self._filesystem.open_write, path), path, size=there.size)
 
     def _write_mode(self, path: VirtualPath, flags: OpenFlag) -> WriteMode:
         """Say what an open for writing means, or why it cannot be.
@@ -386,7 +397,9 @@ class Requests:
         wanted = parse_attributes(fields)
         if isinstance(handle, Listing):
             raise FileSystemError("a listing has no attributes")
-        if wanted.size is not None and wanted.size != handle.entry.size:
+        if wanted.size is not None and isinstance(handle, Upload):
+            handle.truncate(wanted.size)
+        elif wanted.size is not None and wanted.size != handle.entry.size:
             raise PermissionDeniedError("a file here cannot be cut or stretched; send it anew")
         if isinstance(handle, Download):
             self._set_modified(handle.path, wanted.modified)

@@ -210,7 +210,7 @@ def test_lftp_mirrors_and_goes_on_with_what_was_cut(house: House, tmp_path: Path
 
 @pytest.mark.parametrize("old", [["-O"], []], ids=["of-old", "over-sftp"])
 def test_scp_goes_there_and_back(house: House, tmp_path: Path, old: list[str]) -> None:
-    """Both protocols of scp, a folder with times."""
+    """Both protocols of scp, a folder with times; a file that is sent once more, shorter, is its next version."""
     needs("scp")
     tree = tmp_path / "tree"
     tree.mkdir()
@@ -224,6 +224,11 @@ def test_scp_goes_there_and_back(house: House, tmp_path: Path, old: list[str]) -
     assert back.returncode == 0, back.stderr
     assert (tmp_path / "back" / "one.bin").read_bytes() == CONTENT
     assert int((tmp_path / "back" / "one.bin").stat().st_mtime) == 1_700_000_000
+    (tree / "one.bin").write_bytes(CONTENT[:1000])
+    again = run(house, *command, tree / "one.bin", place)
+    assert again.returncode == 0, again.stderr
+    run(house, *command, f"{place}/one.bin", tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == CONTENT[:1000]
 
 
 def test_keys_change_every_megabyte_both_ways(house: House, tmp_path: Path) -> None:

@@ -77,6 +77,19 @@ def test_bytes_may_come_in_any_order(core):
     assert core.client("ann").get(f"{IN}/a") == BIG
 
 
+@pytest.mark.parametrize("offset", [(1 << 62) - 2, 1 << 62, (1 << 63) - 10])
+def test_offset_that_no_file_has_is_refused_by_name(core, offset):
+    """It is the client's mistake, and told as that; what came before it stays."""
+    handle = core.client("ann").begin(f"{IN}/a")
+    handle.write(0, BIG)
+    with pytest.raises(OffsetMismatchError):
+        handle.write(offset, b"xyz")
+    with pytest.raises(QuotaExceededError):
+        handle.truncate(offset + 3)
+    assert handle.received == len(BIG)
+    handle.abort("done")
+
+
 @pytest.mark.parametrize(("offset", "length"), [(10, None), (0, len(BIG) + 1), (0, len(BIG) - 1)])
 def test_commit_with_a_hole_or_another_length_keeps_a_partial(core, offset, length):
     """What is not whole is refused at the end, kept for a resume, and never shown as a file."""

@@ -242,9 +242,13 @@ class MemoryWriteHandle:
 
     def truncate(self, size: int) -> None:
         with self._tree.lock:
-            del self._partial.data[size:]
-            self._partial.prefix = min(self._partial.prefix, size)
-            self._partial.islands.clear()
+            partial = self._partial
+            grown = size > max(partial.prefix, *partial.islands.values(), 0)
+            del partial.data[size:]
+            partial.prefix = min(partial.prefix, size)
+            partial.islands = {start: min(end, size) for start, end in partial.islands.items() if start < size}
+            if grown:
+                partial.islands[size] = size  # nothing is there, and it is not whole before it is reached
 
     def sync(self) -> None:
         self._filesystem.enter("sync", self._path)

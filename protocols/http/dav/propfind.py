@@ -51,8 +51,8 @@ class Listing:
     """Locked names of which no file has been seen yet."""
 
 
-def is_deep(request: web.Request) -> bool:
-    """Say whether the children are asked for too, after the Depth header.
+def parse_depth(request: web.Request) -> str:
+    """Return what the Depth header says: `0`, `1` or `infinity`, which is meant where there is none (section 10.2).
 
     Raises:
         ProblemError: 400, it is none that there is.
@@ -60,13 +60,11 @@ def is_deep(request: web.Request) -> bool:
     depth = request.headers.get("Depth", "infinity").strip().lower()
     if depth not in {"0", "1", "infinity"}:
         raise ProblemError(HTTPStatus.BAD_REQUEST, "Depth is 0, 1 or infinity")
-    if depth == "infinity":
-        raise _EndlessError
-    return depth == "1"
+    return depth
 
 
 class _EndlessError(Exception):
-    """A PROPFIND of everything below, which is refused (RFC 4918, section 9.1.1)."""
+    """A PROPFIND of everything below a folder, which is refused (RFC 4918, section 9.1.1)."""
 
 
 async def answer_propfind(
@@ -82,11 +80,11 @@ async def answer_propfind(
         ProblemError, FileSystemError: before anything is sent: the answer; later: the connection is to be cut.
     """
     wanted = parse_wanted(await read_document(request, settings))
+    depth = parse_depth(request)
     try:
-        deep = is_deep(request)
+        listing = await crossing.run(_begin, filesystem, target, wanted, depth)
     except _EndlessError:
         return web.Response(status=HTTPStatus.FORBIDDEN, body=FINITE_DEPTH, headers=HEADERS)
-    listing = await crossing.run(_begin, filesystem, target, wanted, deep=deep)
     try:
         page, more = await crossing.run(_page, listing, settings.listing_page * 2)
         opening = OPENING + listing.rows.response(listing.subject)
@@ -107,9 +105,14 @@ async def answer_propfind(
     return response
 
 
-def _begin(filesystem: WritableFileSystem, target: Target, wanted: Wanted, *, deep: bool) -> Listing:
-    """Find out what the whole answer rests on, in one crossing."""
+def _begin(filesystem: WritableFileSystem, target: Target, wanted: Wanted, depth: str) -> Listing:
+    """Find out what the whole answer rests on, in one crossing.
+
+    Raises:
+        _EndlessError: it is a folder, and all below it is asked for.
+    """
     path = target.path
+    deep = depth == "1"
     asked = None if wanted.mode == "allprop" else frozenset(wanted.names)
     place, locks = _locks(filesystem, target, deep=deep)
     stands_for = None
@@ -120,6 +123,8 @@ def _begin(filesystem: WritableFileSystem, target: Target, wanted: Wanted, *, de
         if stands_for is None:
             raise
         entry = stands_for
+    if depth == "infinity" and entry.is_directory:
+        raise _EndlessError
     dead: Mapping[str, Mapping[str, str]] = {}
     is_told = asked is not None and all(map(is_live, asked))
     if isinstance(filesystem, Properties) and stands_for is None and not is_told:

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from protocols.session import Session
 
 _ADDRESS = re.compile(r"(?:https?:)?//([^/?#]*)", re.IGNORECASE)
-_HANDED_ON = ("Depth", "Overwrite", "Timeout", "Lock-Token")
+_HANDED_ON = ("Overwrite", "Timeout", "Lock-Token")
+_UPROOTING = frozenset({"DELETE", "MOVE"})
+_DEEP = frozenset({"COPY", "DELETE", "LOCK", "MOVE"})
+"""Where Depth means something (RFC 4918, section 10.2), besides PROPFIND: some clients send it always."""
 _CONDITIONS = (hdrs.IF_MATCH, hdrs.IF_NONE_MATCH, hdrs.IF_MODIFIED_SINCE, hdrs.IF_UNMODIFIED_SINCE)
 _CONDITION_NAMES = frozenset(f"HTTP_{name.upper().replace('-', '_')}" for name in _CONDITIONS)
 _WITH_XML = frozenset({"LOCK", "PROPPATCH"})
@@ -83,6 +86,8 @@ def apply_rules(
 
     if ask.body and ask.method in _WITH_XML:
         parse_document(ask.body)  # wsgidav's parser may be another, and is asked for nothing that this one refuses
+    if ask.method in _UPROOTING and not ask.target.path.parts:
+        raise ProblemError(HTTPStatus.FORBIDDEN, "the root of the tree stays where it is")
     provider = TreeProvider(
         session.filesystem,
         mount=ask.target.mount,
@@ -173,7 +178,7 @@ def _environ(ask: Ask, provider: TreeProvider, path: str) -> dict[str, Any]:
         "wsgidav.provider": provider,
         "wsgidav.auth.user_name": provider.login,
     }
-    for name in _HANDED_ON:
+    for name in (*_HANDED_ON, "Depth") if ask.method in _DEEP else _HANDED_ON:
         if name in headers:
             environ[f"HTTP_{name.upper().replace('-', '_')}"] = headers[name].strip()
     for name in _CONDITIONS:

@@ -25,6 +25,7 @@ from protocols.ftp import FtpSettings
 from protocols.ftp.listing import fact_row
 from tests.contracts.head import MEGABYTE, PASSWORD, REPORT, until
 from tests.protocols.ftp.rig import drop, running
+from tests.protocols.memory import MemoryFileSystem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -576,6 +577,19 @@ def test_working_directory_and_renames(house: House) -> None:
         assert wire.ask('RMD a "b"')[0] == 250
         assert wire.ask("CWD ../../..")[0] == 250
         assert wire.ask("PWD")[1].startswith('257 "/" ')
+
+
+def test_what_keeps_its_name_is_not_even_offered_another(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RNFR is refused where the facts have no `f`, so that nobody waits for a RNTO that cannot be."""
+    told = Changes(rename=True)
+    monkeypatch.setattr(MemoryFileSystem, "changes", lambda _self, _path: told, raising=False)
+    with house.login() as wire:
+        wire.store("STOR /in/file", b"content")
+        assert wire.ask("RNFR /in/file")[0] == 350
+        assert wire.ask("RNFR /out/report.txt")[0] == 550
+        told = Changes()
+        assert wire.ask("RNFR /in/file")[0] == 550
+        assert wire.ask("RNTO /in/other")[0] == 503
 
 
 def test_digest_and_times(house: House) -> None:

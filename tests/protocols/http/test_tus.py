@@ -394,6 +394,14 @@ def test_method_may_come_in_a_header(house: House) -> None:
     assert tus(house, "POST", path).status == 405
 
 
+@pytest.mark.parametrize("method", ["HEAD", "PATCH", "DELETE"])
+def test_address_of_no_upload_is_not_found(house: House, method: str) -> None:
+    """Whatever it looks like, there is none; where uploads are made, the method is what is wrong."""
+    for address in ("/tus/0000", "/tus/none", f"/tus{UPLOADS}/none"):
+        assert tus(house, method, address).status == 404, address
+    assert tus(house, method, "/tus/").status == 405
+
+
 def test_parts_become_a_file_in_their_order(house: House) -> None:
     """Parallel parts, joined; asked for again after a lost reply, it is the same file."""
     parts = []

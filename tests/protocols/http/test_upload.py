@@ -493,6 +493,23 @@ def test_body_without_the_digest_that_was_sent_is_thrown_away(house: House, fiel
     assert house.tree.content(f"{UPLOADS}/digest") == b"content"
 
 
+@pytest.mark.parametrize(("field", "algorithm"), [("Content-MD5", "md5"), ("Digest", "md5"), ("Digest", "sha-256")])
+def test_digests_of_older_kinds_must_hold_too(house: House, field: str, algorithm: str) -> None:
+    """Who sends one wants it compared (RFC 1864, RFC 3230)."""
+    told = "" if field == "Content-MD5" else f"{algorithm}="
+    right, wrong = (
+        told + base64.b64encode(hashlib.new(algorithm.replace("-", ""), each).digest()).decode()
+        for each in (b"content", b"other")
+    )
+    path = f"/files{UPLOADS}/old-digest"
+    for each in (wrong, f"{told}nonsense", "=" if field == "Content-MD5" else "none"):
+        assert house.ask("PUT", path, {field: each}, b"content").status == 400
+    assert house.tree.content(f"{UPLOADS}/old-digest") is None
+    assert house.ask("PUT", path, {field: right}, b"content").status == 201
+    if field == "Digest":
+        assert house.ask("PUT", path, {"Content-Range": "bytes 0-3/7", field: right}, b"cont").status == 400
+
+
 def test_both_digests_of_a_body_must_hold(house: House) -> None:
     """One that is right does not make up for the other."""
     right, wrong = (

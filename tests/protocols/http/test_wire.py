@@ -118,6 +118,44 @@ def test_hosts_of_every_form_are_taken(house: House, host: str) -> None:
         assert wire.answer().status == 200
 
 
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        b"5;" + b"x" * 200_000 + b"\r\nhello\r\n",
+        (b"1;" + b"x" * 100 + b"\r\na\r\n") * 3000,
+        b"5\r\nhello\r\n" + b"0;" + b"x" * 200_000,
+    ],
+    ids=["one", "many", "last"],
+)
+def test_chunks_that_are_extensions_for_the_most_part_are_refused(house: House, chunks: bytes) -> None:
+    """Nobody reads them, and the parser has no limit for them: 400, nothing lands, and the connection ends."""
+    with house.wire() as wire:
+        with contextlib.suppress(OSError):
+            wire.send(raw(PUT, "Host: x", AUTH, "Transfer-Encoding: chunked") + chunks + b"\r\n0\r\n\r\n")
+        assert wire.answer().status == 400
+        assert wire.ended()
+    assert house.tree.happened("landed") == []
+
+
+def test_small_chunks_and_extensions_are_taken(house: House) -> None:
+    """A chunk for each byte, some of them with an extension, and the next request close behind."""
+    with house.wire() as wire:
+        wire.send(raw(PUT, "Host: x", AUTH, "Transfer-Encoding: chunked"))
+        wire.send(b"1\r\na\r\n" * 60_000 + b"1;name=value\r\na\r\n" * 2000 + b"0;last\r\n\r\n" + head("GET", "/files/"))
+        assert wire.answer().status == 201
+        assert wire.answer().status == 200
+    assert house.tree.content(FILE.removeprefix("/files")) == b"a" * 62_000
+
+
+def test_server_itself_may_be_asked_for_its_options(house: House) -> None:
+    """`OPTIONS *` is about no address, and asks for no sign-in (RFC 9110, section 9.3.7)."""
+    with house.wire() as wire:
+        wire.send(raw("OPTIONS * HTTP/1.1", "Host: x"))
+        answer = wire.answer()
+        assert (answer.status, answer.body) == (204, b"")
+        assert "PUT" in answer.headers["allow"]
+
+
 def test_connection_of_an_upgrade_that_is_not_made_ends(house: House) -> None:
     """What comes behind may be of another protocol: it is answered as HTTP/1.1, and nothing more is read."""
     with house.wire() as wire:

@@ -205,7 +205,7 @@ def test_abandon_aborts_every_upload_once(client: Client) -> None:
         (WRITE | CREAT | EXCL, Status.FAILURE),
         (READ | WRITE, Status.PERMISSION_DENIED),
         (READ | WRITE | CREAT, Status.PERMISSION_DENIED),
-        (WRITE | CREAT, Status.PERMISSION_DENIED),
+        (WRITE | CREAT, Status.OK),
         (WRITE | CREAT | APPEND, Status.PERMISSION_DENIED),
     ],
 )
@@ -329,11 +329,74 @@ def test_fsetstat_keeps_the_time_for_the_commit(client: Client) -> None:
     assert client.tree.files["in", "f"].modified == 1234.0
 
 
-@pytest.mark.parametrize(("size", "outcome"), [(0, Status.OK), (4, Status.PERMISSION_DENIED)])
-def test_fsetstat_of_a_size_is_taken_where_it_changes_nothing(client: Client, size: int, outcome: Status) -> None:
-    """Cutting a fresh file to nothing is a habit of clients; cutting it otherwise is not offered."""
+@pytest.mark.parametrize("by_path", [False, True])
+def test_upload_under_way_is_cut_to_a_size(client: Client, by_path: bool) -> None:
+    """As `scp` does at its end, and `ftruncate` in a mounted folder: what lies behind is gone, the rest goes on."""
     handle = client.open("/in/f", WRITE | CREAT | TRUNC)
-    assert client.status(Request.FSETSTAT, string(handle), uint32(1) + uint64(size)) is outcome
+    client.write(handle, 0, b"0123456789")
+    kind, name = (Request.SETSTAT, b"/in/f") if by_path else (Request.FSETSTAT, handle)
+    assert client.status(kind, string(name), uint32(1) + uint64(4)) is Status.OK
+    assert client.size(handle) == 4
+    client.write(handle, 4, b"x")
+    assert client.close(handle) is Status.OK
+    assert client.tree.content("/in/f") == b"0123x"
+
+
+def test_upload_that_was_made_longer_must_be_filled(client: Client) -> None:
+    """Some clients say how long a file will be before they write it: what they then leave out was lost."""
+    holed, whole = (client.open(name, WRITE | CREAT | TRUNC) for name in ("/in/holed", "/in/whole"))
+    for handle in (holed, whole):
+        assert client.status(Request.FSETSTAT, string(handle), uint32(1) + uint64(8)) is Status.OK
+        client.write(handle, 0, b"0123")
+    client.write(whole, 4, b"4567")
+    assert client.close(holed) is Status.FAILURE
+    assert client.close(whole) is Status.OK
+    assert client.tree.content("/in/holed") is None
+    assert client.tree.content("/in/whole") == b"01234567"
+
+
+def test_whole_file_is_written_over_as_scp_does_it(client: Client) -> None:
+    """OpenSSH's `scp` does not ask for TRUNC; it writes from the start, and cuts to the size at the end."""
+    for content in (b"the first", b"second", b"", b"a third one"):
+        handle = client.open("/in/f", WRITE | CREAT)
+        for at, byte in enumerate(content):
+            assert client.write(handle, at, bytes((byte,))) is Status.OK
+        assert client.status(Request.FSETSTAT, string(handle), uint32(1) + uint64(len(content))) is Status.OK
+        assert client.close(handle) is Status.OK
+        assert client.tree.content("/in/f") == content
+
+
+def test_whole_file_is_not_changed_in_part(client: Client) -> None:
+    """What is written to its beginning alone is no file; what is opened and not touched stays as it is."""
+    client.tree.add("/in/f", b"0123456789")
+    part, behind, nothing = (client.open("/in/f", WRITE | CREAT) for _ in range(3))
+    assert client.size(nothing) == 10
+    assert client.close(nothing) is Status.OK
+    assert client.write(behind, 5, b"abc") is Status.PERMISSION_DENIED
+    assert client.close(behind) is Status.PERMISSION_DENIED
+    assert client.write(part, 0, b"abc") is Status.OK
+    assert client.close(part) is Status.PERMISSION_DENIED
+    assert client.tree.content("/in/f") == b"0123456789"
+
+
+def test_writing_over_what_may_only_be_read_fails_at_open(client: Client) -> None:
+    """`scp` says so before it sends anything; and a failure when it begins is told at the end again."""
+    client.tree.add("/in/f", b"0123456789")
+    client.tree.quota = 12
+    handle = client.open("/in/f", WRITE | CREAT)
+    assert client.write(handle, 0, b"x" * 20) is Status.FAILURE
+    assert client.close(handle) is Status.FAILURE
+    client.tree.read_only.add(("in",))
+    assert client.open_status("/in/f", WRITE | CREAT) is Status.PERMISSION_DENIED
+    assert client.tree.content("/in/f") == b"0123456789"
+
+
+def test_file_that_is_read_keeps_its_size(client: Client) -> None:
+    """A size that changes nothing is no change; another is refused."""
+    client.tree.add("/in/f", b"data")
+    handle = client.open("/in/f", READ)
+    for size, outcome in ((4, Status.OK), (0, Status.PERMISSION_DENIED), (9, Status.PERMISSION_DENIED)):
+        assert client.status(Request.FSETSTAT, string(handle), uint32(1) + uint64(size)) is outcome
 
 
 def test_setstat_sets_times_and_ignores_modes(client: Client) -> None:

@@ -75,6 +75,35 @@ def test_listing_everything_below_is_refused(folder: Folder, headers: dict[str, 
     assert folder.ask("PROPFIND", "", {"Depth": "2"}).status == 400
 
 
+@pytest.mark.parametrize("headers", [{}, {"Depth": "infinity"}])
+def test_file_has_nothing_below_it(folder: Folder, headers: dict[str, str]) -> None:
+    """Any depth of a file is the file: webdav4 and fsspec ask so whether one is there."""
+    folder.ask("PUT", "file", body=b"x")
+    answer = folder.ask("PROPFIND", "file", headers)
+    assert answer.status == 207
+    assert answer.body.count(b"<D:response>") == 1
+    assert folder.ask("PROPFIND", "none", headers).status == 404
+
+
+def test_depth_counts_where_it_has_a_meaning(folder: Folder) -> None:
+    """webdavclient3 sends `Depth: 1` with PROPPATCH, for which the standard has none."""
+    folder.ask("PUT", "file", body=b"x")
+    change = b'<D:set><D:prop><x xmlns="urn:x">v</x></D:prop></D:set>'
+    body = b'<D:propertyupdate xmlns:D="DAV:">' + change + b"</D:propertyupdate>"
+    assert folder.ask("PROPPATCH", "file", {"Depth": "1"}, body).status == 207
+    assert folder.ask("MKCOL", "new", {"Depth": "1"}).status == 201
+    assert folder.ask("DELETE", "new", {"Depth": "0"}).status == 400
+
+
+@pytest.mark.parametrize("method", ["DELETE", "MOVE"])
+def test_root_stays_where_it_is(folder: Folder, method: str) -> None:
+    """It has no parent from which it could be taken."""
+    folder.ask("PUT", "file", body=b"x")
+    destination = {"Destination": folder.url("elsewhere/")} if method == "MOVE" else {}
+    assert folder.house.ask(method, "/dav/", destination).status == 403
+    assert folder.content("file") == b"x"
+
+
 def test_listing_of_many_pages_has_every_row_once(folder: Folder) -> None:
     """Two thousand names, in their order, with their sizes, in one document that ends."""
     for number in range(2000):
