@@ -22,15 +22,36 @@ _log = logging.getLogger(__name__)
 
 
 async def accept(sock: socket.socket) -> socket.socket:
-    """Return the next connection of *sock*, which listens and does not block; neither does what is returned."""
-    loop = asyncio.get_running_loop()
+    """Return the next connection of *sock*, which listens and does not block; neither does what is returned.
+
+    Whoever is cancelled while waiting has taken none. One socket is waited at by one task of a loop.
+    """
     while True:
-        await asyncio.sleep(0)
+        await _is_called(sock)
         try:
-            client, _ = await loop.sock_accept(sock)
+            client, _ = sock.accept()
+        except BlockingIOError:
+            continue  # another process was quicker
         except OSError as error:  # or one that was gone before it was taken
             if error.errno in OUT_OF_FILES:
                 _log.warning("accept_failed", extra={"reason": error.strerror})
                 await asyncio.sleep(PAUSE)
             continue
+        client.setblocking(False)
         return client
+
+
+async def _is_called(sock: socket.socket) -> None:
+    """Wait until a connection waits at *sock*."""
+    loop = asyncio.get_running_loop()
+    called: asyncio.Future[None] = loop.create_future()
+
+    def call() -> None:
+        if not called.done():
+            called.set_result(None)
+
+    loop.add_reader(sock, call)
+    try:
+        await called
+    finally:
+        loop.remove_reader(sock)
