@@ -153,7 +153,7 @@ class Carrying:
             ).scalar()
         if target != move.target:
             raise CarryForbiddenError("it is to lie elsewhere by now")
-        allowed = self._placing.may_lie(tree.number, move.target, customer=tree.customer)
+        allowed = self._placing.may_lie(tree, move.target)
         if allowed is None:
             raise CarryPausedError("the case system does not say where it may lie")
         if not allowed:

@@ -16,6 +16,7 @@ from sqlalchemy import Row, func, select, update
 from mft.audit import customer_chain
 from mft.catalog.model import BODIES, REPLICAS, UPLOADS
 from mft.intake.pace import Pace
+from mft.intake.placing import is_recorded
 from storage.errors import StorageError
 from storage.keys.envelope import Region
 from storage.store import ObjectKey
@@ -137,8 +138,10 @@ class Copying:
             self._give_up(row, tree, "it was withdrawn while it was made")
 
     def _count(self, row: Row[Any], tree: CaseTree, source: str, milliseconds: int) -> bool:
-        """Say that the copy is there, unless it is not wanted any more."""
+        """Say that the copy is there, unless it is not wanted any more, or may not be by what another process noted."""
         with self._database.write() as connection:
+            if not is_recorded(connection, tree, row.region):
+                return False
             counted = connection.execute(
                 update(REPLICAS)
                 .where(
@@ -172,7 +175,7 @@ class Copying:
         """
         if not self._is_wanted(row):
             raise CopyForbiddenError("it is not wanted any more")
-        allowed = self._placing.may_lie(tree.number, row.region)
+        allowed = self._placing.may_lie(tree, row.region)
         if allowed is None:
             raise CopyPausedError("the case system does not say where the case may lie")
         if not allowed:

@@ -74,21 +74,32 @@ class Placing:
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
-    def may_lie(self, number: str, region: str, *, customer: str | None = None) -> bool | None:
+    def may_lie(self, tree: CaseTree, region: str) -> bool | None:
         """Say whether something of a case may be put into *region* now; None: nobody can say, so it must wait.
 
-        *customer* is whose, where it may be a box.
+        Where the catalog says otherwise of the case, what holds now is written down first: by it the proof of place
+        judges.
         """
         try:
-            return region in self._placed(number, customer).residency.regions
+            entered = self._placed(tree.number, tree.customer)
         except RejectedError:
             return False
         except (NotFoundError, UnavailableError):
             return None
+        if region not in entered.residency.regions:
+            return False
+        if not is_box(tree.number):
+            with self._database.read() as connection:
+                told = connection.execute(select(CASES.c.placement).where(CASES.c.id == tree.id)).scalar()
+            if told != placement_text(entered.residency):
+                with self._database.write() as connection:
+                    note_placement(connection, self._trail, tree, entered)
+                self.flag(tree.number)
+        return True
 
-    def _placed(self, number: str, customer: str | None) -> EnteredCase:
+    def _placed(self, number: str, customer: str) -> EnteredCase:
         """Return where a case, or the box of a login of *customer*, may lie now. Raises as `Cases.placed` does."""
-        if is_box(number) and customer is not None:
+        if is_box(number):
             return self._cases.placed_box(number, customer)
         return self._cases.placed(number)
 
@@ -340,6 +351,11 @@ def _out_of_line(connection: Connection, case_id: int, residency: Residency, wan
     lacks = [~copies.where(REPLICAS.c.region == region, REPLICAS.c.state != "withdrawn").exists() for region in wanted]
     strays = copies.where(REPLICAS.c.region.not_in(residency.regions), REPLICAS.c.state.in_(("wanted", "present")))
     return list(connection.execute(stored.where(or_(strays.exists(), *lacks)).order_by(BODIES.c.key)).scalars())
+
+
+def is_recorded(connection: Connection, tree: CaseTree, region: str) -> bool:
+    """Say whether a case may lie in *region* by what is written down at this moment."""
+    return is_box(tree.number) or region in _recorded(tree_in(connection, tree.id))
 
 
 def _recorded(tree: CaseTree) -> set[str]:

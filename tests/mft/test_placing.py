@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from casemap.cached import CachedLookup, CacheSettings
 from mft.casesystem import Behaviour
-from mft.catalog.model import BODIES, CASE_KEYS, PSEUDONYM_BOOKS, REPLICAS
+from mft.catalog.model import BODIES, CASE_KEYS, CASES, PSEUDONYM_BOOKS, REPLICAS
 from mft.intake import copying as copying_module
 from mft.intake import service as intake_service
 from mft.provenance import make_report, read_history
@@ -243,6 +244,25 @@ def test_copy_waits_while_nobody_can_say_where_it_may_lie(house):
     assert (files(house, "us"), house.states()) == ([], ["stored", "landed"])
     assert (states(house)["us"], house.events("copy.failed")[0]["why"]) == ("wanted", "CopyPausedError")
     house.system.behaviour = Behaviour()
+    settle(house)
+    assert states(house) == {"eu": "present", "us": "present"}
+
+
+def test_copy_is_made_by_what_is_written_down(house):
+    """A copy that is allowed again by what the case system says now, and not by the audit, is noted there first."""
+    house.client("ann").put(f"{IN}/a", b"content\n")
+    working = house.intake._settings
+    house.intake._settings = dataclasses.replace(working, copy_workers=0)
+    house.work()  # stored, and a copy is wanted in us
+    house.intake._settings = working
+    with house.database.write() as connection:  # another process noted it elsewhere, no more
+        told = connection.execute(select(CASES.c.placement).where(CASES.c.number == "ACME-1")).scalar_one()
+        elsewhere = json.dumps(json.loads(told) | {"copies": ["in"]}, sort_keys=True)
+        connection.execute(update(CASES).where(CASES.c.number == "ACME-1").values(placement=elsewhere))
+    [(key, region)] = house.intake._waiting_copies()
+    house.intake._copy_job(key, region)
+    kinds = [event["kind"] for event in house.events() if event["kind"] in {"case.placed", "copy.verified"}]
+    assert (region, kinds) == ("us", ["case.placed", "copy.verified"])
     settle(house)
     assert states(house) == {"eu": "present", "us": "present"}
 
