@@ -11,23 +11,25 @@ from scrubber.binary import BinaryScrubber
 from scrubber.buried import BuriedStreams
 from scrubber.closed import UNKNOWN, WHOLE
 from scrubber.detector import Detector
+from scrubber.ebcdic import FROM_ASCII, TO_ASCII, has_lines
 from scrubber.lane import TextLane, teller
 from scrubber.obstacle import ObstacleError
 from scrubber.secretsfile import reader_of, secrets_in
 from scrubber.segments import SegmentedText
-from scrubber.sniff import Kind, entropy_within
-from scrubber.stream import CHUNK
+from scrubber.sniff import HEAD, Kind, entropy_within
+from scrubber.stream import CHUNK, Stream
 from scrubber.text import TextScrubber
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from scrubber.candidate import Noted
-    from scrubber.stream import Stream
     from scrubber.walk import Walk
 
 WIDE = {Kind.UTF16_LE: 2, Kind.UTF16_BE: 2, Kind.UTF32_LE: 4, Kind.UTF32_BE: 4}
 """Encodings of more than a byte, and the bytes of one code unit."""
+
+EBCDIC = (Kind.EBCDIC, Kind.EBCDIC_LF)
 
 _ERRORS = "surrogatepass"
 
@@ -58,6 +60,20 @@ def walk_text(
         out(lane.finish())
         blanked = lane.blanked
     _note_blanked(walk, name, blanked)
+
+
+def walk_ebcdic(
+    walk: Walk, stream: Stream, out: Callable[[bytes], object], name: str, *, kind: Kind, same_length: bool = False
+) -> None:
+    """Scrub text in EBCDIC as one in ASCII's order, and write it back. Without line breaks its length stays.
+
+    Raises:
+        ObstacleError: compressed or encrypted data follows the text.
+    """
+    same_length = same_length or not has_lines(stream.peek(HEAD))
+    there, back = TO_ASCII[kind.value], FROM_ASCII[kind.value]
+    turned = Stream(lambda n: stream.read(n).translate(there))
+    walk_text(walk, turned, lambda data: out(data.translate(back)), name, same_length=same_length)
 
 
 def _detector_for(walk: Walk, name: str, pieces: Iterator[bytes]) -> tuple[Detector, Iterator[bytes]]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from scrubber.crew import Crew
 from scrubber.detector import Detector
 from scrubber.dictionary import Dictionary
+from scrubber.ebcdic import TO_ASCII
 from scrubber.errors import UnforeseenError
-from scrubber.leaf import WIDE
+from scrubber.leaf import EBCDIC, WIDE
 from scrubber.learner import Learner, MemberLearner
 from scrubber.members import Parcel, serve_members
 from scrubber.obstacle import ObstacleError
@@ -128,6 +129,8 @@ class LearningWalk(Walk):
         kind, _ = sniff(stream.peek(HEAD))
         if kind is Kind.TEXT:
             self._learn(stream, name, lambda data: data)
+        elif kind in EBCDIC:
+            self._learn(stream, name, lambda data: data.translate(TO_ASCII[kind.value]))
         elif kind in WIDE:
             decode = codecs.getincrementaldecoder(kind.value)("replace").decode
             self._learn(stream, name, lambda data: decode(data).encode("utf-8", "replace"))

@@ -7,6 +7,7 @@ import zlib
 from enum import Enum
 
 from scrubber.closed import UNKNOWN, Closed, closed, closed_binary, closed_pgp
+from scrubber.ebcdic import tell_ebcdic
 
 HEAD = 64 << 10
 
@@ -20,6 +21,8 @@ class Kind(Enum):
     UTF16_BE = "utf-16-be"
     UTF32_LE = "utf-32-le"
     UTF32_BE = "utf-32-be"
+    EBCDIC = "ebcdic"
+    EBCDIC_LF = "ebcdic-lf"
     GZIP = "gzip"
     BZIP2 = "bzip2"
     XZ = "xz"
@@ -145,6 +148,8 @@ def sniff(head: bytes) -> tuple[Kind, Closed]:
 
 def _by_content(head: bytes) -> tuple[Kind, Closed]:
     kind = _wide(head)
+    if kind is None and (page := tell_ebcdic(head)) is not None:
+        kind = Kind(page)
     if kind is None and looks_like_text(head):
         kind = Kind.TEXT
     if kind is not None:

@@ -70,6 +70,7 @@ _LEAVES: dict[Kind, Callable[[Walk, Stream, Out, str], None]] = {
     Kind.FONT: picture.walk_font,
     Kind.PUBLIC: certificate.walk_certificate,
     **{kind: partial(leaf.walk_wide, kind=kind) for kind in leaf.WIDE},
+    **{kind: partial(leaf.walk_ebcdic, kind=kind) for kind in leaf.EBCDIC},
     **{kind: partial(picture.walk_picture, kind=kind) for kind in _PICTURES},
 }
 """What holds no further files."""
@@ -93,6 +94,15 @@ CONTAINERS = frozenset({*_STREAMED, Kind.ZIP})
 """What holds further files."""
 _THIN = 16
 """Members as large as `ratio_floor`, each expanding too far, that all of an upload may have together."""
+
+
+def _same_length(kind: Kind) -> Callable[[Walk, Stream, Out, str], None]:
+    """Return what scrubs a member of *kind* that must keep its length."""
+    if kind is Kind.TEXT:
+        return partial(leaf.walk_text, same_length=True)
+    if kind in leaf.EBCDIC:
+        return partial(leaf.walk_ebcdic, kind=kind, same_length=True)
+    return leaf.walk_binary
 
 
 class Walk:
@@ -321,8 +331,7 @@ class Walk:
         if kind is Kind.EMPTY:
             return
         if same_length:
-            same = partial(leaf.walk_text, same_length=True) if kind is Kind.TEXT else leaf.walk_binary
-            same(self, stream, out, name)
+            _same_length(kind)(self, stream, out, name)
         elif kind in _LEAVES:
             _LEAVES[kind](self, stream, out, name)
         elif kind in _STREAMED:
