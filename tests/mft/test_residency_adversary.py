@@ -510,7 +510,7 @@ class World:
                 reader.close()
 
 
-@pytest.mark.parametrize("seed", [0, 3, 5, 7, 9, 11])
+@pytest.mark.parametrize("seed", [0, 3, 5, 7, 9, 11, 20951, 24715])
 def test_nothing_is_ever_outside_whatever_happens(seed, tmp_path, nursery, monkeypatch):
     """A history of forty events, checked at every put and read; then, once all is up again, every byte and key."""
     monkeypatch.setattr(intake_service, "REST_SECONDS", 0.0)
