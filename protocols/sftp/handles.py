@@ -89,12 +89,13 @@ class Upload:
             raise self._failure.with_traceback(None)
         try:
             self._handle.write(self._place(offset, len(data)), data)
-        except FileSystemError as error:
-            self._failure = error
+        except Exception as error:
+            self._fail_for_good(error)
             raise
-        except Exception:
-            self._failure = FileSystemError("the transfer failed")
-            raise
+
+    def _fail_for_good(self, error: Exception) -> None:
+        """Note why nothing more is taken; what an unknown error says is not for clients."""
+        self._failure = error if isinstance(error, FileSystemError) else FileSystemError("the transfer failed")
 
     def truncate(self, size: int) -> None:
         """End the file at *size* bytes; where it becomes longer by that, those bytes must be written before CLOSE.
@@ -197,11 +198,8 @@ class Rewrite(Upload):
             raise self._failure.with_traceback(None)
         try:
             self._use(self._begin(mode))
-        except FileSystemError as error:
-            self._failure = error
-            raise
-        except Exception:
-            self._failure = FileSystemError("the transfer failed")
+        except Exception as error:
+            self._fail_for_good(error)
             raise
         self._begun = mode
 
