@@ -6,8 +6,6 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
-import functools
-import hashlib
 import os
 import shutil
 import sqlite3
@@ -17,13 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import select
 
 from mft.audit import SYSTEM, export_heads
-from mft.backup.document import BackedUp, digest_of, read_document, read_files, write_document
-from mft.backup.errors import BackupError, NoBackupError
+from mft.backup.collected import Collected
+from mft.backup.document import read_document, write_document
+from mft.backup.errors import BackupError
 from mft.backup.wrappedkeys import take_keys
 from mft.catalog.model import BODIES, DESTROYED_KEYS, INSTALLATION, REPLICAS, UPLOADS
 from mft.catalog.schema import HEAD
 from mft.catalog.states import PARTIAL, UploadState
-from storage.durable import sync_directory, write_file
+from storage.durable import sync_directory
 from storage.errors import LandingNotFoundError, ObjectNotFoundError, StorageError
 from storage.store import ObjectKey, body_name, slot_name
 
@@ -37,11 +36,12 @@ if TYPE_CHECKING:
     from mft.catalog.database import Database
     from mft.config.model import Config
     from storage.landing import LandingZone
-    from storage.store import ObjectReader, ObjectStore
+    from storage.store import ObjectStore
 
 CATALOG, KEYS, HEADS, CONFIGURATION = "catalog.db", "wrapped-keys.jsonl", "heads.jsonl", "config.yaml"
 _PARTIAL = ".partial-"
-_PIECE = 2**20
+_ROUNDS = 8
+"""How often the catalog is copied anew for what was replaced or destroyed since: each time there is less left."""
 _LANDED = [*PARTIAL, UploadState.LANDED, UploadState.SCRUBBING, UploadState.QUARANTINED]
 
 
@@ -56,6 +56,9 @@ class Made(NamedTuple):
     """Bytes of them that the backup before holds too."""
     missing: tuple[str, ...]
     """Objects that the catalog names and no store gave; `mft verify` says why."""
+    outrun: tuple[str, ...]
+    """Those of them that were replaced, moved or destroyed while the backup was made: one that is made later has what
+    stands in their place."""
 
 
 def backups_in(directory: Path) -> list[Path]:
@@ -117,13 +120,11 @@ class Backups:
         self, work: Path, before: Path | None, *, objects: bool, regions: tuple[str, ...], by: str, now: dt.datetime
     ) -> Made:
         name, directory = work.name.removeprefix(_PARTIAL), work.parent
-        writing = _Writing(work, before)
-        self._catalog(work, writing)
-        if objects:
-            self._landing(work, writing, regions)  # first: what is stored meanwhile leaves its landing zone
-            self._objects(work, writing, regions)
+        writing = Collected(work, before)
+        retired = self._retired()
+        missing = self._contents(work, writing, regions if objects else ())
         self._belongings(writing)
-        self._check_keys(work)
+        self._check_keys(retired)
         with self._database.read() as connection:
             installation = connection.execute(
                 select(INSTALLATION.c.value).where(INSTALLATION.c.key == "id")
@@ -138,7 +139,7 @@ class Backups:
             "objects": objects,
             "regions": list(regions),
             "needs": sorted(_secrets(self._config)),
-            "missing": writing.missing,
+            "missing": sorted(missing),
         }
         write_document(work, claims, writing.files, self._key)
         target = directory / name
@@ -149,7 +150,8 @@ class Backups:
             files=len(writing.files),
             bytes=sum(each.size for each in writing.files),
             linked=writing.linked,
-            missing=tuple(writing.missing),
+            missing=tuple(sorted(missing)),
+            outrun=tuple(sorted(each for each, there in missing.items() if not there)),
         )
         with self._database.write() as connection:
             facts = {"name": name, "objects": objects, "files": made.files, "bytes": made.bytes}
@@ -174,9 +176,28 @@ class Backups:
             raise BackupError(f"{found[-1]} is of another installation: name a directory of its own")
         return found[-1]
 
-    def _catalog(self, work: Path, writing: _Writing) -> None:
+    def _contents(self, work: Path, writing: Collected, regions: tuple[str, ...]) -> dict[str, bool]:
+        """Copy the catalog and what it names in *regions*, again as long as something of that went away meanwhile.
+
+        Returns:
+            What was not there: whether the catalog still names it.
+        """
+        missing: dict[str, bool] = {}
+        for _ in range(_ROUNDS):
+            self._catalog(work, writing)
+            # Logs first: what is stored meanwhile leaves its landing zone.
+            wanted, missing = self._landing(work, writing, regions)
+            objects, not_given = self._objects(work, writing, regions)
+            writing.keep_only(("objects/", "landing/"), wanted | objects)
+            missing |= not_given
+            if all(missing.values()):
+                break
+        return missing
+
+    def _catalog(self, work: Path, writing: Collected) -> None:
         """Copy the catalog as it is at one moment; its wrapped keys go into a file of their own."""
         path = work / CATALOG
+        path.unlink(missing_ok=True)  # of the round before
         with (
             contextlib.closing(sqlite3.connect(self._config.catalog.path)) as source,
             contextlib.closing(sqlite3.connect(path)) as copy,
@@ -187,33 +208,53 @@ class Backups:
         path.chmod(0o600)
         writing.add_written(CATALOG)
 
-    def _objects(self, work: Path, writing: _Writing, regions: tuple[str, ...]) -> None:
-        """Copy the body of each object once, and its slot of each region."""
+    def _objects(self, work: Path, writing: Collected, regions: tuple[str, ...]) -> tuple[set[str], dict[str, bool]]:
+        """Copy the body of each object once, and its slot of each region; what is there from a round before stays.
+
+        Returns:
+            The names of all of these files; what was not there, and whether the catalog still names it.
+        """
         with contextlib.closing(sqlite3.connect(work / CATALOG)) as copy:
             rows = copy.execute(
                 f"SELECT r.object_key, r.region FROM {REPLICAS.name} r JOIN {BODIES.name} b ON b.key = r.object_key"  # noqa: S608
                 " WHERE r.state = 'present' AND b.state = 'stored' ORDER BY r.object_key, r.region"
             ).fetchall()
-        done: set[str] = set()
+        wanted: set[str] = set()
+        missing: dict[str, bool] = {}
         for key, region in rows:
             if region not in regions or region not in self._stores:
                 continue
+            slot, body = slot_name(ObjectKey(key)), body_name(ObjectKey(key))
+            wanted |= {f"objects/{region}/{slot}", f"objects/{body}"}
             try:
-                slot = self._stores[region].open(slot_name(ObjectKey(key)))
-                writing.add_object(f"objects/{region}/{slot_name(ObjectKey(key))}", slot, linkable=False)
-                if key not in done:
-                    body = self._stores[region].open(body_name(ObjectKey(key)))
-                    writing.add_object(f"objects/{body_name(ObjectKey(key))}", body, linkable=True)
-                    done.add(key)
+                if not writing.has(f"objects/{region}/{slot}"):
+                    writing.add_object(f"objects/{region}/{slot}", self._stores[region].open(slot), linkable=False)
+                if not writing.has(f"objects/{body}"):
+                    writing.add_object(f"objects/{body}", self._stores[region].open(body), linkable=True)
             except ObjectNotFoundError:
-                writing.missing.append(f"{region}/{key}")  # destroyed meanwhile, or lost
+                missing[f"{region}/{key}"] = self._is_named(key, region)  # lost, or gone since
             except StorageError as error:
                 raise BackupError(f"the store of {region!r} does not give {key}: {error}") from error
+        return wanted, missing
 
-    def _landing(self, work: Path, writing: _Writing, regions: tuple[str, ...]) -> None:
+    def _is_named(self, key: str, region: str) -> bool:
+        """Say whether the catalog still has that object there."""
+        there = (REPLICAS.c.object_key == key, REPLICAS.c.region == region, REPLICAS.c.state == "present")
+        with self._database.read() as connection:
+            found = connection.execute(
+                select(BODIES.c.key)
+                .join(REPLICAS, REPLICAS.c.object_key == BODIES.c.key)
+                .where(*there, BODIES.c.state == "stored")
+            ).first()
+        return found is not None
+
+    def _landing(self, work: Path, writing: Collected, regions: tuple[str, ...]) -> tuple[set[str], dict[str, bool]]:
         """Copy the logs of what was received and not stored yet at the moment of the catalog's copy.
 
         Since then it may have been stored: its log is kept a while longer, and the catalog in the backup needs it.
+
+        Returns:
+            The names of all of these files; what was not there, and whether the catalog still names it.
         """
         states = ", ".join(f"'{state}'" for state in _LANDED)
         with contextlib.closing(sqlite3.connect(work / CATALOG)) as copy:
@@ -221,44 +262,46 @@ class Backups:
                 f"SELECT DISTINCT landing_id, region FROM {UPLOADS.name}"  # noqa: S608 - names of ours
                 f" WHERE state IN ({states}) AND landing_gone_at IS NULL ORDER BY landing_id"
             ).fetchall()
+        wanted: set[str] = set()
+        missing: dict[str, bool] = {}
         for landing_id, region in rows:
             if region not in regions:
                 continue
+            name = f"landing/{region}/{landing_id}.landing"
+            wanted.add(name)
             try:
                 fd = self._zones[region].open_fd(landing_id)
             except LandingNotFoundError:
-                if self._is_waiting(landing_id):
-                    writing.missing.append(f"{region}/landing/{landing_id}")
+                if self._is_waiting(landing_id, region):
+                    missing[f"{region}/landing/{landing_id}"] = True
                 continue
             with os.fdopen(fd, "rb") as file:
-                name = f"landing/{region}/{landing_id}.landing"
-                writing.add_stream(name, iter(functools.partial(file.read, _PIECE), b""))
+                writing.add_log(name, file)
+        return wanted, missing
 
-    def _is_waiting(self, landing_id: str) -> bool:
+    def _is_waiting(self, landing_id: str, region: str) -> bool:
         """Say whether something received still waits in that log, which ought to be there then."""
+        waits = (UPLOADS.c.landing_id == landing_id, UPLOADS.c.region == region, UPLOADS.c.state == UploadState.LANDED)
         with self._database.read() as connection:
-            waiting = connection.execute(
-                select(UPLOADS.c.id).where(UPLOADS.c.landing_id == landing_id, UPLOADS.c.state == UploadState.LANDED)
-            ).first()
-        return waiting is not None
+            return connection.execute(select(UPLOADS.c.id).where(*waits)).first() is not None
 
-    def _check_keys(self, work: Path) -> None:
-        """See that no region's key was retired since the catalog was copied: what is wrapped there may be under it.
+    def _retired(self) -> set[tuple[str, str]]:
+        """Return regions and names of the regions' keys that were retired."""
+        retired = select(DESTROYED_KEYS.c.region, DESTROYED_KEYS.c.name).where(DESTROYED_KEYS.c.kind == "key")
+        with self._database.read() as connection:
+            return {(row.region, row.name) for row in connection.execute(retired)}
+
+    def _check_keys(self, before: set[tuple[str, str]]) -> None:
+        """See that no region's key was retired since *before* was: what is in the backup may be wrapped under it.
 
         Raises:
             BackupError: one was; the keyrings in this backup do not have it.
         """
-        known = f"SELECT region, name FROM {DESTROYED_KEYS.name} WHERE kind = 'key'"  # noqa: S608 - a name of ours
-        with contextlib.closing(sqlite3.connect(work / CATALOG)) as copy:
-            before = set(copy.execute(known).fetchall())
-        retired = select(DESTROYED_KEYS.c.region, DESTROYED_KEYS.c.name).where(DESTROYED_KEYS.c.kind == "key")
-        with self._database.read() as connection:
-            gone = {tuple(row) for row in connection.execute(retired)} - before
-        if gone:
+        if gone := self._retired() - before:
             region, name = min(gone)
             raise BackupError(f"the key {name} of {region!r} was retired while the backup was made: make it again")
 
-    def _belongings(self, writing: _Writing) -> None:
+    def _belongings(self, writing: Collected) -> None:
         """Copy what the server is known by, its configuration, and keyrings as they are: sealed."""
         config = self._config
         for directory in dict.fromkeys((config.credentials, config.sftp.host_keys)):
@@ -272,77 +315,6 @@ class Backups:
             for label, path in (("keyring", region.keyring.path), ("destroyed-keys", region.keys.ledger)):
                 if path.exists():
                     writing.add_file(f"regions/{name}/{label}", path)
-
-
-class _Writing:
-    """The files of a backup that is being made."""
-
-    def __init__(self, directory: Path, before: Path | None) -> None:
-        self._directory = directory
-        self._before = before
-        self._earlier: dict[str, BackedUp] = {}
-        if before is not None:
-            with contextlib.suppress(NoBackupError):
-                self._earlier = read_files(before)
-        self._taken: set[str] = set()
-        self.files: list[BackedUp] = []
-        self.missing: list[str] = []
-        self.linked = 0
-
-    def add_bytes(self, path: str, content: bytes) -> None:
-        self._make(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_file(self._directory / path, content, replace=True)
-        self._note(BackedUp(path=path, size=len(content), sha256=hashlib.sha256(content).hexdigest()))
-
-    def add_written(self, path: str) -> None:
-        size, sha256 = digest_of(self._directory / path)
-        self._note(BackedUp(path=path, size=size, sha256=sha256))
-
-    def add_file(self, path: str, source: Path) -> None:
-        if path not in self._taken:
-            self.add_bytes(path, source.read_bytes())
-
-    def add_object(self, path: str, reader: ObjectReader, *, linkable: bool) -> None:
-        """Add an object; a body never changes, so one that the backup before holds is linked to."""
-        try:
-            earlier = self._earlier.get(path)
-            if linkable and earlier is not None and earlier.size == reader.size and self._link(path):
-                self.linked += earlier.size
-                self._note(earlier)
-                return
-            self.add_stream(path, (reader.read(offset, _PIECE) for offset in range(0, reader.size, _PIECE)))
-        finally:
-            reader.close()
-
-    def add_stream(self, path: str, pieces: Iterator[bytes]) -> None:
-        digest, size = hashlib.sha256(), 0
-        with self._make(path).open("xb") as file:
-            os.fchmod(file.fileno(), 0o600)
-            for piece in pieces:
-                file.write(piece)
-                digest.update(piece)
-                size += len(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        self._note(BackedUp(path=path, size=size, sha256=digest.hexdigest()))
-
-    def _link(self, path: str) -> bool:
-        if self._before is None:
-            return False
-        try:
-            os.link(self._before / path, self._make(path))
-        except OSError:
-            return False  # gone, or a file system without links
-        return True
-
-    def _make(self, path: str) -> Path:
-        target = self._directory / path
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return target
-
-    def _note(self, each: BackedUp) -> None:
-        self._taken.add(each.path)
-        self.files.append(each)
 
 
 @contextlib.contextmanager

@@ -201,6 +201,8 @@ def _unlike(connection: Connection, heads: Path | None) -> Iterable[Fault]:
 def _read_heads(path: Path) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         head = _parsed_json(line)
+        if not head and line.startswith('{"at": "'):
+            continue  # what a full disk or a power cut has left of one
         texts = (head.get("at"), head.get("chain"), head.get("hash"))
         if not isinstance(head.get("position"), int) or not all(isinstance(text, str) for text in texts):
             raise HeadsUnreadableError(f"{path}, line {number}: not a head as audit.export_head writes them")

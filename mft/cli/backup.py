@@ -50,8 +50,8 @@ def backup(
 
     It holds the catalog of one moment, wrapped keys in a file of their own, credentials, configuration, keyrings as
     they are (sealed by their passphrases), ledgers of destroyed keys, the audit's heads, and bodies, slots and landing
-    logs. Bodies that the backup before holds are linked to, not copied. Exit code 3: an object that the catalog names
-    was not there.
+    logs. Bodies that the backup before holds are linked to, not copied. What is replaced or
+    destroyed meanwhile is looked for again. Exit code 3: an object that the catalog names was not there.
     """
     with _backups(config) as (settings, service):
         check_regions(settings, region or [])
@@ -63,11 +63,13 @@ def backup(
             now=dt.datetime.now(dt.UTC),
         )
     if as_json:
-        show_json({**made._asdict(), "path": str(made.path), "missing": list(made.missing)})
+        lists = {"missing": list(made.missing), "outrun": list(made.outrun)}
+        show_json({**made._asdict(), "path": str(made.path), **lists})
     else:
         typer.echo(f"{made.path}: {made.files} files, {made.bytes} bytes, {made.linked} of them as in the one before")
     for each in made.missing:
-        typer.echo(f"mft: {printable(each)} was not there; `mft verify` says why", err=True)
+        why = "was replaced or destroyed meanwhile: make it again" if each in made.outrun else "`mft verify` says why"
+        typer.echo(f"mft: {printable(each)} was not there; {why}", err=True)
     raise typer.Exit(INCOMPLETE if made.missing else 0)
 
 

@@ -168,6 +168,7 @@ def rotate(region: Region, *, reason: Reason = "", config: ConfigFile = DEFAULT,
     from mft.audit import SYSTEM  # noqa: PLC0415  keeps `mft --help` quick
 
     with _at_desk(config, region) as (loaded, ledger, desk):
+        _note_order(ledger, "rotate", region=region, why=reason)
         key = desk.ask("rotate", region=region)["key"]
         with ledger.database.write() as connection:
             ledger.audit.append(connection, SYSTEM, "keys.rotated", region=region, key=key, by=actor(), why=reason)
@@ -175,6 +176,14 @@ def rotate(region: Region, *, reason: Reason = "", config: ConfigFile = DEFAULT,
         if not no_rewrap:
             _tell_of_customers(desk)
             _rewrap(_rotations(loaded, ledger, desk), region, key, reason)
+
+
+def _note_order(ledger: Ledger, what: str, **facts: str) -> None:
+    """Write down what is about to be done to a region's keys: nothing is done that the audit does not tell of."""
+    from mft.audit import SYSTEM  # noqa: PLC0415  keeps `mft --help` quick
+
+    with ledger.database.write() as connection:
+        ledger.audit.append(connection, SYSTEM, "keys.ordered", what=what, by=actor(), **facts)
 
 
 def rewrap(region: Region, *, reason: Reason = "", config: ConfigFile = DEFAULT) -> None:
@@ -224,6 +233,7 @@ def retire(region: Region, key: KeyId, *, reason: Reason = "", config: ConfigFil
     with _at_desk(config, region) as (loaded, ledger, desk):
         _check_older(desk, region, key)
         _rotations(loaded, ledger, desk).check_retirable(region, key)
+        _note_order(ledger, "retire", region=region, key=key, why=reason)
         desk.ask("retire", region=region, key=key, why="retired")
         with ledger.database.write() as connection:
             note_destroyed(connection, region, key, kind="key", why="retired")
@@ -265,6 +275,7 @@ def passphrase(
         new = old
         if new_passphrase_file is not None or (memory_kib is None and iterations is None):
             new = secret.read_password(new_passphrase_file, from_stdin=False, prompt=f"New passphrase of {region}")
+        _note_order(ledger, "passphrase", region=region)
         desk.ask("passphrase", region=region, old=old, new=new, memory_kib=memory_kib, iterations=iterations)
         with ledger.database.write() as connection:
             ledger.audit.append(connection, SYSTEM, "keys.passphrase_changed", region=region, by=actor())

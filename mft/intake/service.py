@@ -146,6 +146,7 @@ class Intake:
             try:
                 self.start_due()
                 self.look_ahead()
+                self._sweep.hand_out_heads()
                 if time.monotonic() >= sweep_due:
                     self._sweep.run()
                     self._releasing.expire()

@@ -29,6 +29,7 @@ from storage.store import ObjectKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from sqlalchemy import ColumnElement
 
@@ -85,7 +86,6 @@ class Sweep:
         self.clear_landing()
         self.clear_attempts()
         self.retire_landing_keys()
-        self.hand_out_heads()
         with self._database.write() as connection:
             prune(connection, time.time() - REVOCATION_SECONDS)
             expire_passwords(connection)
@@ -97,11 +97,11 @@ class Sweep:
             return
         self._heads_due = time.monotonic() + self._settings.heads_every
         with self._database.read() as connection:
-            lines = export_heads(connection)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(lines)
-            file.flush()
-            os.fsync(file.fileno())
+            lines = export_heads(connection).encode()
+        try:
+            _append(path, lines)
+        except OSError as error:
+            log.warning("audit.heads_kept_back", extra={"file": str(path), "why": error.strerror})
 
     def measure_partials(self) -> None:
         """Read from their logs where uploads that a dead process left may be resumed."""
@@ -241,3 +241,18 @@ class Sweep:
             )
             note_destroyed(connection, region, f"landing:{day}", why="the day's last upload has left", at=now)
             self._trail.append(connection, SYSTEM, "keys.landing_key_destroyed", region=region, day=day)
+
+
+def _append(path: Path, lines: bytes) -> None:
+    """Add *lines* to a file for good; a line that was cut short before them is ended.
+
+    Raises:
+        OSError: it cannot be written, or there is no room.
+    """
+    with path.open("ab+") as file:
+        if (end := file.seek(0, os.SEEK_END)) > 0:
+            file.seek(end - 1)
+            lines = lines if file.read(1) == b"\n" else b"\n" + lines
+        file.write(lines)
+        file.flush()
+        os.fsync(file.fileno())

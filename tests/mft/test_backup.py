@@ -11,8 +11,9 @@ import pytest
 
 from mft.backup import writing
 from mft.keyledger import note_destroyed
+from mft.rescans import Rescans
 from mft.server.lifecycle import make_lifecycle
-from storage.store import body_name
+from storage.store import ObjectKey, body_name, slot_name
 from tests.casebook import REGIONS
 from tests.core import running_core
 
@@ -215,7 +216,7 @@ def test_what_is_stored_while_a_backup_is_made_is_not_lost_to_it(full, mft, tmp_
     def meanwhile(backups, *arguments):
         full.work()
         full.work()
-        landing(backups, *arguments)
+        return landing(backups, *arguments)
 
     monkeypatch.setattr(writing.Backups, "_landing", meanwhile)
     mft("backup", tmp_path / "backups")
@@ -227,6 +228,48 @@ def test_what_is_stored_while_a_backup_is_made_is_not_lost_to_it(full, mft, tmp_
     with reopened(tmp_path, nursery, keyrings) as core:
         core.work()
         assert core.client("eve").get(f"{IN}/waits.log") == b"landed alone\n"
+
+
+def test_what_is_replaced_while_a_backup_is_made_is_in_it_in_its_new_form(
+    tmp_path, nursery, keyrings, mft, monkeypatch
+):
+    """The catalog's copy names an object that a rescan has replaced since: both are taken anew, nothing is missing."""
+    with running_core(tmp_path, nursery, **keyrings, scrub={"profile": "secrets-only"}) as core:
+        core.client("ann").put(f"{IN}/a.log", b"from host 203.0.113.77\n")
+        core.work()
+        core.work()
+        before = core.rows()[0].object_key
+    with running_core(tmp_path, nursery, **keyrings) as core:
+        gather, rounds = writing.Backups._objects, []
+
+        def meanwhile(backups, *arguments):
+            if not rounds:
+                Rescans(database=core.database, trail=core.parts.trail).order("ACME-1", by="olga")
+                core.work()
+                core.work()
+                core.intake._replacing.clear()
+            rounds.append(core.rows()[0].object_key)
+            return gather(backups, *arguments)
+
+        monkeypatch.setattr(writing.Backups, "_objects", meanwhile)
+        made = json.loads(mft("backup", tmp_path / "backups", "--json"))
+        after = core.rows()[0].object_key
+        assert (made["missing"], made["outrun"], rounds) == ([], [], [after, after])
+        names = {path.name for path in (tmp_path / "backups").rglob("*") if path.is_file()}
+        assert after in names
+        assert before not in names
+    assert "0 things are wrong" in mft("restore", tmp_path / "backups", "--drill")
+
+
+def test_what_outruns_a_backup_is_named(full, mft, tmp_path, monkeypatch):
+    """Bounded: where something goes away in every round, the command ends, and says which and what to do."""
+    monkeypatch.setattr(writing.Backups, "_is_named", lambda *_: False)
+    key = ObjectKey(full.rows()[0].object_key)
+    full.parts.stores["us"].delete(slot_name(key))
+    told = mft("backup", tmp_path / "backups", expected=3)
+    assert f"us/{key} was not there; was replaced or destroyed meanwhile: make it again" in told
+    monkeypatch.undo()
+    assert f"us/{key} was not there; `mft verify` says why" in mft("backup", tmp_path / "backups", expected=3)
 
 
 def test_backup_beside_the_end_of_a_key_is_none(full, mft, tmp_path, monkeypatch):

@@ -140,6 +140,17 @@ class TestVerify:
         core.client("ann").put(f"{IN}/e.log", b"more")
         assert run("audit", "verify", "--config", config, "--heads", heads)[0] == 0
 
+    def test_head_that_was_cut_short_hides_none(self, core, config, copied, run, tmp_path):
+        """A full disk has left half a line: those around it count."""
+        heads = tmp_path / "heads.jsonl"
+        with core.database.read() as connection:
+            whole = export_heads(connection)
+        heads.write_text(whole[:40] + "\n" + whole)
+        assert run("audit", "verify", "--config", config, "--heads", heads)[0] == 0
+        for table in ("audit_event", "audit_head"):
+            tamper(copied, f"DELETE FROM {table} WHERE chain = 'customer:globex'")
+        assert run("audit", "verify", "--config", config, copied, "--heads", heads)[0] == 3
+
     def test_what_cannot_be_checked_is_neither_good_nor_broken(self, config, copied, run, tmp_path):
         """A file that is no catalog, one that is not there, heads that are none: exit code 1 and a sentence."""
         text = tmp_path / "notes.txt"

@@ -6,6 +6,7 @@ import json
 
 import pytest
 import yaml
+from sqlalchemy import text
 
 from storage.keys.envelope import Region
 from storage.keys.keyring import Keyring
@@ -61,6 +62,35 @@ def test_keys_are_listed_rotated_and_kept_until_they_may_go(house, mft, tmp_path
     assert (event["why"], event["key"], event["by"][:4]) == ("yearly", ring.current, "cli:")
     for each in ring._keys.values():
         assert each.key.hex() not in out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("rotate", "eu"), ("retire", "eu"), ("passphrase", "eu", "--memory-kib", "128", "--new-passphrase-file")],
+)
+def test_nothing_is_done_to_keys_that_the_audit_cannot_tell_of(house, mft, tmp_path, command):
+    """Where the catalog takes no event (it is full), keys and keyring are as they were."""
+    path = tmp_path / "eu.keyring"
+    if command[0] == "retire":
+        command = (*command, Keyring.load(path, "pass").current)
+        assert mft("keys", "rotate", "eu")[0] == 0
+        with house.database.write() as connection:
+            connection.execute(text("UPDATE key_rotation SET finished_at = 1"))
+    elif command[0] == "passphrase":
+        command = (*command, tmp_path / "us.pass")
+    before = path.read_bytes()
+    with house.database.write() as connection:
+        connection.execute(
+            text("CREATE TRIGGER full BEFORE INSERT ON audit_event BEGIN SELECT RAISE(FAIL, 'full'); END")
+        )
+    assert mft("keys", *command)[0] == 1
+    assert path.read_bytes() == before
+    with house.database.write() as connection:
+        connection.execute(text("DROP TRIGGER full"))
+    code, _, error = mft("keys", *command)
+    assert code == 0, error
+    assert path.read_bytes() != before
+    assert house.events("keys.ordered")[-1]["what"] == command[0]
 
 
 def test_passphrase_and_its_cost_are_changed(house, mft, tmp_path):

@@ -6,7 +6,9 @@ import contextlib
 import gzip
 import hashlib
 import io
+import json
 import os
+import socket
 import tarfile
 import time
 import zipfile
@@ -392,6 +394,30 @@ def test_sweep_reads_where_a_dead_process_s_upload_stands(house):
     house.uploads("w0:2:b").recover(["w0", "w1"])
     house.intake._sweep.run()
     assert house.client("ann").stat(f"{IN}/a").size == 299_999
+
+
+def test_heads_are_handed_out_as_often_as_is_said(tmp_path, nursery, monkeypatch):
+    """Not with each sweep, but between two of them; a file that cannot be written stops nothing."""
+    handed = tmp_path / "heads.jsonl"
+    monkeypatch.setattr(intake_service, "LOOK_SECONDS", 0.15)
+    with running_core(tmp_path, nursery, audit={"export_head": str(handed), "export_every": "0.1s"}) as house:
+        house.client("ann").put(f"{IN}/a", b"x\n")
+        sender, receiver = socket.socketpair()
+        rounds = iter([False, False, False, True])
+        with sender, receiver:
+            house.intake.run(receiver, lambda: next(rounds))  # the first has a sweep, the next in half a minute
+        chains = [json.loads(line)["chain"] for line in handed.read_text().splitlines()]
+        assert chains.count("customer:acme") >= 2
+        handed.write_text('{"at": "2026-')  # what a full disk has left
+        time.sleep(0.1)
+        house.intake._sweep.hand_out_heads()
+        torn, *heads = handed.read_text().splitlines()
+        assert torn == '{"at": "2026-'
+        assert json.loads(heads[0])["chain"] == "customer:acme"
+        handed.unlink()
+        handed.mkdir()
+        time.sleep(0.1)
+        house.intake._sweep.hand_out_heads()
 
 
 def test_upload_under_way_outlives_every_sweep(house):
