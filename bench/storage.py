@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import resource
@@ -17,17 +18,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.sealing import PIECE, measure_threads
-from storage.encrypted import EncryptedStore
+from storage.body import BodyWriter
+from storage.encrypted import EncryptedStore, SealedPut
 from storage.keys.envelope import Region
 from storage.keys.keyring import Keyring
 from storage.keys.service import LocalKeyService
 from storage.local import LocalStore
 from storage.regional import Placement, RegionalStore
+from storage.slot import Manifest, seal_manifest
 from storage.store import body_name, new_object_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from storage.keys.envelope import Envelope
     from storage.store import ObjectKey
 
 HOME, COPY = Region("home"), Region("copy")
@@ -37,6 +41,8 @@ READ_BYTES = 65536
 READS = 400
 WRITERS = 8
 """Who store at the same time: so many uploads are usual, and the disk's journal takes them together."""
+TOGETHER = 4
+"""Objects that a writer stores by one call: intake's eight have so many each of a batch of small files."""
 MOST_OF_DISK = 0.5
 
 
@@ -47,11 +53,11 @@ class Bench:
         self.place = place
         self.stores = {region: LocalStore(place / region) for region in (HOME, COPY)}
         rings = {region: Keyring.create(place / f"{region}.ring", region, "bench") for region in (HOME, COPY)}
-        keys = LocalKeyService(rings)
-        self.scope_key = keys.new_scope(HOME, SCOPE)
+        self.keys = LocalKeyService(rings)
+        self.scope_key = self.keys.new_scope(HOME, SCOPE)
         placement = Placement(home=HOME, copies=(COPY,), read_order=(HOME, COPY))
         self.regional = RegionalStore(self.stores, placement)
-        self.store = EncryptedStore(keys, self.regional)
+        self.store = EncryptedStore(self.keys, self.regional)
 
     def put(self, size: int) -> ObjectKey:
         """Store zeros, sealed; return the key."""
@@ -60,6 +66,27 @@ class Bench:
         chunks = [*repeat(bytes(PIECE), whole), bytes(rest)] if rest else repeat(bytes(PIECE), whole)
         self.store.put(key, SCOPE, self.scope_key, chunks, {})
         return key
+
+    def put_together(self, data: bytes, count: int) -> None:
+        """Seal *data* *count* times, as intake's children do, and store all of it by one call."""
+        keys = [new_object_key() for _ in range(count)]
+        made = self.keys.new_keys(HOME, SCOPE, self.scope_key, keys)
+        self.store.put_sealed(
+            *(_sealed(key, data_key, envelope, data) for key, (data_key, envelope) in zip(keys, made, strict=True))
+        )
+
+
+def _sealed(key: ObjectKey, data_key: bytes, envelope: Envelope, data: bytes) -> SealedPut:
+    out = bytearray()
+    writer = BodyWriter(out.extend, data_key, key)
+    writer.write(data)
+    manifest = Manifest(body=writer.close(), facts={})
+    return SealedPut(
+        object_key=key,
+        ciphertext=[out],
+        envelope=envelope,
+        sealed_manifest=functools.partial(seal_manifest, data_key, key, manifest),
+    )
 
 
 def measure_storage(
@@ -105,41 +132,48 @@ def _small(bench: Bench, files: int, rounds: int) -> dict[str, Any]:
             os.fsync(fd)
             os.close(fd)
 
-    def ours() -> None:
-        bench.store.put(new_object_key(), SCOPE, bench.scope_key, [data], {})
-
     for shelf in range(256):  # a store in use has its directories
         for part in ("bodies", "slots"):
             (bench.place / HOME / part / f"{shelf:02x}").mkdir(parents=True, exist_ok=True)
-    rates: dict[str, list[float]] = {}
-    for _ in range(rounds):
-        for writers, count in ((1, max(1, files // 10 // rounds)), (WRITERS, max(1, files // rounds))):
-            for name, work in (
-                ("plain", lambda: plain(with_directory=False)),
-                ("durable", lambda: plain(with_directory=True)),
-                ("ours", ours),
-            ):
-                rates.setdefault(f"{name}_{writers}", []).append(_rate(work, count, writers))
-    medians = {name: statistics.median(each) for name, each in rates.items()}
+    works: dict[str, tuple[Callable[[], object], int]] = {
+        "plain": (lambda: plain(with_directory=False), 1),
+        "durable": (lambda: plain(with_directory=True), 1),
+        "ours": (lambda: bench.put(SMALL_BYTES), 1),
+        "together": (lambda: bench.put_together(data, TOGETHER), TOGETHER),
+    }
+    rates = _in_turns(works, {1: max(1, files // 10 // rounds), WRITERS: max(1, files // rounds)}, rounds)
+    medians = {name: statistics.median(seen) for name, seen in rates.items()}
+
+    def ratio(mine: str, theirs: str) -> float:
+        return statistics.median(mine / theirs for mine, theirs in zip(rates[mine], rates[theirs], strict=True))
+
     return {
         "files": files,
         "bytes": SMALL_BYTES,
         "writers": WRITERS,
         "files_per_second": medians,
+        "together": TOGETHER,
         "ratio": {
-            f"{writers}": {
-                peer: statistics.median(
-                    mine / theirs
-                    for mine, theirs in zip(rates[f"ours_{writers}"], rates[f"{peer}_{writers}"], strict=True)
-                )
-                for peer in ("plain", "durable")
-            }
+            f"{how}_{writers}": {peer: ratio(f"{how}_{writers}", f"{peer}_{writers}") for peer in ("plain", "durable")}
+            for how in ("ours", "together")
             for writers in (1, WRITERS)
         },
     }
 
 
-def _rate(work: Callable[[], None], count: int, writers: int) -> float:
+def _in_turns(
+    works: dict[str, tuple[Callable[[], object], int]], counts: dict[int, int], rounds: int
+) -> dict[str, list[float]]:
+    """Return the rates of each of *works*, of which a call stores so many files, by its name and how many write."""
+    rates: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        for writers, count in counts.items():
+            for name, (work, each) in works.items():
+                rates.setdefault(f"{name}_{writers}", []).append(each * _rate(work, max(1, count // each), writers))
+    return rates
+
+
+def _rate(work: Callable[[], object], count: int, writers: int) -> float:
     begun = time.perf_counter()
     with ThreadPoolExecutor(writers) as pool:
         for done in [pool.submit(work) for _ in range(count)]:
@@ -225,10 +259,11 @@ def storage_lines(report: dict[str, Any]) -> list[str]:
             for word in ("seal", "open")
         ),
     ]
-    for writers in (1, small["writers"]):
-        ratio = small["ratio"][str(writers)]
+    for name, ratio in small["ratio"].items():
+        how, _, writers = name.partition("_")
+        calls = "" if how == "ours" else f", {small['together']} a call"
         lines.append(
-            f"  files of {small['bytes']} bytes, {writers} at once: {rates[f'ours_{writers}']:.0f}/s; "
+            f"  files of {small['bytes']} bytes, {writers} at once{calls}: {rates[name]:.0f}/s; "
             f"write-fsync-rename {rates[f'plain_{writers}']:.0f}/s, ratio {ratio['plain']:.2f}; "
             f"with the directory's fsync {rates[f'durable_{writers}']:.0f}/s, ratio {ratio['durable']:.2f}"
         )

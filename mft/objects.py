@@ -155,6 +155,10 @@ class Objects:
         )
         return EncryptedStore(self._keys, RegionalStore(self._stores, placement, self._health))
 
+    def store_at(self, home: Region) -> EncryptedStore:
+        """Return the store of what is kept in *home*, and not copied yet."""
+        return EncryptedStore(self._keys, RegionalStore(self._stores, Placement(home=home), self._health))
+
     def copying_store(self, home: str, target: str, pace: Callable[[int], None]) -> EncryptedStore:
         """Return the store for one copy from *home* to *target*: home is read no faster than *pace* lets it."""
         source, region = Region(home), Region(target)

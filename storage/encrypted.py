@@ -54,6 +54,20 @@ class SealedObject:
     envelope: Envelope
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedPut:
+    """An object that was sealed elsewhere, on its way into a store."""
+
+    object_key: ObjectKey
+    """Fresh."""
+    ciphertext: Iterable[Chunk]
+    """The body, as a `BodyWriter` made it. Its header is checked when it is stored, the rest by whoever reads it."""
+    envelope: Envelope
+    """Of the data key that the body was sealed under, for the home region."""
+    sealed_manifest: Callable[[], bytes]
+    """Gives what `seal_manifest` made; asked once *ciphertext* has come to its end."""
+
+
 class SealedReader:
     """An open object: plaintext at any offset. Safe to call from several threads."""
 
@@ -163,34 +177,36 @@ class EncryptedStore:
         home = self._regional.placement.home
         data_key, envelope = self._keys.new_key(home, scope, scope_key, object_key)
         body = SealedBody(chunks, data_key, object_key)
-        self._put(object_key, body, envelope, lambda: _sealed(data_key, object_key, body, facts))
+        slot = _slot(envelope, functools.partial(_sealed, data_key, object_key, body, facts))
+        self._put([(object_key, body, slot)])
         return SealedObject(object_key=object_key, region=home, body=body.info, envelope=envelope)
 
-    def put_sealed(
-        self,
-        object_key: ObjectKey,
-        ciphertext: Iterable[Chunk],
-        envelope: Envelope,
-        sealed_manifest: Callable[[], bytes],
-    ) -> StoredObject:
-        """Store a body that was sealed elsewhere, with its manifest, at home.
+    def put_sealed(self, *puts: SealedPut) -> tuple[StoredObject, ...]:
+        """Store bodies that were sealed elsewhere, with their manifests, at home: all of them, or none.
 
-        Args:
-            object_key: fresh.
-            ciphertext: the body, as a `BodyWriter` made it. Its header is checked here, the rest by whoever reads it.
-            envelope: of the data key that the body was sealed under, for the home region.
-            sealed_manifest: gives what `seal_manifest` made; asked once *ciphertext* has come to its end.
+        Where the store can, small ones together cost the disk little more than one.
 
         Raises:
             WrongObjectError: envelope or header belong to something else; nothing is stored.
             TamperedError: what comes is no body.
         """
         home = self._regional.placement.home
-        if (envelope.subject, envelope.region) != (object_key, home):
-            raise WrongObjectError(
-                f"the envelope is of {envelope.subject} in {envelope.region!r}, not of {object_key} in {home!r}"
-            )
-        return self._put(object_key, _checked(ciphertext, object_key), envelope, sealed_manifest)
+        for each in puts:
+            if (each.envelope.subject, each.envelope.region) != (each.object_key, home):
+                raise WrongObjectError(
+                    f"the envelope is of {each.envelope.subject} in {each.envelope.region!r}, "
+                    f"not of {each.object_key} in {home!r}"
+                )
+        return self._put(
+            [
+                (
+                    each.object_key,
+                    _checked(each.ciphertext, each.object_key),
+                    _slot(each.envelope, each.sealed_manifest),
+                )
+                for each in puts
+            ]
+        )
 
     def open(self, object_key: ObjectKey) -> SealedReader:
         """Open an object in the nearest region that may be read from and answers.
@@ -350,20 +366,11 @@ class EncryptedStore:
             raise WrongObjectError(f"the envelope is of {envelope.subject}, not of {object_key}")
         self._put_slot(Slot(envelope=envelope, sealed_manifest=slot.sealed_manifest), replace=True)
 
-    def _put(
-        self,
-        object_key: ObjectKey,
-        body: Iterable[Chunk],
-        envelope: Envelope,
-        sealed_manifest: Callable[[], bytes],
-    ) -> StoredObject:
-        """Put body and slot at home, both or neither; *sealed_manifest* is asked once *body* has come to its end."""
-
-        def slot() -> Iterator[Chunk]:
-            yield Slot(envelope=envelope, sealed_manifest=sealed_manifest()).serialise()
-
-        stored, _ = self._regional.put_together([(body_name(object_key), body), (slot_name(object_key), slot())])
-        return stored
+    def _put(self, puts: Sequence[tuple[ObjectKey, Iterable[Chunk], Iterable[Chunk]]]) -> tuple[StoredObject, ...]:
+        """Put bodies, then their slots, at home: all or none."""
+        bodies = [(body_name(object_key), body) for object_key, body, _ in puts]
+        slots = [(slot_name(object_key), slot) for object_key, _, slot in puts]
+        return self._regional.put_together([*bodies, *slots])[: len(puts)]
 
     def _put_slot(self, slot: Slot, *, replace: bool = False) -> None:
         region, name = slot.envelope.region, slot_name(slot.object_key)
@@ -387,6 +394,11 @@ def _whole_body(source: RegionalReader, data_key: bytes, object_key: ObjectKey, 
 
 def _sealed(data_key: bytes, object_key: ObjectKey, body: SealedBody, facts: Mapping[str, object]) -> bytes:
     return seal_manifest(data_key, object_key, Manifest(body=body.info, facts=facts))
+
+
+def _slot(envelope: Envelope, sealed_manifest: Callable[[], bytes]) -> Iterator[Chunk]:
+    """Make a slot when it is asked for: its manifest is known once the body has come to its end."""
+    yield Slot(envelope=envelope, sealed_manifest=sealed_manifest()).serialise()
 
 
 def _checked(ciphertext: Iterable[Chunk], object_key: ObjectKey) -> Iterator[Chunk]:

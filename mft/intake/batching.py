@@ -7,6 +7,7 @@ one by one from then on (`Batching.apart`), where what failed is seen and counte
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import logging
 import os
@@ -22,12 +23,13 @@ from mft.catalog.states import UploadState, move_uploads
 from mft.intake.pseudonyms import OvertakenError
 from mft.intake.scrubbing import discard_body, facts_of
 from mft.intake.waiting import SMALL_BYTES
-from mft.policy import Outcome, Residency
+from mft.policy import Outcome
 from mft.scrubbing.answer import check_scrubbed
 from mft.scrubbing.batch import BATCH_BYTES, BATCH_FILES, Part
 from mft.scrubbing.child import Errand
 from mft.scrubbing.nursery import ChildFailedError
 from storage.body import BodyInfo
+from storage.encrypted import SealedPut
 from storage.keys.envelope import Envelope, Region
 from storage.slot import Manifest, seal_manifest
 from storage.store import ObjectKey, new_object_key
@@ -222,17 +224,19 @@ class Batching:
         return child.names
 
     def _store_all(self, files: Sequence[_File], done: Sequence[Scrubbed], tree: CaseTree, region: str) -> None:
-        """Store them side by side: each waits for the disk, which takes many at once in the time of one."""
+        """Store them in portions, side by side: what waits for the disk waits for many in the time of one."""
+        kept = [(each, scrubbed) for each, scrubbed in zip(files, done, strict=True) if each.outcome in _STORED]
+        puts = [self._put_of(each, tree, region, scrubbed.body) for each, scrubbed in kept]
+        store = self._objects.store_at(Region(region))
         begun = [
-            self._storing.submit(self._store, each, tree, region, scrubbed.body)
-            for each, scrubbed in zip(files, done, strict=True)
-            if each.outcome in _STORED
+            self._storing.submit(store.put_sealed, *puts[start::STORED_AT_ONCE])
+            for start in range(min(STORED_AT_ONCE, len(puts)))
         ]
         futures.wait(begun)
         for each in begun:
             each.result()
-        for file, scrubbed in zip(files, done, strict=True):
-            if file.outcome in _STORED and scrubbed.reverse_map:
+        for file, scrubbed in kept:
+            if scrubbed.reverse_map:
                 self._books.note_reverse_map(file.object_key, scrubbed.reverse_map)
 
     def _errand(self, files: Sequence[_File], tree: CaseTree, region: str, book: PseudonymBook) -> Errand:
@@ -278,14 +282,16 @@ class Batching:
             for descriptor in opened:
                 os.close(descriptor)
 
-    def _store(self, each: _File, tree: CaseTree, region: str, body: bytes) -> None:
+    @staticmethod
+    def _put_of(each: _File, tree: CaseTree, region: str, body: bytes) -> SealedPut:
         told = each.result["body"]
         info = BodyInfo(size=told["size"], sha256=bytes.fromhex(told["sha256"]), stored_size=told["stored_size"])
-        facts = facts_of(each.row, tree, each.result) | {"home": region}
-        manifest = Manifest(body=info, facts=facts)
-        home = Residency(home=region, copies=(), readers=frozenset(), rule="", reason="")
-        self._objects.store(home).put_sealed(
-            each.object_key, [body], each.envelope, lambda: seal_manifest(each.data_key, each.object_key, manifest)
+        manifest = Manifest(body=info, facts=facts_of(each.row, tree, each.result) | {"home": region})
+        return SealedPut(
+            object_key=each.object_key,
+            ciphertext=[body],
+            envelope=each.envelope,
+            sealed_manifest=functools.partial(seal_manifest, each.data_key, each.object_key, manifest),
         )
 
     def _put_back(self, upload_ids: Sequence[str]) -> None:

@@ -24,11 +24,12 @@ from mft.intake.records import tree_in
 from mft.intake.replacing import HELD, change_of, file_of
 from mft.intake.scrubbing import LACKING, checked, discard_body, facts_of
 from mft.intake.settling import UNSCRUBBED
-from mft.policy import Outcome, Residency, judge_inbound
+from mft.policy import Outcome, judge_inbound
 from mft.rescans import FileState
 from mft.scrubbing.child import Errand
 from mft.scrubbing.nursery import ChildFailedError
 from storage.body import BodyInfo
+from storage.encrypted import SealedPut
 from storage.errors import StorageError, TamperedError
 from storage.keys.envelope import Region
 from storage.slot import Manifest, seal_manifest
@@ -240,9 +241,9 @@ class Rescanning:
             }
             return seal_manifest(errand.data_key, object_key, Manifest(body=info, facts=facts))
 
-        home = Residency(home=envelope.region, copies=(), readers=frozenset(), rule="", reason="")
+        put = SealedPut(object_key=object_key, ciphertext=pieces(), envelope=envelope, sealed_manifest=manifest)
         with contextlib.suppress(_DiscardedError):
-            self._objects.store(home).put_sealed(object_key, pieces(), envelope, manifest)
+            self._objects.store_at(envelope.region).put_sealed(put)
         return (result, *judged[0])
 
     def _judge(self, row: Row[Any], result: dict[str, Any]) -> tuple[FileState, str | None]:

@@ -22,7 +22,7 @@ from mft.catalog.states import UploadState, move_upload
 from mft.intake.ahead import Foreknown
 from mft.intake.naming import safe_names
 from mft.intake.records import CaseBook, chain_of, moment
-from mft.policy import Outcome, Residency, judge_inbound, judge_outbound
+from mft.policy import Outcome, judge_inbound, judge_outbound
 from mft.recipients import find_recipient
 from mft.scrubbing.answer import AnswerError, check_scrubbed
 from mft.scrubbing.child import Errand
@@ -30,6 +30,7 @@ from mft.scrubbing.nursery import ChildFailedError, NurseryError, ShortageError
 from mft.scrubbing.sealednames import NamesUnreadableError, open_names
 from protocols.errors import RejectedError, UnavailableError
 from storage.body import BodyInfo
+from storage.encrypted import SealedPut
 from storage.errors import KeyUnavailableError, OutOfSpaceError, StoreUnavailableError, TamperedError
 from storage.keys.envelope import Envelope, Region
 from storage.slot import Manifest, seal_manifest
@@ -376,9 +377,9 @@ class Scrubbing:
             facts = facts_of(row, tree, result) | {"home": envelope.region}
             return seal_manifest(errand.data_key, object_key, Manifest(body=info, facts=facts))
 
-        home = Residency(home=envelope.region, copies=(), readers=frozenset(), rule="", reason="")
+        put = SealedPut(object_key=object_key, ciphertext=pieces(), envelope=envelope, sealed_manifest=manifest)
         with contextlib.suppress(_DiscardedError):
-            self._objects.store(home).put_sealed(object_key, pieces(), envelope, manifest)
+            self._objects.store_at(envelope.region).put_sealed(put)
         return result
 
     def judgement(self, row: Row[Any], result: dict[str, Any]) -> tuple[Outcome, str | None]:

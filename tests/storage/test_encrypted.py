@@ -6,7 +6,7 @@ import hashlib
 import pytest
 
 from storage.body import BodyInfo, BodyWriter
-from storage.encrypted import EncryptedStore
+from storage.encrypted import EncryptedStore, SealedPut
 from storage.errors import (
     AlteredSegmentError,
     AlteredSlotError,
@@ -121,6 +121,35 @@ def test_put_never_takes_a_key_twice(house):
     assert read(house.store(), key) == b"first"
 
 
+def sealed_put(key, ciphertext, envelope, manifest):
+    """Say what is to be stored under *key*."""
+    return SealedPut(object_key=key, ciphertext=ciphertext, envelope=envelope, sealed_manifest=lambda: manifest)
+
+
+def sealed_here(house, plain):
+    """Seal *plain* as a child does."""
+    key = new_object_key()
+    data_key, envelope = house.keys.new_key(EU, "case:1", house.scopes[EU], key)
+    out = bytearray()
+    writer = BodyWriter(out.extend, data_key, key)
+    writer.write(plain)
+    return sealed_put(key, [out], envelope, seal_manifest(data_key, key, Manifest(body=writer.close(), facts=FACTS)))
+
+
+def test_several_bodies_are_stored_at_once_or_none(house):
+    """Each of them is an object of its own; where one is not what it says it is, none of them is there."""
+    puts = [sealed_here(house, b"%d" % number) for number in range(5)]
+    stored = house.store().put_sealed(*puts)
+    assert [each.name for each in stored] == [body_name(each.object_key) for each in puts]
+    assert [read(house.store(), each.object_key) for each in puts] == [b"%d" % number for number in range(5)]
+    before = list(house.stores[EU].list())
+    good, bad = sealed_here(house, b"good"), sealed_here(house, b"bad")
+    swapped = sealed_put(bad.object_key, good.ciphertext, bad.envelope, b"")
+    with pytest.raises(TamperedError):
+        house.store().put_sealed(good, swapped)
+    assert list(house.stores[EU].list()) == before
+
+
 def test_body_sealed_elsewhere_can_be_stored(house):
     """What the scrub child sends through a pipe, in pieces of any size, becomes an object."""
     key = new_object_key()
@@ -130,7 +159,7 @@ def test_body_sealed_elsewhere_can_be_stored(house):
     writer.write(PLAIN)
     sealed = seal_manifest(data_key, key, Manifest(body=writer.close(), facts=FACTS))
     pieces = [out[start : start + 5] for start in range(0, 100, 5)] + [out[100:]]
-    house.store().put_sealed(key, pieces, envelope, lambda: sealed)
+    house.store().put_sealed(sealed_put(key, pieces, envelope, sealed))
     assert read(house.store(), key) == PLAIN
 
 
@@ -144,7 +173,7 @@ def test_ciphertext_of_something_else_is_not_stored(house):
     moved = house.keys.move_key(envelope, US, "case:1", house.scopes[US])
     for ciphertext, wrapped in (([bytes(out)], envelope), ([b"short"], envelope), ([], envelope), ([out], moved)):
         with pytest.raises(TamperedError):
-            house.store().put_sealed(key, ciphertext, wrapped, lambda: sealed)
+            house.store().put_sealed(sealed_put(key, ciphertext, wrapped, sealed))
     assert list(house.stores[EU].list()) == []
 
 
