@@ -76,7 +76,7 @@ def data_key(envelope: dict[str, str], keys: dict[str, bytes]) -> bytes:
     """Unwrap scope key and leaf key (sections 2 and 3)."""
     region, scope, subject = envelope["region"], envelope["scope"], envelope["subject"]
     outer, inner = base64.b64decode(envelope["scope_key"]), base64.b64decode(envelope["key"])
-    need(len(outer) == 69 and outer[:1] == b"\x01", "not a wrapped scope key of version 1")
+    need(len(outer) == 69 and outer[0] == 1, f"form {outer[0]:02x} of a scope key: no keyring file alone opens it")
     need(outer[1:9].hex() in keys, f"the keyring has no key {outer[1:9].hex()}")
     context = bind(b"mft scope key v1", region, scope)
     region_key, why = keys[outer[1:9].hex()], "the wrapped scope key was altered"

@@ -17,6 +17,8 @@ _VERSION = b"\x01"
 SCOPE_LABEL = b"mft scope key v1"
 SHARE_LABEL = b"mft customer share v1"
 LEAF_LABEL = b"mft leaf key v1"
+CHECK_LABEL = b"mft key check v1"
+"""Of what is wrapped only to see whether a key is switched on; it is kept nowhere."""
 
 
 def bind(label: bytes, *parts: str) -> bytes:
@@ -40,7 +42,7 @@ def named_context(context: bytes) -> dict[str, str]:
 
     Of a scope key's context the label, the region and the scope; of any other its bytes, in hexadecimal.
     """
-    for label in (SCOPE_LABEL, SHARE_LABEL):
+    for label in (SCOPE_LABEL, SHARE_LABEL, CHECK_LABEL):
         if context.startswith(label):
             parts = _parts(context[len(label) :])
             if len(parts) == 2:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-from storage.errors import KeyProviderError, KeyringError, KeyUnavailableError
+from storage.errors import KeyProviderError, KeyringError, StorageError
+from storage.keys.binding import CHECK_LABEL, KEY_BYTES, bind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,9 +89,15 @@ class KeyDoor:
 
 
 def state_of(keys: KeyHolder) -> tuple[str, str]:
-    """Say how a provider stands: (`open`, ``) or (`unavailable`, why)."""
+    """Say how a provider stands: (`open`, ``) or (`unavailable`, why).
+
+    Ids may be remembered, and a key that is switched off is still described by its service: only what wraps and unwraps
+    now is open.
+    """
+    drawn, context = os.urandom(KEY_BYTES), bind(CHECK_LABEL, "any", "check")
     try:
         _ = keys.key_ids
-    except KeyUnavailableError as error:
+        same = keys.unwrap(keys.wrap(drawn, context), context) == drawn
+    except StorageError as error:
         return "unavailable", str(error)
-    return "open", ""
+    return ("open", "") if same else ("unavailable", "what was wrapped a moment ago comes back as something else")

@@ -199,21 +199,31 @@ class TestKms(KeyHolderContract):
 
         client, off = kms_client(kms), []
 
-        class Switched:  # moto opens with a disabled key as well; what AWS does is said here
-            encrypt, describe_key, close = client.encrypt, client.describe_key, client.close
+        class Switched:  # moto works with a disabled key as well; what AWS does is said here: it still describes it
+            describe_key, close = client.describe_key, client.close
+
+            def encrypt(self, **arguments):
+                self.refuse("Encrypt")
+                return client.encrypt(**arguments)
 
             def decrypt(self, **arguments):
-                if off:
-                    raise ClientError({"Error": {"Code": "DisabledException", "Message": "x"}}, "Decrypt")
+                self.refuse("Decrypt")
                 return client.decrypt(**arguments)
+
+            def refuse(self, operation):
+                if off:
+                    raise ClientError({"Error": {"Code": "DisabledException", "Message": "x"}}, operation)
 
         keys = closing(KmsKeys(settings, make_client=lambda _settings: Switched()))
         wrapped = keys.wrap(b"k" * 32, EU_1)
         off.append(True)
         with pytest.raises(KeyProviderError, match="DisabledException"):
             keys.unwrap(wrapped, EU_1)
+        state, why = state_of(keys)
+        assert (state, "DisabledException" in why) == ("unavailable", True)
         off.clear()
         assert keys.unwrap(wrapped, EU_1) == b"k" * 32
+        assert state_of(keys) == ("open", "")
 
     def test_rotation_without_a_new_key_says_what_to_do(self, settings, closing):
         """Keys are made in AWS; to rotate onto the same one, or to drop the old one at once, is refused."""
