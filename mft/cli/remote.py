@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import ssl
 import stat
 import sys
 from pathlib import Path
@@ -69,19 +70,26 @@ def server_at(  # noqa: PLR0917 - the commands' options
     """
     from mft.client.connection import Server, parse_fingerprint, trust  # noqa: PLC0415  keeps `mft --help` quick
 
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 443
+    except ValueError as error:
+        raise typer.BadParameter(f"{url} is no address of a server: {error}") from error
     if parts.scheme != "https" or not parts.hostname:
         raise typer.BadParameter(f"{url} is no address of a server: https://HOST/…")
     if parts.username is not None or parts.password is not None:
         raise typer.BadParameter("no secret in an address: everyone can see it; use --user and --password-file")
     if cacert is not None and not cacert.is_file():
         raise typer.BadParameter(f"{cacert} is not there")
-    port = parts.port or 443
+    try:
+        context = trust(None if cacert is None else str(cacert), pinned=fingerprint is not None)
+    except ssl.SSLError as error:
+        raise typer.BadParameter(f"{cacert} holds no certificate (PEM)") from error
     server = Server(
         host=parts.hostname,
         port=port,
         authorization=_authorization(user, secret_file),
-        context=trust(None if cacert is None else str(cacert), pinned=fingerprint is not None),
+        context=context,
         fingerprint=None if fingerprint is None else parse_fingerprint(fingerprint),
         proxy=_proxy(parts.hostname, proxy),
     )

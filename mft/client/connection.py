@@ -135,6 +135,8 @@ class Line:
         """Methods of the requests that are not answered yet."""
         self._deaf = False
         """The server takes nothing more; what it has answered can still be read."""
+        self.broke = False
+        """Whether the connection came about, and broke off before all was answered."""
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -185,6 +187,7 @@ class Line:
         Raises:
             UnreachableError, TrustError: as `ask`. Nothing that was sent before will be answered either.
         """
+        self.broke = False
         if self._deaf:
             self.close()
             raise UnreachableError("the connection failed: the server takes no more requests on it")
@@ -242,6 +245,7 @@ class Line:
 
     def _lost(self, error: Exception) -> ClientError:
         """Close, and return what is to be raised."""
+        self.broke = self._connection is not None
         self.close()
         if isinstance(error, ssl.SSLCertVerificationError):
             return TrustError(
@@ -294,12 +298,14 @@ class Line:
 
     def _through(self, proxy: str) -> http.client.HTTPSConnection:
         """Return a connection that asks *proxy* for a tunnel (CONNECT)."""
-        parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+        try:
+            parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+            port = parts.port or 3128
+        except ValueError as error:
+            raise ClientError(f"a proxy is named http://HOST:PORT ({error})") from error
         if parts.scheme not in {"", "http"} or not parts.hostname:
             raise ClientError("a proxy is named http://HOST:PORT")
-        connection = http.client.HTTPSConnection(
-            parts.hostname, parts.port or 3128, timeout=TIMEOUT, context=self._server.context
-        )
+        connection = http.client.HTTPSConnection(parts.hostname, port, timeout=TIMEOUT, context=self._server.context)
         headers = {}
         if parts.username is not None:
             secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"

@@ -32,15 +32,17 @@ class Meter:
     def __init__(self) -> None:
         """Begin at nothing."""
         self._lock = threading.Lock()
+        self._most = 0
         self.done = 0
         self.moved = time.monotonic()
+        """When more was through than ever before: bytes that are sent anew are no progress."""
 
     def add(self, count: int) -> None:
         """Count *count* bytes; less than nothing where they have to be sent again."""
         with self._lock:
             self.done += count
-            if count > 0:
-                self.moved = time.monotonic()
+            if self.done > self._most:
+                self._most, self.moved = self.done, time.monotonic()
 
 
 class Crew:

@@ -17,7 +17,6 @@ import hashlib
 import http.client
 import json
 import os
-import ssl
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -71,7 +70,7 @@ class _Fetch:
     modified: float | None
     fd: int
     left: set[Range] = field(default_factory=set)
-    """What is not here yet."""
+    """What is not here yet, in pieces that are asked for one by one."""
     free: collections.deque[Range] = field(default_factory=collections.deque)
     """What of that nobody fetches."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -100,6 +99,18 @@ class _Fetch:
                     self.hashed += len(data)
             finally:
                 self.hashing.release()
+
+    def keep(self, piece: Range, at: int) -> bool:
+        """Note, for a later run too, that the bytes of *piece* before *at* are here; say whether they are the last."""
+        with self.lock:
+            self.left.discard(piece)
+            if at < piece[1]:
+                self.left.add((at, piece[1]))
+            notes = {"etag": self.etag, "size": self.size, "there": _gaps(self.left, self.size)}
+            fresh = self.notes.with_name(self.notes.name + ".new")
+            fresh.write_text(json.dumps(notes))
+            fresh.replace(self.notes)
+            return not self.left
 
     @property
     def notes(self) -> Path:
@@ -165,8 +176,11 @@ class Receiver:
         )
         target.parent.mkdir(parents=True, exist_ok=True)
         length = max(PIECE, -(-size // MOST_PIECES))
-        pieces = {(start, min(start + length, size)) for start in range(0, size, length)}
-        fetch.left = pieces - self._there(fetch)
+        fetch.left = {
+            (at, min(at + length, end))
+            for start, end in _gaps(self._there(fetch), size)
+            for at in range(start, end, length)
+        }
         fetch.free.extend(sorted(fetch.left))
         fetch.fd = os.open(fetch.part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         os.ftruncate(fetch.fd, size)
@@ -192,8 +206,7 @@ class Receiver:
                     self._ask(line, fetch, asked, piece)  # type: ignore[arg-type]  # the loop's own condition
                 if (following := fetch.take(least=self._crew.busy)) is not None:  # the last ones are for who is free
                     self._ask(line, fetch, asked, following)
-                self._hear(line, fetch, *asked[0])
-                asked.popleft()
+                self._hear(line, fetch, asked)
         except BaseException:
             line.close()
             with fetch.lock:
@@ -208,51 +221,41 @@ class Receiver:
         asked.append(piece)
         line.send("GET", fetch.path, headers)
 
-    def _hear(self, line: Line, fetch: _Fetch, start: int, end: int) -> None:
-        """Take the next answer, which is to be a range of the file."""
+    def _hear(self, line: Line, fetch: _Fetch, asked: collections.deque[Range]) -> None:
+        """Take the next answer, which is to be the first range of *asked*; where it breaks off the rest stays there."""
+        start, end = asked[0]
         answer, response = line.begin_answer()
-        whole = answer.status == 200 and (start, end) == (0, fetch.size)
-        if answer.status != 206 and not whole:
+        entire = answer.status == 200 and (start, end) == (0, fetch.size)
+        if answer.status != 206 and not entire:
             if answer.status in {404, 412, 416, 200}:
                 raise ChangedError(f"{fetch.target.name}: it changed on the server; run it again")
             body = response.read(MIB)
             raise _failed(type(answer)(status=answer.status, headers=answer.headers, body=body), fetch.target.name)
-        if not whole and answer.headers.get("content-range") != f"bytes {start}-{end - 1}/{fetch.size}":
+        if not entire and answer.headers.get("content-range") != f"bytes {start}-{end - 1}/{fetch.size}":
             raise ChangedError(f"{fetch.target.name}: the server sent another range than was asked for")
-        self._take(response, fetch, start, end)
+        whole = self._take(response, fetch, asked)
         line.end_answer(response)
-        with fetch.lock:
-            fetch.left.discard((start, end))
-            self._note(fetch)
-            ready = not fetch.left
-        if ready:
+        if whole:
             self._finish(fetch)
         else:
             fetch.compute()
 
-    def _take(self, response: http.client.HTTPResponse, fetch: _Fetch, start: int, end: int) -> None:
-        at = start
+    def _take(self, response: http.client.HTTPResponse, fetch: _Fetch, asked: collections.deque[Range]) -> bool:
+        """Write what comes of the first range of *asked*, and say whether the file is whole then."""
+        piece = asked[0]
+        at, end = piece
         try:
             while at < end:
-                data = response.read(min(_READ, end - at))
-                if not data:
-                    raise UnreachableError("the connection broke off")  # noqa: TRY301 - as any other end of it
+                data = _received(response, min(_READ, end - at))
                 os.pwrite(fetch.fd, data, at)
                 at += len(data)
                 self._meter.add(len(data))
-            response.read()
-        except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError, UnreachableError) as error:
-            self._meter.add(start - at)
-            raise UnreachableError(f"the connection broke off: {error}") from error
-
-    @staticmethod
-    def _note(fetch: _Fetch) -> None:
-        length = max(PIECE, -(-fetch.size // MOST_PIECES))
-        pieces = {(start, min(start + length, fetch.size)) for start in range(0, fetch.size, length)}
-        notes = {"etag": fetch.etag, "size": fetch.size, "there": sorted(pieces - fetch.left)}
-        fresh = fetch.notes.with_name(fetch.notes.name + ".new")
-        fresh.write_text(json.dumps(notes))
-        fresh.replace(fetch.notes)
+        finally:
+            asked.popleft()
+            if at < end:
+                asked.appendleft((at, end))
+            whole = fetch.keep(piece, at)
+        return whole
 
     def _finish(self, fetch: _Fetch) -> None:
         """Compare the whole with its digest, make it durable, and give it its name."""
@@ -279,6 +282,31 @@ class Receiver:
                 proven=fetch.sha256 == digest.hexdigest(),
             )
         )
+
+
+def _received(response: http.client.HTTPResponse, most: int) -> bytes:
+    """Return the next bytes of a body that has more.
+
+    Raises:
+        UnreachableError: the connection broke off.
+    """
+    try:
+        data = response.read(most)
+    except (OSError, http.client.HTTPException) as error:
+        raise UnreachableError(f"the connection broke off: {error}") from error
+    if not data:
+        raise UnreachableError("the connection broke off")
+    return data
+
+
+def _gaps(ranges: Iterable[Range], size: int) -> list[Range]:
+    """Return what is in none of *ranges* of *size* bytes, in order."""
+    at, gaps = 0, []
+    for start, end in sorted(ranges):
+        if start > at:
+            gaps.append((at, start))
+        at = max(at, end)
+    return [*gaps, (at, size)] if at < size else gaps
 
 
 def part_of(target: Path, expected: frozenset[Path] = frozenset()) -> Path:

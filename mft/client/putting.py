@@ -30,7 +30,11 @@ if TYPE_CHECKING:
     from mft.client.parcel import Parcel, Part
 
 CHUNK = 16 * MIB
-"""What one request brings of a part, with its checksum: what a cut can cost."""
+"""What one request brings of a part at most, with its checksum: what a cut can cost."""
+LEAST_CHUNK = MIB // 8
+"""The same where connections break off again and again: each break halves what one brings, down to this."""
+_PROVEN = 8
+"""Chunks kept in a row, of all connections, after which one brings twice as much again."""
 IN_FLIGHT = 2
 """Chunks of one connection whose answers are not there yet, at most."""
 _STREAM = "application/offset+octet-stream"
@@ -112,12 +116,18 @@ class Sender:
         self._meter = meter
         self._memory = Memory(state, server.host)
         self._arrived = arrived
+        self._chunk = CHUNK
+        self._kept = 0
+        """Chunks kept since one was lost, or since they last grew."""
 
     def send(self, parcel: Parcel) -> None:
         """Have the crew send a file."""
         if parcel.size <= SMALL:
             self._crew.add(lambda line: self._send_small(line, parcel))
-            return
+        else:
+            self._send_large(parcel)
+
+    def _send_large(self, parcel: Parcel) -> None:
         parcel.cut(self._memory)
         threading.Thread(target=parcel.compute, daemon=True).start()
         for _ in range(min(MOST, len(parcel.parts))):
@@ -126,6 +136,16 @@ class Sender:
     # -- small ones ------------------------------------------------------------------------------------------------
 
     def _send_small(self, line: Line, parcel: Parcel) -> None:
+        """Send a file whole; where that breaks off, as a part that can be gone on with."""
+        try:
+            self._send_whole(line, parcel)
+        except UnreachableError:
+            if not line.broke or parcel.size <= LEAST_CHUNK:
+                raise
+            self._shrink()
+            self._send_large(parcel)
+
+    def _send_whole(self, line: Line, parcel: Parcel) -> None:
         data = parcel.source.read_bytes()
         parcel.unchanged(len(data))
         digest = hashlib.sha256(data).digest()
@@ -153,8 +173,20 @@ class Sender:
             while flight.sent:
                 self._hear(flight)
         except BaseException:
+            if flight.chunks() and line.broke:
+                self._shrink()
             flight.crash()
             raise
+
+    def _shrink(self) -> None:
+        """Have a request bring less, after one was lost: a line that breaks often lets little through at a time."""
+        self._chunk, self._kept = max(LEAST_CHUNK, self._chunk // 2), 0
+
+    def _grow(self) -> None:
+        """Have a request bring more, once enough of them got through."""
+        self._kept += 1
+        if self._kept >= _PROVEN:
+            self._chunk, self._kept = min(CHUNK, self._chunk * 2), 0
 
     def _send_part(self, flight: _Flight, part: Part) -> None:
         if part.offset is None:
@@ -168,7 +200,7 @@ class Sender:
         if offset == part.length:
             self._done(flight.parcel, part)
         while offset < part.length:
-            length = min(CHUNK, part.length - offset)
+            length = min(self._chunk, part.length - offset)
             self._ask_ahead(flight)
             self._send_chunk(flight, part, offset, length)
             offset += length
@@ -227,6 +259,7 @@ class Sender:
         _require_kept(answer, flight.parcel, sent.part)
         flight.trusted = True
         flight.sent.popleft()
+        self._grow()
         if sent.last:
             self._done(flight.parcel, sent.part)
 

@@ -9,6 +9,7 @@ import hashlib
 import http.client
 import io
 import json
+import math
 import os
 import re
 import signal
@@ -302,15 +303,41 @@ def test_put_goes_through_a_proxy(house: House, tmp_path: Path) -> None:
     assert "proxy" in wrong.stderr
 
 
+@pytest.mark.parametrize("size", [5_000_000, 12_000_000])
+def test_line_that_breaks_again_and_again_lets_a_file_through(house: House, tmp_path: Path, size: int) -> None:
+    """Each connection is cut long before a whole chunk or range is through: what one brings is less then, and kept."""
+    content = hashlib.shake_256(b"breaking").digest(size)
+    file, name = tmp_path / "sent", f"broken-{size}"
+    file.write_bytes(content)
+    with running_proxy(cut_after=2_000_000) as (port, asked):
+        way = ("--proxy", f"http://127.0.0.1:{port}", "-u", "ann")
+        done = mft(house, "put", *way, file, house.url(f"/cases/ACME-1/{name}"))
+        assert done.returncode == 0, done.stderr
+        assert 2 < len(asked) < 40
+        house.until(house.settled, "the end of scrubbing")
+        asked.clear()
+        done = mft(house, "get", *way, house.url(f"/files/ACME-1/to-support/{name}"), tmp_path / "got")
+        assert done.returncode == 0, done.stderr
+        assert 2 < len(asked) < 40
+    assert (tmp_path / "got").read_bytes() == content
+
+
 @contextlib.contextmanager
-def running_proxy() -> Iterator[tuple[int, list[bytes]]]:
-    """Run a proxy that knows CONNECT alone; give its port, and the heads that it was sent."""
+def running_proxy(*, cut_after: float = math.inf) -> Iterator[tuple[int, list[bytes]]]:
+    """Run a proxy that knows CONNECT alone; give its port, and the heads that it was sent.
+
+    It cuts each tunnel that has carried *cut_after* bytes in one direction.
+    """
     asked: list[bytes] = []
 
     def pump(source: socket.socket, target: socket.socket) -> None:
+        carried = 0
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
                 target.sendall(data)
+                carried += len(data)
+                if carried > cut_after:
+                    source.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)
 

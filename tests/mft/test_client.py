@@ -95,7 +95,19 @@ def test_folder_of_an_address(path, folder):
     assert folder_of(path) == folder
 
 
-@pytest.mark.parametrize("url", ["http://host/", "https://", "host/cases", "https://ann:secret@host/", "ftp://host/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://host/",
+        "https://",
+        "host/cases",
+        "https://ann:secret@host/",
+        "ftp://host/",
+        "https://host:99999/",
+        "https://host:x/",
+        "https://[::1/",
+    ],
+)
 def test_address_that_is_none_or_tells_a_secret_is_refused(url, monkeypatch):
     """Before anything is asked for or sent."""
     monkeypatch.setenv("MFT_PASSWORD", "secret")
@@ -112,6 +124,36 @@ def test_address_as_people_write_it_is_one_that_can_be_sent(url, path, monkeypat
     """What is encoded already is left so."""
     monkeypatch.setenv("MFT_PASSWORD", "secret")
     assert server_at(url, "ann", None, None, None, "none")[1] == path
+
+
+def test_authority_that_is_none_is_told_with_its_file(tmp_path, monkeypatch):
+    """As wrong usage, not as whatever OpenSSL says of it."""
+    monkeypatch.setenv("MFT_PASSWORD", "secret")
+    (tmp_path / "ca.pem").write_text("x")
+    with pytest.raises(typer.BadParameter, match=r"ca\.pem holds no certificate"):
+        server_at("https://host/", "ann", None, tmp_path / "ca.pem", None, "none")
+
+
+def test_bytes_that_are_sent_anew_are_no_progress(monkeypatch):
+    """Else a line that loses each request would be tried for ever."""
+    now = iter(range(10))
+    monkeypatch.setattr(crew.time, "monotonic", lambda: next(now))
+    meter = crew.Meter()
+    meter.add(5)
+    moved = meter.moved
+    meter.add(-3)
+    meter.add(3)
+    assert meter.moved == moved
+    meter.add(1)
+    assert meter.moved > moved
+
+
+@pytest.mark.parametrize("proxy", ["http://h:99999", "http://[::1", "ftp://h"])
+def test_proxy_that_is_none_is_told(proxy):
+    """Before anything is asked of it."""
+    server = Server(host="h", port=1, authorization="x", context=trust(None, pinned=False), proxy=proxy)
+    with Line(server) as line, pytest.raises(ClientError, match="a proxy is named"):
+        line.ask("GET", "/")
 
 
 def test_kernel_is_asked_and_never_in_the_way():
