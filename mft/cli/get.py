@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote
@@ -23,10 +25,12 @@ from mft.cli.remote import (
 )
 
 if TYPE_CHECKING:
+    from mft.client.connection import Server
     from mft.client.getting import Fetched
 
+_STDOUT = Path("-")
 Source = Annotated[str, typer.Argument(metavar="URL", help="https://HOST/files/…, of a file or a folder.")]
-Target = Annotated[Path, typer.Argument(metavar="DST", help="A file's name, or a folder.")]
+Target = Annotated[Path, typer.Argument(metavar="DST", help="A file's name, or a folder; or -, standard output.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -53,16 +57,38 @@ def get(  # noqa: PLR0917 - the command's options
     What has come lies in NAME.part until it is whole and has the digest that the server tells; after any break run the
     same command again: it goes on where it was.
 
+    DST may be -: a file is written to standard output once it is whole; until then it lies in $TMPDIR.
+
     Exit code 0: all is here; 4: the server cannot be reached any more, to be gone on with; 5: a file changed on the
     server, or what arrived is not what lies there; 6: the server refused; 2: wrong usage; 1: another failure.
     """
+    server, path = server_at(url, user, secret_file, cacert, fingerprint, proxy)
+    if target != _STDOUT:
+        _fetch(
+            server,
+            path,
+            target.resolve() if target.is_symlink() and target.is_file() else target,
+            streams=streams,
+            quiet=quiet,
+        )
+        return
+    if path.endswith("/"):
+        raise typer.BadParameter("a folder does not go to standard output; add ?archive=tar to its address, with curl")
+    with tempfile.TemporaryDirectory(prefix="mft-get-") as place:
+        whole = Path(place) / unquote(path.rpartition("/")[2])
+        _fetch(server, path, whole, streams=streams, quiet=quiet, piped=True)
+        with whole.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer, 1 << 20)
+
+
+def _fetch(server: Server, path: str, target: Path, *, streams: int | None, quiet: bool, piped: bool = False) -> None:
+    """Fetch the file or folder at *path* (of a URL) to *target*; *piped*: a file alone, and standard output is its."""
     from mft.cli.progress import ProgressBar  # noqa: PLC0415  keeps `mft --help` quick
     from mft.client.connection import Line  # noqa: PLC0415
     from mft.client.crew import Crew, Meter  # noqa: PLC0415
     from mft.client.errors import ClientError, FolderError  # noqa: PLC0415
     from mft.client.getting import Receiver, files_below  # noqa: PLC0415
 
-    server, path = server_at(url, user, secret_file, cacert, fingerprint, proxy)
     bar = ProgressBar(1)
     meter = Meter()
     crew = Crew(server, meter, streams=streams)
@@ -71,7 +97,9 @@ def get(  # noqa: PLR0917 - the command's options
         if not quiet:
             bar.clear()
             note = "" if fetched.proven else "  (the server knows no digest of it yet)"
-            sys.stdout.write(f"{fetched.target}  {fetched.size} bytes  sha256 {fetched.sha256}{note}\n")
+            out = sys.stderr if piped else sys.stdout
+            shown = fetched.target.name if piped else fetched.target
+            out.write(f"{shown}  {fetched.size} bytes  sha256 {fetched.sha256}{note}\n")
 
     receiver = Receiver(crew, meter, arrived=arrived)
     line = Line(server, met=crew.meet)
@@ -81,6 +109,8 @@ def get(  # noqa: PLR0917 - the command's options
             try:
                 bar = ProgressBar(receiver.begin(line, path, target))
             except FolderError:
+                if piped:
+                    raise
                 path += "/"
         if path.endswith("/"):
             found = [(each, target.joinpath(*below.parts), size) for each, below, size in files_below(line, path)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import sys
 import tempfile
 from dataclasses import replace
@@ -32,12 +33,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mft.client.connection import Server
+    from mft.client.errors import RefusedError
     from mft.client.putting import Sent
 
 HELD_BACK = 3
+_STDIN = Path("-")
 _CASE = re.compile(r"/(?:cases|upload/issue)/[^/]+")
 """Where a case is named, and no file: a folder, with a slash at its end or without."""
-Sources = Annotated[list[Path], typer.Argument(metavar="SRC...", help="Files and folders.")]
+Sources = Annotated[list[Path], typer.Argument(metavar="SRC...", help="Files and folders; or -, standard input.")]
 Destination = Annotated[
     str, typer.Argument(metavar="URL", help="https://HOST/cases/CASE/, or another folder; with a name for one file.")
 ]
@@ -72,7 +75,8 @@ def put(  # noqa: PLR0917 - the command's options
     """Send files and folders to a case, over HTTPS.
 
     Large files go in parts by several connections. After any break run the same command again: it goes on where it was.
-    Each file's SHA-256 is compared with the server's receipt.
+    Each file's SHA-256 is compared with the server's receipt. SRC may be -, standard input, where URL has a name.
+    Of several files each that the server does not take is told, and the others are sent.
 
     Exit code 0: all has arrived; 3: --scrub held something back, which was not sent; 4: the server cannot be reached
     any more, to be gone on with; 5: a file changed, or what arrived is not what was sent; 6: the server refused; 2:
@@ -81,10 +85,13 @@ def put(  # noqa: PLR0917 - the command's options
     server, path = server_at(url, user, secret_file, cacert, fingerprint, proxy)
     if _CASE.fullmatch(path):
         path += "/"
-    named = list(_named(sources, path))
     folder = folder_of(path if path.endswith("/") else path.rpartition("/")[0] + "/")
     with contextlib.ExitStack() as stack:
         held_back: list[str] = []
+        if _STDIN in sources:
+            room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mft-put-")))
+            sources = [_collected(path, room, alone=len(sources) == 1)]
+        named = list(_named(sources, path))
         if scrub:
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mft-put-")))
             named = list(_scrubbed(named, place, profile, key_file, held_back))
@@ -93,6 +100,16 @@ def put(  # noqa: PLR0917 - the command's options
         sys.stderr.write(f"mft: held back, not sent: {line}\n")
     if held_back:
         raise typer.Exit(HELD_BACK)
+
+
+def _collected(path: str, place: Path, *, alone: bool) -> Path:
+    """Return a file with what standard input holds: what is to survive a break must be read twice."""
+    if alone and not path.endswith("/"):
+        file = place / "stdin"
+        with file.open("wb") as target:
+            shutil.copyfileobj(sys.stdin.buffer, target, 1 << 20)
+        return file
+    raise typer.BadParameter("standard input has no name, and goes alone: end the address with a name")
 
 
 def _named(sources: list[Path], path: str) -> Iterator[tuple[Path, str]]:
@@ -157,7 +174,11 @@ def _send(
 
     meter = Meter()
     crew = Crew(server, meter, streams=streams)
-    parcels = [parcel_of(source, folder, name) for source, name in named]
+    try:
+        parcels = [parcel_of(source, folder, name) for source, name in named]
+    except ClientError as error:
+        sys.stderr.write(f"mft: {error}\n")
+        raise typer.Exit(exit_code(error)) from error
     bar = ProgressBar(sum(parcel.size for parcel in parcels))
 
     def arrived(sent: Sent) -> None:
@@ -166,7 +187,14 @@ def _send(
             number = sent.receipt.get("id", "")
             sys.stdout.write(f"{sent.name}  {sent.size} bytes  sha256 {sent.sha256}  receipt {number}\n")
 
-    sender = Sender(server, crew, meter, state=_state(), arrived=arrived)
+    refused: list[RefusedError] = []
+
+    def left(error: RefusedError) -> None:
+        bar.clear()
+        sys.stderr.write(f"mft: {error}\n")
+        refused.append(error)
+
+    sender = Sender(server, crew, meter, state=_state(), arrived=arrived, left=left)
     for parcel in parcels:
         sender.send(parcel)
     try:
@@ -182,6 +210,8 @@ def _send(
         raise typer.Exit(INTERRUPTED) from error
     finally:
         bar.clear()
+    if refused:
+        raise typer.Exit(REFUSED)
 
 
 def _state() -> Path:

@@ -100,6 +100,20 @@ class _Fetch:
             finally:
                 self.hashing.release()
 
+    def write(self, data: bytes, at: int) -> int:
+        """Write *data* and return its length.
+
+        Raises:
+            ClientError: there is no room for it, say.
+        """
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.pwrite(self.fd, left, at + len(data) - len(left)) :]
+        except OSError as error:
+            raise ClientError(f"{self.part}: {error.strerror}; run it again once that is mended, to go on") from error
+        return len(data)
+
     def keep(self, piece: Range, at: int) -> bool:
         """Note, for a later run too, that the bytes of *piece* before *at* are here; say whether they are the last."""
         with self.lock:
@@ -108,8 +122,11 @@ class _Fetch:
                 self.left.add((at, piece[1]))
             notes = {"etag": self.etag, "size": self.size, "there": _gaps(self.left, self.size)}
             fresh = self.notes.with_name(self.notes.name + ".new")
-            fresh.write_text(json.dumps(notes))
-            fresh.replace(self.notes)
+            try:
+                fresh.write_text(json.dumps(notes))
+                fresh.replace(self.notes)
+            except OSError:  # a later run knows of less
+                fresh.unlink(missing_ok=True)
             return not self.left
 
     @property
@@ -247,8 +264,7 @@ class Receiver:
         try:
             while at < end:
                 data = _received(response, min(_READ, end - at))
-                os.pwrite(fetch.fd, data, at)
-                at += len(data)
+                at += fetch.write(data, at)
                 self._meter.add(len(data))
         finally:
             asked.popleft()

@@ -53,6 +53,8 @@ class Parcel:
     parts: list[Part] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     digest: bytes | None = None
+    given_up: bool = False
+    """The server will not have it."""
     _left: collections.deque[Part] = field(default_factory=collections.deque)
     _being_made: list[Part] = field(default_factory=list)
 
@@ -97,11 +99,19 @@ class Parcel:
                     self._left.appendleft(part)
                     break
 
+    def give_up(self) -> bool:
+        """Have nothing more of it sent; say whether that is news."""
+        with self.lock:
+            news, self.given_up = not self.given_up, True
+            self._left.clear()
+            return news
+
     def give_back(self, part: Part) -> None:
         """Have a part sent by somebody else; where it stands must be asked."""
         with self.lock:
             part.offset = None
-            self._left.appendleft(part)
+            if not self.given_up:
+                self._left.appendleft(part)
 
     def unchanged(self, size: int) -> None:
         """Hold the file against what it was.
@@ -142,7 +152,16 @@ class Parcel:
 
 
 def parcel_of(source: Path, folder: str, name: str) -> Parcel:
-    """Look at a file that is to be sent."""
+    """Look at a file that is to be sent.
+
+    Raises:
+        ClientError: its name is none that can be sent.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        shown = name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        raise ClientError(f"{shown}: the name is no text (UTF-8); rename the file and send it again") from error
     stat = source.stat()
     return Parcel(source=source, folder=folder, name=name, size=stat.st_size, stamp=stat.st_mtime_ns)
 
@@ -165,8 +184,8 @@ class Memory:
         return parts if sum(part.length for part in parts) == parcel.size else None
 
     def keep(self, parcel: Parcel) -> None:
-        """Write down where the parts are."""
-        with parcel.lock:
+        """Write down where the parts are; where there is no room for that, a later run sends them anew."""
+        with parcel.lock, contextlib.suppress(OSError):
             file = self._file(parcel)
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             parts = [{"start": part.start, "length": part.length, "url": part.url} for part in parcel.parts]

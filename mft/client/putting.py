@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from mft.client.connection import RETRIED, refused
-from mft.client.errors import ChangedError, ClientError, MismatchError, UnreachableError
+from mft.client.errors import ChangedError, ClientError, MismatchError, RefusedError, UnreachableError
 from mft.client.pace import MOST
 from mft.client.parcel import MIB, SMALL, Memory
 
@@ -37,6 +37,8 @@ _PROVEN = 8
 """Chunks kept in a row, of all connections, after which one brings twice as much again."""
 IN_FLIGHT = 2
 """Chunks of one connection whose answers are not there yet, at most."""
+_OF_THE_FILE = frozenset({400, 409, 413, 422})
+"""Statuses that say no to this file, and nothing of others: its name, its size, a folder in its place."""
 _STREAM = "application/offset+octet-stream"
 _JOIN_SECONDS = 3600.0
 
@@ -109,13 +111,25 @@ class Sender:
     """Sends files."""
 
     def __init__(
-        self, server: Server, crew: Crew, meter: Meter, *, state: Path, arrived: Callable[[Sent], None]
+        self,
+        server: Server,
+        crew: Crew,
+        meter: Meter,
+        *,
+        state: Path,
+        arrived: Callable[[Sent], None],
+        left: Callable[[RefusedError], None],
     ) -> None:
-        """Keep what is known of parts below *state*; *arrived* is called for each file, on any thread."""
+        """Keep what is known of parts below *state*.
+
+        *arrived* is called for each file, *left* for one that the server does not take for what it is, its name say,
+        while it takes others; both on any thread.
+        """
         self._crew = crew
         self._meter = meter
         self._memory = Memory(state, server.host)
         self._arrived = arrived
+        self._left = left
         self._chunk = CHUNK
         self._kept = 0
         """Chunks kept since one was lost, or since they last grew."""
@@ -123,7 +137,7 @@ class Sender:
     def send(self, parcel: Parcel) -> None:
         """Have the crew send a file."""
         if parcel.size <= SMALL:
-            self._crew.add(lambda line: self._send_small(line, parcel))
+            self._crew.add(lambda line: self._attempt(self._send_small, line, parcel))
         else:
             self._send_large(parcel)
 
@@ -131,7 +145,19 @@ class Sender:
         parcel.cut(self._memory)
         threading.Thread(target=parcel.compute, daemon=True).start()
         for _ in range(min(MOST, len(parcel.parts))):
-            self._crew.add(lambda line: self._send_parts(line, parcel))
+            self._crew.add(lambda line: self._attempt(self._send_parts, line, parcel))
+
+    def _attempt(self, send: Callable[[Line, Parcel], None], line: Line, parcel: Parcel) -> None:
+        """Do a task of a file; where the server will not have this file, leave it and go on with others."""
+        try:
+            send(line, parcel)
+        except RefusedError as error:
+            if error.status not in _OF_THE_FILE:
+                raise
+            line.close()
+            if parcel.give_up():
+                self._meter.add(parcel.size)
+                self._left(error)
 
     # -- small ones ------------------------------------------------------------------------------------------------
 
@@ -269,7 +295,7 @@ class Sender:
             fresh, part.whole = not part.whole, True
             ready = fresh and all(each.whole for each in parcel.parts)
         if ready:
-            self._crew.add(lambda line: self._join(line, parcel), first=True)
+            self._crew.add(lambda line: self._attempt(self._join, line, parcel), first=True)
 
     def _join(self, line: Line, parcel: Parcel) -> None:
         """Have the parts made a file, and compare what came of it."""

@@ -254,6 +254,46 @@ def test_refusals_have_an_exit_code_and_a_reason(house: House, tmp_path: Path) -
     assert not list(tmp_path.glob("n*"))
 
 
+def test_file_that_is_not_taken_keeps_no_other_from_going(house: House, tmp_path: Path) -> None:
+    """Each is told, and the exit code says that something was refused."""
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    for name in ("Thumbs.db", "a.log", "tab\there", "z.log"):
+        (folder / name).write_text(f"this is {name!r}\n")
+    done = mft(house, "put", "-u", "ann", "--streams", 1, folder, house.url("/cases/ACME-1/"))
+    assert done.returncode == 6
+    assert sorted(line.split()[0] for line in done.stdout.splitlines()) == ["mixed/a.log", "mixed/z.log"]
+    assert sorted(done.stderr.count(each) for each in ("status 400", "status 422")) == [1, 1]
+
+
+def test_pipes_take_and_give_whole_files(house: House, tmp_path: Path) -> None:
+    """`-` is standard input where the address has a name, and standard output of a file that is whole."""
+    address = house.url("/files/ACME-1/to-support/piped.txt")
+    trust = ["-u", "ann", "--cacert", house.endpoints["certificate"]]
+    environment = {**os.environ, "MFT_PASSWORD": PASSWORD, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-m", "mft"]
+    put = subprocess.run([*command, "put", *trust, "-", address], input=b"by pipe\n", env=environment, check=False)
+    assert put.returncode == 0
+    got = subprocess.run([*command, "get", *trust, address, "-"], capture_output=True, env=environment, check=False)
+    assert (got.returncode, got.stdout) == (0, b"by pipe\n")
+    assert not list(tmp_path.iterdir())
+    assert mft(house, "put", "-u", "ann", "-", house.url("/cases/ACME-1/")).returncode == 2
+    assert mft(house, "get", "-u", "ann", house.url("/files/ACME-1/to-support/"), "-").returncode == 2
+
+
+def test_link_is_followed_and_not_replaced(house: House, tmp_path: Path) -> None:
+    """Who links a name to another place wants the file there."""
+    (tmp_path / "source").write_bytes(b"x")
+    assert mft(house, "put", "-u", "ann", tmp_path / "source", house.url("/cases/ACME-1/linked")).returncode == 0
+    place = tmp_path / "place"
+    place.touch()
+    (tmp_path / "link").symlink_to(place)
+    got = mft(house, "get", "-u", "ann", house.url("/files/ACME-1/to-support/linked"), tmp_path / "link")
+    assert got.returncode == 0, got.stderr
+    assert place.read_bytes() == b"x"
+    assert (tmp_path / "link").is_symlink()
+
+
 def test_device_is_not_replaced_by_a_file(house: House, tmp_path: Path) -> None:
     """Who means to throw a file away names /dev/null, and may be root."""
     source = tmp_path / "thrown-away"

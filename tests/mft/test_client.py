@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import threading
@@ -181,6 +182,36 @@ def test_shortcomings_are_told(tmp_path, monkeypatch):
     (tmp_path / "ipv4/tcp_wmem").write_text("4096\t16384\t67108864\n")
     (tmp_path / "ipv4/tcp_available_congestion_control").write_text("reno bbr\n")
     assert tcp.shortcomings() == []
+
+
+def test_file_whose_name_is_no_text_is_told(tmp_path):
+    """A name of a file system may be any bytes; one of a case is text."""
+    name = os.fsdecode(b"\xff.bin")
+    (tmp_path / name).touch()
+    with pytest.raises(ClientError, match=r"^\\xff\.bin: the name is no text"):
+        parcel_of(tmp_path / name, "/", name)
+
+
+def test_refused_file_is_given_up_once(tmp_path):
+    """Nothing of it is sent any more, whoever has a part of it under way."""
+    source = tmp_path / "big"
+    source.write_bytes(bytes(3 * SMALL))
+    parcel = parcel_of(source, "/", "big")
+    parcel.cut(Memory(tmp_path / "state", "host"))
+    part = parcel.take()
+    assert [parcel.give_up(), parcel.give_up()] == [True, False]
+    parcel.give_back(part)
+    assert parcel.take() is None
+
+
+def test_what_is_sent_is_remembered_where_there_is_room(tmp_path):
+    """Without it a later run sends anew; this one is not kept from sending."""
+    source = tmp_path / "big"
+    source.write_bytes(b"x")
+    (tmp_path / "state").touch()
+    memory = Memory(tmp_path / "state", "host")
+    memory.keep(parcel_of(source, "/", "big"))
+    assert memory.parts_of(parcel_of(source, "/", "big")) is None
 
 
 def test_parts_are_sent_once_and_asked_again_after_a_break(tmp_path):
