@@ -31,6 +31,7 @@ _IPV4 = re.compile(rb"(?:" + _OCTET + rb"\.){3}" + _OCTET + rb"(?![0-9])")
 _NO_HOST = frozenset((b"0", b"127", *(b"%d" % first for first in range(224, 256))))
 """The first number of what is no host's address: this network, loopback, groups, and the space of our pseudonyms."""
 _UNDERSCORE = 0x5F
+_HYPHEN = 0x2D
 _METADATA = b"169.254.169.254"
 """The address at which the clouds tell a machine about itself."""
 _INTERNET = b"1.3.6.1"
@@ -79,6 +80,8 @@ _MAC = re.compile(
     rb"(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4}(?!\.?[0-9A-Fa-f]{2}|[0-9A-Za-z])"
 )
 _MAC_CHAIN_BEFORE = re.compile(rb"(?:\A|[^0-9A-Za-z])(?:[0-9A-Fa-f]{2}[:-]|[0-9A-Fa-f]{4}\.)\Z|[0-9A-Za-z]\Z")
+_YEAR_BEFORE = re.compile(rb"(?:\A|[^0-9A-Za-z])(?:19|20)[0-9]{2}-\Z")
+"""Before the rest of a time, as udev names a disc by when it was made: 2019-08-05-20-00-00-00."""
 MAC_GROUPS = (b"01005e", b"3333", b"0180c2", b"01000c", b"010ccd", b"011b19", MAC_PSEUDONYM.encode(), b"00000000")
 
 
@@ -275,6 +278,8 @@ def find_mac(pseudonyms: Pseudonymizer) -> Finder:
             return start, end, _digits(buf[start:end]), new
         if buf[start + 4 : start + 5] == b"." and buf[start - 2 : start] in {b"[.", b"[*"}:
             return None  # a weight of Unicode's collation, and no address
+        if buf[start + 2] == _HYPHEN and _YEAR_BEFORE.search(buf[max(0, start - 6) : start]):
+            return None
         if not new or _MAC.match(buf, start) is None or _MAC_CHAIN_BEFORE.search(buf[max(0, start - 6) : start]):
             return None
         return start, end, _digits(buf[start:end]), new

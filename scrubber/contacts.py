@@ -25,7 +25,10 @@ _NOT_TLD = frozenset(word.encode() for word in load_words("file_suffixes"))
 _PROTOCOL_NAMES = (b"openssh.com", b"libssh.org", b"lysator.liu.se", b"ssh.com", b"putty.projects.tartarus.org")
 _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
 
-PHONE = rb"\+(?P<digits>[1-9][0-9]{0,2}(?:[ \-./]?\(0?[0-9]{1,4}\)|(?: / |[ \-./])?[0-9]{1,5}){1,6})(?![0-9A-Za-z])"
+PHONE = (
+    rb"\+(?!(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})(?:\.|(?![0-9.]))){4})"  # ntpq marks addresses so
+    rb"(?P<digits>[1-9][0-9]{0,2}(?:[ \-./]?\(0?[0-9]{1,4}\)|(?: / |[ \-./])?[0-9]{1,5}){1,6})(?![0-9A-Za-z])"
+)
 """A number to call behind its country's code."""
 _PHONE = re.compile(PHONE)
 EXTENSION = rb"(?:,? ?(?:x|ext\.? ?|extension |#)[0-9]{1,6})?"

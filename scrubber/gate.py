@@ -108,6 +108,7 @@ _NOT_SECRET = re.compile(
     rb"[\w=.]{0,24}\\(?:f[BIRPCW\[(]|[&(-]|\*[\[(]).*|"  # a font or a sign of troff's
     rb"[A-Z0-9]{8,24}/[0-9]{8}/[\w/\-]+|"  # the scope of a signature of AWS's
     rb"![A-Za-z0-9+]{2,16}(?::[!+@\-]?[A-Za-z0-9+\-]{2,16}){1,40}|"  # the end of a list of ciphers: !PSK:!SRP:!kRSA
+    rb"[x*!]{1,2}:-?[0-9]{1,10}:.*|"  # the rest of a line of /etc/passwd or /etc/group
     rb"[0-9]{1,5}:[0-9]{1,10}|no-export|no-advertise|local-as|"  # BGP communities
     rb"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]+(?:Z|[+-][0-9:]+)?)?|[0-9]{2}:[0-9]{2}(?::[0-9]{2})?|"
     rb"[\^~>=<]{0,2} ?v?[0-9]+(?:\.[0-9]+){1,3}(?:-[a-z]+(?:\.[0-9]+)?)?|[0-9]{1,5}/(?:tcp|udp|sctp)|exec:/.*|"
@@ -215,8 +216,8 @@ _FALSE_PASS = frozenset(("bypass", "compass", "token", "trespass", "overpass", "
 def _is_open(words: list[str], joined: str) -> bool:
     """Say whether a key or token is one of a data structure, a page or a parser: primary_key, next_page_token."""
     last = words[-1]
-    if words[0] in ("is", "has") and len(words) > 1:
-        return True  # is_impersonated_credential
+    if len(words) > 1 and (words[0] in ("is", "has") or last == "t"):
+        return True  # is_impersonated_credential; passwd_exec_t, a type of C's or SELinux'
     if last in ("key", "keys"):
         return len(words) == 1 or words[-2] in _FALSE_KEYS
     if last in ("token", "tokens"):

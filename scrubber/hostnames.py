@@ -34,6 +34,10 @@ def split_host(name: bytes) -> tuple[list[bytes], bytes]:
     return labels[:-count], b".".join(labels[-count:])
 
 
+_SCRIPT = re.compile(rb"[a-z][0-9]\.[0-9]{1,2}\.(?:pl|sh|ps)\Z")
+"""A program and its version before a suffix that a country has too: scandeps5.18.pl."""
+
+
 def is_fqdn(name: bytes) -> bool:
     """Say whether *name* is two labels or more that a resolver would take, the last no file's suffix."""
     labels = name.split(b".")
@@ -43,6 +47,7 @@ def is_fqdn(name: bytes) -> bool:
         and all(_LABEL.fullmatch(label) for label in labels)
         and _TLD.fullmatch(labels[-1]) is not None
         and labels[-1].lower() not in words("file_suffixes")
+        and _SCRIPT.search(name) is None
     )
 
 

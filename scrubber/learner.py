@@ -67,6 +67,8 @@ _NAMED = {
 _ESCAPED = frozenset((b"n", b"r", b"t", b"b", b"f", b"e"))
 """Letters that stand for a control sign behind a backslash."""
 _BYTE = re.compile(rb"[0-9a-f]{2}(?![0-9a-z])")
+_ESCAPED_BYTE = re.compile(rb"(?=[0-9a-f]?[0-9])[0-9a-f]{2}")
+r"""How systemd and udev write a byte behind an x, with more of the name behind it: lvm2-pvscan, LVM2 001."""
 _LEAST_LOGIN = 3
 _HEARD = "heard "
 """Before a kind that a place tells that may be mistaken."""
@@ -365,7 +367,12 @@ class Learner:
         """Learn the domain of a host's full name, and its first label where that is numbered and so no word."""
         self.take_domain(value)
         label = value.split(b".")[0].lower()
-        if _NUMBERED.search(label) and not is_vocabulary(label) and not is_public_domain(value.lower()):
+        if (
+            is_fqdn(value.strip(b".*").lower())
+            and _NUMBERED.search(label)
+            and not is_vocabulary(label)
+            and not is_public_domain(value.lower())
+        ):
             self._take_label(label)
 
     def take_domain(self, value: bytes) -> None:
@@ -405,7 +412,7 @@ class Learner:
         rest = login[1:]
         if login[:1] in _ESCAPED and (len(rest) < _LEAST_LOGIN or is_ordinary(rest) or is_vocabulary(rest)):
             return
-        if login[:1] == b"x" and _BYTE.match(rest):
+        if login[:1] == b"x" and (_BYTE.match(rest) or _ESCAPED_BYTE.match(rest)):
             return
         self._takers[_HEARD + "user"](login)
         self._take_realm(realm)
