@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mft.client.connection import Server
-    from mft.client.errors import RefusedError
     from mft.client.putting import Sent
 
 HELD_BACK = 3
 _STDIN = Path("-")
+_PLACE = frozenset({403, 404, 409})
+"""Answers that may mean that a folder was taken for a file."""
 _CASE = re.compile(r"/(?:cases|upload/issue)/[^/]+")
 """Where a case is named, and no file: a folder, with a slash at its end or without."""
 Sources = Annotated[list[Path], typer.Argument(metavar="SRC...", help="Files and folders; or -, standard input.")]
@@ -168,7 +169,7 @@ def _send(
 ) -> None:
     from mft.cli.progress import ProgressBar  # noqa: PLC0415  keeps `mft --help` quick
     from mft.client.crew import Crew, Meter  # noqa: PLC0415
-    from mft.client.errors import ClientError  # noqa: PLC0415
+    from mft.client.errors import ClientError, RefusedError  # noqa: PLC0415
     from mft.client.parcel import parcel_of  # noqa: PLC0415
     from mft.client.putting import Sender  # noqa: PLC0415
 
@@ -201,7 +202,8 @@ def _send(
         crew.run(lambda done, connections: None if quiet else bar.show(done, f"{connections} connections"))
     except ClientError as error:
         bar.clear()
-        hint = "" if folder_given or exit_code(error) != REFUSED else "; the address of a folder ends with a slash"
+        slash = isinstance(error, RefusedError) and error.status in _PLACE and not folder_given
+        hint = "; the address of a folder ends with a slash" if slash else ""
         sys.stderr.write(f"mft: {error}{hint}\n")
         raise typer.Exit(exit_code(error)) from error
     except KeyboardInterrupt as error:

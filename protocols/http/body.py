@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from protocols.http.tail import Tail
 
 
+_CUT = "the body broke off; what came is kept for a resume"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
     """How long a body may be."""
@@ -103,7 +106,11 @@ async def next_piece(request: web.Request, patience: float) -> bytes:
     except TimeoutError as error:
         raise ProblemError(HTTPStatus.REQUEST_TIMEOUT, "nothing more came; what came is kept for a resume") from error
     except (OSError, web.RequestPayloadError) as error:
-        raise TransferCutError("the body broke off; what came is kept for a resume") from error
+        raise TransferCutError(_CUT) from error
+    except RuntimeError as error:
+        if request.protocol.connected:
+            raise
+        raise TransferCutError(_CUT) from error  # aiohttp, where it had gone before it was first waited for
 
 
 def announced_length(headers: CIMultiDictProxy[str]) -> int | None:

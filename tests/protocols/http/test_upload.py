@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import os
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.streams import StreamReader
 
 from protocols.errors import QuotaExceededError, RejectedError, UnavailableError
 from protocols.http import HttpSettings
+from protocols.http.body import next_piece
+from protocols.http.status import TransferCutError
 from tests.protocols.http.house import LOGIN, UPLOADS, head, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from aiohttp import web
 
     from protocols.path import VirtualPath
     from tests.protocols.http.house import House, Wire
@@ -538,3 +546,16 @@ def test_method_told_in_a_header_of_head_sends_no_body(house: House) -> None:
     answer = house.ask("POST", f"/files{FILE}", {"X-HTTP-Method-Override": "HEAD", "Content-Length": "0"})
     assert (answer.status, answer.body) == (200, b"")
     assert "etag" in answer.headers
+
+
+def test_body_whose_connection_has_gone_before_it_is_waited_for_is_cut() -> None:
+    """A request that was asked for behind another one: aiohttp says so by an error of its own."""
+
+    async def begin() -> bytes:
+        loop = asyncio.get_running_loop()
+        gone = BaseProtocol(loop)
+        request = SimpleNamespace(headers={}, protocol=gone, content=StreamReader(gone, 2**16, loop=loop))
+        return await next_piece(cast("web.Request", request), 1.0)
+
+    with pytest.raises(TransferCutError):
+        asyncio.run(begin())
