@@ -81,17 +81,27 @@ PROFILES = {"modern": MODERN, "compatible": COMPATIBLE}
 _COOKIE_BYTES = 16
 
 
-def preferred_ciphers(kexinit: bytes, ours: Sequence[bytes]) -> Sequence[bytes]:
-    """Return those of *ours* to offer a client whose SSH_MSG_KEXINIT is *kexinit*, without its first byte.
+_OLDER_MACS = (b"hmac-sha2-256", b"hmac-sha2-512")
 
-    AES-GCM alone where the client has it in both directions, else all of *ours*: who was told to use another cipher
-    offers only that. Source: RFC 4253, section 7.1.
+
+def offer_to(
+    kexinit: bytes, ciphers: Sequence[bytes], macs: Sequence[bytes]
+) -> tuple[Sequence[bytes], Sequence[bytes]]:
+    """Return the *ciphers* and *macs* to offer a client whose SSH_MSG_KEXINIT is *kexinit*, without its first byte.
+
+    AES-GCM alone where the client has it in both directions, else all ciphers: who was told to use another one offers
+    only that. Who has none of *macs* is offered HMAC-SHA-2 of what is sent in place of what is encrypted, as libssh2
+    before 1.11 has it (curl of Debian 12): that is weaker than the other way round, and not broken. Nobody can bring
+    that about who is not the client, as both lists are signed. Source: RFC 4253, sections 7.1 and 8.
     """
     packet = SSHPacket(kexinit)
     try:
         packet.get_bytes(_COOKIE_BYTES)
-        _key_exchanges, _host_keys, incoming, outgoing = (packet.get_namelist() for _ in range(4))
+        _key_exchanges, _host_keys, *lists = (set(packet.get_namelist()) for _ in range(6))
     except PacketDecodeError:
-        return ours  # asyncssh, which sees it next, says what is wrong with it
-    theirs = set(incoming) & set(outgoing)
-    return [cipher for cipher in ours if b"-gcm@" in cipher and cipher in theirs] or ours
+        return ciphers, macs  # asyncssh, which sees it next, says what is wrong with it
+    has_ciphers, has_macs = lists[0] & lists[1], lists[2] & lists[3]
+    return (
+        [cipher for cipher in ciphers if b"-gcm@" in cipher and cipher in has_ciphers] or ciphers,
+        macs if has_macs.intersection(macs) else [*macs, *_OLDER_MACS],
+    )

@@ -14,7 +14,7 @@ import asyncssh
 from asyncssh.constants import MSG_IGNORE, MSG_KEXINIT, MSG_SERVICE_ACCEPT, MSG_SERVICE_REQUEST
 from asyncssh.packet import SSHPacket, String
 
-from protocols.sftp.algorithms import preferred_ciphers
+from protocols.sftp.algorithms import offer_to
 from protocols.sftp.bulk import BulkReceiver, BulkSender, has_channel_names, has_connection_names
 from protocols.tcp import round_trip, tune
 
@@ -64,8 +64,8 @@ class Connection(asyncssh.SSHServerConnection):
     ) -> None:
         """Make it as `asyncssh.listen` does.
 
-        With *chooses_cipher* a client that has AES-GCM is offered nothing else. The client's order decides between what
-        both have (RFC 4253, section 7.1), and OpenSSH's puts slower ciphers first.
+        With *chooses_cipher* a client is offered what `offer_to` says: who has AES-GCM, no other cipher. The client's
+        order decides between what both have (RFC 4253, section 7.1), and OpenSSH's puts slower ciphers first.
         """
         self._offer_is_due = chooses_cipher
         self.is_writable = True
@@ -156,7 +156,8 @@ class Connection(asyncssh.SSHServerConnection):
         whoever offers a key and then a password.
         """
         if pkttype == MSG_KEXINIT and self._offer_is_due:
-            self._enc_algs = preferred_ciphers(packet.get_remaining_payload(), self._enc_algs)
+            theirs = packet.get_remaining_payload()
+            self._enc_algs, self._mac_algs = offer_to(theirs, self._enc_algs, self._mac_algs)
             self._offer()
         if pkttype == MSG_SERVICE_REQUEST:
             if self._is_authenticating and packet.get_remaining_payload() == _USERAUTH:

@@ -49,6 +49,21 @@ def test_the_profile_holds_no_sha_1() -> None:
         assert "ssh-rsa" not in profile.signature
 
 
+def test_client_without_our_macs_is_let_in_by_an_older_one(rig: Rig) -> None:
+    """As libssh2 before 1.11, which is Debian 12's curl; nobody else is told of it."""
+    assert all("-etm@" in name for name in _offer(rig)[4])
+
+    async def log_in(macs: list[str]) -> str:
+        options: dict[str, Any] = {"known_hosts": None, "config": None, "username": "alice"}
+        options |= {"client_keys": [str(rig.key)], "encryption_algs": ["aes256-ctr"], "mac_algs": macs}
+        async with asyncssh.connect("127.0.0.1", rig.port, **options) as connection:
+            return str(connection.get_extra_info("send_mac"))
+
+    assert asyncio.run(log_in(["hmac-sha2-512", "hmac-sha2-256", "hmac-sha1"])) == "hmac-sha2-512"
+    both = ["hmac-sha2-256", "hmac-sha2-512-etm@openssh.com"]
+    assert asyncio.run(log_in(both)) == "hmac-sha2-512-etm@openssh.com"
+
+
 @pytest.mark.parametrize(
     ("request_type", "payload"),
     [
