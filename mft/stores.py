@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from typing import TYPE_CHECKING
 
+from mft.catalog.model import REPLICAS
 from mft.config.errors import ConfigError, Fault
 from mft.config.secrets import load_store_secret
-from storage.local import LocalStore
+from storage.local import LocalStore, is_made
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,17 +26,33 @@ def open_stores(config: Config) -> dict[str, ObjectStore]:
     Raises:
         ConfigError: a file that one of them needs cannot be read, or is open to everyone.
     """
-    return {name: open_store(region.store, name) for name, region in config.regions.items()}
+    places = {name: region.store.path for name, region in config.regions.items() if region.store.bucket is None}
+    lost = set() if all(map(is_made, places.values())) else _filled_regions(config.catalog.path)
+    return {name: open_store(region.store, name, make=name not in lost) for name, region in config.regions.items()}
 
 
-def open_store(store: StoreConfig, region: str) -> ObjectStore:
-    """Return the store of one region; a directory is made if it is not there.
+def _filled_regions(catalog: Path) -> set[str]:
+    """Return the regions in which the catalog has objects: a directory without a store is no new one there."""
+    if not catalog.exists():
+        return set()
+    with contextlib.closing(sqlite3.connect(f"{catalog.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        try:
+            found = connection.execute(
+                f"SELECT DISTINCT region FROM {REPLICAS.name} WHERE state IN ('present', 'leaving', 'destroying')"  # noqa: S608
+            ).fetchall()
+        except sqlite3.OperationalError:  # one that is being made
+            return set()
+    return {region for (region,) in found}
+
+
+def open_store(store: StoreConfig, region: str, *, make: bool = True) -> ObjectStore:
+    """Return the store of one region; with *make* a directory is made if it is not there.
 
     Raises:
         ConfigError: see `open_stores`.
     """
     if store.bucket is None:
-        return LocalStore(store.path)
+        return LocalStore(store.path, make=make)
     from storage.buckets import bucket_store  # noqa: PLC0415  only where a region has a bucket
 
     return bucket_store(bucket_of(store, region))

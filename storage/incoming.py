@@ -13,6 +13,7 @@ import secrets
 from typing import TYPE_CHECKING, Self
 
 from storage.durable import disk_errors, write_all
+from storage.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,12 +42,15 @@ class Incoming:
         self.size = 0
         """Bytes written."""
         self._doing = doing
-        with disk_errors(doing):
-            fd = None if named else _open_nameless(directory)
-            if fd is None:
-                self.path = f"{directory}/{secrets.token_hex(16)}"
-                fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            self.fd = fd
+        try:
+            with disk_errors(doing):
+                fd = None if named else _open_nameless(directory)
+                if fd is None:
+                    self.path = f"{directory}/{secrets.token_hex(16)}"
+                    fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                self.fd = fd
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise StoreUnavailableError(f"{directory} is not there: is its disk mounted?") from error
 
     def write(self, chunks: Iterable[Chunk]) -> None:
         """Write the concatenation of *chunks*; what they raise passes through.

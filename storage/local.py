@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from storage.descriptor import Descriptor
 from storage.durable import await_writeback, begin_writeback, disk_errors, storage_error, sync_directory
-from storage.errors import ObjectExistsError, ObjectNotFoundError
+from storage.errors import ObjectExistsError, ObjectNotFoundError, StoreUnavailableError
 from storage.incoming import Incoming
 from storage.partial import LocalPartial, partial_path
 from storage.probe import PROBES
@@ -75,16 +75,29 @@ class LocalReader:
         self._file.close()
 
 
-class LocalStore:
-    """An `ObjectStore` below one directory, which it makes if it is not there."""
+def is_made(root: Path) -> bool:
+    """Say whether a store lies at *root*. Below a mount point whose disk is not mounted none does."""
+    return (root / _INCOMING).is_dir()
 
-    def __init__(self, root: Path) -> None:
-        """Keep objects below *root*; two stores on one root, in any processes, are one store."""
+
+class LocalStore:
+    """An `ObjectStore` below one directory, which it makes if it is not there.
+
+    Once made it is never taken for empty because its disk is away: then it does not answer, and comes back with it.
+    """
+
+    def __init__(self, root: Path, *, make: bool = True) -> None:
+        """Keep objects below *root*; two stores on one root, in any processes, are one store.
+
+        Without *make* it does not answer until one lies there.
+        """
         self._root = root
         self._incoming = root / _INCOMING
         self._known: set[str] = {str(root)}
         """Directories whose own names this process has made durable."""
         self._lock = threading.Lock()
+        if not make:
+            return
         with disk_errors(f"making the store {root}"):
             self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
             sync_directory(root)
@@ -132,6 +145,7 @@ class LocalStore:
     def resume(self, name: str) -> LocalPartial:
         """Return what there is of a copy that was cut short; see `storage.partial`."""
         self._path(name)
+        self._check_is_there()
         return LocalPartial(partial_path(self._incoming, name), name, self._publish_whole)
 
     def _publish_whole(self, part: Path, name: str) -> StoredObject:
@@ -162,6 +176,9 @@ class LocalStore:
             give(path)
         except (FileExistsError, NotADirectoryError) as error:
             raise ObjectExistsError(f"{path.removeprefix(f'{self._root}/')} is stored already") from error
+        except FileNotFoundError:
+            self._check_is_there()
+            raise
 
     def open(self, name: str) -> LocalReader:
         """Open an object for reading."""
@@ -169,6 +186,7 @@ class LocalStore:
             fd = os.open(self._place(name), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
             if error.errno in _NO_OBJECT:
+                self._check_is_there()
                 raise ObjectNotFoundError(f"{name} is not stored here") from error
             raise storage_error(error, f"opening {name}") from error
         reader = LocalReader(name, fd)
@@ -183,6 +201,7 @@ class LocalStore:
             with disk_errors(f"describing {name}"):
                 found = self._path(name).lstat()
         except (FileNotFoundError, NotADirectoryError) as error:
+            self._check_is_there()
             raise ObjectNotFoundError(f"{name} is not stored here") from error
         if not stat.S_ISREG(found.st_mode):
             raise ObjectNotFoundError(f"{name} is not stored here")
@@ -203,12 +222,14 @@ class LocalStore:
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """Yield the objects whose names begin with *prefix*, in order, one directory in memory at a time."""
         directory, _, _ = check_prefix(prefix).rpartition("/")
+        self._check_is_there()
         with disk_errors(f"listing {prefix}"):
             yield from self._walk(directory, prefix)
 
     def delete(self, name: str) -> None:
         """Delete an object, if it is there, and return when that is durable."""
         path = self._path(name)
+        self._check_is_there()  # else it would be gone only until its disk is back
         with disk_errors(f"deleting {name}"):
             partial_path(self._incoming, name).unlink(missing_ok=True)
             path.unlink(missing_ok=True)
@@ -230,6 +251,10 @@ class LocalStore:
                     except FileNotFoundError:
                         continue
         return removed
+
+    def _check_is_there(self) -> None:
+        if not is_made(self._root):
+            raise StoreUnavailableError(f"there is no store at {self._root}: is its disk mounted?")
 
     def _path(self, name: str) -> Path:
         return self._root / check_name(name)

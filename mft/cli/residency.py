@@ -174,7 +174,7 @@ def _reading(config: Config, ledger: Ledger, residency: Residency, *, measured: 
     """Say in which order each entrance's region reads a case; measured from here, where that is asked for."""
     from mft.objects import Objects  # noqa: PLC0415  keeps `mft --help` quick
     from mft.server.parts import residency_rules  # noqa: PLC0415
-    from mft.stores import open_store  # noqa: PLC0415
+    from mft.stores import open_stores  # noqa: PLC0415
     from storage.errors import StorageError  # noqa: PLC0415
     from storage.keys.service import LocalKeyService  # noqa: PLC0415
     from storage.nearness import SAMPLES  # noqa: PLC0415
@@ -183,7 +183,7 @@ def _reading(config: Config, ledger: Ledger, residency: Residency, *, measured: 
     objects = Objects(
         database=ledger.database,
         keys=LocalKeyService({}),  # no file is opened
-        stores={region: open_store(config.regions[region].store, region) for region in readers} if measured else {},
+        stores={name: store for name, store in open_stores(config).items() if name in readers} if measured else {},
         rules=residency_rules(config),
         by_latency=measured,
     )

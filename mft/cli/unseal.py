@@ -303,7 +303,7 @@ def _holder(settings: Config, find: Find, slot: str) -> tuple[str, ObjectStore, 
         place = settings.regions[region].store
         if place.bucket is None and not place.path.is_dir():
             continue
-        store = open_store(place, region)
+        store = open_store(place, region, make=False)
         try:
             with contextlib.closing(store.open(slot)) as reader:
                 return region, store, reader.read(0, min(reader.size, MAX_SLOT_BYTES))

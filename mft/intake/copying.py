@@ -7,16 +7,16 @@ one that was under way when the rules changed does not come to be.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, func, select, update
 
 from mft.audit import customer_chain
-from mft.catalog.model import BODIES, REPLICAS, UPLOADS
+from mft.catalog.model import BODIES, CASES, REPLICAS, UPLOADS
 from mft.intake.pace import Pace
 from mft.intake.placing import is_recorded
+from mft.intake.turns import Turns
 from storage.errors import StorageError
 from storage.keys.envelope import Region
 from storage.store import ObjectKey
@@ -67,7 +67,7 @@ class Copying:
         self._placing = placing
         self._settings = settings
         self._clock = clock
-        self._turns = threading.Semaphore(settings.copy_workers)
+        self._turns = Turns(settings.copy_workers)
         self._pace = Pace(settings.copy_rate)
         self._links = {link: Pace(rate) for link, rate in settings.copy_links.items()}
 
@@ -80,7 +80,7 @@ class Copying:
         if row.state == "leaving":
             self._withdraw(row, tree)
         elif row.state == "wanted":
-            with self._turns:
+            with self._turns.taken(row.priority):
                 self._copy(row, tree)
         return ""
 
@@ -102,10 +102,12 @@ class Copying:
                     REPLICAS,
                     BODIES.c.case_id,
                     BODIES.c.sealed_sha256,
+                    CASES.c.priority,
                     func.coalesce(BODIES.c.region, UPLOADS.c.region).label("home"),
                 )
                 .join(BODIES, BODIES.c.key == REPLICAS.c.object_key)
                 .join(UPLOADS, UPLOADS.c.id == BODIES.c.upload_id)
+                .join(CASES, CASES.c.id == BODIES.c.case_id)
                 .where(REPLICAS.c.object_key == object_key, REPLICAS.c.region == region)
             ).first()
 

@@ -17,7 +17,7 @@ from storage.buckets import AzureContainer, GcsBucket, S3Bucket
 from storage.errors import StoreRefusedError, StoreUnavailableError
 from storage.local import LocalStore
 from storage.memory import MemoryStore
-from tests.core import running_core, until
+from tests.core import Core, running_core, until
 from tests.objectservers.moto import ACCESS, SECRET, running_moto, s3_client
 
 if TYPE_CHECKING:
@@ -266,3 +266,34 @@ def test_locked_body_delays_the_certificate_and_not_the_destruction(
         time.sleep(LOCK_SECONDS)
         until(lambda: lifecycle.run(by="test").finished or not list(store.list()))
         assert list(store.list()) == []
+
+
+def test_disk_of_a_store_that_is_not_mounted_costs_no_file(tmp_path: Path, nursery: Nursery) -> None:
+    """While it serves, and at a start without it: what came waits uncounted, nothing is made below the mount point."""
+    quick = {"scrub": {"attempts": 1}, "residency": {"home": "eu", "copies": ["us"], "rules": []}}
+    mount_point, disk = tmp_path / "data" / "regions" / "eu" / "store", tmp_path / "disk"
+
+    def work(core: Core) -> None:
+        for _ in range(3):
+            core.work()
+            core.intake._resting.clear()
+
+    with running_core(tmp_path, nursery, **quick) as core:
+        core.client("ann").put("/ACME-1/to-support/a", b"before\n")
+        work(core)
+        mount_point.rename(disk)
+        mount_point.mkdir()
+        core.client("ann").put("/ACME-1/to-support/b", b"meanwhile\n")
+        work(core)
+        assert core.states() == ["stored", "landed"]
+        assert core.client("eve").get("/ACME-1/to-support/a") == b"before\n", "from the copy"
+    with running_core(tmp_path, nursery, **quick) as core:
+        core.client("ann").put("/ACME-1/to-support/c", b"later\n")
+        work(core)
+        assert core.states() == ["stored", "landed", "landed"]
+        assert list(mount_point.iterdir()) == []
+        mount_point.rmdir()
+        disk.rename(mount_point)
+        work(core)
+        assert core.states() == ["stored"] * 3
+        assert core.client("eve").get("/ACME-1/to-support/b") == b"meanwhile\n"

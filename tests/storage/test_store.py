@@ -36,6 +36,36 @@ class TestLocalStore(StoreContract):
         store.put("a/b", [b"x"])
         assert LocalStore(tmp_path / "region").open("a/b").read(0, 1) == b"x"
 
+    @pytest.mark.parametrize("left", ["nothing", "mount point", "file"])
+    def test_disk_that_is_not_mounted_is_no_empty_store(self, store, tmp_path, left):
+        """Nothing is written below the mount point, missed, or taken for deleted; with the disk all is back."""
+        store.put("a/b", [b"x"])
+        place, away = tmp_path / "region", tmp_path / "away"
+        place.rename(away)
+        if left == "mount point":
+            place.mkdir()
+        elif left == "file":
+            place.write_text("no directory")
+        for question in (
+            lambda: store.put("a/c", [b"y"]),
+            lambda: store.put("a/b", [b"y"], replace=True),
+            lambda: LocalStore(place, make=False).put("d/e", [b"y"]),
+            lambda: store.resume("a/c"),
+            lambda: store.open("a/b"),
+            lambda: store.stat("a/b"),
+            lambda: store.delete("a/b"),
+            lambda: list(store.list()),
+        ):
+            with pytest.raises(StoreUnavailableError, match="is its disk mounted"):
+                question()
+        assert left != "mount point" or list(place.iterdir()) == []
+        if left != "nothing":
+            place.rmdir() if place.is_dir() else place.unlink()
+        away.rename(place)
+        assert store.open("a/b").read(0, 1) == b"x"
+        assert not store.delete("a/b")
+        assert list(store.list()) == []
+
     @pytest.mark.parametrize("step", ["write", "fsync", "link"])
     @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
     def test_failing_disk_leaves_nothing(self, store, tmp_path, monkeypatch, step, code):
