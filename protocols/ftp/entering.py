@@ -84,7 +84,7 @@ def password(visit: Visit, argument: str) -> Reply:
         raise ReplyError(503, "send USER first")
     visit.attempts += 1
     session = visit.authenticator.open(_check(visit, login, argument), visit.origin)
-    visit.session = session
+    visit.enter(session)
     session.when_revoked(lambda reason: visit.stop(f"access withdrawn: {reason}"))
     return Reply(code=230, text=f"logged in, session {session.id}")
 

@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 from protocols.accepting import OUT_OF_FILES, PAUSE
+from protocols.doorstep import Doorstep
 from protocols.ftp.handler import serve
 from protocols.ftp.rendezvous import unmapped
 from protocols.ftp.settings import SilentObserver
@@ -45,6 +46,9 @@ class FtpServer:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._visits: set[Visit] = set()
+        self._doorstep: Doorstep[Visit] = Doorstep(
+            most=settings.max_unauthenticated, most_of_one=settings.max_unauthenticated_of_one
+        )
         self._stop = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._draining = False
         self._listeners: list[threading.Thread] = []
@@ -136,13 +140,12 @@ class FtpServer:
             client.close()
             return
         with self._lock:
-            waiting = sum(each.session is None for each in self._visits)
+            leaving = self._doorstep.admit(visit, visit.origin.peer)
             self._visits.add(visit)
         self._observer.connected(entrance.region)
-        if waiting >= self._settings.max_unauthenticated:
-            _log.warning("connection_refused", extra={"peer": visit.origin.peer, "waiting": waiting})
-            self._end(visit, "too many connections")
-            return
+        if leaving is not None:
+            _log.debug("connection_gave_way", extra={"peer": leaving.origin.peer})
+            leaving.stop("too many wait for a login")
         if self._draining:
             visit.leave("the server is going down")
         threading.Thread(target=self._serve, args=(visit,), name="ftps session", daemon=True).start()
@@ -161,7 +164,12 @@ class FtpServer:
             settings=self._settings,
             observer=self._observer,
             authenticator=self._authenticator,
+            entered=self._entered,
         )
+
+    def _entered(self, visit: Visit) -> None:
+        with self._lock:
+            self._doorstep.leave(visit)
 
     def _serve(self, visit: Visit) -> None:
         reason = "internal error"
@@ -175,5 +183,6 @@ class FtpServer:
             visit.close(reason)
         self._observer.disconnected(visit.origin.region)
         with self._changed:
+            self._doorstep.leave(visit)
             self._visits.discard(visit)
             self._changed.notify_all()

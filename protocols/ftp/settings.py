@@ -20,8 +20,10 @@ class FtpSettings:
     """What the greeting says: no name and no version of a program."""
     max_connections: int = 1000
     """Connections of this process in all."""
-    max_unauthenticated: int = 100
-    """Connections of this process that have not logged in yet."""
+    max_unauthenticated: int = 300
+    """Connections of this process that have not logged in yet: one more, and the one that waits for longest goes."""
+    max_unauthenticated_of_one: int = 100
+    """The same of one address (IPv6: of one /64)."""
     max_attempts: int = 6
     """Passwords tried in one connection."""
     max_early_commands: int = 100

@@ -16,6 +16,7 @@ from protocols.session import Origin
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from protocols.filesystem import WritableFileSystem
     from protocols.ftp.rendezvous import Rendezvous
@@ -51,8 +52,13 @@ class Visit:
         settings: FtpSettings,
         observer: FtpObserver,
         authenticator: Authenticator,
+        entered: Callable[[Visit], None],
     ) -> None:
-        """Take the connection *sock* from *peer* to the address *local*, which came in at *entrance*."""
+        """Take the connection *sock* from *peer* to the address *local*, which came in at *entrance*.
+
+        *entered* is called once it has logged in.
+        """
+        self._entered = entered
         self.watch = Watch(self._must_stop)
         self.control = Control(sock, self.watch, settings, observer)
         self.settings = settings
@@ -100,6 +106,11 @@ class Visit:
         self._leaving = self._leaving or reason
         self.watch.wake()
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether there is no TLS yet."""
+        return not self.control.is_secure
+
     # -- for its own ---------------------------------------------------------------------------------------------------
 
     @property
@@ -120,6 +131,11 @@ class Visit:
         if self.session is None:
             raise ReplyError(530, "log in with USER and PASS first")
         return self.session.filesystem
+
+    def enter(self, session: Session) -> None:
+        """Have it be *session* from now on."""
+        self.session = session
+        self._entered(self)
 
     def path(self, text: str) -> VirtualPath:
         """Return what *text* means from the working directory.

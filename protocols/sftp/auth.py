@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from protocols.aio import Crossing
+    from protocols.doorstep import Doorstep
     from protocols.session import Authenticator, Grant, Session
-    from protocols.sftp.doorstep import Doorstep
     from protocols.sftp.settings import SftpObserver, SftpSettings
     from protocols.sftp.turns import Turns
     from protocols.sftp.window import WindowBudget

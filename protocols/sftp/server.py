@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import asyncssh
 
 from protocols.accepting import accept
+from protocols.doorstep import Doorstep
 from protocols.sftp.algorithms import PROFILES
 from protocols.sftp.auth import Login
 from protocols.sftp.connection import Connection
-from protocols.sftp.doorstep import Doorstep
 from protocols.sftp.settings import SftpObserver, SftpSettings, SilentObserver
 from protocols.sftp.turns import Turns
 from protocols.sftp.window import WindowBudget

@@ -138,11 +138,16 @@ def test_throttled_login_is_told_when_to_come_back(house: House) -> None:
             wire.answer()
 
 
-def test_too_many_connections_are_turned_away(certificate: tuple[Path, Path]) -> None:
-    """Those that have not logged in are few; one that has makes room."""
-    with running(certificate, FtpSettings(max_unauthenticated=1)) as house:
-        with house.login(), house.wire(tls=False), pytest.raises((EOFError, ConnectionError)):
-            house.wire(tls=False)
+def test_connections_that_only_wait_shut_nobody_out(certificate: tuple[Path, Path]) -> None:
+    """However many there are: the one that has been silent for longest goes for the newest."""
+    with running(certificate, FtpSettings(max_unauthenticated=2)) as house:
+        with contextlib.ExitStack() as stack:
+            first = stack.enter_context(house.login())
+            waiting = [stack.enter_context(house.wire(tls=False)) for _ in range(6)]
+            stack.enter_context(house.login())
+            assert waiting[0].answer() == (421, "421 too many wait for a login")
+            assert first.ask("NOOP")[0] == 200
+            assert waiting[-1].ask("NOOP")[0] != 421
         until(lambda: house.server.connections == 0)
 
 

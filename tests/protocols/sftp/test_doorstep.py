@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from protocols.sftp.doorstep import Doorstep
+from protocols.doorstep import Doorstep
 from tests.contracts.head import PASSWORD, PATIENCE, until
 from tests.protocols.sftp.rig import Rig
 
