@@ -43,9 +43,11 @@ _PHONE_US = re.compile(
     + rb"(?![0-9A-Za-z\-]|:[^ ]|\.[0-9])"
 )
 _PHONE_KEYED = re.compile(
-    rb"(?:phone|mobile|telephone|telefono?|t(?:e|\xc3\xa9)l(?:e|\xc3\xa9)phone|handy|gsm|mobiel|portable|cell|fax|tel|t\xc3\xa9l|port|msisdn|"
+    rb"(?:phone|mobile|telephone|telefono?|tel\xc3\xa9fono|m\xc3\xb3vil|telem\xc3\xb3vel|t(?:e|\xc3\xa9)l(?:e|\xc3\xa9)phone|handy|gsm|mobiel|portable|cell|fax|tel|t\xc3\xa9l|port|msisdn|"
     rb"whatsapp|sms)"
-    rb"(?:[ _\-]?(?:number|nummer|num|no|nr|1|2))?\.?\\{0,3}[\"']?(?:[ \t]{0,8}[:=>][ \t]{0,8}|[ \t])(?:\\{0,3}[\"'])?"
+    rb"(?:[ _\-]?(?:number|nummer|num|no|nr|1|2|"
+    rb"priv(?:at|ate)?|gesch|dienstl(?:ich)?|mobil|home|work|office|fixe|m(?:\xc3\xb3|o)vil|fijo|casa))?"
+    rb"\.?\\{0,3}[\"']?(?:[ \t]{0,8}[:=>][ \t]{0,8}|[ \t])(?:\\{0,3}[\"'])?"
     rb"(?P<value>\(?\+?[0-9][0-9 ()./\-]{5,22}[0-9]" + EXTENSION + rb")(?![0-9A-Za-z])",
     re.IGNORECASE,
 )
@@ -179,6 +181,25 @@ def find_phone(pseudonyms: Pseudonymizer) -> Finder:
         elif not before.isalnum() and before not in (_WITHIN_OF_COUNTRY if buf[start] == 0x2B else _WITHIN):
             return bare(buf, start)
         return None
+
+    return find
+
+
+_LIST = re.compile(rb"[A-Za-z_]{5,16}[\"']?:[ \t]{0,8}\r?\n(?P<items>(?:[ \t]{0,16}- [^\r\n]{3,40}(?:\r?\n|\Z)){1,20})")
+_LISTED = re.compile(rb"- [\"']?(?P<value>[(0-9][0-9 ()/.\-]{5,22}[0-9])(?=[\"']?[ \t]*(?:\r?\n|\Z))")
+
+
+def find_listed_phones(pseudonyms: Pseudonymizer) -> Finder:
+    """Build the finder of numbers as a country writes them, in a list of YAML's that its key calls telephones."""
+
+    def find(buf: bytes, start: int, _end: int) -> list[Found] | None:
+        listed = _LIST.match(buf, start)
+        items = _LISTED.finditer(buf, *listed.span("items")) if listed else ()
+        return [
+            (*item.span("value"), _digits(item["value"]), pseudonyms.phone(item["value"], 0))
+            for item in items
+            if 6 <= len(_digits(item["value"])) <= 15 and not is_phone_pseudonym(item["value"])
+        ] or None
 
     return find
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 _IBAN_PSEUDONYM = re.compile(rb"[A-Za-z]{2}00[0-9A-Za-z \-]{9,36}")
 _PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|[0-9]+")
-_DROPPED = frozenset(("number", "no", "nr", "num", "nummer", "value", "text", "txt", "field", "str", "string", "hash"))
+_DROPPED = frozenset(
+    ("number", "no", "nr", "num", "nbr", "nummer", "value", "text", "txt", "field", "str", "string", "hash")
+)
 _LISTS = (
     "name",
     "maybe_name",
@@ -115,14 +117,29 @@ def _plain(text: str) -> str:
 _PART_NAMES = frozenset(("nom", "name", "nombre", "nome", "naam", "namn", "navn"))
 
 
+_NORDIC_CODES = frozenset((b"postnr", b"postnr.", b"postnummer"))
+"""Beside a column of these, Danish and Norwegian "by" is a town."""
+
+
 def beside_names(names: list[bytes], fields: list[Field | None]) -> list[Field | None]:
     """Take a column that is called "name" alone for a family's or a given name where another one holds the rest."""
+    if b"by" in (plain := [name.lower() for name in names]) and not _NORDIC_CODES.isdisjoint(plain):
+        fields = [Field(kind="city") if name == b"by" else field for name, field in zip(plain, fields, strict=True)]
     if not any(field is not None and field.kind == "name" and not field.proven for field in fields):
         return fields
     return [
         Field(kind="name") if name.strip().lower().decode("utf-8", "replace") in _PART_NAMES else field
         for name, field in zip(names, fields, strict=True)
     ]
+
+
+_UMLAUTS = str.maketrans("äöü", "aou")
+
+
+def _called(word: str) -> Field | None:
+    """Look *word* up as it is, and without its umlauts: születési, syntymäaika."""
+    known = _known()
+    return known.get(word) or (known.get(word.translate(_UMLAUTS)) if not word.isascii() else None)
 
 
 @lru_cache(maxsize=16384)
@@ -134,15 +151,14 @@ def field_of(name: bytes) -> Field | None:
     if not text.isascii():
         text = _plain(text)
     parts = [part.lower() for part in _PARTS.findall(text)]
-    if len(parts) > 1 and parts[-1] in _DROPPED and (whole := _known().get("".join(parts[-3:]))):
+    if len(parts) > 1 and parts[-1] in _DROPPED and (whole := _called("".join(parts[-3:]))):
         return whole
     while len(parts) > 1 and (parts[-1] in _DROPPED or parts[-1].isdigit()):
         if parts[-1] == "hash":
             return None
         parts.pop()
-    known = _known()
     for count in (4, 3, 2, 1):
-        found = known.get("".join(parts[-count:])) if count <= len(parts) else None
+        found = _called("".join(parts[-count:])) if count <= len(parts) else None
         if found is None:
             continue
         if (
@@ -191,13 +207,24 @@ def field_of_words(words: bytes) -> Field | None:
 
 _SPOKEN = frozenset(("name", "birth", "national", "passport", "licence"))
 """What a key of several words is believed to say; those of places and devices are known by their last word."""
-_COLUMNS = {b"cp": Field(kind="zip"), b"c.p.": Field(kind="zip"), b"nr domu": Field(kind="house")}
+_COLUMNS = {
+    b"cp": Field(kind="zip"),
+    b"c.p.": Field(kind="zip"),
+    b"nr domu": Field(kind="house"),
+    "τ.κ.".encode(): Field(kind="zip"),
+    "İl".lower().encode(): Field(kind="city"),
+    "cím".encode(): Field(kind="street"),
+}
 """What means something else in any other place than above a column."""
+
+
+def _lowered(name: bytes) -> bytes:
+    return name.lower() if name.isascii() else name.decode("utf-8", "replace").lower().encode()
 
 
 def column_of(name: bytes) -> Field | None:
     """Say what a table's column called *name* holds: what a field of that name does, or logins."""
-    found = field_of(name.replace(b" ", b"_")) or _COLUMNS.get(name.strip().lower())
+    found = field_of(name.replace(b" ", b"_")) or _COLUMNS.get(_lowered(name.strip()))
     joined = re.sub(rb"[ _\-]", b"", name).decode("utf-8", "replace").lower()
     if joined in load_words("keys_agent"):
         return Field(kind="agent")

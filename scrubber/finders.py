@@ -10,11 +10,12 @@ from scrubber.addresses import find_ipv4, find_ipv6, find_mac
 from scrubber.assignment import ValueReader
 from scrubber.chpasswd import find_chpasswd
 from scrubber.cluster import find_cluster_secret
-from scrubber.contacts import find_email, find_phone
+from scrubber.contacts import find_email, find_listed_phones, find_phone
 from scrubber.finder import remembered
 from scrubber.gate import Strength, is_secret
 from scrubber.messages import find_message
 from scrubber.nationals import find_national
+from scrubber.paired import find_paired
 from scrubber.persons import find_author, find_cell, find_mailbox, find_person, find_titled, find_vcard
 from scrubber.pseudonym import TAG, Pseudonymizer
 
@@ -104,6 +105,8 @@ def find_listed_cookies(pseudonyms: Pseudonymizer) -> Finder:
 
 FINDERS: dict[str, Callable[[Pseudonymizer], Finder]] = {
     "message": find_message,
+    "paired": find_paired,
+    "phones": find_listed_phones,
     "author": find_author,
     "assignment": find_assignment,
     "card": find_card,

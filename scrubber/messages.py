@@ -1,7 +1,7 @@
-"""Find persons in messages whose fields are known by their place: HL7 2, EDIFACT, SWIFT.
+"""Find persons in messages whose fields are known by their place: HL7 2, EDIFACT, X12, SWIFT.
 
-Sources: HL7 2.5.1 chapters 3 and 6 (PID, NK1, GT1, IN1), UN/EDIFACT D.96A (NAD, CTA), SWIFT's user handbook (fields 50
-and 59 of MT 103).
+Sources: HL7 2.5.1 chapters 3, 4 and 6 (PID, NK1, PV1, ORC, OBR, GT1, IN1), UN/EDIFACT D.96A (NAD, CTA, COM), ASC X12
+005010 (NM1, N3, N4, DMG, REF, PER), SWIFT's user handbook (fields 50 and 59 of MT 103).
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _NAMES, _PLACE = ("name", "name", "name"), ("street", "street", "city", "", "zip")
 """The components of a person's name (XPN) and of an address (XAD); what has no kind stays."""
+_STAFF = ("", "name", "name", "name")
+"""Those of somebody who works there (XCN): the number comes first."""
 _SEGMENTS: dict[bytes, dict[int, tuple[str, ...]]] = {
     b"PID": {
         **dict.fromkeys((2, 3, 4, 18, 19, 20), ("national",)),
@@ -30,12 +32,28 @@ _SEGMENTS: dict[bytes, dict[int, tuple[str, ...]]] = {
         14: ("phone",),
         23: ("city",),
     },
+    b"PV1": dict.fromkeys((7, 8, 9, 17, 52), _STAFF),
+    b"ORC": dict.fromkeys((10, 11, 12), _STAFF),
+    b"OBR": dict.fromkeys((10, 16, 28, 32, 33, 34), _STAFF),
     b"NK1": {2: _NAMES, 4: _PLACE, 5: ("phone",), 6: ("phone",), 16: ("birth",)},
     b"GT1": {3: _NAMES, 5: _PLACE, 6: ("phone",), 7: ("phone",), 8: ("birth",), 12: ("national",)},
     b"IN1": {16: _NAMES, 18: ("birth",), 19: _PLACE, 36: ("national",)},
 }
 _PARTY = {3: "name", 4: "name", 5: "street", 6: "city", 8: "zip"}
 """The elements of NAD by their number; the first is the qualifier's."""
+_X12: dict[bytes, dict[int, str]] = {
+    b"NM1": {3: "name", 4: "name", 5: "name", 9: "national"},
+    b"N3": {1: "street", 2: "street"},
+    b"N4": {1: "city", 3: "zip"},
+    b"DMG": {2: "birth"},
+    b"REF": {2: "national"},
+    b"PER": {2: "name", 4: "phone", 6: "phone", 8: "phone"},
+}
+"""The elements of X12's segments by their number."""
+_OF_PEOPLE = {b"NM1": (2, {b"1"}), b"DMG": (1, {b"D8"}), b"REF": (1, {b"SY", b"1W", b"0F"})}
+"""What an element must say for the segment to be a person's."""
+_NUMBERS_OF_PEOPLE = frozenset((b"MI", b"SY", b"34", b"II"))
+_ELEMENTS = re.compile(rb"[A-Z][A-Z0-9]{1,2}\*[^~\r\n]{1,600}")
 _SEGMENT = re.compile(rb"[^\r\n]{3,4000}")
 _INTERCHANGE = re.compile(rb"(?:[^'?\r\n]|\?.){3,1000}")
 _PAYMENT = re.compile(
@@ -56,6 +74,10 @@ def find_message(pseudonyms: Pseudonymizer) -> Finder:
             return list(_health(buf, start, _SEGMENTS[head], made)) or None
         if head in {b"NAD", b"CTA"}:
             return list(_trade(buf, start, made, contact=head == b"CTA")) or None
+        if head == b"COM":
+            return list(_channel(buf, start, made)) or None
+        if b"*" in buf[start : start + 4]:
+            return list(_claim(buf, start, made)) or None
         return list(_payment(buf, start, made)) or None
 
     return find
@@ -93,6 +115,34 @@ def _trade(buf: bytes, start: int, made: dict[str, Callable[[bytes], bytes]], *,
             if kind and not (contact and place == 0):
                 yield from _told(part, inner, kind, made)
             inner += len(part) + 1
+        at += len(element) + 1
+
+
+def _channel(buf: bytes, start: int, made: dict[str, Callable[[bytes], bytes]]) -> Iterator[Found]:
+    """Read a number to call: COM+0123456:TE."""
+    match = _CHANNEL.match(buf, start)
+    if match is not None:
+        yield from _told(match["number"].replace(b"?+", b"+"), match.start("number"), "phone", made)
+
+
+_CHANNEL = re.compile(rb"COM\+(?P<number>[^':\r\n]{6,40}):(?:TE|FX|AL|CA)\b")
+
+
+def _claim(buf: bytes, start: int, made: dict[str, Callable[[bytes], bytes]]) -> Iterator[Found]:
+    """Read a segment of X12, where it is a person's."""
+    segment = _ELEMENTS.match(buf, start)
+    elements = segment[0].split(b"*") if segment else []
+    places = _X12.get(elements[0], {}) if elements else {}
+    number, said = _OF_PEOPLE.get(elements[0], (0, set())) if elements else (0, set())
+    if said and (len(elements) <= number or elements[number] not in said):
+        return
+    at = start
+    for number, element in enumerate(elements):
+        kind = places.get(number, "")
+        if kind == "national" and elements[0] == b"NM1" and elements[8] not in _NUMBERS_OF_PEOPLE:
+            kind = ""
+        if kind:
+            yield from _told(element, at, kind, made)
         at += len(element) + 1
 
 

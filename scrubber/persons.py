@@ -28,6 +28,8 @@ _SEPARATOR = re.compile(
 )
 _ELEMENT = re.compile(rb"(?:[ \t][^<>\n]{0,120})?>\s{0,20}(?P<value>[^<>\n]{1,200}?)\s{0,20}</")
 _OPEN = re.compile(rb"\\{0,3}[\"'`]|&quot;|%22")
+_WRAPPED = re.compile(rb"(?:new )?(?:ISODate|Date|Timestamp|DateTime)\((?=[\"'])")
+"""What a date is made by, in the shell of MongoDB and in JavaScript."""
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{4,400}={0,2}")
 _REST = re.compile(rb"[^\r\n]{1,240}")
 _INLINE_END = re.compile(rb"[,;&|\t\r\n\"'<>(){}\[\]]|\\[nrt]|  |[ ,;][\w.\-]{1,40}[=:]|\Z")
@@ -65,6 +67,7 @@ _WITH_OTHERS = {
     b"middle": ("name", re.compile(rb'"first"\s{0,2}:\s{0,2}"')),
     b"given": ("name", re.compile(rb'"family"\s{0,2}:\s{0,2}"')),
     b"family": ("name", re.compile(rb'"given"\s{0,2}:\s{0,2}[\["]')),
+    b"formatted": ("name", re.compile(rb'"(?:givenName|familyName)"\s{0,2}:\s{0,2}"')),
     b"line": ("street", re.compile(rb'"(?:postalCode|postcode|zip|city|town)"\s{0,2}:\s{0,2}"')),
 }
 _PROTOCOL = re.compile(rb"[\"']?[ \t]*[:=][ \t]*[\"']?(?:[A-Z]{2,5}/)?[0-9]\.[0-9]\b")
@@ -91,7 +94,7 @@ def find_person(pseudonyms: Pseudonymizer) -> Finder:  # noqa: C901 - a list of 
     made = {kind: remembered(image) for kind, image in images(pseudonyms).items()}
 
     def find(buf: bytes, start: int, _end: int) -> Found | list[Found] | None:
-        return bound(buf, start) if buf[start] == 0x5B else named(buf, start + (buf[start] == 0x22))
+        return bound(buf, start) if buf[start] == 0x5B else named(buf, start + (buf[start] in b'"\n'))
 
     def named(buf: bytes, start: int) -> Found | list[Found] | None:
         window = buf[max(0, start - 48) : start]
@@ -103,6 +106,8 @@ def find_person(pseudonyms: Pseudonymizer) -> Finder:  # noqa: C901 - a list of 
         field = _with_others(buf, key, key_start) if key.rstrip(b"123") in _WITH_OTHERS else field_of(key)
         if key.lower() == b"rfc" and _RFC_NUMBER.match(buf, right.end()):
             field = None  # a document of the IETF's, and no Mexican taxpayer
+        if key == b"l" and buf.startswith(b"::", right.end()):
+            field = Field(kind="city")  # a place in a directory (RFC 4519), as base64
         told = _of_words(buf, key, key_start)
         field = told or field
         if field is None or (key.lower() == b"via" and _PROTOCOL.match(buf, right.end())):
@@ -133,7 +138,7 @@ def find_person(pseudonyms: Pseudonymizer) -> Finder:  # noqa: C901 - a list of 
             if field == _ANY_STREET and _BESIDE_STREET.search(buf, element.end(), element.end() + 200):
                 field = Field(kind="street")
             return _found(buf, *element.span("value"), field, made)
-        if before in {b'"', b"'"} and (attribute := _ATTRIBUTE_VALUE.match(buf, key_end)):
+        if before in {b'"', b"'", b"/"} and (attribute := _ATTRIBUTE_VALUE.match(buf, key_end)):
             return _found(buf, *attribute.span("value"), field, made)
         separator = _SEPARATOR.match(buf, key_end)
         if separator is None or before in {b"$", b"%", b"@"}:
@@ -183,6 +188,8 @@ def _after(
     op = separator["op"]
     if op == b"::":
         return _encoded(buf, start, field, made)
+    wrapped = _WRAPPED.match(buf, start)
+    start = wrapped.end() if wrapped else start
     opening = _OPEN.match(buf, start)
     if opening is not None:
         end = buf.find(opening[0], opening.end(), opening.end() + 240)
