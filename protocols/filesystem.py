@@ -370,6 +370,18 @@ class Digest(Protocol):
 
 
 @runtime_checkable
+class ReadsBack(Protocol):
+    """Optional: a write handle that gives back what was written to it."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to *length* bytes at *offset* (bytes from the start) of what came so far; none past its end.
+
+        Raises:
+            OffsetMismatchError: some of them have not come yet.
+        """
+
+
+@runtime_checkable
 class Truncates(Protocol):
     """Optional: a write handle that can throw away what came."""
 

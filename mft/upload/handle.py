@@ -97,6 +97,13 @@ class UploadHandle:
             and time.monotonic() < self._progress_due
         )
 
+    def read(self, offset: int, length: int) -> bytes:
+        """Return what was written there; see `protocols.filesystem.ReadsBack.read`."""
+        self._check_open()
+        self._lease.check()
+        with translated():
+            return self._writer.read(offset, length)
+
     def truncate(self, size: int) -> None:
         """End the file at *size* bytes; see `protocols.filesystem.Truncates.truncate`."""
         self._check_open()

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from protocols.errors import FileSystemError, OffsetMismatchError, PermissionDeniedError
-from protocols.filesystem import Entry, Immediate, ImmediateRead, ScanPages, Truncates, WriteMode
+from protocols.filesystem import Entry, Immediate, ImmediateRead, ReadsBack, ScanPages, Truncates, WriteMode
 from protocols.sftp.attrs import Names, encode_names
 
 if TYPE_CHECKING:
@@ -55,8 +55,12 @@ class Upload:
 
     is_transfer = True
 
-    def __init__(self, handle: WriteHandle, path: VirtualPath, *, appending: bool) -> None:
-        """Wrap *handle*; *appending* tells whether the client opened it with SSH_FXF_APPEND."""
+    def __init__(self, handle: WriteHandle, path: VirtualPath, *, appending: bool, reading: bool = False) -> None:
+        """Wrap *handle*; *appending* tells whether the client opened it with SSH_FXF_APPEND.
+
+        *reading*: it may read what it writes; never what came before by another handle.
+        """
+        self._may_read = reading
         self.path = path
         self.modified: float | None = None
         """The client's modification time (POSIX seconds), kept for the commit."""
@@ -109,6 +113,19 @@ class Upload:
         if not isinstance(self._handle, Truncates):
             raise PermissionDeniedError("a file here cannot be cut or stretched; send it anew")
         self._handle.truncate(size)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return what was written there; none at the end.
+
+        Raises:
+            PermissionDeniedError: it was not opened for that, or the filesystem cannot.
+            FileSystemError: an earlier write failed.
+        """
+        if self._failure is not None:
+            raise self._failure.with_traceback(None)
+        if not self._may_read or not isinstance(self._handle, ReadsBack):
+            raise PermissionDeniedError("what is being sent cannot be read by this handle")
+        return self._handle.read(offset, length) if offset <= _MAX_OFFSET else b""
 
     def spoil(self, why: str) -> None:
         """Let it not become whole any more, because what was to be written could not be had."""

@@ -323,7 +323,12 @@ class Requests:
         upload = self._rewrite(path) if flags == OpenFlag.WRITE | OpenFlag.CREAT else None
         if upload is None:
             handle = self._filesystem.open_write(path, self._write_mode(path, flags))
-            upload = Upload(handle, path, appending=bool(flags & OpenFlag.APPEND))
+            upload = Upload(
+                handle,
+                path,
+                appending=bool(flags & OpenFlag.APPEND),
+                reading=bool(flags & OpenFlag.READ and flags & (OpenFlag.TRUNC | OpenFlag.EXCL)),
+            )
         upload.modified = wanted.modified
         return _opened(request_id, self._handles.add(upload))
 
@@ -340,7 +345,8 @@ class Requests:
         """Say what an open for writing means, or why it cannot be.
 
         Many clients ask for READ with WRITE and only write (Go's `Create`, file systems in user space). That is granted
-        where the content is new; reading an existing file and changing it in place is not offered.
+        where the content is new, and what was written can be read; reading an existing file and changing it in place is
+        not offered.
         """
         if flags & OpenFlag.EXCL:
             return WriteMode.CREATE
@@ -359,10 +365,12 @@ class Requests:
         return ok_reply(request_id)
 
     def _read(self, request_id: int, fields: Fields) -> bytes:
-        download = self._handles.of(fields, Download)
+        handle = self._handles.any(fields)
+        if isinstance(handle, Listing):
+            raise FileSystemError("a listing is read by READDIR")
         offset = fields.uint64()
         length = min(fields.uint32(), MAX_DATA)
-        data = download.read(offset, length)
+        data = handle.read(offset, length)
         if not data:
             raise EndOfFileError("end of file")
         self._sent += len(data)

@@ -172,6 +172,21 @@ class LandingWriter:
                 if self._fill == SEGMENT_BYTES:
                     self._seal()
 
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to *length* bytes at *offset* of what was written so far; fewer only at the end, none past it.
+
+        Raises:
+            HoleError: some of them were not written yet.
+            AlteredRecordError: a record was altered.
+            OutOfSpaceError, StoreUnavailableError: what waits in memory could not be sealed.
+        """
+        if offset < 0 or length < 0:
+            raise ValueError("offset and length are not negative")
+        with self._lock:
+            self._check()
+            self._seal()
+            return self._log.read(offset, min(offset + length, self._log.index.size))
+
     def truncate(self, size: int) -> None:
         """End the file at *size* bytes: what lies behind is gone; where it was shorter there is a hole."""
         if not 0 <= size <= MAX_OFFSET:

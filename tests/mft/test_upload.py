@@ -77,6 +77,23 @@ def test_bytes_may_come_in_any_order(core):
     assert core.client("ann").get(f"{IN}/a") == BIG
 
 
+def test_what_is_being_sent_can_be_read_by_its_sender(core):
+    """Whether or not it waits in memory yet; what has not come is told, and what comes then takes its place."""
+    handle = core.client("ann").begin(f"{IN}/a")
+    handle.write(0, BIG)
+    assert handle.read(0, 100) == BIG[:100]
+    assert handle.read(len(BIG) - 3, 100) == BIG[-3:]
+    assert handle.read(len(BIG), 100) == b""
+    handle.write(5, b"again")
+    assert handle.read(3, 9) == BIG[3:5] + b"again" + BIG[10:12]
+    handle.write(len(BIG) + 10, b"x")
+    with pytest.raises(OffsetMismatchError):
+        handle.read(len(BIG), 11)
+    handle.abort("done")
+    with pytest.raises(LockedError):
+        handle.read(0, 1)
+
+
 @pytest.mark.parametrize("offset", [(1 << 62) - 2, 1 << 62, (1 << 63) - 10])
 def test_offset_that_no_file_has_is_refused_by_name(core, offset):
     """It is the client's mistake, and told as that; what came before it stays."""

@@ -228,6 +228,11 @@ class MemoryWriteHandle:
     def is_immediate(self, end: int) -> bool:
         return end <= self._tree.at_once
 
+    def read(self, offset: int, length: int) -> bytes:
+        with self._tree.lock:
+            self._check_holder()
+            return bytes(self._partial.data[offset : offset + length])
+
     def _grow(self, start: int, end: int) -> None:
         partial = self._partial
         if start > partial.prefix:

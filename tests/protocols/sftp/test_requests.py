@@ -285,8 +285,8 @@ def test_a_taken_over_upload_cannot_be_written_or_closed_by_its_first_holder() -
 def test_reading_an_upload_and_writing_a_download_are_refused(client: Client) -> None:
     """A handle does what it was opened for."""
     client.tree.add("/in/f", b"content")
-    upload = client.open("/in/g", READ | WRITE | CREAT | TRUNC)
-    assert client.status(Request.READ, string(upload), uint64(0), uint32(1)) is Status.FAILURE
+    upload = client.open("/in/g", WRITE | CREAT | TRUNC)
+    assert client.status(Request.READ, string(upload), uint64(0), uint32(1)) is Status.PERMISSION_DENIED
     assert client.write(client.open("/in/f", READ), 0, b"x") is Status.FAILURE
 
 
@@ -340,6 +340,26 @@ def test_upload_under_way_is_cut_to_a_size(client: Client, by_path: bool) -> Non
     client.write(handle, 4, b"x")
     assert client.close(handle) is Status.OK
     assert client.tree.content("/in/f") == b"0123x"
+
+
+@pytest.mark.parametrize("flags", [READ | WRITE | CREAT | TRUNC, READ | WRITE | CREAT | EXCL])
+def test_what_was_written_is_read_by_the_same_handle(client: Client, flags: int) -> None:
+    """As programs do in a mounted folder; paramiko's `w+`."""
+    handle = client.open("/in/f", flags)
+    client.write(handle, 0, b"0123456789")
+    kind, answer = client.ask(Request.READ, string(handle), uint64(4), uint32(100))
+    assert (kind, answer.string()) == (Reply.DATA, b"456789")
+    assert client.status(Request.READ, string(handle), uint64(10), uint32(1)) is Status.EOF
+    assert client.close(handle) is Status.OK
+    assert client.tree.content("/in/f") == b"0123456789"
+
+
+@pytest.mark.parametrize("flags", [WRITE | CREAT | TRUNC, READ | WRITE | CREAT])
+def test_what_came_before_is_not_read_by_an_upload(client: Client, flags: int) -> None:
+    """Who may only send does not learn by a resume what was sent; nor who did not ask to read."""
+    client.write(client.open("/in/f", WRITE | CREAT), 0, b"0123")
+    handle = client.open("/in/f", flags)
+    assert client.status(Request.READ, string(handle), uint64(0), uint32(4)) is Status.PERMISSION_DENIED
 
 
 def test_upload_that_was_made_longer_must_be_filled(client: Client) -> None:

@@ -133,6 +133,10 @@ def test_random_writes_match_a_model(tmp_path_factory, steps):
         hole = written.find(0)
         assert (writer.end, writer.prefix) == (size, hole)
         assert writer.durable_prefix <= writer.prefix
+        assert writer.read(max(0, hole - 90), min(hole, 90)) == model[max(0, hole - 90) : hole]
+        if hole < size:
+            with pytest.raises(HoleError):
+                writer.read(hole, 1)
     writer.sync()
     assert writer.durable_prefix == writer.prefix
     writer.close()
