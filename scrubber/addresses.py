@@ -50,7 +50,7 @@ _QUOTES = b"\"'"
 _ENDS_OPEN = b"+~_-.ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BEFORE_EQUALS = _AFTER_WORDS + b"~!^]"
 _VERSION_AFTER = re.compile(
-    rb"[+~_](?=[0-9A-Za-z])|-(?!" + _OCTET + rb"\.[0-9])[0-9A-Za-z]|[A-Za-z]|"
+    rb"[+~_](?=[0-9A-Za-z])|-(?!" + _OCTET + rb"\.[0-9]{1,3}\.[0-9])[0-9A-Za-z]|[A-Za-z]|"
     rb"\.(?:el|fc|rpm|deb|tar|tgz|zip|jar|dll|so|x86|noarch|amd64|exe|msi|gz|dev[0-9]|post[0-9]|SP[0-9]|"
     rb"(?:Final|RELEASE|GA|SNAPSHOT)\b)"
 )
@@ -72,6 +72,8 @@ _IPV6_PORT = re.compile(
 )
 """An address with a port behind it and no brackets around it, as Apache logs it; behind `::` it has five digits."""
 _IPV6_GROUPS, _OCTET_DIGITS = 8, 2
+_TIME_OF_DAY = re.compile(rb"[0-9]{1,4}::[0-2][0-9]:[0-5][0-9]:[0-6][0-9]")
+"""The end of a date and the time, as Erlang logs them: 7-Jun-2015::03:42:13."""
 _IPV6_CHARS = b"0123456789abcdefABCDEF:"
 _IPV6_SURE = re.compile(rb"(?:[23][0-9a-f]{3}|f[cd][0-9a-f]{2}|fe80|64):", re.IGNORECASE)
 
@@ -223,6 +225,8 @@ def find_ipv6(pseudonyms: Pseudonymizer) -> Finder:
         if text.endswith(b":") and not text.endswith(b"::"):
             text = text[:-1]
         elif after == b":" and (text.count(b":") != _IPV6_GROUPS - 1 or buf[match.end() + 1 : match.end() + 2] != b" "):
+            return None
+        if buf[begin - 1 : begin] == b"-" and _TIME_OF_DAY.fullmatch(text):
             return None
         address = _parse_ipv6(text)
         if address is None:

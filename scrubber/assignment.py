@@ -374,6 +374,8 @@ def _without_separator(buf: bytes, key: _Key) -> Iterator[Value]:
         yield from _paired(buf, key)
     elif key.name[:1] == b"-" and last != b"<":
         yield from _argument(buf, key)
+    elif key.name == b"community" and key.before.endswith(b"set "):
+        return  # of BGP: a list of them, in a routing policy
     else:
         yield from _beside(buf, key)
 

@@ -272,7 +272,7 @@ def _is_name(value: bytes, proven: bool) -> bool:  # noqa: FBT001 - one of a tab
         return _is_caseless_name(text, proven)
     if _NAME.fullmatch(text) is None:
         return False
-    if value.islower() and is_vocabulary(value):  # a type, a column
+    if value.islower() and (b"/" in value or is_vocabulary(value)):  # a volume, a type, a column
         return False
     words = [word for word in _WORD.findall(text) if not word.startswith("u00")]
     lower = {word.lower() for word in words}

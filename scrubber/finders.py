@@ -31,6 +31,8 @@ _COOKIE = re.compile(
     rb"(?P<pairs>[^\r\n\"']{3,4096})",
     re.IGNORECASE,
 )
+_FLOW = re.compile(rb"0x[0-9A-Fa-f]+(?:/-1)?, ?[a-z]")
+"""The number of a flow in a switch's table (OpenFlow), with what else is told of it: cookie=0x0, duration=8.5s."""
 _PAIR = re.compile(rb"(?P<name>[\w.!#$%&*+\-^`|~@\[\]]{1,128})=(?P<value>[^;\s,\\]{1,2048})")
 _ATTRIBUTES = frozenset(
     (b"path", b"domain", b"expires", b"max-age", b"samesite", b"version", b"priority", b"comment", b"port")
@@ -63,7 +65,7 @@ def find_cookie(pseudonyms: Pseudonymizer) -> Finder:
 
     def find(buf: bytes, start: int, _end: int) -> list[Found] | None:
         header = None if buf[start - 1 : start].isalnum() else _COOKIE.match(buf, start)
-        if header is None:
+        if header is None or _FLOW.match(header["pairs"]):
             return None
         found = []
         begin, end = header.span("pairs")

@@ -108,8 +108,11 @@ _NOT_SECRET = re.compile(
     rb"[\w=.]{0,24}\\(?:f[BIRPCW\[(]|[&(-]|\*[\[(]).*|"  # a font or a sign of troff's
     rb"[A-Z0-9]{8,24}/[0-9]{8}/[\w/\-]+|"  # the scope of a signature of AWS's
     rb"![A-Za-z0-9+]{2,16}(?::[!+@\-]?[A-Za-z0-9+\-]{2,16}){1,40}|"  # the end of a list of ciphers: !PSK:!SRP:!kRSA
+    rb"(?:filter|app|composite)_factory|"  # of Paste Deployment, behind a module: keystonemiddleware.auth_token:
     rb"[x*!]{1,2}:-?[0-9]{1,10}:.*|"  # the rest of a line of /etc/passwd or /etc/group
-    rb"[0-9]{1,5}:[0-9]{1,10}|no-export|no-advertise|local-as|"  # BGP communities
+    rb"hmac-(?:md5|sha[0-9\-]{0,8})|inheritance-disable|no-export|no-advertise|local-as|"
+    rb"\(?[0-9]{1,10}:[0-9]{1,10}(?:, ?[0-9]{1,10}:[0-9]{1,10})*\)?|"  # BGP communities
+    rb"(?:target|origin|soo|rt|color|bandwidth|large):[0-9.]+:[0-9:]+|"
     rb"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]+(?:Z|[+-][0-9:]+)?)?|[0-9]{2}:[0-9]{2}(?::[0-9]{2})?|"
     rb"[\^~>=<]{0,2} ?v?[0-9]+(?:\.[0-9]+){1,3}(?:-[a-z]+(?:\.[0-9]+)?)?|[0-9]{1,5}/(?:tcp|udp|sctp)|exec:/.*|"
     rb"(?:var|local|data|module|each|path|self|secrets|inputs|steps|env|vars|values|context|params)\.[A-Za-z_][\w.\[\]\"'-]*|"
@@ -213,6 +216,10 @@ _ABOUT_ENDS = (
 _FALSE_PASS = frozenset(("bypass", "compass", "token", "trespass", "overpass", "underpass"))
 
 
+_PASSED_ON = frozenset(("fastcgi", "uwsgi", "scgi", "grpc", "memcached"))
+"""nginx passes requests on by them: fastcgi_pass localhost:9000."""
+
+
 def _is_open(words: list[str], joined: str) -> bool:
     """Say whether a key or token is one of a data structure, a page or a parser: primary_key, next_page_token."""
     last = words[-1]
@@ -224,6 +231,8 @@ def _is_open(words: list[str], joined: str) -> bool:
         return len(words) > 1 and words[-2] in _OPEN_TOKENS
     if last == "secret":
         return len(words) > 1 and words[-2] in _OPEN_SECRETS
+    if last == "pass":
+        return len(words) > 1 and words[-2] in _PASSED_ON
     return joined == "cookie" or words == ["signingkey"]  # of git: the identifier of a key
 
 

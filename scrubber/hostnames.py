@@ -34,8 +34,8 @@ def split_host(name: bytes) -> tuple[list[bytes], bytes]:
     return labels[:-count], b".".join(labels[-count:])
 
 
-_SCRIPT = re.compile(rb"[a-z][0-9]\.[0-9]{1,2}\.(?:pl|sh|ps)\Z")
-"""A program and its version before a suffix that a country has too: scandeps5.18.pl."""
+_NO_NAME = re.compile(rb"[a-z][0-9]\.[0-9]{1,2}\.(?:pl|sh|ps)\Z|\A(?:[0-9]{1,3}\.|x+\.)*x+\Z")
+"""A program and its version before a suffix that a country has too: scandeps5.18.pl; what was blackened: 10.xx.xx."""
 
 
 def is_fqdn(name: bytes) -> bool:
@@ -47,7 +47,7 @@ def is_fqdn(name: bytes) -> bool:
         and all(_LABEL.fullmatch(label) for label in labels)
         and _TLD.fullmatch(labels[-1]) is not None
         and labels[-1].lower() not in words("file_suffixes")
-        and _SCRIPT.search(name) is None
+        and _NO_NAME.search(name) is None
     )
 
 
