@@ -24,6 +24,7 @@ from protocols.http.inflow import ChecksumError, Piece, location, numbered, rece
 from protocols.http.status import ProblemError
 from protocols.http.target import Mount, Target, parse_target
 from protocols.http.upload import UPLOAD_OFFSET, parse_modified, parse_password
+from protocols.http.uploadmetadata import UPLOAD_METADATA, name_of, parse_metadata
 from protocols.resumable import Dialect, UploadOrder
 
 if TYPE_CHECKING:
@@ -231,16 +232,21 @@ class Drafts:
 
     @staticmethod
     def _target(request: web.Request) -> Target:
-        """Return what a creation at a folder is for: Content-Disposition says the file's name."""
+        """Return what a creation at a folder is for: Content-Disposition says the file's name.
+
+        tus-js-client, where it speaks the draft, says it as for tus 1.0.0.
+        """
         folder = parse_target(request.raw_path, _MOUNT)
-        name = filename_of(request.headers.get(hdrs.CONTENT_DISPOSITION, ""))
-        if name is None:
-            if folder.directory:
-                raise ProblemError(
-                    HTTPStatus.BAD_REQUEST, 'say the file\'s name: Content-Disposition: inline; filename="NAME"'
-                )
-            return Target(mount=Mount(prefix="/files"), path=folder.path, directory=False)
-        return Target(mount=Mount(prefix="/files"), path=folder.path.child(name), directory=False)
+        disposed = filename_of(request.headers.get(hdrs.CONTENT_DISPOSITION, ""))
+        parts = name_of(parse_metadata(request.headers.get(UPLOAD_METADATA))) if disposed is None else (disposed,)
+        if parts is None and folder.directory:
+            raise ProblemError(
+                HTTPStatus.BAD_REQUEST, 'say the file\'s name: Content-Disposition: inline; filename="NAME"'
+            )
+        path = folder.path
+        for part in parts or ():
+            path = path.child(part)
+        return Target(mount=Mount(prefix="/files"), path=path, directory=False)
 
 
 def completes(headers: CIMultiDictProxy[str]) -> bool | None:

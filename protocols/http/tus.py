@@ -52,7 +52,7 @@ from protocols.http.override import method_of
 from protocols.http.status import BESIDES, ProblemError, as_problem, proceed
 from protocols.http.target import Mount, origin_form, parse_target
 from protocols.http.upload import UPLOAD_OFFSET, parse_password
-from protocols.http.uploadmetadata import case_of, modified_of, name_of, parse_metadata
+from protocols.http.uploadmetadata import UPLOAD_METADATA, case_of, modified_of, name_of, parse_metadata
 from protocols.path import VirtualPath
 from protocols.resumable import UploadKind, UploadOrder
 
@@ -67,7 +67,6 @@ VERSION: Final = "1.0.0"
 PREFIX: Final = "/tus"
 TUS_RESUMABLE: Final = "Tus-Resumable"
 UPLOAD_LENGTH: Final = "Upload-Length"
-UPLOAD_METADATA: Final = "Upload-Metadata"
 UPLOAD_CONCAT: Final = "Upload-Concat"
 UPLOAD_DEFER_LENGTH: Final = "Upload-Defer-Length"
 UPLOAD_EXPIRES: Final = "Upload-Expires"

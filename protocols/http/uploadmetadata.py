@@ -7,9 +7,11 @@ import binascii
 import math
 import re
 from http import HTTPStatus
+from typing import Final
 
 from protocols.http.status import ProblemError
 
+UPLOAD_METADATA: Final = "Upload-Metadata"
 _KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]+")
 _NAMES = ("filename", "name")
 """Keys that hold the file's name, the first that is there; different clients know different ones."""

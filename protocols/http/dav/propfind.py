@@ -52,12 +52,15 @@ class Listing:
 
 
 def parse_depth(request: web.Request) -> str:
-    """Return what the Depth header says: `0`, `1` or `infinity`, which is meant where there is none (section 10.2).
+    """Return what the Depth header says: `0`, `1` or `infinity`.
+
+    Where there is none, infinity is meant (section 10.2), which a folder refuses. webdav4 and fsspec send none and want
+    the folder itself: they are answered as other servers do (sabre/dav), with what lies directly in it.
 
     Raises:
         ProblemError: 400, it is none that there is.
     """
-    depth = request.headers.get("Depth", "infinity").strip().lower()
+    depth = request.headers.get("Depth", "1").strip().lower()
     if depth not in {"0", "1", "infinity"}:
         raise ProblemError(HTTPStatus.BAD_REQUEST, "Depth is 0, 1 or infinity")
     return depth

@@ -175,6 +175,18 @@ def test_creation_at_a_folder_takes_the_name_from_the_disposition(shared: House)
     assert shared.tree.content(f"{UPLOADS}/näme.log") == b"abc"
 
 
+def test_creation_at_a_folder_takes_the_name_from_the_metadata(shared: House) -> None:
+    """As tus-js-client says it, where it speaks the draft."""
+    headers = {"Upload-Complete": "?1", "Upload-Metadata": f"filename {base64.b64encode(b'js.log').decode()}"}
+    with shared.wire() as wire:
+        wire.send(head("POST", f"/tus{UPLOADS}/", headers, length=3) + b"abc")
+        assert wire.answer("POST").status == 104
+        assert wire.answer("POST").status == 201
+    assert shared.tree.content(f"{UPLOADS}/js.log") == b"abc"
+    nameless = {"Upload-Complete": "?1", "Upload-Metadata": "filetype"}
+    assert shared.ask("POST", f"/tus{UPLOADS}/", nameless, b"abc").status == 400
+
+
 def test_value_that_is_no_boolean_counts_for_nothing(shared: House) -> None:
     """The field is ignored: it is a plain PUT."""
     answer = shared.ask("PUT", f"/files{UPLOADS}/plain", {"Upload-Complete": "yes"}, b"abc")

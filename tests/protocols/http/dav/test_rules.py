@@ -66,10 +66,9 @@ def test_root_has_the_tree_for_windows(house: House) -> None:
 # -- listings ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("headers", [{}, {"Depth": "infinity"}])
-def test_listing_everything_below_is_refused(folder: Folder, headers: dict[str, str]) -> None:
+def test_listing_everything_below_is_refused(folder: Folder) -> None:
     """A listing has an end: its depth is 0 or 1, and the answer names the condition."""
-    answer = folder.ask("PROPFIND", "", headers)
+    answer = folder.ask("PROPFIND", "", {"Depth": "infinity"})
     assert answer.status == 403
     assert b"propfind-finite-depth" in answer.body
     assert folder.ask("PROPFIND", "", {"Depth": "2"}).status == 400
@@ -83,6 +82,14 @@ def test_file_has_nothing_below_it(folder: Folder, headers: dict[str, str]) -> N
     assert answer.status == 207
     assert answer.body.count(b"<D:response>") == 1
     assert folder.ask("PROPFIND", "none", headers).status == 404
+
+
+def test_folder_without_a_depth_is_told_with_what_lies_in_it(folder: Folder) -> None:
+    """As webdav4 and fsspec ask whether one is there; nothing below that is walked."""
+    folder.ask("MKCOL", "one")
+    folder.ask("PUT", "one/deep", body=b"x")
+    answer = folder.ask("PROPFIND", "", {})
+    assert (answer.status, answer.body.count(b"<D:response>")) == (207, 2)
 
 
 def test_depth_counts_where_it_has_a_meaning(folder: Folder) -> None:
