@@ -1,4 +1,7 @@
-"""The stores of the regions, made from the configuration. No connection is opened before one is used."""
+"""The stores and landing zones of the regions, made from the configuration; no connection is opened before it is used.
+
+A directory in which there is none is a new one, unless the catalog knows of something in it: then its disk is away.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,11 @@ import contextlib
 import sqlite3
 from typing import TYPE_CHECKING
 
-from mft.catalog.model import REPLICAS
+from mft.catalog.model import REPLICAS, UPLOADS
 from mft.config.errors import ConfigError, Fault
 from mft.config.secrets import load_store_secret
+from storage.landing import LandingZone
+from storage.landing.zone import is_zone
 from storage.local import LocalStore, is_made
 
 if TYPE_CHECKING:
@@ -19,6 +24,12 @@ if TYPE_CHECKING:
     from storage.buckets import Bucket, Wire
     from storage.store import ObjectStore
 
+_OBJECTS = f"SELECT DISTINCT region FROM {REPLICAS.name} WHERE state IN ('present', 'leaving', 'destroying')"  # noqa: S608 - a name of ours
+_LOGS = (
+    f"SELECT DISTINCT region FROM {UPLOADS.name} WHERE landing_gone_at IS NULL"  # noqa: S608 - the same
+    " AND state IN ('interrupted', 'landed', 'scrubbing', 'quarantined')"
+)
+
 
 def open_stores(config: Config) -> dict[str, ObjectStore]:
     """Return the store of each region.
@@ -27,22 +38,29 @@ def open_stores(config: Config) -> dict[str, ObjectStore]:
         ConfigError: a file that one of them needs cannot be read, or is open to everyone.
     """
     places = {name: region.store.path for name, region in config.regions.items() if region.store.bucket is None}
-    lost = set() if all(map(is_made, places.values())) else _filled_regions(config.catalog.path)
+    lost = set() if all(map(is_made, places.values())) else _told(config.catalog.path, _OBJECTS)
     return {name: open_store(region.store, name, make=name not in lost) for name, region in config.regions.items()}
 
 
-def _filled_regions(catalog: Path) -> set[str]:
-    """Return the regions in which the catalog has objects: a directory without a store is no new one there."""
+def open_zones(config: Config) -> dict[str, LandingZone]:
+    """Return the landing zone of each region."""
+    places = {name: region.landing for name, region in config.regions.items()}
+    lost = set() if all(map(is_zone, places.values())) else _told(config.catalog.path, _LOGS)
+    return {
+        name: LandingZone(place, make=name not in lost or any(place.glob("*.landing")))  # one of an older release
+        for name, place in places.items()
+    }
+
+
+def _told(catalog: Path, query: str) -> set[str]:
+    """Return the regions of which the catalog, if there is one, says that something lies there."""
     if not catalog.exists():
         return set()
     with contextlib.closing(sqlite3.connect(f"{catalog.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         try:
-            found = connection.execute(
-                f"SELECT DISTINCT region FROM {REPLICAS.name} WHERE state IN ('present', 'leaving', 'destroying')"  # noqa: S608
-            ).fetchall()
+            return {region for (region,) in connection.execute(query)}
         except sqlite3.OperationalError:  # one that is being made
             return set()
-    return {region for (region,) in found}
 
 
 def open_store(store: StoreConfig, region: str, *, make: bool = True) -> ObjectStore:

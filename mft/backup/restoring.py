@@ -31,6 +31,7 @@ from mft.signers import head_signer
 from storage.durable import sync_directory, write_file
 from storage.errors import ObjectExistsError
 from storage.keys.ledger import DestroyedKeys
+from storage.landing.zone import make_zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -192,6 +193,8 @@ class Restore:
 
     def _landing(self) -> int:
         count = 0
+        for each in self._config.regions.values():
+            make_zone(each.landing)
         for path in self._files:
             kind, _, rest = path.partition("/")
             region, _, name = rest.partition("/")
@@ -199,7 +202,6 @@ class Restore:
                 continue
             target = self._config.regions[region].landing / name
             if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 _copy(self._backup / path, target)
                 count += 1
         return count

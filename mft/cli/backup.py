@@ -77,11 +77,10 @@ def backup(
 def _backups(path: Path) -> Iterator[tuple[Config, Backups]]:
     from mft.backup.writing import Backups  # noqa: PLC0415  keeps `mft --help` quick
     from mft.credentials import load_receipt_key  # noqa: PLC0415
-    from mft.stores import open_stores  # noqa: PLC0415
-    from storage.landing import LandingZone  # noqa: PLC0415
+    from mft.stores import open_stores, open_zones  # noqa: PLC0415
 
     with open_ledger(path) as (config, ledger, _key):
-        zones = {name: LandingZone(region.landing) for name, region in config.regions.items()}
+        zones = open_zones(config)
         try:
             yield (
                 config,

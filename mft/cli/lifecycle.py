@@ -50,12 +50,11 @@ def opened_lifecycle(path: Path) -> Iterator[Lifecycle]:
     from mft.objects import Objects  # noqa: PLC0415
     from mft.server.lifecycle import make_lifecycle  # noqa: PLC0415
     from mft.server.parts import residency_rules  # noqa: PLC0415
-    from mft.stores import open_stores  # noqa: PLC0415
+    from mft.stores import open_stores, open_zones  # noqa: PLC0415
     from storage.keys.service import LocalKeyService  # noqa: PLC0415
-    from storage.landing import LandingZone  # noqa: PLC0415
 
     with open_ledger(path) as (config, ledger, _):
-        zones = {name: LandingZone(region.landing) for name, region in config.regions.items()}
+        zones = open_zones(config)
         try:
             yield make_lifecycle(
                 config=config,

@@ -24,7 +24,7 @@ from mft.policy import Residency
 from mft.revocation import prune
 from mft.unfiled import expire_unfiled
 from mft.upload.passwords import expire_passwords
-from storage.errors import LandingError, LandingNotFoundError, StorageError
+from storage.errors import LandingError, LandingNotFoundError, StorageError, StoreUnavailableError
 from storage.store import ObjectKey
 
 if TYPE_CHECKING:
@@ -110,7 +110,10 @@ class Sweep:
                 select(UPLOADS).where(UPLOADS.c.state == UploadState.INTERRUPTED, UPLOADS.c.prefix.is_(None))
             ).all()
         for row in rows:
-            prefix, end = self._measure(row)
+            try:
+                prefix, end = self._measure(row)
+            except StoreUnavailableError:
+                continue
             with self._database.write() as connection:
                 connection.execute(
                     update(UPLOADS)
@@ -177,6 +180,10 @@ class Sweep:
                 .limit(_PAGE)
             ).all()
         for row in rows:
+            try:
+                self._zones[row.region].check_is_there()
+            except StorageError:
+                continue  # it is said where uploads to it are refused
             with self._database.write() as connection:
                 gone = update(UPLOADS).where(UPLOADS.c.landing_id == row.landing_id).values(landing_gone_at=time.time())
                 connection.execute(gone)

@@ -26,10 +26,9 @@ from mft.residency import Hours, ResidencyRule, ResidencyRules
 from mft.retention import LifeRule, LifeRules
 from mft.server.directories import node_name
 from mft.signers import head_signer
-from mft.stores import open_stores
+from mft.stores import open_stores, open_zones
 from mft.upload.landed import LandedFiles
 from mft.vfs.drops import ALWAYS, DropSettings
-from storage.landing import LandingZone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from mft.credentials.load import Credentials
     from protocols.session import Origin
     from storage.keys.service import KeyService
+    from storage.landing import LandingZone
 
 
 EVERYTHING = Narrowing()
@@ -58,9 +58,7 @@ class Parts:
         self.ledgers = KeyLedgers.of(config, self.database)
         self.trail = AuditTrail(sign=head_signer(credentials.receipt_key), host=socket.gethostname())
         self.folding = Folding()
-        self.zones: Mapping[str, LandingZone] = {
-            name: LandingZone(region.landing) for name, region in config.regions.items()
-        }
+        self.zones: Mapping[str, LandingZone] = open_zones(config)
         self.rules = residency_rules(config)
         self.stores = open_stores(config)
         self.objects = Objects(

@@ -69,9 +69,13 @@ def check_space(watermark: FreeSpace, directories: Sequence[Path], *, coming: in
 
     Raises:
         QuotaExceededError: it does.
+        UnavailableError: one of them is not there.
     """
     for directory in directories:
-        state = os.statvfs(directory)
+        try:
+            state = os.statvfs(directory)
+        except OSError as error:
+            raise UnavailableError("where uploads arrive is out of reach; try again later") from error
         if state.f_bavail * state.f_frsize - coming < watermark.needed(state.f_blocks * state.f_frsize):
             raise QuotaExceededError("the server is short of space and takes no such upload now; try again later")
 

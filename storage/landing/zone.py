@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from storage.descriptor import Descriptor
 from storage.durable import disk_errors, sync_directory
-from storage.errors import LandingError, LandingExistsError, LandingNotFoundError
+from storage.errors import LandingError, LandingExistsError, LandingNotFoundError, StoreUnavailableError
 from storage.landing.carrying import carry_log
 from storage.landing.reader import LandingReader
 from storage.landing.writer import LandingWriter
@@ -19,23 +19,54 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SUFFIX = ".landing"
+_MARK = ".zone"
+"""A directory that lies in each zone: below a mount point whose disk is not mounted it does not."""
 _UPLOAD_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.ASCII)
 _HASHERS = 2
 _SYNCERS = 4
 """Threads; both kinds leave the interpreter to others meanwhile. Apart, so that a slow disk delays no digest."""
 
 
-class LandingZone:
-    """Where uploads arrive. Safe to call from several threads; several processes may share the directory."""
+def is_zone(directory: Path) -> bool:
+    """Say whether a landing zone lies there."""
+    return (directory / _MARK).is_dir()
 
-    def __init__(self, directory: Path) -> None:
-        """Use *directory*, which is made if it is not there, for its owner alone."""
+
+def make_zone(directory: Path) -> None:
+    """Make a landing zone there, for its owner alone, if there is none.
+
+    Raises:
+        OutOfSpaceError, StoreUnavailableError: the disk is full or fails.
+    """
+    with disk_errors(f"making the landing zone {directory}"):
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (directory / _MARK).mkdir(exist_ok=True, mode=0o700)
+        sync_directory(directory)
+        sync_directory(directory.parent)
+
+
+class LandingZone:
+    """Where uploads arrive. Safe to call from several threads; several processes may share the directory.
+
+    One whose disk is away is not taken for empty: then it raises `StoreUnavailableError`, and comes back with it.
+    """
+
+    def __init__(self, directory: Path, *, make: bool = True) -> None:
+        """Use *directory*, which is made if it is not there; without *make* there is no zone until one lies there."""
         self._directory = directory
         self._hashers = ThreadPoolExecutor(_HASHERS, thread_name_prefix="landing-hash")
         self._syncers = ThreadPoolExecutor(_SYNCERS, thread_name_prefix="landing-sync")
-        with disk_errors(f"making the landing zone {directory}"):
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            sync_directory(directory.parent)
+        if make:
+            make_zone(directory)
+
+    def check_is_there(self) -> None:
+        """Return if the zone is at hand.
+
+        Raises:
+            StoreUnavailableError: it is not.
+        """
+        if not is_zone(self._directory):
+            raise StoreUnavailableError(f"there is no landing zone at {self._directory}: is its disk mounted?")
 
     def create(self, upload_id: str, key: bytes) -> LandingWriter:
         """Begin the log of a new upload. Its name is durable with the writer's first `sync`.
@@ -48,6 +79,7 @@ class LandingZone:
             LandingExistsError: there is one already.
             OutOfSpaceError, StoreUnavailableError: the disk is full or fails.
         """
+        self.check_is_there()
         try:
             writer = self._writer(upload_id, key, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         except FileExistsError as error:
@@ -78,6 +110,7 @@ class LandingZone:
         try:
             writer = self._writer(upload_id, key, os.O_RDWR)
         except FileNotFoundError as error:
+            self.check_is_there()
             raise LandingNotFoundError(f"{upload_id} has not landed here") from error
         try:
             writer.recover(records)
@@ -104,10 +137,16 @@ class LandingZone:
         try:
             return self._open(upload_id, os.O_RDONLY)
         except FileNotFoundError as error:
+            self.check_is_there()
             raise LandingNotFoundError(f"{upload_id} has not landed here") from error
 
     def destroy(self, upload_id: str) -> None:
-        """Remove a log and return when that is durable; where there is none, nothing happens."""
+        """Remove a log and return when that is durable; where there is none, nothing happens.
+
+        Raises:
+            StoreUnavailableError: the zone is not there, or the disk fails.
+        """
+        self.check_is_there()
         with disk_errors(f"destroying {upload_id}"):
             self._path(upload_id).unlink(missing_ok=True)
             self._arriving(upload_id).unlink(missing_ok=True)
@@ -129,6 +168,7 @@ class LandingZone:
             DifferingCopyError: what was read back is not what was written.
             OutOfSpaceError, StoreUnavailableError: a disk is full or fails.
         """
+        target.check_is_there()
         source = self.open_fd(upload_id)
         try:
             with disk_errors(f"carrying the landing log {upload_id}"):
@@ -138,6 +178,7 @@ class LandingZone:
 
     def ids(self) -> Iterator[str]:
         """Yield the ids of all uploads that have a log here, in no order."""
+        self.check_is_there()
         with disk_errors(f"listing the landing zone {self._directory}"), os.scandir(self._directory) as entries:
             for entry in entries:
                 name = entry.name.removesuffix(_SUFFIX)
@@ -153,6 +194,7 @@ class LandingZone:
         try:
             return self._path(upload_id).stat().st_size
         except FileNotFoundError as error:
+            self.check_is_there()
             raise LandingNotFoundError(f"{upload_id} has not landed here") from error
 
     def close(self) -> None:

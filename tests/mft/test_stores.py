@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from mft.config import ConfigError, parse_config
 from mft.server.lifecycle import make_lifecycle
 from mft.server.storewatch import StoreWatch
 from mft.stores import bucket_of, open_stores
+from protocols.errors import UnavailableError
 from storage.buckets import AzureContainer, GcsBucket, S3Bucket
 from storage.errors import StoreRefusedError, StoreUnavailableError
 from storage.local import LocalStore
@@ -297,3 +299,31 @@ def test_disk_of_a_store_that_is_not_mounted_costs_no_file(tmp_path: Path, nurse
         work(core)
         assert core.states() == ["stored"] * 3
         assert core.client("eve").get("/ACME-1/to-support/b") == b"meanwhile\n"
+
+
+def test_disk_of_a_landing_zone_that_is_not_mounted_costs_no_file(tmp_path: Path, nursery: Nursery) -> None:
+    """At a start without it: what had landed waits uncounted, a cut upload keeps its place, new ones are refused."""
+    quick = {"scrub": {"attempts": 1}, "landing": {"resume_grace": 0}}
+    mount_point, disk = tmp_path / "data" / "regions" / "eu" / "landing", tmp_path / "disk"
+    part = b"the beginning of something\n"
+    with running_core(tmp_path, nursery, **quick) as core:
+        core.client("ann").put("/ACME-1/to-support/a", b"landed\n")
+        core.client("ann").cut("/ACME-1/to-support/b", part)
+    mount_point.rename(disk)
+    mount_point.mkdir()
+    with running_core(tmp_path, nursery, **quick) as core:
+        for _ in range(3):
+            core.work()
+            core.intake._resting.clear()
+            core.intake._sweep.run()
+        assert core.states() == ["landed", "interrupted"]
+        with pytest.raises(UnavailableError):
+            core.client("ann").put("/ACME-1/to-support/c", b"new\n")
+        with pytest.raises(UnavailableError):
+            core.client("ann").resume("/ACME-1/to-support/b", part + b"and its end\n")
+        assert not any(path.is_file() for path in mount_point.rglob("*"))
+        shutil.rmtree(mount_point)
+        disk.rename(mount_point)
+        core.work()
+        assert core.client("eve").get("/ACME-1/to-support/a") == b"landed\n"
+        assert core.client("ann").resume("/ACME-1/to-support/b", part + b"and its end\n")

@@ -614,3 +614,29 @@ def test_negative_and_absurd_offsets_are_errors(zone):
     with pytest.raises(HoleError):
         reader.read(0, 6)
     reader.close()
+
+
+def test_zone_whose_disk_is_not_mounted_is_not_empty(zone, tmp_path):
+    """Nothing lands below the mount point, and no log is taken for lost or destroyed; with the disk all is back."""
+    land(zone, (0, b"landed"))
+    place, away = tmp_path / "landing", tmp_path / "away"
+    place.rename(away)
+    place.mkdir()
+    later = LandingZone(place, make=False)
+    for each in (zone, later):
+        for question in (
+            lambda each=each: each.create("v", KEY),
+            lambda each=each: each.resume("u", KEY),
+            lambda each=each: each.open("u", KEY),
+            lambda each=each: each.log_size("u"),
+            lambda each=each: each.destroy("u"),
+            lambda each=each: list(each.ids()),
+            lambda each=each: each.carry("u", zone, lambda _count: None),
+        ):
+            with pytest.raises(StoreUnavailableError, match="is its disk mounted"):
+                question()
+    assert list(place.iterdir()) == []
+    place.rmdir()
+    away.rename(place)
+    assert content(later) == b"landed"
+    later.close()
