@@ -185,7 +185,7 @@ class Scrubbing:
             self._give_back(row, str(error))
             return {"outcome": AGAIN}
         except LACKING as error:
-            self._put_off(row, error)
+            self._put_off(row, error, begun=object_key)
             raise
         except TamperedError as error:
             log.error("intake.landing_tampered", extra={"upload": row.id, "what": error.what})  # noqa: TRY400 - no trace
@@ -438,11 +438,17 @@ class Scrubbing:
             chain = chain_of(connection, row.case_id)
             self._trail.append(connection, chain, "scrub.failed", upload=row.id, attempt=row.attempts, why=reason)
 
-    def _put_off(self, row: Row[Any], error: Exception) -> None:
-        """What it takes is not at hand, through no fault of this file: the attempt does not count."""
+    def _put_off(self, row: Row[Any], error: Exception, *, begun: ObjectKey | None = None) -> None:
+        """What it takes is not at hand, through no fault of this file: the attempt does not count.
+
+        Without a key nothing was written of the object that was *begun*: a key that is to be retired need not wait for
+        it. Of others something may lie in a store that does not answer now.
+        """
         log.warning("intake.put_off", extra={"upload": row.id, "why": type(error).__name__})
         with self._database.write() as connection:
             move_upload(connection, row.id, UploadState.LANDED, attempts=row.attempts - 1)
+            if begun is not None and isinstance(error, KeyUnavailableError):
+                discard_body(connection, begun)
 
 
 def discard_body(connection: Connection, object_key: ObjectKey) -> None:
