@@ -1,5 +1,7 @@
 """Values of a table: each text is scrubbed with its column's name beside it, as a line of JSON would have it.
 
+In a table of settings, what a row calls its value is beside that instead; a table of cookies holds nothing but secrets.
+
 Many values are scrubbed at a time, with a mark between them that no rule reaches over; a value too long for one line
 stands by itself.
 """
@@ -10,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from scrubber.binary import BinaryScrubber
+from scrubber.ruled import pair_of
 from scrubber.sniff import HEAD, Kind, sniff
 from scrubber.stream import Stream
 
@@ -21,6 +24,15 @@ _LONGEST_LINE = 512
 _SMALL_BLOB = 1024
 _AWKWARD = re.compile(rb"[\"\\\x00-\x1f]")
 _NUMBER = re.compile(rb"[0-9]{9,19}")
+
+
+_OF_COOKIES = re.compile(r"cookies?\Z", re.IGNORECASE)
+_SESSION = b'"session_secret": "'
+_NAMED = re.compile(rb"[\w .\-\x80-\xff]{1,64}")
+
+
+def _head(name: bytes) -> bytes:
+    return b'"%s": "' % name if _NAMED.fullmatch(name) else b""
 
 
 class Text(bytes):
@@ -37,13 +49,14 @@ class CellScrubber:
         self._label = walk.scrub_name(label.encode("utf-8", "replace"), label).decode("utf-8", "replace")
         self._columns = columns
         self._depth = depth
-        self._heads = [
-            b'"%s": "' % column.encode() if re.fullmatch(r"[\w .\-]{1,64}", column) else b"" for column in columns
-        ]
+        names = [column.encode() for column in columns]
+        self._heads = [_head(name) for name in names]
+        self._pair = pair_of(names)
+        self._cookies = self._pair is not None and _OF_COOKIES.search(label.rpartition("/")[2]) is not None
 
     def scrub(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Give the rows scrubbed; a value that stays as it is is the same object."""
-        lines = [self._line(head, value) for row in rows for head, value in zip(self._heads, row, strict=True)]
+        lines = [self._line(head, value) for row in rows for head, value in zip(self._beside(row), row, strict=True)]
         wanted = [line for line in lines if line]
         joined = _MARK.join(wanted)
         made = self._walk.scrub_bytes(joined, self._label).split(_MARK) if wanted else []
@@ -54,10 +67,20 @@ class CellScrubber:
         olds = iter(lines)
         return [
             tuple(
-                self._value(head, value, next(olds), next(news)) for head, value in zip(self._heads, row, strict=True)
+                self._value(head, value, next(olds), next(news))
+                for head, value in zip(self._beside(row), row, strict=True)
             )
             for row in rows
         ]
+
+    def _beside(self, row: tuple[Any, ...]) -> list[bytes]:
+        """Give what stands before each value of *row*."""
+        if self._pair is None:
+            return self._heads
+        key, value = self._pair
+        name = row[key]
+        said = _SESSION if self._cookies else _head(name) if isinstance(name, Text) else b""
+        return [said or head if number == value else head for number, head in enumerate(self._heads)]
 
     def _line(self, head: bytes, value: Any) -> bytes:  # noqa: ANN401 - a value of any of SQLite's types
         if isinstance(value, int):

@@ -19,6 +19,7 @@ from scrubber.cells import CellScrubber, Text
 from scrubber.closed import LEAVE_OUT, key_database
 from scrubber.leaf import walk_binary
 from scrubber.obstacle import ObstacleError
+from scrubber.pages import with_pages
 from scrubber.sniff import HEAD
 from scrubber.stream import Stream
 
@@ -52,15 +53,26 @@ def walk_database(walk: Walk, source: Source, out: Callable[[bytes], object], pa
             walk.scanned += source.size
             walk.watch.follow(path, out)(made)
             return
-    walk_binary(walk, _stream(source), out, path, known=True)
+    _walk_pages(walk, _stream(source), out, path)
 
 
 def walk_log(walk: Walk, stream: Stream, out: Callable[[bytes], object], name: str) -> None:
     """Scrub a write-ahead log or a rollback journal, and mark it as not to be applied."""
-    head = bytes(len(stream.peek(32)))
-    rest = stream.read_exactly(len(head))
-    out(rest[:8] + head[8:])
-    walk_binary(walk, stream, out, name, known=True)
+    made: list[bytes] = []
+
+    def mark(data: bytes) -> None:
+        if made:
+            out(data)
+        elif data:
+            made.append(data)
+            out(data[:8] + bytes(len(data[8:32])) + data[32:])
+
+    _walk_pages(walk, stream, mark, name)
+
+
+def _walk_pages(walk: Walk, stream: Stream, out: Callable[[bytes], object], name: str) -> None:
+    """Scrub what SQLite does not read, in the same length: its pages' records first, then all of it as any binary."""
+    walk_binary(walk, with_pages(stream, walk.note_for(name)), out, name, known=True)
 
 
 def _stream(source: Source) -> Stream:

@@ -1,7 +1,8 @@
 """Scrub text that was encoded as a whole: base64 (RFC 4648, also URL-safe and in wrapped lines) and hexadecimal runs.
 
 A run is decoded where its beginning decodes to text, scrubbed inside by the same rules, and encoded again in the same
-alphabet, padding, width and case. Where nothing in it was replaced, it stays byte for byte.
+alphabet, padding, width and case; so is text that was packed by gzip before (RFC 1952), as Helm and user-data have it.
+Where nothing in it was replaced, it stays byte for byte.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import zlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -37,6 +39,12 @@ _TO_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _PRINTABLE = bytes((9, 10, 13, *range(32, 127)))
 _CONTROLS = bytes((*range(32), 127))
 SAMPLE = 96
+
+
+_PACKED = b"H4sI"
+"""The beginning of what gzip packed by deflate, in base64."""
+_MOST_EXPANDED = 4 << 20
+_MOST_RATIO = 200
 
 
 _MANY = 32
@@ -186,7 +194,7 @@ def _says_text(text: bytes) -> bool:
 
 def _begins_as_text(run: bytes) -> bool:
     """Say whether the first bytes of *run* decode to text, as base64 or as hexadecimal digits."""
-    if is_text(from_base64(run[:40])):
+    if run.startswith(_PACKED) or is_text(from_base64(run[:40])):
         return True
     digits = _HEX.match(run)
     return digits is not None and is_text(from_hex(digits[0][:80]))
@@ -250,16 +258,23 @@ def rewrite(buf: bytes, run: Run, scrub: Callable[[bytes], bytes]) -> tuple[int,
         made = new.hex().encode()
         return run.end, made.upper() if run.body.upper() == run.body else made
     text = from_base64(run.body)
+    if run.body.startswith(_PACKED):
+        new = _scrub_packed(text, scrub)
+        if new == text:
+            return None
+        return end, _encoded_like(new, run, padding)
     if not text or not is_text(text[: len(text) // 2 * 2][:SAMPLE]):
         return None
     new = _scrub_text(text, scrub)
-    if new == text:
-        return None
+    return None if new == text else (end, _encoded_like(new, run, padding))
+
+
+def _encoded_like(new: bytes, run: Run, padding: re.Match[bytes] | None) -> bytes:
     made = base64.b64encode(new)
     if b"-" in run.body or b"_" in run.body:
         made = made.translate(_TO_URL_SAFE)
     plain = made.rstrip(b"=")
-    return end, _wrap(plain, run) + padding_like(padding, len(run.body)) * (len(made) - len(plain))
+    return _wrap(plain, run) + padding_like(padding, len(run.body)) * (len(made) - len(plain))
 
 
 def is_hexadecimal(body: bytes) -> bool:
@@ -278,6 +293,22 @@ def _wrap(text: bytes, run: Run) -> bytes:
     if not run.width:
         return text
     return run.line_break.join(text[at : at + run.width] for at in range(0, len(text), run.width))
+
+
+def _scrub_packed(packed: bytes, scrub: Callable[[bytes], bytes]) -> bytes:
+    """Scrub the text that gzip packed; what expands too far, is cut off or is no text stays."""
+    expander = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        text = expander.decompress(packed, min(_MOST_EXPANDED, len(packed) * _MOST_RATIO))
+    except zlib.error:
+        return packed
+    if not expander.eof or not is_text(text[:SAMPLE]):
+        return packed
+    new = _scrub_text(text, scrub)
+    if new == text:
+        return packed
+    packer = zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
+    return packer.compress(new) + packer.flush() + expander.unused_data
 
 
 def _scrub_text(text: bytes, scrub: Callable[[bytes], bytes]) -> bytes:

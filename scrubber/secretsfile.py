@@ -118,7 +118,7 @@ _NAMES: tuple[tuple[Callable[[bytes], Iterator[Told]], tuple[str, ...]], ...] = 
         _alone,
         (
             r"\.?(?:ansible[_\-])?vault[_\-]?pass(?:w(?:or)?d|phrase)?(?:[_\-]file)?(?:\.txt)?",
-            r"\.?rsync[._\-]pass(?:w(?:or)?d)?|\.erlang\.cookie|config/master\.key|(?:pam_)?ldap\.secret",
+            r"\.?rsync[._\-]pass(?:w(?:or)?d)?|\.erlang\.cookie|(?:config/)?master\.key|credentials/[\w\-]+\.key|(?:pam_)?ldap\.secret",
             r"\.?(?:db|root|admin|mysql|postgres|redis|ldap)[_\-.]?pass(?:w(?:or)?d)?(?:\.txt|\.secret)?",
             r"\.?passphrase(?:\.txt)?|run/secrets/[\w\-]+(?:\.txt)?",
         ),

@@ -146,6 +146,17 @@ def _beside(name: bytes) -> bool:
     return re.search(rb"mail|phone|telefon|mobil|birth|geburt", name, re.IGNORECASE) is not None
 
 
+def created_columns(statement: bytes) -> tuple[bytes, ...]:
+    """Give the columns of the table that *statement* creates; none where it creates no table."""
+    found = _CREATE.match(statement.strip())
+    return _defined(found) if found is not None else ()
+
+
+def _defined(found: re.Match[bytes]) -> tuple[bytes, ...]:
+    body = _NESTED.sub(b"", found["body"])
+    return tuple(column["name"] for column in _DEFINED.finditer(body))
+
+
 def is_password(text: bytes) -> bool:
     """Say whether *text*, of a column of passwords, is one."""
     return not TAG.search(text) and is_secret(text, Strength.STRONG, quoted=True, prose=False)
@@ -366,8 +377,7 @@ class TableReader:
         """Remember the columns of a table that is created."""
         if found is None:
             return
-        body = _NESTED.sub(b"", found["body"])
-        names = tuple(column["name"] for column in _DEFINED.finditer(body))
+        names = _defined(found)
         self._created = (_bare(found["table"]), names) if names else (b"", ())
 
     def _rows(self, buf: bytes, pos: int, limit: int, spans: list[Span], rows: RowReader | None) -> int:

@@ -54,6 +54,8 @@ static bool may_begin_as_text(text run) {
         safe++;
     if (size < SHORTEST_RUN && safe < SHORTEST_RUN)
         return false;
+    if (run.at[0] == 'H' && run.at[1] == '4' && run.at[2] == 's' && run.at[3] == 'I') /* packed by gzip */
+        return true;
     for (size_t i = 0; i < 10; i++) {
         uint32_t four = 0;
         for (size_t j = 0; j < 4; j++)

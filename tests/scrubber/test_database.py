@@ -176,3 +176,44 @@ def test_file_object_of_the_library_is_not_needed(scrubbed):
     out, report = scrubbed(gzip.compress(make(*TABLES, rows=3)))
     assert report.scannable
     assert opened(gzip.GzipFile(fileobj=io.BytesIO(out)).read())
+
+
+def test_settings_and_cookies_go_by_their_names(scrubbed):
+    """A row of settings is known by what it calls its value; a table of cookies holds secrets alone."""
+    data = make(
+        "CREATE TABLE settings(key TEXT, value TEXT)",
+        "CREATE TABLE moz_cookies(name TEXT, value TEXT, host TEXT)",
+        "INSERT INTO settings VALUES ('smtp_password', 'velvet509'), ('theme', 'darkmode77')",
+        "INSERT INTO moz_cookies VALUES ('NID', 'k93oLzazSnUV10SV', 'www.example.org')",
+    )
+    out, _ = scrubbed(data, "x.db")
+    database = opened(out)
+    values = dict(database.execute("SELECT key, value FROM settings").fetchall())
+    assert values["smtp_password"].startswith("[password:")
+    assert values["theme"] == "darkmode77"
+    assert "k93oLzazSnUV10SV" not in str(database.execute("SELECT * FROM moz_cookies").fetchall())
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-journal", "damaged"])
+def test_pages_that_are_not_applied_lose_the_passwords_of_their_columns(scrubbed, tmp_path, ending):
+    """A log's, a journal's and a damaged database's records are read by their columns; other words stay."""
+    path = tmp_path / "a.db"
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute(f"PRAGMA journal_mode={'wal' if ending == '-wal' else 'delete'}")
+    database.execute("CREATE TABLE users(login TEXT, password TEXT, state TEXT)")
+    database.execute("INSERT INTO users VALUES ('ada', 'Tundra!frost77', 'pending review')")
+    if ending == "-journal":
+        database.execute("BEGIN")
+        database.execute("UPDATE users SET state = 'pending audit'")
+    name = path if ending == "damaged" else tmp_path / f"a.db{ending}"
+    data = name.read_bytes()
+    database.close()
+    assert b"Tundra!frost77" in data
+    if ending == "damaged":
+        data = data[:100] + b"\0" + data[101:]
+    if ending == "-journal":  # what a crash leaves: the mark is written once the pages are on the disk
+        data = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + data[8:]
+    out, _ = scrubbed(data, name.name)
+    assert len(out) == len(data)
+    assert b"Tundra!frost77" not in out
+    assert b"pending" in out
