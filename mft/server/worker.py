@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import os
 import signal
 import sys
 import threading
@@ -49,12 +48,12 @@ from mft.server.operations import Health, measure_catalog, serve_operations
 from mft.server.parts import Parts, entrances_of, reader_of, worker_name
 from mft.server.waiting import check_waiting
 from mft.unfiled import Unfiled
-from mft.upload.room import MemoryBudget, check_space
+from mft.upload.room import MemoryBudget, check_space, space_of
 from mft.upload.service import Uploads, UploadSettings
 from mft.vfs.filesystem import CaseFileSystem, Rooms
 from mft.webhooks.inbox import Inbox
 from protocols.aio import Crossing
-from protocols.errors import ElsewhereError, NotFoundError, WrongEntranceError
+from protocols.errors import ElsewhereError, NotFoundError, UnavailableError, WrongEntranceError
 from protocols.ftp.server import FtpServer
 from protocols.ftp.settings import FtpSettings
 from protocols.ftp.tls import server_context as ftp_context
@@ -441,8 +440,7 @@ class Worker:
                 self.uploads.record_interruptions()
                 measure_catalog(self.parts.database, self._config.regions)
                 for name, region in self._config.regions.items():
-                    state = os.statvfs(region.landing)
-                    metrics.FREE_BYTES.labels(name).set(state.f_bavail * state.f_frsize)
+                    metrics.FREE_BYTES.labels(name).set(_free_bytes(region.landing))
             except Exception:  # the worker loop
                 log.exception("worker.housekeeping_failed")
 
@@ -453,6 +451,14 @@ class Worker:
     def _check_landing(self) -> None:
         directories = [region.landing for region in self._config.regions.values()]
         check_space(self._config.landing.free_space, [*directories, self._config.catalog.path.parent])
+
+
+def _free_bytes(landing: Path) -> int:
+    """Return how much room there is; none where the disk is away."""
+    try:
+        return space_of(landing)[1]
+    except UnavailableError:
+        return 0
 
 
 def run_worker(config: Config, load: Callable[[], Credentials], gear: WorkerGear) -> None:

@@ -64,6 +64,19 @@ class MemoryBudget:
             self._free += amount
 
 
+def space_of(directory: Path) -> tuple[int, int]:
+    """Return how many bytes the file system of *directory* has, and how many of them are free for us.
+
+    Raises:
+        UnavailableError: it is not there.
+    """
+    try:
+        state = os.statvfs(directory)
+    except OSError as error:
+        raise UnavailableError("where uploads arrive is out of reach; try again later") from error
+    return state.f_blocks * state.f_frsize, state.f_bavail * state.f_frsize
+
+
 def check_space(watermark: FreeSpace, directories: Sequence[Path], *, coming: int = 0) -> None:
     """Refuse if one of *directories* lies on a file system with less room than *watermark*, *coming* bytes from now.
 
@@ -72,11 +85,8 @@ def check_space(watermark: FreeSpace, directories: Sequence[Path], *, coming: in
         UnavailableError: one of them is not there.
     """
     for directory in directories:
-        try:
-            state = os.statvfs(directory)
-        except OSError as error:
-            raise UnavailableError("where uploads arrive is out of reach; try again later") from error
-        if state.f_bavail * state.f_frsize - coming < watermark.needed(state.f_blocks * state.f_frsize):
+        total, free = space_of(directory)
+        if free - coming < watermark.needed(total):
             raise QuotaExceededError("the server is short of space and takes no such upload now; try again later")
 
 

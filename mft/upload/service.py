@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 import time
 from dataclasses import dataclass
@@ -33,7 +32,7 @@ from mft.upload.passwords import ArchivePasswords
 from mft.upload.record import chain_of
 from mft.upload.resources import Resources, has_resource
 from mft.upload.resumption import Resumptions
-from mft.upload.room import check_space, quota_of, raise_reservation, reserve_quota, room_left
+from mft.upload.room import check_space, quota_of, raise_reservation, reserve_quota, room_left, space_of
 from protocols.errors import LockedError, NotFoundError, QuotaExceededError, RejectedError
 from protocols.filesystem import Receipt, SpaceReport, WriteMode
 from protocols.resumable import UploadKind
@@ -368,8 +367,7 @@ class Uploads:
 
     def space(self, tree: CaseTree | None, region: str) -> SpaceReport:
         """Say how much room there is for more uploads to a case: its quota's, or the landing zone's (None)."""
-        state = os.statvfs(self._settings.landing[region])
-        total, free = state.f_blocks * state.f_frsize, state.f_bavail * state.f_frsize
+        total, free = space_of(self._settings.landing[region])
         free = max(0, free - self._settings.free_space.needed(total))
         if tree is None:
             return SpaceReport(total=total, free=free)
