@@ -13,6 +13,7 @@ import hmac
 import http.client
 import json
 import re
+import socket
 import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -23,11 +24,13 @@ from protocols.tcp import round_trip, tune
 
 if TYPE_CHECKING:
     import io
-    import socket
     from collections.abc import Callable, Iterable, Mapping
 
 TIMEOUT = 120.0
 """Seconds without a byte after which a connection is given up."""
+DEAD = 60
+"""Seconds without any sign of life of the other machine, its kernel's included, after which it is taken for gone."""
+_PROBES = 5
 _SEND_BYTES = _READ_BYTES = 256 * 1024
 _AGENT = "mft"
 _TARGET = re.compile(r"[\x21-\x7e]+")
@@ -290,6 +293,7 @@ class Line:
         self._check_fingerprint(connection)
         sock = cast("socket.socket", connection.sock)
         tune(sock)
+        _notice_death(sock)
         self._reader = _Reader(sock)
         way = round_trip(sock)
         if self._met is not None and way is not None:
@@ -323,6 +327,20 @@ class Line:
         if not hmac.compare_digest(seen, self._server.fingerprint):
             self.close()
             raise TrustError(f"the server's certificate has the fingerprint {seen.hex()}, and another one was named")
+
+
+def _notice_death(sock: socket.socket) -> None:
+    """Have the kernel give a connection up whose way is gone: a server that is only slow still acknowledges."""
+    interval = DEAD // (2 * _PROBES)
+    for level, option, value in (
+        (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+        (socket.IPPROTO_TCP, "TCP_KEEPIDLE", DEAD - interval * _PROBES),
+        (socket.IPPROTO_TCP, "TCP_KEEPINTVL", interval),
+        (socket.IPPROTO_TCP, "TCP_KEEPCNT", _PROBES),
+        (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", DEAD * 1000),
+    ):
+        if hasattr(socket, option):  # not every system has all of them
+            sock.setsockopt(level, getattr(socket, option), value)
 
 
 def refused(answer: Answer, what: str) -> RefusedError:

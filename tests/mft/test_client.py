@@ -13,7 +13,7 @@ import typer
 
 from mft.cli.remote import folder_of, server_at
 from mft.client import crew
-from mft.client.connection import Line, Server, parse_fingerprint, trust
+from mft.client.connection import DEAD, Line, Server, parse_fingerprint, trust
 from mft.client.errors import ClientError, UnreachableError
 from mft.client.getting import part_of
 from mft.client.pace import FEWEST, FEWEST_FAR, INTERVAL, MOST, Pace
@@ -268,6 +268,21 @@ def answering(directory, answers):
 def line_to(port, certificate):
     context = trust(str(certificate), pinned=False)
     return Line(Server(host="localhost", port=port, authorization="Basic x", context=context))
+
+
+def test_way_that_is_gone_is_noticed_before_patience_ends(tmp_path):
+    """Else the connections that it took along are given up together with the transfer, and none is made anew."""
+    answers = [b"HTTP/1.1 204 No Content\r\n\r\n"]
+    with answering(tmp_path, answers) as (port, certificate, _), line_to(port, certificate) as line:
+        line.ask("GET", "/")
+        sock = line._connection.sock
+        idle, interval, count = (
+            sock.getsockopt(socket.IPPROTO_TCP, option)
+            for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        )
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert idle + interval * count <= DEAD <= crew.PATIENCE / 2
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == DEAD * 1000
 
 
 def test_answers_come_in_the_order_of_their_requests(tmp_path):
