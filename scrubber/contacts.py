@@ -107,6 +107,10 @@ _BUILDERS = tuple(
 """Whose machines sign what they built, in the kernel's first line: mockbuild@x86-64-03.build.eng.….redhat.com."""
 
 
+_DIRECTORY = b"vsphere.local"
+"""The domain of accounts that every vCenter has of its own: its logins are no addresses, see rulesets/keys.yaml."""
+
+
 def mail_host(run: bytes) -> bytes:
     """Give the host at the beginning of *run*, behind its sign, b"" where there is none.
 
@@ -120,7 +124,11 @@ def mail_host(run: bytes) -> bytes:
     domain = match[1].lower()
     while domain.rpartition(b".")[2] in _NOT_TLD:
         domain = domain.rpartition(b".")[0]
-    if domain.endswith(_PROTOCOL_NAMES) or (domain.endswith(_BUILDERS) and domain.count(b".") > 2):
+    if (
+        domain.endswith(_PROTOCOL_NAMES)
+        or domain == _DIRECTORY
+        or (domain.endswith(_BUILDERS) and domain.count(b".") > 2)
+    ):
         return b""
     return domain if _TLD.search(domain) else b""
 

@@ -73,6 +73,8 @@ _GEO = re.compile(rb"-?[0-9]{1,3}\.[0-9]{2,12}(?:[,; ]{1,2}-?[0-9]{1,3}\.[0-9]{2
 _PHONE = re.compile(rb"(?P<number>\(?\+?[0-9][0-9 ()./\-]{4,22}[0-9])" + EXTENSION)
 _CARD = re.compile(rb"[0-9](?:[ \-]?[0-9]){11,18}")
 _ZIP = re.compile(rb"(?=[^0-9]*[0-9])[0-9A-Za-z](?:[0-9A-Za-z]|[ \-](?=[0-9A-Za-z])){2,11}")
+_SIZE = re.compile(rb"[0-9]{1,6} ?[kKmMgGtT][iI]?[bB]?")
+"""A number of bytes, as what packs files has it: Size To Zip = 100k."""
 _PLATE = re.compile(
     rb"(?=[^0-9]*[0-9])[0-9A-Za-z\xc3\x80-\xbf](?:[0-9A-Za-z\xc3\x80-\xbf]|[ \-:](?=[0-9A-Za-z])){2,20}"
 )
@@ -366,7 +368,9 @@ _CHECKS: dict[str, Callable[[bytes, bool], bool]] = {
     "street": _is_street,
     "house": lambda value, _: _HOUSE.fullmatch(value) is not None,
     "city": _is_city,
-    "zip": lambda value, _: _ZIP.fullmatch(value) is not None and not is_vocabulary(value),
+    "zip": lambda value, _: (
+        _ZIP.fullmatch(value) is not None and _SIZE.fullmatch(value) is None and not is_vocabulary(value)
+    ),
     "birth": _is_date,
     "national": _is_number,
     "passport": lambda value, proven: _PASSPORT.fullmatch(value) is not None or _is_number(value, proven),

@@ -42,6 +42,7 @@ _STRONG = re.compile(
     r"snmpcommunity|ssws$|community(?:string|name)|(?:ro|rw|read|write|trap)community|"
     r"(?:session|php|jsession|asp|aspnet|web|user)?sess(?:ion)?id$|sessid$|jsessionid|phpsessid|xauthtoken|erlangcookie|"
     r"loggedinkey|noncekey|unsealkey|recoverycode|backupcode|activationcode|registrationcode|regcode$|verificationcode|authtok$|authdata$|serviceaccountkey|"
+    r"autoregisterkey$|tokengenerationkey$|joinkey$|propskey$|bcode$|mysapsso2?$|loginpas$|"
     r"secure?string|passcodes?$|encryptionsalt$|authuserinfo$|hexkey$|keybase$|(?:bind|user|root|admin|ldap|smtp|mail|ftp|auth|login|proxy|wifi)pass$"
 )
 _MEDIUM_LAST = frozenset(

@@ -19,6 +19,7 @@ from scrubber.anchors import AnchorSet, build_scanner
 from scrubber.compiled import load_library
 from scrubber.contacts import MEMBER
 from scrubber.errors import RuleError
+from scrubber.givennames import is_formed, is_whole_name
 from scrubber.hostnames import is_fqdn, is_public_domain, split_host, words
 from scrubber.informant import Expression, Informant
 from scrubber.logins import is_login, is_odd, is_ordinary
@@ -212,6 +213,8 @@ class Learner:
             "realm": self._take_realm,
             "joined": self._take_joined,
             "person": self.take_person,
+            "given": self._take_given,
+            "formed": self._take_formed,
             "dc": self._take_components,
         }
         self._takers |= {_HEARD + kind: self._doubting(kind) for kind in _DOUBTED}
@@ -438,6 +441,18 @@ class Learner:
         if lower & (words("no_names") | words("system_users") | words("no_persons")) or lower <= words("ordinary"):
             return
         self._dictionary.learn("person", text.encode())
+
+    def _take_given(self, value: bytes) -> None:
+        """Learn a full name that its given name alone shows to be one."""
+        name = value.strip()
+        if is_whole_name(name):
+            self.take_person(name)
+
+    def _take_formed(self, value: bytes) -> None:
+        """Learn a login that its form alone shows to be a person's."""
+        name = value.rstrip(b".-_")
+        if is_formed(name):
+            self.take_user(name)
 
     def _is_common(self, name: bytes) -> bool:
         return is_ordinary(name) or name in words("system_users") or name in words("no_hosts")

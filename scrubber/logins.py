@@ -30,6 +30,8 @@ _STANDARD = re.compile(
     rb"timedout|hostunreach|netunreach|addrinuse|addrnotavail|opnotsupp|notconn|isconn|conn(?:refused|reset|aborted)))"
 )
 """Algorithms, encodings, standards, types and errors as manuals name them: sha256, utf-8, posix.1-2001, size_t."""
+_ROLES = frozenset((b"user", b"admin", b"db", b"svc", b"service", b"app", b"rw", b"ro", b"readonly", b"repl"))
+"""What a program's account in a database ends with: synapse_user."""
 _ENDINGS = (b"s", b"es", b"d", b"ed", b"ing", b"er", b"ers", b"ly", b"al", b"able")
 
 
@@ -42,6 +44,9 @@ def is_login(name: bytes) -> bool:
     if is_ordinary(name) or name.rpartition(b".")[2] in words("file_suffixes") or b".." in name:
         return False
     if name.split(b".")[0] in words("objects") and b"." in name:
+        return False
+    program, mark, role = name.rpartition(b"_")
+    if mark and role in _ROLES and program in words("system_users"):
         return False
     return not name.startswith((b"systemd-", b"dwm-", b"umfd-", b"system:", b"_"))
 

@@ -112,6 +112,8 @@ def find_person(pseudonyms: Pseudonymizer) -> Finder:  # noqa: C901 - a list of 
         field = told or field
         if field is None or (key.lower() == b"via" and _PROTOCOL.match(buf, right.end())):
             return None
+        if key.lower() == b"via":  # also a word of English
+            field = _ANY_STREET
         listed = _LISTED.match(buf, right.end())
         if listed is not None:
             return list(_items(buf, listed, field, made)) or None

@@ -19,6 +19,7 @@ from scrubber.fields import Field, is_kind, is_surname
 from scrubber.finder import REACH, Found, remembered
 from scrubber.finders import FINDERS
 from scrubber.gate import Strength, is_secret
+from scrubber.givennames import is_given
 from scrubber.logins import is_login, is_ordinary
 from scrubber.model import Rule
 from scrubber.programs import make_program
@@ -152,6 +153,7 @@ _CHECKS: dict[str, Callable[[bytes], bool]] = {
         is_kind(_FULL_NAME, text) and not all(len(word) <= 2 or is_ordinary(word) for word in text.lower().split())
     ),
     "surname": is_surname,
+    "given": is_given,
 }
 _LINE_END = re.compile(rb"\r?\n")
 

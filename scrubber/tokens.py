@@ -28,8 +28,8 @@ CLASSES = {
     "g": "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
 }
 _BORDERS = {
-    # A word begins, also after an escape of a line end, of a percent, of JSON.
-    "<": r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f][0-9A-Fa-f])|(?<=\\u00[0-9A-Fa-f]{2}))",
+    # A word begins, also after an underscore and after an escape of a line end, of a percent, of JSON.
+    "<": r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f][0-9A-Fa-f])|(?<=\\u00[0-9A-Fa-f]{2}))",
     ">": "(?![A-Za-z0-9])",
 }
 _SHORT = re.compile("%([" + "".join(CLASSES) + "<>])")

@@ -23,7 +23,7 @@ _PRODUCT_WORDS = (
     rb"onefs|ontap|esxi|vcenter|vsphere|fortios|pan-os|webkit|chromium|firefox|safari|acrobat|"
     rb"db2|weblogic|websphere|hotspot|jvm|hyper-v|vmtools|powershell|idrac|ilo|cimc|ipmi|vrmf|silverlight|"
     rb"onedrive|teams|teamviewer|anydesk|citrix|netscaler|hana|informix|"
-    rb"tag|bootloader|microcode|chart|module|library|installer"
+    rb"libssl|libcrypto|libcurl|libvirt|libpcap|libpng|libxml|libpq|tag|bootloader|microcode|chart|module|library|installer"
 )
 _THEN = (
     rb"s?(?:\\{0,3}[\"']|`|\*{1,2})?(?:,? ?[\"']?(?:value|val|content)[\"']?|"
