@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _QUERY = re.compile(r"\?\S*")
 """Of a URL in what a library says: tokens may stand in it."""
+_CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,64})</Code>")
+"""Of the document with which S3 and its like answer what they refuse."""
 _SAID = 300
 """Characters of what a library says that are passed on."""
 
@@ -87,9 +89,7 @@ class Connection:
                 return ObjectNotFoundError(f"{name} is not stored in {self.place}")
             return StoreRefusedError(f"{self.place} is not there: make it, or correct its name ({what})")
         if isinstance(error, PermissionDeniedError | UnauthenticatedError):
-            return StoreRefusedError(
-                f"{self.place} refuses {what}: check the credentials, this machine's clock, and what they may do there"
-            )
+            return StoreRefusedError(refusal(self.place, what, str(error)))
         if isinstance(error, NotSupportedError):
             return StoreRefusedError(f"{self.place} cannot do that ({what}): {said(error)}")
         if isinstance(error, BaseError):
@@ -111,6 +111,15 @@ class Connection:
                 f"{self.place} cannot be opened with these settings ({type(error).__name__}): "
                 "check endpoint, credentials and ca_file"
             ) from None
+
+
+def refusal(place: str, doing: str, answer: str) -> str:
+    """Say that a service refuses something, with the code in its *answer* if it gives one: `QuotaExceeded`, say."""
+    code = _CODE.search(answer)
+    why = "" if code is None else f" ({code[1]})"
+    return (
+        f"{place} refuses {doing}{why}: check the credentials, this machine's clock, what they may do there, and quotas"
+    )
 
 
 def said(error: BaseException) -> str:

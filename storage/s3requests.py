@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree as ET
 
+from storage.connection import refusal
 from storage.errors import ObjectLockedError, StoreRefusedError, StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -234,10 +235,7 @@ class S3Requests:
                 continue
             if answer.status == _MISSING and not name:
                 raise StoreRefusedError(f"{self._place} is not there: make it, or correct its name ({doing})")
-            raise StoreRefusedError(
-                f"{self._place} refuses {doing} (status {answer.status}): check the credentials, this machine's clock, "
-                "and what they may do there"
-            )
+            raise StoreRefusedError(refusal(self._place, doing, answer.body.decode(errors="replace")))
         raise StoreUnavailableError(f"{self._place} failed at {doing}: {problem}")
 
     def _send(self, method: str, path: str, query: Mapping[str, str], body: bytes | memoryview) -> Answer:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "expect"}
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+FULL = b"<Error><Code>QuotaExceeded</Code></Error>"
+"""What Ceph answers, with 403, where a bucket has a quota and it is used up."""
 
 
 @dataclass
@@ -59,7 +61,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if wrong == "reset":
             self._reset()
         elif isinstance(wrong, str) and wrong.isdecimal():
-            self._answer(int(wrong), {"content-type": "application/xml"}, SLOW_DOWN)
+            self._answer(int(wrong), {"content-type": "application/xml"}, FULL if wrong == "403" else SLOW_DOWN)
         else:
             if isinstance(wrong, float):
                 time.sleep(wrong)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from storage.buckets import S3Bucket, Wire, bucket_store
-from storage.errors import ObjectExistsError, ObjectNotFoundError, StoreUnavailableError
+from storage.errors import ObjectExistsError, ObjectNotFoundError, StoreRefusedError, StoreUnavailableError
 from storage.keys.envelope import Region
 from storage.memory import MemoryStore
 from storage.probe import probe
@@ -102,6 +102,16 @@ def test_failures_that_pass_are_repeated(shaky, how):
     assert [found.name for found in shaky.store.list()] == ["bodies/ab/one", "slots/ab/one"]
     shaky.store.delete("bodies/ab/one")
     assert shaky.there() == {"slots/ab/one": 4}
+
+
+@pytest.mark.parametrize("content", [[b"small"], pieces(LONG)], ids=["small", "in parts"])
+def test_refusal_is_told_with_the_code_of_the_service(shaky, content):
+    """A bucket whose quota is used up, say: an operator must not look for wrong credentials."""
+    shaky.fail("403", when=lambda asked: asked.method in {"PUT", "POST"})
+    with pytest.raises(StoreRefusedError, match="QuotaExceeded"):
+        shaky.store.put("bodies/ab/one", content)
+    shaky.fail(None)
+    shaky.store.put("bodies/ab/one", content)
 
 
 @pytest.mark.parametrize("how", ["500", "503", "reset"])
