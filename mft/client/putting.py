@@ -308,7 +308,7 @@ class Sender:
             "Upload-Metadata": _metadata(parcel),
         }
         answer = line.ask("POST", _creation(parcel), headers)
-        if answer.status in {404, 410}:
+        if answer.status == 410:
             self._memory.forget(parcel)
             raise ClientError(f"{parcel.name}: the server has given its parts up; run it again to send them anew")
         if answer.status != 201:
