@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 CHUNK = 16 * MIB
 """What one request brings of a part at most, with its checksum: what a cut can cost."""
 LEAST_CHUNK = MIB // 8
-"""The same where connections break off again and again: each break halves what one brings, down to this."""
+"""The same where connections break off again and again: after each one brings a quarter, down to this."""
 _PROVEN = 8
 """Chunks kept in a row, of all connections, after which one brings twice as much again."""
 IN_FLIGHT = 2
@@ -168,7 +168,7 @@ class Sender:
         except UnreachableError:
             if not line.broke or parcel.size <= LEAST_CHUNK:
                 raise
-            self._shrink()
+            self._shrink(parcel.size)
             self._send_large(parcel)
 
     def _send_whole(self, line: Line, parcel: Parcel) -> None:
@@ -199,14 +199,15 @@ class Sender:
             while flight.sent:
                 self._hear(flight)
         except BaseException:
-            if flight.chunks() and line.broke:
-                self._shrink()
+            lost = next((each.length for each in flight.sent if isinstance(each, _Chunk)), None)
+            if lost is not None and line.broke:
+                self._shrink(lost)
             flight.crash()
             raise
 
-    def _shrink(self) -> None:
-        """Have a request bring less, after one was lost: a line that breaks often lets little through at a time."""
-        self._chunk, self._kept = max(LEAST_CHUNK, self._chunk // 2), 0
+    def _shrink(self, lost: int) -> None:
+        """Have a request bring less than the one of *lost* bytes: a line that breaks often lets little through."""
+        self._chunk, self._kept = min(self._chunk, max(LEAST_CHUNK, lost // 4)), 0
 
     def _grow(self) -> None:
         """Have a request bring more, once enough of them got through."""

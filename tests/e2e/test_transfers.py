@@ -343,20 +343,19 @@ def test_put_goes_through_a_proxy(house: House, tmp_path: Path) -> None:
     assert "proxy" in wrong.stderr
 
 
-@pytest.mark.parametrize("size", [5_000_000, 12_000_000])
-def test_line_that_breaks_again_and_again_lets_a_file_through(house: House, tmp_path: Path, size: int) -> None:
-    """Each connection is cut long before a whole chunk or range is through: what one brings is less then, and kept."""
-    content = hashlib.shake_256(b"breaking").digest(size)
-    file, name = tmp_path / "sent", f"broken-{size}"
+def test_line_that_breaks_again_and_again_lets_a_file_through(house: House, tmp_path: Path) -> None:
+    """Each connection is cut long before all is through: what a request brings is less then, and what came is kept."""
+    content = hashlib.shake_256(b"breaking").digest(4_000_000)
+    file = tmp_path / "sent"
     file.write_bytes(content)
-    with running_proxy(cut_after=2_000_000) as (port, asked):
+    with running_proxy(cut_after=1_000_000) as (port, asked):
         way = ("--proxy", f"http://127.0.0.1:{port}", "-u", "ann")
-        done = mft(house, "put", *way, file, house.url(f"/cases/ACME-1/{name}"))
+        done = mft(house, "put", *way, file, house.url("/cases/ACME-1/broken.bin"))
         assert done.returncode == 0, done.stderr
         assert 2 < len(asked) < 40
         house.until(house.settled, "the end of scrubbing")
         asked.clear()
-        done = mft(house, "get", *way, house.url(f"/files/ACME-1/to-support/{name}"), tmp_path / "got")
+        done = mft(house, "get", *way, house.url("/files/ACME-1/to-support/broken.bin"), tmp_path / "got")
         assert done.returncode == 0, done.stderr
         assert 2 < len(asked) < 40
     assert (tmp_path / "got").read_bytes() == content
@@ -378,6 +377,7 @@ def running_proxy(*, cut_after: float = math.inf) -> Iterator[tuple[int, list[by
                 carried += len(data)
                 if carried > cut_after:
                     source.shutdown(socket.SHUT_RDWR)
+                    break  # what waits there could still be read
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)
 
