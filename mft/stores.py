@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _OBJECTS = f"SELECT DISTINCT region FROM {REPLICAS.name} WHERE state IN ('present', 'leaving', 'destroying')"  # noqa: S608 - a name of ours
 _LOGS = (
     f"SELECT DISTINCT region FROM {UPLOADS.name} WHERE landing_gone_at IS NULL"  # noqa: S608 - the same
-    " AND state IN ('interrupted', 'landed', 'scrubbing', 'quarantined')"
+    " AND (state IN ('landed', 'scrubbing', 'quarantined') OR (state = 'interrupted' AND prefix > 0))"
 )
 
 
