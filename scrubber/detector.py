@@ -212,12 +212,7 @@ class Detector:
     def _chosen(self, buf: bytes, found: list[Candidate], depth: int) -> list[Candidate]:
         """Give what of *found* stays, and what other notations add, sorted."""
         if self._allowed is not None:
-            allowed, ranked = self._allowed, self.ranked
-            found = [
-                c
-                for c in found
-                if ranked[c[1]].rule.category == "secret" or not isinstance(c[3], bytes) or c[3] not in allowed
-            ]
+            found = self._without_allowed(found, self._allowed)
         if any(self._seen):
             seen, self._seen[:] = list(self._seen), [[] for _ in self._seen]
             if depth < DEPTH:
@@ -227,6 +222,20 @@ class Detector:
         found = [c for c in found if c[3][:2] not in _ENCODED_TAGS or not _holds_tag(c[3])]
         found.sort()
         return found
+
+    def _without_allowed(self, found: list[Candidate], allowed: Allowed) -> list[Candidate]:
+        """Drop what the customer allows, and what stands within it: the domain of an address that stays."""
+        ranked, stays = self.ranked, []
+        bound, free = [], []
+        for c in found:
+            rule = ranked[c[1]].rule
+            if rule.category == "secret" or rule.id == "terms.deny":
+                bound.append(c)
+            elif isinstance(c[3], bytes) and c[3] in allowed:
+                stays.append((c[0], -c[2]))
+            else:
+                free.append(c)
+        return bound + (apart_from(free, stays) if stays else free)
 
     def _read_again(self, buf: bytes, found: list[Candidate], seen: list[list[int]], depth: int) -> list[Candidate]:
         """Add what is found in each notation that was seen; drop what it shows to be none."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 import yaml
 
@@ -11,6 +13,9 @@ from scrubber.errors import TermsError
 SHORTEST = 3
 MOST = 20_000
 _KEYS = ("deny", "allow")
+_KEY = re.compile(r"[A-Za-z_]{3,12}:(?: *\[.*\])?")
+_OF_LIST = re.compile(r"-(?: .+)?|[A-Za-z_]{3,12}:(?: *\[.*\])?")
+"""The lines of YAML with lists of words: one whose only key is misspelt is no list of terms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +84,9 @@ def parse_terms(text: str) -> Terms:
 
 
 def _is_yaml(text: str) -> bool:
-    return any(line.split("#")[0].strip().startswith(("deny:", "allow:")) for line in text.splitlines())
+    lines = [bare for line in text.splitlines() if (bare := line.split("#")[0].strip())]
+    listed = bool(lines) and _KEY.fullmatch(lines[0]) is not None and all(map(_OF_LIST.fullmatch, lines[1:]))
+    return listed or any(line.startswith(("deny:", "allow:")) for line in lines)
 
 
 def _parse_yaml(text: str) -> Terms:
@@ -88,8 +95,14 @@ def _parse_yaml(text: str) -> Terms:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise TermsError(f"the terms are no YAML{f' (line {mark.line + 1})' if mark else ''}") from error
-    if not isinstance(plain, dict) or plain.keys() - set(_KEYS):
+    if not isinstance(plain, dict):
         raise TermsError("terms have two keys, deny and allow, each with a list")
+    for name in plain.keys() - set(_KEYS):
+        near = get_close_matches(str(name), _KEYS, 1)
+        raise TermsError(
+            f"no such key: {name!r}{f' (did you mean {near[0]}?)' if near else ''}; "
+            "terms have two keys, deny and allow, each with a list"
+        )
     lists: dict[str, tuple[str, ...]] = {}
     for name in _KEYS:
         values = plain.get(name) or []
