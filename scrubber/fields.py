@@ -76,7 +76,7 @@ _ZIP = re.compile(rb"(?=[^0-9]*[0-9])[0-9A-Za-z](?:[0-9A-Za-z]|[ \-](?=[0-9A-Za-
 _SIZE = re.compile(rb"[0-9]{1,6} ?[kKmMgGtT][iI]?[bB]?")
 """A number of bytes, as what packs files has it: Size To Zip = 100k."""
 _PLATE = re.compile(
-    rb"(?=[^0-9]*[0-9])[0-9A-Za-z\xc3\x80-\xbf](?:[0-9A-Za-z\xc3\x80-\xbf]|[ \-:](?=[0-9A-Za-z])){2,20}"
+    rb"(?=[^0-9]*[0-9])[0-9A-Za-z\x80-\xf4](?:[0-9A-Za-z\x80-\xf4]|[ \-:](?=[0-9A-Za-z\x80-\xf4])){2,20}"
 )
 _ADDRESS = re.compile(rb"[^{}<>$\[\]=|\\\x00-\x1f]{3,120}")
 _HOUSE = re.compile(rb"[1-9][0-9]{0,4}(?: ?[A-Za-z])?(?: ?[-/] ?[0-9]{1,5}[A-Za-z]?){0,2}")
@@ -116,7 +116,7 @@ def _plain(text: str) -> str:
     )
 
 
-_PART_NAMES = frozenset(("nom", "name", "nombre", "nome", "naam", "namn", "navn"))
+_PART_NAMES = frozenset(("nom", "name", "name1", "name2", "nombre", "nome", "naam", "namn", "navn"))
 
 
 _NORDIC_CODES = frozenset((b"postnr", b"postnr.", b"postnummer"))
@@ -127,6 +127,12 @@ def beside_names(names: list[bytes], fields: list[Field | None]) -> list[Field |
     """Take a column that is called "name" alone for a family's or a given name where another one holds the rest."""
     if b"by" in (plain := [name.lower() for name in names]) and not _NORDIC_CODES.isdisjoint(plain):
         fields = [Field(kind="city") if name == b"by" else field for name, field in zip(plain, fields, strict=True)]
+    ends = {name.rpartition(b"_")[2] for name in plain}
+    if {b"first", b"last"} <= ends:  # policyholder_first, policyholder_last
+        fields = [
+            field or (Field(kind="name") if name.rpartition(b"_")[2] in {b"first", b"last"} else None)
+            for name, field in zip(plain, fields, strict=True)
+        ]
     if not any(field is not None and field.kind == "name" and not field.proven for field in fields):
         return fields
     return [

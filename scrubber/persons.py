@@ -68,8 +68,17 @@ _WITH_OTHERS = {
     b"given": ("name", re.compile(rb'"family"\s{0,2}:\s{0,2}"')),
     b"family": ("name", re.compile(rb'"given"\s{0,2}:\s{0,2}[\["]')),
     b"formatted": ("name", re.compile(rb'"(?:givenName|familyName)"\s{0,2}:\s{0,2}"')),
+    b"place": (
+        "city",
+        re.compile(rb'"(?:zip|zip_?[Cc]ode|post_?[Cc]ode|postal_?[Cc]ode|plz|street\w{0,12})"\s{0,2}:\s{0,2}"'),
+    ),
     b"line": ("street", re.compile(rb'"(?:postalCode|postcode|zip|city|town)"\s{0,2}:\s{0,2}"')),
 }
+_ELEMENTS = {
+    name: re.compile(rb"<(?:\w{1,12}:)?" + other + rb">", re.IGNORECASE)
+    for name, other in ((b"first", b"last"), (b"last", b"first"), (b"middle", b"last"))
+}
+"""The same of elements: <First> beside <Last>."""
 _PROTOCOL = re.compile(rb"[\"']?[ \t]*[:=][ \t]*[\"']?(?:[A-Z]{2,5}/)?[0-9]\.[0-9]\b")
 """What the header Via holds in HTTP and SIP, where it is no Italian street."""
 _LISTED = re.compile(rb'"\s{0,2}:\s{0,2}\[\s{0,40}(?P<items>"[^\[\]{}]{1,600}")\s{0,40}\]')
@@ -94,7 +103,7 @@ def find_person(pseudonyms: Pseudonymizer) -> Finder:  # noqa: C901 - a list of 
     made = {kind: remembered(image) for kind, image in images(pseudonyms).items()}
 
     def find(buf: bytes, start: int, _end: int) -> Found | list[Found] | None:
-        return bound(buf, start) if buf[start] == 0x5B else named(buf, start + (buf[start] in b'"\n'))
+        return bound(buf, start) if buf[start] == 0x5B else named(buf, start + (buf[start] in b'"\n<'))
 
     def named(buf: bytes, start: int) -> Found | list[Found] | None:
         window = buf[max(0, start - 48) : start]
@@ -103,7 +112,8 @@ def find_person(pseudonyms: Pseudonymizer) -> Finder:  # noqa: C901 - a list of 
         if right is None or _OCTET_BEFORE.match(buf, max(0, key_start - 4)):
             return None
         key = buf[key_start : right.end()].strip(b".-")
-        field = _with_others(buf, key, key_start) if key.rstrip(b"123") in _WITH_OTHERS else field_of(key)
+        alone = key.lower().rstrip(b"123")
+        field = _with_others(buf, alone, key_start) if alone in _WITH_OTHERS else field_of(key)
         if key.lower() == b"rfc" and _RFC_NUMBER.match(buf, right.end()):
             field = None  # a document of the IETF's, and no Mexican taxpayer
         if key == b"l" and buf.startswith(b"::", right.end()):
@@ -167,7 +177,10 @@ def _of_words(buf: bytes, key: bytes, start: int) -> Field | None:
 
 def _with_others(buf: bytes, key: bytes, start: int) -> Field | None:
     """Say what a short key of JSON holds, which only its neighbours show to be a person's: "first" beside "last"."""
-    told = _WITH_OTHERS.get(key.rstrip(b"123"))
+    if buf[start - 1 : start] == b"<" and key in _ELEMENTS:
+        beside = _ELEMENTS[key].search(buf, max(0, start - 240), start + 240)
+        return Field(kind="name") if beside is not None else None
+    told = _WITH_OTHERS.get(key)
     if told is None or buf[start - 1 : start] != b'"':
         return None
     kind, others = told

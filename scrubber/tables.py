@@ -202,6 +202,8 @@ def _has_row(buf: bytes, pos: int, separator: bytes) -> bool:
     """Say whether the line at *pos* may be a table's row: prose below `password|x` has nothing between cells."""
     end = buf.find(b"\n", pos)
     line = buf[pos : end if end >= 0 else len(buf)].strip()
+    if len(line) > 2 and not line.strip(b"-") and end >= 0:  # a line is drawn below the names, as SAP does
+        return _has_row(buf, end + 1, separator)
     return not line or separator in line or b'"' in line
 
 
