@@ -38,7 +38,7 @@ _STRONG = re.compile(
     r"deploy|licen[sc]e|auth|session|wep)key(?:s|data|pem|content|base64|b64|text|bytes|hex|secret)?$|apischl.{1,2}ssel|"
     r"clientkeydata|schl.{1,2}sselphrase|api.?schl.{1,2}ssel$|apitoken|sharedaccesskey|presharedkey|"
     r"(?:bind|root|user|admin|db|ldap|key|store|trust|sql|ftp|smtp|mail|ssh)pw$|"
-    r"sharedaccesssignature|authpass|privpass|krbprincipalkey|authpwd|privpwd|authcode|wpapsk|"
+    r"sharedaccesssignature|authpass|privpass|(?:auth|crypt|priv)phrase|krbprincipalkey|authpwd|privpwd|authcode|wpapsk|"
     r"snmpcommunity|ssws$|community(?:string|name)|(?:ro|rw|read|write|trap)community|"
     r"(?:session|php|jsession|asp|aspnet|web|user)?sess(?:ion)?id$|sessid$|jsessionid|phpsessid|xauthtoken|erlangcookie|"
     r"loggedinkey|noncekey|unsealkey|recoverycode|backupcode|activationcode|registrationcode|regcode$|verificationcode|authtok$|authdata$|serviceaccountkey|"
