@@ -107,8 +107,10 @@ _BUILDERS = tuple(
 """Whose machines sign what they built, in the kernel's first line: mockbuild@x86-64-03.build.eng.….redhat.com."""
 
 
+_COUNTRIES = (b".rs", b".md", b".py", b".so")
+"""Of Serbia, Moldova, Paraguay and Somalia, also suffixes of files: behind one label they are the countries'."""
 _DIRECTORY = b"vsphere.local"
-"""The domain of accounts that every vCenter has of its own: its logins are no addresses, see rulesets/keys.yaml."""
+"""The domain of accounts that every vCenter has of its own: its logins are no addresses (rulesets/keys.yaml)."""
 
 
 def mail_host(run: bytes) -> bytes:
@@ -122,7 +124,7 @@ def mail_host(run: bytes) -> bytes:
     if MEMBER.search(match[1]):
         return b""
     domain = match[1].lower()
-    while domain.rpartition(b".")[2] in _NOT_TLD:
+    while domain.rpartition(b".")[2] in _NOT_TLD and (domain.count(b".") > 1 or domain[-3:] not in _COUNTRIES):
         domain = domain.rpartition(b".")[0]
     if (
         domain.endswith(_PROTOCOL_NAMES)

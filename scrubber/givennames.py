@@ -13,6 +13,10 @@ from scrubber.vocabulary import is_vocabulary
 _LOGIN = re.compile(
     rb"(?P<first>[a-z]{2,13})(?P<mark>[._])(?P<last>[a-z]{2,20})[0-9]{0,4}|(?P<whole>[a-z]{5,24})[0-9]{0,4}"
 )
+_ENDS = re.compile(
+    rb"[a-z]{2,}(?:sson|dottir|escu|opoulos|enko|wicz|wski|wska|czyk|ovic|evic|shvili|oglu|inen|strom|qvist|quist|gaard|mann)"
+)
+"""How names of families end in one language or another, and hardly any other word."""
 _LEAST = 5
 """Letters of a login that is put together of an initial and a name, which must be more."""
 _FOLDED = str.maketrans(
@@ -41,6 +45,18 @@ def is_whole_name(text: bytes) -> bool:
     return 2 <= len(parts) <= 5 and is_given(parts[0]) and _is_surname(parts[-1])
 
 
+def is_plain_name(text: bytes) -> bool:
+    """Say whether *text*, two words with capitals, is a given name and a family's that both are known: Anna Berg."""
+    first, _, last = text.partition(b" ")
+    return is_given(first) and _is_family(_folded(last.decode("utf-8", "replace")))
+
+
+def is_capital_name(text: bytes) -> bool:
+    """Say whether *text*, two words in capitals, is a name, the family's in front or behind: NOVOTNY ANNA."""
+    both = {_folded(word) for word in text.decode("ascii", "replace").split()}
+    return bool(both & words("given_names")) and not any(map(is_ordinary, both))
+
+
 def _is_surname(name: bytes) -> bool:
     """Say whether *name* can be a family's: no word of manuals or programs, but for those that families have."""
     text = name.decode("utf-8", "replace")
@@ -59,13 +75,18 @@ def is_formed(login: bytes) -> bool:
     match = _LOGIN.fullmatch(login.lower())
     if match is None or is_vocabulary(login) or is_ordinary(login.lower()):
         return False
-    given, surnames = words("given_names"), words("surnames")
+    given = words("given_names")
     if match["mark"]:
         first, last = match["first"], match["last"]
-        if last in given and first in surnames:
+        if last in given and _is_family(first):
             return True
-        return first in given and len(last) > 1 and (last in surnames or not (is_vocabulary(last) or is_ordinary(last)))
+        return first in given and len(last) > 1 and (_is_family(last) or not (is_vocabulary(last) or is_ordinary(last)))
     whole = match["whole"]
-    if (whole[1:] in surnames and len(whole) > _LEAST) or (whole[2:] in surnames and len(whole) > _LEAST + 2):
+    if (_is_family(whole[1:]) and len(whole) > _LEAST) or (_is_family(whole[2:]) and len(whole) > 2 * _LEAST):
         return True
-    return any(whole[:at] in given and whole[at:] in surnames for at in range(3, len(whole) - 3))
+    return any(whole[:at] in given and _is_family(whole[at:]) for at in range(3, len(whole) - 3))
+
+
+def _is_family(word: bytes) -> bool:
+    """Say whether *word*, folded, is a family's name that is known, or ends as such names do."""
+    return word in words("surnames") or _ENDS.fullmatch(word) is not None

@@ -19,7 +19,7 @@ from scrubber.anchors import AnchorSet, build_scanner
 from scrubber.compiled import load_library
 from scrubber.contacts import MEMBER
 from scrubber.errors import RuleError
-from scrubber.givennames import is_formed, is_whole_name
+from scrubber.givennames import is_capital_name, is_formed, is_plain_name, is_whole_name
 from scrubber.hostnames import is_fqdn, is_public_domain, split_host, words
 from scrubber.informant import Expression, Informant
 from scrubber.logins import is_login, is_odd, is_ordinary
@@ -215,6 +215,12 @@ class Learner:
             "person": self.take_person,
             "given": self._take_given,
             "formed": self._take_formed,
+            "named": self._take_named,
+            "acting": self._take_acting,
+            "upper": self._take_upper,
+            "uppers": self._take_upper,
+            "logins": self.take_user,
+            "shownuser": self.take_user,
             "dc": self._take_components,
         }
         self._takers |= {_HEARD + kind: self._doubting(kind) for kind in _DOUBTED}
@@ -447,6 +453,23 @@ class Learner:
         name = value.strip()
         if is_whole_name(name):
             self.take_person(name)
+
+    def _take_acting(self, value: bytes) -> None:
+        """Learn a login that a sentence seems to name: one of a person's name, or numbered and no word."""
+        bare = value.rstrip(b"0123456789")
+        numbered = bare != value and bare.isalpha() and not is_vocabulary(bare) and not is_ordinary(bare.lower())
+        if numbered or is_formed(value):
+            self.take_user(value)
+
+    def _take_named(self, value: bytes) -> None:
+        """Learn a full name in running text, of which both parts are known."""
+        if is_plain_name(value):
+            self.take_person(value)
+
+    def _take_upper(self, value: bytes) -> None:
+        """Learn a name in capitals, as mainframes have it."""
+        if is_capital_name(value):
+            self.take_person(value.title())
 
     def _take_formed(self, value: bytes) -> None:
         """Learn a login that its form alone shows to be a person's."""
