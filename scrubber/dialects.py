@@ -148,7 +148,9 @@ PAIRED = (
 )
 """The last is a part of a form (RFC 7578): `name="password"`, an empty line, the value."""
 NAMED = re.compile(
-    rb"(?:\b(?:\w{0,20}name|\w{0,20}key|id|property|field|variable|parameter|option)(?:\\{0,7}[\"'])?"
+    rb"(?:\b(?:\w{0,20}name|\w{0,20}key|"
+    rb"(?<!<h[1-6] )(?<!<li )(?<!<div )(?<!<span )(?<!<section )id|"  # a heading's, as manuals of HTML have them
+    rb"property|field|variable|parameter|option)(?:\\{0,7}[\"'])?"
     rb"[ \t]{0,8}[=:][ \t]{0,8}"
     rb"(?:\\{0,7}[\"'])?(?:[\w.\-]{1,32}:{1,2}){0,3}|"
     rb"<[\w\-]{0,20}(?:key|name|string)>\s{0,8}|<(?:td|th|dt|b|strong)(?:[ ][^<>]{0,80})?>\s{0,8})\Z",
