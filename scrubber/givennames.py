@@ -73,7 +73,7 @@ def _is_surname(name: bytes) -> bool:
 def is_formed(login: bytes) -> bool:
     """Say whether *login* is formed of a person's name, as most are: mrossi, anna.berg, annaberg, lrossi7."""
     match = _LOGIN.fullmatch(login.lower())
-    if match is None or is_vocabulary(login) or is_ordinary(login.lower()):
+    if match is None or login.startswith(b"lib") or is_vocabulary(login) or is_ordinary(login.lower()):
         return False
     given = words("given_names")
     if match["mark"]:
