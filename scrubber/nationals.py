@@ -169,7 +169,8 @@ _FORMS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], bool]], ...] = tuple(
 
 _MADE_BEFORE = re.compile(
     rb"(?<![A-Za-z0-9])(?:[A-Za-z]{2}00(?:[ \-][0-9A-Za-z]{4}){0,8}|"
-    rb"(?:000|0[ .\-/]00|00[ .\-/]0|XXX|XX[ .\-/]?0)[0-9A-Z]{0,9}(?:[ .\-/][0-9A-Z]{1,9}){0,6})[ .\-/]\Z"
+    rb"(?:000|0[ .\-/]00|00[ .\-/]0|XXX|XX[ .\-/]?0)[0-9A-Z]{0,9}"
+    rb"(?:[ .\-/](?:[A-Z]{1,2}|(?=[A-Z]{0,8}[0-9])[0-9A-Z]{1,9})(?![0-9A-Z])){0,6})[ .\-/]\Z"
 )
 """The beginning of an account number (`Pseudonymizer.iban`) or a national number that was made by us."""
 _BETWEEN = frozenset(b" .-/")
