@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import socket
@@ -38,8 +39,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         yield house
 
 
-def client(house: House, door: str, *arguments: str, line: str = "Q\n") -> tuple[int, str]:
-    """Run `openssl s_client` on a door; return its status and all it says."""
+def client(house: House, door: str, *arguments: str, line: str = "Q\n", after: str = "") -> tuple[int, str]:
+    """Run `openssl s_client` on a door, type *line* once it has shown *after*; return its status and all it says."""
     protocol, _, form = door.partition(" ")
     region = "us" if form == "implicit" else "eu"
     start = ["-starttls", "ftp"] if form == "explicit" else []
@@ -52,16 +53,19 @@ def client(house: House, door: str, *arguments: str, line: str = "Q\n") -> tuple
         "localhost",
     ]
     trust = ["-CAfile", house.endpoints["certificate"]]
-    done = subprocess.run(
+    with subprocess.Popen(
         [*command, *start, *trust, *arguments],
-        input=line,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        said = b""
+        while after.encode() not in said and (more := os.read(running.stdout.fileno(), 65536)):
+            said += more
+        said += running.communicate(line.encode(), timeout=60)[0]
+    return running.returncode, said.decode(errors="replace")
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -91,12 +95,12 @@ def test_door_refuses_what_is_old(house: House, door: str) -> None:
 @pytest.mark.parametrize("door", DOORS)
 def test_door_takes_no_renegotiation(house: House, door: str) -> None:
     """TLS 1.2 is spoken with AEAD alone; a client that asks for a second handshake in it is refused."""
-    _, said = client(house, door, "-tls1_2", line="R\n")
+    greeting = "\n220 " if door == "ftps implicit" else ""  # what comes amid a handshake would end it by itself
+    _, said = client(house, door, "-tls1_2", line="R\n", after=greeting)
     assert re.search(r"TLSv1\.2, Cipher is ECDHE-\w+-(AES\d+-GCM|CHACHA20-POLY1305)", said), said
     assert "Secure Renegotiation IS supported" in said
     assert "RENEGOTIATING" in said
-    # A greeting that comes amid the handshake ends it on the client's side.
-    assert re.search("no renegotiation|handshake failure|unexpected (?:message|record)", said), said
+    assert "no renegotiation" in said or "handshake failure" in said, said
 
 
 def test_https_agrees_on_its_protocol_and_says_to_stay_with_tls(house: House) -> None:
