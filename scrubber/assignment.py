@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from scrubber import dialects
 from scrubber.gate import Strength, is_secret, strength
+from scrubber.vocabulary import is_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,8 @@ class Value(NamedTuple):
     wrap: bytes
 
 
+_BEFORE_TYPES, _BEHIND_TYPED = frozenset((b" ", b":")), frozenset((b":", b"?"))
+"""What stands before a type, and behind the name whose type it is."""
 _FLOW, _FLOW_ENDS = frozenset((b"{", b",")), frozenset((b",", b"}"))
 """What stands around an entry of a mapping in one line, as YAML writes it: {name: bob, password: X}."""
 _BLANK = re.compile(rb"\s")
@@ -142,10 +145,16 @@ class ValueReader:
 
 def _is_type(buf: bytes, value: Value, key: _Key) -> bool:
     """Say whether a value is a type that is called after what the key is: credential: BearerTokenCredential."""
-    kind = dialects.TYPE_NAME.match(buf, value.start)
-    if kind is None or buf[value.start - 1 : value.start] in _OPENINGS:
+    quoted = buf[value.start - 1 : value.start] in _OPENINGS
+    kind = None if quoted else dialects.TYPE_NAME.match(buf, value.start)
+    if kind is not None and key.name.lower().rstrip(b"s").endswith(kind["kind"].lower()):
+        return True
+    if not quoted and buf[value.start - 1 : value.start] not in _BEFORE_TYPES:
         return False
-    return key.name.lower().rstrip(b"s").endswith(kind["kind"].lower())
+    if buf[key.end : key.end + 1] not in _BEHIND_TYPED:
+        return False  # a key within quotes is no name of a variable
+    given = dialects.ANNOTATION.match(buf, value.start)
+    return given is not None and is_type(given[0].rstrip(b"?[]"))
 
 
 def _is_named(buf: bytes, separator: re.Match[bytes], key: _Key) -> bool:

@@ -73,6 +73,10 @@ _WITHIN_OF_COUNTRY = frozenset((b".", b"+"))
 """What no number stands behind: nor one that begins with its country's code, which may stand in a file's name."""
 
 
+_TICKET = b"krbtgt/"
+"""Before the realm whose tickets are granted (RFC 4120, section 7.3), known by the identity pass."""
+
+
 def find_email(pseudonyms: Pseudonymizer) -> Finder:
     """Build the finder of e-mail addresses (RFC 5321), from the `@` or `%40` outwards."""
     image = remembered(pseudonyms.email)
@@ -90,8 +94,8 @@ def find_email(pseudonyms: Pseudonymizer) -> Finder:
             return None
         end = start + (1 if buf[start] == 0x40 else 3) + len(host)
         text = buf[begin:end]
-        if text.startswith(b"git@") and buf[end : end + 1] in {b":", b"/"}:
-            return None  # a repository's address
+        if (text.startswith(b"git@") and buf[end : end + 1] in {b":", b"/"}) or buf.endswith(_TICKET, 0, begin):
+            return None  # a repository's address, a realm on both sides
         if host.endswith(b".example") and EMAIL_PSEUDONYM.fullmatch(text):
             return None
         return begin, end, text.lower(), image(text)

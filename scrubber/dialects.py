@@ -275,6 +275,12 @@ TYPE_NAME = re.compile(
     rb"(?!(?:[A-Za-z]{0,40}[0-9]){3})[A-Z][A-Za-z0-9]{1,60}?(?P<kind>Credential|Token|Key)s?(?=[\s,;:)<|>&{}\[=?\\]|\Z)"
 )
 """A type as TypeScript, Kotlin and Java write it behind a name."""
+ANNOTATION = re.compile(
+    rb"[A-Z][A-Za-z0-9]{2,60}(?:\?|\[\])?(?=[\"']?"
+    rb"(?:,[ ]?(?:\r?\n|\*?[A-Za-z_]\w{0,40}\??:[ ])|\)|[ ]?=[ ]|[ ]?\|[ ]|;[ \t]*(?:\r?\n|[}\w])|"
+    rb"[ \t]*(?:\#|\r?\n|\Z)))"
+)
+"""What may be a type behind a name and a colon, with what stands behind types: password: ReadableBuffer, salt: …."""
 OPERATOR_AFTER = re.compile(rb" (?:\|\||\?\?|&&) [A-Za-z_$\"'(!]")
 VERDICT = re.compile(
     rb"(?=[^\s]*(?:/|[Tt]est|[Cc]heck|\.(?:exp|sh|py|pl|rb|js|ts|c|t|cc|cpp|java|html|log|tcl)(?![\w]))|[^\s]+[ \t]+\S)"

@@ -115,6 +115,7 @@ _NOT_SECRET = re.compile(
     rb"\(?[0-9]{1,10}:[0-9]{1,10}(?:, ?[0-9]{1,10}:[0-9]{1,10})*\)?|"  # BGP communities
     rb"(?:target|origin|soo|rt|color|bandwidth|large):[0-9.]+:[0-9:]+|"
     rb"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]+(?:Z|[+-][0-9:]+)?)?|[0-9]{2}:[0-9]{2}(?::[0-9]{2})?|"
+    rb"[0-9]{1,2}\.[0-9]{1,2}-(?:[0-9]{1,2}\.[0-9]{1,2})?|"  # since when, until when: 3.0-, 3.4-3.9
     rb"[\^~>=<]{0,2} ?v?[0-9]+(?:\.[0-9]+){1,3}(?:-[a-z]+(?:\.[0-9]+)?)?|[0-9]{1,5}/(?:tcp|udp|sctp)|exec:/.*|"
     rb"(?:var|local|data|module|each|path|self|secrets|inputs|steps|env|vars|values|context|params)\.[A-Za-z_][\w.\[\]\"'-]*|"
     rb"[a-z][a-z_]*(?:\.[a-z_]+){2,}|"  # a reference, as Terraform writes it

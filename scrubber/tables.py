@@ -44,8 +44,8 @@ _LONGEST_NAME = 120
 _HEADER = re.compile(
     rb"(?:\xef\xbb\xbf)?(?:#(?!Fields: )[^\r\n]*\r?\n|[ \t]*\r?\n){0,20}#?(?:Fields: )?(?P<line>[^\r\n]{3,16000})\r?\n"
 )
-_NAME = re.compile(rb"(?!\S+(?: +\S+){5})[A-Za-z_\x80-\xff][\w .\-/()#\x80-\xff]{0,60}")
-"""A column's: five words at most, for a sentence may have commas as well."""
+_NAME = re.compile(rb"(?!\S+(?: +\S+){5})[A-Za-z_\x80-\xff][\w .\-/()#\x80-\xff]{0,60}\*?")
+"""A column's: five words at most, for a sentence may have commas as well; a star says that it must be there."""
 _LISTED_NAME = re.compile(rb"(?!\S+(?: +\S+){5})[A-Za-z_\x80-\xff](?:[\w .\-/()#\x80-\xff]|,[ ]){0,60}")
 """A column's where no comma parts them: Name, Vorname; Telefon."""
 _INSERT = re.compile(
@@ -111,7 +111,7 @@ class Columns:
     def __init__(self, names: list[bytes]) -> None:
         """Classify *names*."""
         self.names = tuple(names)
-        plain = [name.strip().strip(b"`\"[]'").strip() for name in names]
+        plain = [name.strip().strip(b"`\"[]'*").strip() for name in names]
         self.count = len(plain)
         personal = beside_names(plain, [column_of(name) for name in plain])
         # A full name's column is believed where another tells of people too.

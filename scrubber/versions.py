@@ -90,6 +90,9 @@ _WORD_BEFORE = re.compile(rb"(?:\A|[\s(\[,;:/*|\-])(?:([A-Za-z]+) )?([A-Za-z][\w
 _DATE_BEFORE = re.compile(rb"(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2} \(\Z")
 _DECIMALS_BEFORE = re.compile(rb"(?<![0-9.])[0-9]{0,4}\.[0-9]{1,4}(?:[ ,]-?|-)[0-9]{0,4}\.[0-9]{1,4}[ ,]?\Z")
 """Numbers of a drawing's path, where a point alone parts two: 2.83-2.12 3.51.98.32."""
+_RELEASE_BEFORE = re.compile(rb"(?<![0-9.])([0-9]{1,2}\.[0-9]{1,2}):\Z")
+"""A release before all of its version: V11.5:11.5.6.0."""
+_SHORTEST_LIBRARY = 4
 _VERSIONS_FOLLOW = words("versions_follow")
 _ADDRESSES_FOLLOW = words("addresses_follow")
 _NAME_VERSION = re.compile(
@@ -152,7 +155,7 @@ def is_section(buf: bytes, start: int, end: int) -> bool:
     if line is not None:
         alone = line["mark"] is not None and _NOTHING_AFTER.match(buf, end) is not None
         return alone or _HEADING_AFTER.match(buf, end) is not None
-    if _DATE_BEFORE.search(context) or _DECIMALS_BEFORE.search(context):
+    if _DATE_BEFORE.search(context) or _DECIMALS_BEFORE.search(context) or _goes_on(buf, start, context):
         return True
     before = _WORD_BEFORE.search(context)
     if before is None:
@@ -162,8 +165,15 @@ def is_section(buf: bytes, start: int, end: int) -> bool:
         return False
     if word in _VERSIONS_FOLLOW:
         return True
-    named = before[2][:1].isupper() and (word in words("technical") or not is_ordinary(word))
+    library = word.startswith(b"lib") and len(word) > _SHORTEST_LIBRARY and not is_ordinary(word)
+    named = library or (before[2][:1].isupper() and (word in words("technical") or not is_ordinary(word)))
     return named or any(0x30 <= c < 0x3A for c in word) or earlier in _VERSIONS_FOLLOW
+
+
+def _goes_on(buf: bytes, start: int, context: bytes) -> bool:
+    """Say whether numbers go on with those of a release before a colon: V11.5:11.5.6.0."""
+    release = _RELEASE_BEFORE.search(context)
+    return release is not None and buf.startswith(release[1] + b".", start)
 
 
 def is_in_coordinates(buf: bytes, start: int, before: bytes) -> bool:

@@ -36,6 +36,14 @@ def is_vocabulary(name: bytes) -> bool:
     return not plain or parts[-1] in words("variables")
 
 
+def is_type(name: bytes) -> bool:
+    """Say whether *name* is one that programmers give to a type: ReadableBuffer, SSHKey, BytesOrStr, UserId."""
+    parts = _PARTS.findall(name)
+    if len(parts) < _SHORT or parts[-1].lower() not in words("types"):
+        return False
+    return all(part[:1].isupper() and (len(part) <= _SHORT + 2 or _is_word(part.lower())) for part in parts)
+
+
 def is_unspoken(text: bytes) -> bool:
     """Say whether *text* is no word of a sentence, as stands behind a name of a secret in prose."""
     word = text.rstrip(b".,;:!?)`'").lstrip(b"(`'").lower()

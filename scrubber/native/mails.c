@@ -100,6 +100,8 @@ static bool settle_mail(scan *c, text buf, const mail *one) {
     int after = byte_at(buf, end);
     if (begins_with(whole, "git@") && (after == ':' || after == '/'))
         return true;
+    if (one->begin >= 7 && memcmp(buf.at + one->begin - 7, "krbtgt/", 7) == 0)
+        return true;
     if (local.size > LONGEST_LOCAL)
         return false;
     uint8_t small[LONGEST_LOCAL];
