@@ -336,8 +336,9 @@ def _require_plain(request: web.Request) -> None:
     """Refuse what the parser lets through, and two servers may read in two ways.
 
     Raises:
-        ProblemError: 400, Host is none (RFC 9112, section 3.2), or HTTP/1.0 with a transfer coding (6.1); 501, a
-        transfer coding that is not undone here; 505, a version that has no status line to answer with.
+        ProblemError: 400, Host is none (RFC 9112, section 3.2), or HTTP/1.0 with a transfer coding (6.1); 405, it asks
+        for a tunnel; 501, a transfer coding that is not undone here; 505, a version that has no status line to answer
+        with.
     """
     if request.version < HttpVersion10:
         raise ProblemError(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "this is a server of HTTP/1.1")
@@ -346,6 +347,8 @@ def _require_plain(request: web.Request) -> None:
         raise ProblemError(HTTPStatus.BAD_REQUEST, "HTTP/1.0 has no transfer codings")
     if codings and [each.strip().lower() for each in codings] != ["chunked"]:
         raise ProblemError(HTTPStatus.NOT_IMPLEMENTED, "of the transfer codings only 'chunked' is known here")
+    if request.method == hdrs.METH_CONNECT:  # what follows it is not framed as a body (RFC 9110, section 9.3.6)
+        raise ProblemError(HTTPStatus.METHOD_NOT_ALLOWED, "this is no proxy", headers={hdrs.ALLOW: _METHODS})
     if not _HOST.fullmatch(request.headers.get(hdrs.HOST, "")):
         raise ProblemError(HTTPStatus.BAD_REQUEST, "the Host header is a name or an address, and a port")
 

@@ -57,7 +57,12 @@ async def receive(
             if connection.is_flowing:
                 await _let_through(request, connection, handle, tail, crossing=crossing, settings=settings)
                 return length
-        piece = await next_piece(request, settings.body_timeout)
+        try:
+            piece = await next_piece(request, settings.body_timeout)
+        except TransferCutError:
+            left = connection_of(request).take_salvaged()
+            tail.add(left if limit.most is None else left[: limit.most - received])
+            raise
         if not piece:
             return received
         received += len(piece)

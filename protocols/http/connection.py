@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import re
 import threading
 from http import HTTPStatus
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from aiohttp import HttpVersion11, http_exceptions, web
+from aiohttp import HttpVersion11, hdrs, http_exceptions, web
 from aiohttp.http import HttpRequestParser, RawRequestMessage
 
 from protocols.http.framing import PIECE, Framing
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _IPV4_IN_IPV6 = "::ffff:"
+_REQUEST_LINE = re.compile(rb"(?:^|\n)([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}) [\x21-\x7e]+ HTTP/1\.[01]\r?\n")
+"""RFC 9112, section 3. What is no method that the parser knows still has the form of one."""
+_VERSION = b" HTTP/1."
+_KNOWN_METHODS = frozenset(method.encode() for method in hdrs.METH_ALL)
 
 
 class Connection(web.RequestHandler, asyncio.BufferedProtocol):
@@ -74,11 +80,15 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
         self._buffer = buffer
         self._body: StreamReader | None = None
         """Of the request under way, or of the last one."""
+        self._salvaged = b""
+        """What of it had come when the connection was lost, and was not read."""
         self._bulk: Bulk | None = None
         """Takes what comes of that body, past the parser."""
         self._timer: asyncio.TimerHandle | None = None
         """Cuts the connection: while a head is coming, and once it is being closed."""
         self._framing = Framing()
+        self._unread = b""
+        """What the parser could not go on with."""
         self._last = b""
         """The end of what came: fields behind a body are found there."""
         self._wire: asyncio.Transport | None = None
@@ -107,6 +117,9 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Wake whoever waits for the end."""
+        if self._body is not None and not self._body.is_eof() and self._body.exception() is None:
+            with contextlib.suppress(RuntimeError):  # somebody waits for more: then all was read
+                self._salvaged = self._body.read_nowait()  # an error, which follows, hides it
         super().connection_lost(exc)
         if self._body is not None and not self._body.is_eof():  # aiohttp may still be reading the rest of a refused one
             self._body.set_exception(ConnectionResetError("the connection is gone"))
@@ -162,6 +175,11 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
         self._bulk = bulk
         bulk.begin()
 
+    def take_salvaged(self) -> bytes:
+        """Return what had come of the body when the connection was lost, and nobody had read; once."""
+        salvaged, self._salvaged = self._salvaged, b""
+        return salvaged
+
     def _end_bulk(self) -> None:
         """Tell the body's readers that it is whole, and have a new parser read on: the old one waits for a body."""
         self._bulk = None
@@ -192,14 +210,30 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
         else:
             for start in range(0, len(data), PIECE):
                 self._parse(data[start : start + PIECE])
+        if self._is_at_a_loss:
+            self._unread = self._unread or data
         if not self.idle.is_set():
             self._fail_broken_body()
         elif data and self._timer is None and self._wire is not None:
             self._start_timer(self._settings.head_timeout)
 
+    @property
+    def _is_at_a_loss(self) -> bool:
+        """Whether the parser could not go on: nothing that comes has a meaning then."""
+        return bool(self._messages) and not isinstance(self._messages[-1][0], RawRequestMessage)
+
     def _parse(self, data: bytes) -> None:
-        """Pass *data* to the parser, and give a body up that consists of framing."""
+        """Pass *data* to the parser, and give a body up that consists of framing.
+
+        Requests are passed one by one: where the parser fails it forgets what came before in the same data.
+        """
         body = self._messages[-1][1] if self._messages else self._body
+        while (body is None or body.is_eof()) and (end := _end_of_first(data)):
+            super().data_received(data[:end])
+            if self._is_at_a_loss:
+                return
+            data = data[end:]
+            body = self._messages[-1][1] if self._messages else self._body
         if body is None or body.is_eof():
             super().data_received(data)
         elif body.exception() is None:  # what comes behind a broken one has no meaning
@@ -280,7 +314,7 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
         if request.writer.output_size > 0:
             raise ConnectionResetError("an answer has begun; the connection is all that can still be cut")
         request._version = HttpVersion11  # noqa: SLF001 -- aiohttp stands in a request of HTTP/1.0 for one it could not read
-        response = problem_response(_parser_problem(status, exc), request_id)
+        response = problem_response(_parser_problem(status, exc, self._unread), request_id)
         response.headers.update(self._headers)
         response.force_close()
         return response
@@ -316,12 +350,20 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
             self._body.set_exception(web.RequestPayloadError("the body's framing is broken"))
 
 
-def _parser_problem(status: int, exc: BaseException | None) -> ProblemError:
-    """Return what a client is told about a request that could not be parsed."""
+def _end_of_first(data: bytes) -> int:
+    """Return where a second request line may begin in *data*, which begin with a request; 0: nowhere."""
+    second = data.find(_VERSION, data.find(_VERSION) + 1)
+    return data.rfind(b"\n", 0, second) + 1 if second > 0 else 0
+
+
+def _parser_problem(status: int, exc: BaseException | None, unread: bytes) -> ProblemError:
+    """Return what a client is told about a request that could not be parsed, and stands somewhere in *unread*."""
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
     if isinstance(exc, http_exceptions.LineTooLong):
         return ProblemError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request line or a header is too long")
+    if isinstance(exc, http_exceptions.BadStatusLine) and set(_REQUEST_LINE.findall(unread)) - _KNOWN_METHODS:
+        return ProblemError(HTTPStatus.NOT_IMPLEMENTED, "the method is none that this server knows")
     return ProblemError(HTTPStatus.BAD_REQUEST, "this is not a well-formed HTTP/1.1 request")
 
 

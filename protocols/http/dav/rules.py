@@ -37,6 +37,8 @@ _CONDITION_NAMES = frozenset(f"HTTP_{name.upper().replace('-', '_')}" for name i
 _WITH_XML = frozenset({"LOCK", "PROPPATCH"})
 _DESCRIPTION = re.compile(rb"<D:responsedescription>[^<]*</D:responsedescription>")
 """What wsgidav says in words of a PROPPATCH that fails, objects and addresses included; the status says it all."""
+_ALLOWED_THERE = "COPY, DELETE, GET, HEAD, LOCK, MOVE, OPTIONS, PROPFIND, PROPPATCH, PUT, UNLOCK"
+"""What 405 says: it is the answer to MKCOL where something lies already."""
 _SENT_ON = frozenset({"content-type", "lock-token", "etag"})
 
 
@@ -112,7 +114,7 @@ def apply_rules(
         if provider.failure is not None:
             raise provider.failure from None
         if error.err_condition is None:
-            raise ProblemError(_status(error.value), str(error.context_info or _words(_status(error.value)))) from error
+            raise _problem(error.value, error.context_info) from error
         return _refused(error)
 
 
@@ -131,7 +133,7 @@ def _ruled(provider: TreeProvider, environ: dict[str, Any]) -> Verdict:
     headers = {name: value for name, value in told["headers"] if name.lower() in _SENT_ON}
     if "html" in headers.get("Content-Type", ""):  # a page about itself
         if told["status"] >= HTTPStatus.BAD_REQUEST:
-            raise ProblemError(_status(told["status"]), _words(_status(told["status"])))
+            raise _problem(told["status"])
         body = b""
         del headers["Content-Type"]
     body = _DESCRIPTION.sub(b"", body)
@@ -146,6 +148,12 @@ def _refused(error: Any) -> Verdict:  # noqa: ANN401 - wsgidav has no types
         headers={hdrs.CONTENT_TYPE: 'application/xml; charset="utf-8"'},
         body=error.err_condition.as_string().encode(),
     )
+
+
+def _problem(value: int, words: object = None) -> ProblemError:
+    status = _status(value)
+    headers: dict[str, str] = {hdrs.ALLOW: _ALLOWED_THERE} if status is HTTPStatus.METHOD_NOT_ALLOWED else {}
+    return ProblemError(status, str(words or _words(status)), headers=headers)
 
 
 def _words(status: HTTPStatus) -> str:

@@ -70,6 +70,49 @@ def test_ambiguous_or_malformed_requests_are_400_and_end_the_connection(house: H
     assert house.tree.happened("landed") == []
 
 
+@pytest.mark.parametrize("method", ["FOO", "get", "PLAY", "X-NEW-ONE"])
+def test_method_that_nobody_knows_is_501_and_what_came_before_it_is_answered(house: House, method: str) -> None:
+    """The server is at a loss with the method, not the client with HTTP (RFC 9110, section 9.1); the end is told."""
+    with house.wire() as wire:
+        wire.send(head("GET", "/files/") + head(method, "/files/", length=5) + b"hello" + head("GET", "/files/"))
+        assert wire.answer().status == 200
+        answer = wire.answer()
+        assert (answer.status, answer.headers["connection"]) == (501, "close")
+        assert wire.ended()
+
+
+@pytest.mark.parametrize("target", ["/files/", FILE, "/dav/", "/tus/", f"/tus/{'0' * 32}", "/"])
+@pytest.mark.parametrize("method", ["TRACE", "SEARCH", "PURGE"])
+def test_method_that_is_known_and_of_no_use_is_405_and_the_connection_goes_on(
+    house: House, method: str, target: str
+) -> None:
+    """With what would be of use (RFC 9110, section 15.5.6)."""
+    with house.wire() as wire:
+        answer = wire.ask(method, target)
+        assert answer.status == 405
+        assert "OPTIONS" in answer.headers["allow"]
+        assert wire.ask("GET", "/files/").status == 200
+
+
+def test_folder_that_is_there_is_not_made_again(house: House) -> None:
+    """405 says what would be of use there."""
+    answer = house.ask("MKCOL", "/dav/cases/")
+    assert (answer.status, "PROPFIND" in answer.headers["allow"], "MKCOL" in answer.headers["allow"]) == (
+        405,
+        True,
+        False,
+    )
+
+
+def test_tunnel_is_refused_and_nothing_behind_it_is_read(house: House) -> None:
+    """CONNECT has no body that ends somewhere."""
+    with house.wire() as wire:
+        wire.send(raw("CONNECT other:443 HTTP/1.1", "Host: other:443", AUTH) + head("GET", "/files/"))
+        answer = wire.answer()
+        assert (answer.status, "GET" in answer.headers["allow"]) == (405, True)
+        assert wire.ended()
+
+
 @pytest.mark.parametrize(
     ("status", "lines"),
     [
