@@ -17,6 +17,7 @@ from protocols.errors import (
     DamagedError,
     FileSystemError,
     LockedError,
+    NoSpaceError,
     NotFoundError,
     OffsetMismatchError,
     QuotaExceededError,
@@ -47,8 +48,8 @@ _DAMAGED = "no whole copy of this file is left in reach, and none is given out; 
 _FULL = "the server has no room left; what was acknowledged is kept, try again later"
 
 TABLE: Mapping[type[Exception], tuple[type[FileSystemError], str]] = {
-    OutOfSpaceError: (QuotaExceededError, _FULL),
-    CatalogFullError: (QuotaExceededError, _FULL),
+    OutOfSpaceError: (NoSpaceError, _FULL),
+    CatalogFullError: (NoSpaceError, _FULL),
     CatalogDiskError: (UnavailableError, "the server's disk fails; what was acknowledged is kept, try again later"),
     ObjectTooLargeError: (QuotaExceededError, "the file is larger than any file may be"),
     HoleError: (OffsetMismatchError, "bytes in the middle are missing; resume the upload"),

@@ -10,7 +10,8 @@
     ├── AlreadyExistsError
     ├── InvalidNameError         the name cannot be a name here; says why
     ├── OffsetMismatchError      a resume at another place than where the upload stands
-    ├── QuotaExceededError       also: below the free-space watermark
+    ├── QuotaExceededError       a limit or a quota stands against it
+    │   └── NoSpaceError             the server's disk does; that may pass
     ├── RejectedError            policy says no, with a reason for the sender
     ├── DamagedError             no whole copy of it is left; nobody is helped by trying again
     ├── LockedError              somebody else is writing it; try again
@@ -79,7 +80,11 @@ class OffsetMismatchError(FileSystemError):
 
 
 class QuotaExceededError(FileSystemError):
-    """A quota or the free-space watermark stands against it."""
+    """A limit or a quota stands against it."""
+
+
+class NoSpaceError(QuotaExceededError):
+    """The disk is full, or below the free-space watermark."""
 
 
 class RejectedError(FileSystemError):

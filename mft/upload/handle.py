@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 PROGRESS_SECONDS = 5.0
 """How often the catalog learns where a resume could go on."""
+LIVELY_SECONDS = 2.0
+"""A sender that is silent for longer may be gone, though its connection still stands."""
 
 
 class UploadHandle:
@@ -56,6 +58,12 @@ class UploadHandle:
         self._lock = threading.RLock()
         self._ended: str | None = None
         self._progress_due = time.monotonic() + PROGRESS_SECONDS
+        self._moved = time.monotonic()
+
+    @property
+    def is_lively(self) -> bool:
+        """Whether bytes came just now, or it has only just begun: then its sender is at the other end still."""
+        return time.monotonic() - self._moved < LIVELY_SECONDS
 
     @property
     def received(self) -> int:
@@ -80,7 +88,8 @@ class UploadHandle:
             if end > self._reserved - LEAD:
                 self._reserve(end)
             self._writer.write(offset, data)
-            if time.monotonic() >= self._progress_due:
+            self._moved = time.monotonic()
+            if self._moved >= self._progress_due:
                 self._note_progress()
 
     def lend(self, offset: int) -> memoryview | None:

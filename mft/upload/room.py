@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 
 from mft.catalog.model import CASES, UPLOADS
 from mft.catalog.states import PARTIAL, WHOLE
-from protocols.errors import QuotaExceededError, UnavailableError
+from protocols.errors import NoSpaceError, QuotaExceededError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,13 +81,13 @@ def check_space(watermark: FreeSpace, directories: Sequence[Path], *, coming: in
     """Refuse if one of *directories* lies on a file system with less room than *watermark*, *coming* bytes from now.
 
     Raises:
-        QuotaExceededError: it does.
+        NoSpaceError: it does.
         UnavailableError: one of them is not there.
     """
     for directory in directories:
         total, free = space_of(directory)
         if free - coming < watermark.needed(total):
-            raise QuotaExceededError("the server is short of space and takes no such upload now; try again later")
+            raise NoSpaceError("the server is short of space and takes no such upload now; try again later")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from mft.upload.allowance import cap_bytes, is_metered
 from mft.upload.arrival import Arrivals
 from mft.upload.beginning import Beginnings
 from mft.upload.deposit import Deposit, UploadSettings
-from mft.upload.handle import UploadHandle
+from mft.upload.handle import LIVELY_SECONDS, UploadHandle
 from mft.upload.joining import Joins
 from mft.upload.landed import open_landing_key
 from mft.upload.note import note_of
@@ -35,7 +35,7 @@ from mft.upload.resumption import Resumptions
 from mft.upload.room import check_space, quota_of, raise_reservation, reserve_quota, room_left, space_of
 from protocols.errors import LockedError, NotFoundError, QuotaExceededError, RejectedError
 from protocols.filesystem import Receipt, SpaceReport, WriteMode
-from protocols.resumable import UploadKind
+from protocols.resumable import Dialect, UploadKind
 from storage.errors import LandingBusyError, LandingNotFoundError, StorageError
 
 if TYPE_CHECKING:
@@ -260,10 +260,13 @@ class Uploads:
         """Go on with the upload of *row*, which `Resources.find` has found; whoever was writing it loses it.
 
         Raises:
-            LockedError: it is over, or another session is just resuming it.
+            LockedError: it is over, another session is just resuming it, or, by tus, just sending to it: of several
+                requests for one place one has to win, and where each takes it from the one before none may.
         """
         if row.state not in PARTIAL or row.kind == UploadKind.JOINED:
             raise LockedError("nothing more can be sent to this upload")
+        if row.dialect == Dialect.TUS and row.state == UploadState.RECEIVING and self._is_lively(row):
+            raise LockedError("another request is just sending to this upload; ask where it stands in a moment")
         handle = self._go_on(deposit, row)
         try:
             if row.unverified_from is not None and handle.received > row.unverified_from:
@@ -274,6 +277,12 @@ class Uploads:
             handle.abort("the server could not go on with it")
             raise
         return self._numbered(handle, UploadKind(row.kind), row.length, part_came)
+
+    def _is_lively(self, row: Row[Any]) -> bool:
+        """Say whether an upload's sender is at the other end still; of another worker's that it has only just begun."""
+        with self._open_lock:
+            here = self._open.get(row.id)
+        return here.is_lively if here is not None else 0 <= time.time() - row.updated_at < LIVELY_SECONDS
 
     def received(self, row: Row[Any]) -> int:
         """Say how many bytes of an upload that is under way or interrupted are there for good."""

@@ -30,6 +30,7 @@ from protocols.errors import (
     AuthenticationError,
     ElsewhereError,
     FileSystemError,
+    NoSpaceError,
     NotFoundError,
     OffsetMismatchError,
     QuotaExceededError,
@@ -81,16 +82,21 @@ _NUMBER = re.compile(r"\d{1,19}", re.ASCII)
 _BEYOND = 1 << 62
 """Bytes that no file has."""
 _OF_UPLOADS = frozenset({hdrs.METH_HEAD, hdrs.METH_PATCH, hdrs.METH_DELETE})
+_METHODS = _OF_UPLOADS | {hdrs.METH_POST}
 _MOUNT = Mount(prefix=PREFIX)
 _CASES = VirtualPath(("cases",))
 _JOIN_PATIENCE = 20.0
 """Seconds that the reply to a request for a file of parts waits for it; after that HEAD tells."""
 _STATUS: Final = {
+    NoSpaceError: HTTPStatus.INSUFFICIENT_STORAGE,
     QuotaExceededError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     OffsetMismatchError: HTTPStatus.CONFLICT,
     AlreadyExistsError: HTTPStatus.CONFLICT,
 }
-"""Where tus has another status than the rest of the head."""
+"""Where tus has another status than the rest of the head; the first that fits.
+
+Its clients try again after 5xx, and give up after 4xx: a disk may have room later, a quota has none by itself.
+"""
 
 
 class Tus:
@@ -139,6 +145,8 @@ class Tus:
     async def _dispatch(
         self, request: web.Request, filesystem: WritableFileSystem, method: str, upload_id: str | None
     ) -> web.StreamResponse:
+        if method not in _METHODS:
+            raise _not_allowed("OPTIONS, POST, HEAD, PATCH, DELETE", "uploads are made and gone on with here")
         if request.headers.get(TUS_RESUMABLE) != VERSION:
             raise ProblemError(
                 HTTPStatus.PRECONDITION_FAILED, f"say '{TUS_RESUMABLE}: {VERSION}'", headers={"Tus-Version": VERSION}

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from mft.catalog.model import UPLOAD_RESOURCES, UPLOADS
+from mft.upload.handle import LIVELY_SECONDS
 from protocols.errors import GoneError, LockedError, NotFoundError, QuotaExceededError, RejectedError
 from protocols.filesystem import WriteMode
 from protocols.path import parse_path
@@ -113,6 +114,34 @@ def test_ended_upload_is_gone_and_its_writer_loses_it(core):
             call(upload)
     with pytest.raises(NotFoundError):
         fs.stat(parse_path(f"{IN}/ended"))
+
+
+def test_of_several_requests_for_one_place_the_first_wins(core):
+    """In each worker; who would take it from the one before leaves nobody a success."""
+    fs, elsewhere = (fs_of(core, uploads=core.uploads(f"{slot}:1:a")) for slot in ("w5", "w6"))
+    upload = begin(fs, "raced")
+    first = fs.resume_upload(upload)
+    for other in (fs, elsewhere):
+        with pytest.raises(LockedError, match="just sending"):
+            other.resume_upload(upload)
+    first.write(0, BIG)
+    first.commit(length=WHOLE)
+    assert core.client("ann").get(f"{IN}/raced") == BIG
+
+
+def test_sender_that_has_fallen_silent_loses_its_upload(core):
+    """Its connection may stand for long after it is gone."""
+    fs = fs_of(core)
+    upload = begin(fs, "silent")
+    silent = fs.resume_upload(upload)
+    silent.write(0, BIG[:1000])
+    silent._handle._moved -= LIVELY_SECONDS
+    with pytest.raises(LockedError, match="just sending"):
+        fs_of(core, uploads=core.uploads("w6:2:a")).resume_upload(upload)  # knows only when it began
+    send(fs, upload, 1000, BIG[1000:], whole=True)
+    with pytest.raises(LockedError):
+        silent.write(1000, b"late")
+    assert core.client("ann").get(f"{IN}/silent") == BIG
 
 
 def test_bytes_without_their_checksum_count_for_nothing_after_a_death(core):

@@ -11,10 +11,10 @@ from protocols.errors import (
     FileSystemError,
     InvalidNameError,
     IsADirectoryPathError,
+    NoSpaceError,
     NotADirectoryPathError,
     NotFoundError,
     PermissionDeniedError,
-    QuotaExceededError,
     RejectedError,
     UnavailableError,
 )
@@ -536,5 +536,5 @@ def test_memory_of_transfers_is_bounded_and_given_back(tmp_path):
         first.abort("gone")
         client.put(f"{IN}/c", b"x")
         second.commit()
-        assert refusal(client.begin, f"{IN}/d", length=2**62)[0] is QuotaExceededError
+        assert refusal(client.begin, f"{IN}/d", length=2**62)[0] is NoSpaceError
         assert core.budget.free == 4 * 2**20

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import threading
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from protocols.errors import NoSpaceError
 from protocols.http import HttpSettings
 from tests.protocols.http.house import UPLOADS, Answer, House, Wire, head, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from protocols.path import VirtualPath
 
 FOLDER = "/tus" + UPLOADS + "/"
 STREAM = {"Content-Type": "application/offset+octet-stream"}
@@ -225,6 +229,28 @@ def test_piece_that_breaks_off_is_kept_as_far_as_it_came(house: House) -> None:
     assert 0 < offset <= 5000
     assert sent(house, path, offset, CONTENT[offset:]).status == 204
     assert house.tree.content(f"{UPLOADS}/a.log") == CONTENT
+
+
+def test_what_came_before_anybody_read_it_is_kept_of_a_connection_that_is_gone(house: House) -> None:
+    """It has been received: a line that lets little through at a time must still get on."""
+    path = made(house)
+    may_open = threading.Event()
+
+    def waits(operation: str, _path: VirtualPath) -> None:
+        if operation == "open_write":
+            may_open.wait(20)
+
+    house.tree.before = waits
+    headers = {"Tus-Resumable": "1.0.0", "Upload-Offset": "0", **STREAM}
+    with house.wire() as wire:
+        wire.send(head("PATCH", path, headers, length=len(CONTENT)) + CONTENT[:5000])
+        house.wait(lambda: any(each.total_bytes == 5000 for each in _bodies(house)))
+        (connection,) = [each for each in house.server._serving.values() if _bodies(house)]
+        wire.reset()
+        house.wait(connection.lost.is_set)
+    may_open.set()
+    house.wait(lambda: bool(house.tree.happened("aborted")[1:]))
+    assert tus(house, "HEAD", path).headers["upload-offset"] == "5000"
 
 
 def _bodies(house: House) -> list[Any]:
@@ -461,7 +487,21 @@ def test_newer_request_takes_an_upload_over(house: House) -> None:
     assert house.tree.content(f"{UPLOADS}/a.log") == CONTENT
 
 
-def test_full_disk_at_the_last_byte_is_told(house: House) -> None:
+def test_disk_that_may_have_room_later_is_told_apart_from_a_quota(house: House) -> None:
+    """507: clients of tus try again after 5xx, and give up after 4xx."""
+    path = made(house)
+
+    def fails(operation: str, _path: VirtualPath) -> None:
+        if operation == "write":
+            raise NoSpaceError("the server has no room left")
+
+    house.tree.before = fails
+    assert sent(house, path, 0, CONTENT).status == 507
+    house.tree.before = None
+    assert sent(house, path, 0, CONTENT).status == 204
+
+
+def test_quota_that_ends_at_the_last_byte_is_told(house: House) -> None:
     """413, what came is kept, and the rest completes it once there is room."""
     path = made(house)
     house.tree.quota = len(CONTENT) - 1
