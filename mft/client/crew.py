@@ -44,6 +44,11 @@ class Meter:
             if self.done > self._most:
                 self._most, self.moved = self.done, time.monotonic()
 
+    def prove(self) -> None:
+        """Learn that the other side has more than it was known to have: progress, however much had been sent."""
+        with self._lock:
+            self.moved = time.monotonic()
+
 
 class Crew:
     """Carries out tasks. A task that raises `UnreachableError` is begun again; any other error ends all."""

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ MIB = 1024 * 1024
 SMALL = 8 * MIB
 """A file up to this goes in one request."""
 MOST_PARTS = 64
+KEPT_SECONDS = 30 * 24 * 3600.0
+"""How long it is known where the parts of a file are: servers keep them for a week, if nothing else is said."""
 _READ = MIB
 
 
@@ -36,6 +39,10 @@ class Part:
     counted: int = 0
     """What the meter has of it."""
     whole: bool = False
+    proven: int = 0
+    """Bytes of it that the server is known to have."""
+    bare: bool = False
+    """What was sent of it last broke off: now whatever gets through is to be kept, however little it is."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -192,6 +199,13 @@ class Memory:
             fresh = file.with_suffix(".new")
             fresh.write_text(json.dumps({"parts": parts}))
             fresh.replace(file)
+
+    def prune(self) -> None:
+        """Let go of what is known of files that nobody has gone on with for long."""
+        with contextlib.suppress(OSError):
+            for file in self._directory.iterdir():
+                if file.suffix in {".json", ".new"} and file.stat().st_mtime < time.time() - KEPT_SECONDS:
+                    file.unlink()
 
     def forget(self, parcel: Parcel) -> None:
         """Let go of what is known of it."""

@@ -1,6 +1,7 @@
 """Sending files: small ones whole, large ones as parts by several connections that the server joins (tus 1.0.0).
 
-Each chunk carries its checksum. A connection sends a chunk while the answer to the one before is under way, and asks
+Each chunk carries its checksum; where one broke off, the next of its part has none, so that the server keeps whatever
+of it gets through. A connection sends a chunk while the answer to the one before is under way, and asks
 for a part's address ahead of the bytes of another, so that no round trip is waited for. The receipt is compared with
 the SHA-256 that was computed here.
 """
@@ -33,6 +34,10 @@ CHUNK = 16 * MIB
 """What one request brings of a part at most, with its checksum: what a cut can cost."""
 LEAST_CHUNK = MIB // 8
 """The same where connections break off again and again: after each one brings a quarter, down to this."""
+_TINY = 4096
+"""A file up to this is sent whole again where its connection broke off."""
+_BARE_PIECE = 1024
+"""What is sent at a time, as a record of TLS, where little gets through: of a record that breaks off nothing counts."""
 _PROVEN = 8
 """Chunks kept in a row, of all connections, after which one brings twice as much again."""
 IN_FLIGHT = 2
@@ -60,7 +65,8 @@ class _Chunk:
 
     part: Part
     length: int
-    last: bool
+    end: int
+    """Of the part, where it ends."""
 
 
 class _Flight:
@@ -102,6 +108,7 @@ class _Flight:
         for part in mine:
             if id(part) not in given and not part.whole:
                 given.add(id(part))
+                part.bare = True
                 self.count(part, 0)
                 self.parcel.give_back(part)
         self.line.close()
@@ -128,6 +135,7 @@ class Sender:
         self._crew = crew
         self._meter = meter
         self._memory = Memory(state, server.host)
+        self._memory.prune()
         self._arrived = arrived
         self._left = left
         self._chunk = CHUNK
@@ -166,7 +174,7 @@ class Sender:
         try:
             self._send_whole(line, parcel)
         except UnreachableError:
-            if not line.broke or parcel.size <= LEAST_CHUNK:
+            if not line.broke or parcel.size <= _TINY:
                 raise
             self._shrink(parcel.size)
             self._send_large(parcel)
@@ -240,6 +248,7 @@ class Sender:
             answer = flight.line.ask("HEAD", part.url, {"Tus-Resumable": "1.0.0"})
             if answer.status == 200:
                 part.offset = int(answer.headers["upload-offset"])
+                self._prove(part, part.offset)
                 return
             if answer.status not in {404, 410}:
                 raise _failed(answer, "a part")
@@ -260,17 +269,17 @@ class Sender:
 
     @staticmethod
     def _send_chunk(flight: _Flight, part: Part, offset: int, length: int) -> None:
-        digest = hashlib.sha256()
-        for piece in flight.parcel.read(part.start + offset, length):
-            digest.update(piece)
-        headers = {
-            "Tus-Resumable": "1.0.0",
-            "Upload-Offset": str(offset),
-            "Content-Type": _STREAM,
-            "Upload-Checksum": f"sha256 {base64.b64encode(digest.digest()).decode()}",
-        }
-        flight.sent.append(_Chunk(part=part, length=length, last=offset + length == part.length))
-        body = flight.counted(part, flight.parcel.read(part.start + offset, length))
+        headers = {"Tus-Resumable": "1.0.0", "Upload-Offset": str(offset), "Content-Type": _STREAM}
+        body = flight.parcel.read(part.start + offset, length)
+        if part.bare:
+            body = _split(body, _BARE_PIECE)
+        else:
+            digest = hashlib.sha256()
+            for piece in flight.parcel.read(part.start + offset, length):
+                digest.update(piece)
+            headers["Upload-Checksum"] = f"sha256 {base64.b64encode(digest.digest()).decode()}"
+        flight.sent.append(_Chunk(part=part, end=offset + length, length=length))
+        body = flight.counted(part, body)
         flight.line.send("PATCH", part.url or "", headers, body, length)
 
     def _hear(self, flight: _Flight) -> None:
@@ -286,9 +295,17 @@ class Sender:
         _require_kept(answer, flight.parcel, sent.part)
         flight.trusted = True
         flight.sent.popleft()
+        sent.part.bare = False
+        self._prove(sent.part, sent.end)
         self._grow()
-        if sent.last:
+        if sent.end == sent.part.length:
             self._done(flight.parcel, sent.part)
+
+    def _prove(self, part: Part, there: int) -> None:
+        """Note that the server has *there* bytes of a part."""
+        if there > part.proven:
+            part.proven = there
+            self._meter.prove()
 
     def _done(self, parcel: Parcel, part: Part) -> None:
         """Note that a part is whole; after the last one they are joined."""
@@ -365,6 +382,12 @@ def _require_kept(answer: Answer, parcel: Parcel, part: Part) -> None:
         raise UnreachableError("the server gave a part up")
     if answer.status != 204:
         raise _failed(answer, parcel.name)
+
+
+def _split(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    for piece in pieces:
+        for start in range(0, len(piece), size):
+            yield piece[start : start + size]
 
 
 def _metadata(parcel: Parcel) -> str:

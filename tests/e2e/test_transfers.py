@@ -361,6 +361,19 @@ def test_line_that_breaks_again_and_again_lets_a_file_through(house: House, tmp_
     assert (tmp_path / "got").read_bytes() == content
 
 
+def test_line_that_lets_hardly_anything_through_gets_a_file_there(house: House, tmp_path: Path) -> None:
+    """Whatever comes of a chunk counts once one broke off, however little it is."""
+    content = hashlib.shake_256(b"crumbs").digest(150_000)
+    file = tmp_path / "sent"
+    file.write_bytes(content)
+    with running_proxy(cut_after=10_000) as (port, asked):
+        way = ("--proxy", f"http://127.0.0.1:{port}", "-u", "ann")
+        done = mft(house, "put", *way, file, house.url("/cases/ACME-1/crumbs.bin"))
+        assert done.returncode == 0, done.stderr
+        assert 15 < len(asked) < 60
+    assert sent(house, "crumbs.bin") == content
+
+
 @contextlib.contextmanager
 def running_proxy(*, cut_after: float = math.inf) -> Iterator[tuple[int, list[bytes]]]:
     """Run a proxy that knows CONNECT alone; give its port, and the heads that it was sent.
@@ -372,10 +385,10 @@ def running_proxy(*, cut_after: float = math.inf) -> Iterator[tuple[int, list[by
     def pump(source: socket.socket, target: socket.socket) -> None:
         carried = 0
         with contextlib.suppress(OSError):
-            while data := source.recv(1 << 16):
+            while data := source.recv(int(min(1 << 16, cut_after - carried))):
                 target.sendall(data)
                 carried += len(data)
-                if carried > cut_after:
+                if carried == cut_after:
                     source.shutdown(socket.SHUT_RDWR)
                     break  # what waits there could still be read
         with contextlib.suppress(OSError):

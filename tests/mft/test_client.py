@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 
 import pytest
 import typer
@@ -17,7 +18,7 @@ from mft.client.connection import DEAD, Line, Server, parse_fingerprint, trust
 from mft.client.errors import ClientError, UnreachableError
 from mft.client.getting import part_of
 from mft.client.pace import FEWEST, FEWEST_FAR, INTERVAL, MOST, Pace
-from mft.client.parcel import SMALL, Memory, parcel_of
+from mft.client.parcel import KEPT_SECONDS, SMALL, Memory, parcel_of
 from protocols import tcp
 from tests.protocols.http.house import make_certificate
 
@@ -239,6 +240,24 @@ def test_parts_are_sent_once_and_asked_again_after_a_break(tmp_path):
     assert sum(each.length for each in again.parts) == source.stat().st_size
     memory.forget(parcel)
     assert memory.parts_of(again) is None
+
+
+def test_what_is_remembered_of_files_that_nobody_goes_on_with_is_let_go(tmp_path):
+    """Servers have given their parts up long before."""
+    source = tmp_path / "big"
+    source.write_bytes(b"x")
+    state = tmp_path / "state"
+    memory = Memory(state, "host")
+    memory.prune()
+    memory.keep(parcel_of(source, "/", "old"))
+    (state / "torn.new").touch()
+    past = time.time() - KEPT_SECONDS - 60
+    for each in state.iterdir():
+        os.utime(each, (past, past))
+    fresh = parcel_of(source, "/", "fresh")
+    memory.keep(fresh)
+    memory.prune()
+    assert list(state.iterdir()) == [memory._file(fresh)]
 
 
 @contextlib.contextmanager
