@@ -71,7 +71,12 @@ class NumberedUploadsOfSession:
             row = self._find(upload_id)
             deposit = self._checked(row)
             if row.landed_as is None and row.kind == UploadKind.JOINED:
-                self._join(row, deposit)
+                try:
+                    self._join(row, deposit)
+                except GoneError:
+                    row = self._uploads.resources.find(upload_id, self._login)
+                    if row.landed_as is None:  # else it has landed just now, and let its parts go
+                        raise
             elif self._should_have_landed(row):
                 self._uploads.resume_numbered(deposit, row, unverified=False, part_came=self._part_came).commit(
                     length=row.length

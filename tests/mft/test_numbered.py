@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from mft.catalog.model import UPLOAD_RESOURCES, UPLOADS
+from mft.catalog.states import UploadState
 from mft.upload.handle import LIVELY_SECONDS
 from protocols.errors import GoneError, LockedError, NotFoundError, QuotaExceededError, RejectedError
 from protocols.filesystem import WriteMode
@@ -235,6 +236,24 @@ def wait_gone(fs, upload):
     while time.monotonic() < limit:
         fs.upload_status(upload)
         time.sleep(0.01)
+
+
+def test_file_that_lands_while_it_is_asked_for_is_not_told_to_be_gone(core, monkeypatch):
+    """Its parts are let go before the question is through."""
+    fs = fs_of(core)
+    parts = parts_of(core, "meanwhile", [500_000])
+    upload = fs.join_uploads(order("meanwhile", None), [each[0] for each in parts]).id
+    before = fs._numbered._find(upload)
+    for part, start, end in parts:
+        send(fs, part, 0, BIG[start:end], whole=True)
+    landed(fs, upload)
+    with core.database.read() as connection:
+        states = select(UPLOADS.c.state).where(UPLOADS.c.id.in_([each[0] for each in parts]))
+        while {state for (state,) in connection.execute(states)} != {UploadState.EXPIRED}:
+            time.sleep(0.01)
+            connection.rollback()
+    monkeypatch.setattr(fs._numbered, "_find", lambda _upload: before)
+    assert fs.upload_status(upload).complete
 
 
 def test_join_waits_for_its_last_part(core):
