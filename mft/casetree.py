@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import secrets
 import threading
@@ -210,8 +211,9 @@ def placement_facts(residency: Residency) -> dict[str, object]:
     }
 
 
+@functools.lru_cache(maxsize=1024)
 def placement_text(residency: Residency) -> str:
-    """Write the same as the catalog keeps it, to be compared."""
+    """Write the same as the catalog keeps it, to be compared. Remembered: it is asked for with every file."""
     return json.dumps(placement_facts(residency), sort_keys=True)
 
 

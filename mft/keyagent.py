@@ -32,6 +32,7 @@ from storage.errors import (
 )
 from storage.keys.envelope import Envelope
 from storage.keys.service import KEYS_AT_ONCE
+from storage.keys.wrapped import is_shared
 
 if TYPE_CHECKING:
     import socket
@@ -47,8 +48,6 @@ LANE_THREADS = 4
 """Questions at once to one region whose keys lie elsewhere."""
 LANE_WAITING = 200
 """Questions that wait for their turn there; more are refused at once."""
-_SHARES = 5
-"""First byte of a scope key of which a customer has a share (`storage.keys.wrapped`)."""
 _ERRORS: Mapping[str, type[StorageError]] = {
     "tampered": TamperedError,
     "unavailable": KeyUnavailableError,
@@ -242,7 +241,7 @@ class Lanes:
             about = [request, request.get("envelope") or {}, *(request.get("envelopes") or ())]
             named = [str(each.get("region") or "") for each in about]
             wrapped = {each.get("scope_key") for each in about}
-            shared = any(each and _unpack(str(each))[:1] == bytes([_SHARES]) for each in wrapped)
+            shared = any(each and is_shared(_unpack(str(each))) for each in wrapped)
         except (ValueError, AttributeError, TypeError):
             return ""
         regions = sorted({each for each in set(named) if each and self._waits(each, request.get("owner"))})

@@ -20,7 +20,7 @@ from storage.paced import PacedStore
 from storage.regional import Placement, RegionalStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -252,3 +252,21 @@ class Objects:
             raise UnavailableError("no copy of it can be read just now; try again in a moment")
         reader = self.store(residency, order).open(key)
         return OpenedObject(reader=reader, region=reader.region)
+
+    def open_together(
+        self, keys: Sequence[ObjectKey], residency: Residency, listener: str
+    ) -> dict[ObjectKey, OpenedObject]:
+        """Open those of *keys* that open at once; `open` says what is wrong with the others."""
+        allowed = self.read_order(residency, listener)
+        orders: dict[tuple[Region, ...], list[ObjectKey]] = {}
+        with self._database.read() as connection:
+            for key in keys:
+                present = {row.region for row in _REPLICAS.all(connection, {"of": key}) if row.state == "present"}
+                order = tuple(Region(region) for region in allowed if region in present)
+                orders.setdefault(order, []).append(key)
+        return {
+            key: OpenedObject(reader=reader, region=reader.region)
+            for order, some in orders.items()
+            if order
+            for key, reader in self.store(residency, order).open_together(some).items()
+        }

@@ -34,6 +34,7 @@ from mft.unfiled import Unfiled
 from mft.upload.room import MemoryBudget
 from mft.upload.service import Uploads, UploadSettings
 from mft.vfs.filesystem import CaseFileSystem, Rooms
+from mft.vfs.readahead import ReadAhead
 from protocols.errors import FileSystemError
 from protocols.filesystem import WriteMode
 from protocols.path import parse_path
@@ -124,6 +125,7 @@ class Core:
         self.parts = Parts(self.config, credentials, self.keys)
         self.database = self.parts.database
         self.budget = MemoryBudget(self.config.limits.transfer_memory)
+        self.read_ahead = ReadAhead(database=self.database, objects=self.parts.objects)
         self.jobs = ImmediateJobs()
         self.unfiled = Unfiled(
             database=self.database,
@@ -182,6 +184,7 @@ class Core:
             uploads=uploads or self.uploads(f"w{number}:1:a"),
             landed=self.parts.landed,
             objects=self.parts.objects,
+            read_ahead=self.read_ahead,
             budget=self.budget,
             layout=self.parts.layout,
             unfiled=self.unfiled,
@@ -231,6 +234,7 @@ class Core:
 
     def close(self) -> None:
         """Let go of everything."""
+        self.read_ahead.close()
         self.parts.lookup._inner.close()  # the cache has no end of its own: processes end with it
         for zone in self.parts.zones.values():
             zone.close()

@@ -51,6 +51,7 @@ from mft.unfiled import Unfiled
 from mft.upload.room import MemoryBudget, check_space, space_of
 from mft.upload.service import Uploads, UploadSettings
 from mft.vfs.filesystem import CaseFileSystem, Rooms
+from mft.vfs.readahead import ReadAhead
 from mft.webhooks.inbox import Inbox
 from protocols.aio import Crossing
 from protocols.errors import ElsewhereError, NotFoundError, UnavailableError, WrongEntranceError
@@ -122,6 +123,7 @@ class Worker:
             uploads=self.uploads,
             landed=self.parts.landed,
             objects=self.parts.objects,
+            read_ahead=ReadAhead(database=self.parts.database, objects=self.parts.objects),
             budget=self.budget,
             layout=self.parts.layout,
             unfiled=self._make_unfiled(),
@@ -353,6 +355,7 @@ class Worker:
         self.authenticator.settle(everything=True)
         self.parts.write_folded(everything=True)
         self.crossing.close()
+        self._rooms.read_ahead.close()
         self.uploads.close()
         for zone in self.parts.zones.values():
             zone.close()
@@ -437,6 +440,7 @@ class Worker:
             try:
                 self.authenticator.settle()
                 self.parts.write_folded()
+                self._rooms.read_ahead.sweep()
                 self.uploads.record_interruptions()
                 measure_catalog(self.parts.database, self._config.regions)
                 for name, region in self._config.regions.items():

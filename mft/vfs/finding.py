@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from mft.upload.landed import LandedFiles
     from mft.upload.room import MemoryBudget
     from mft.upload.service import Uploads
+    from mft.vfs.readahead import ReadAhead
     from mft.vfs.tree import Leaf
     from protocols.path import VirtualPath
     from protocols.session import Origin
@@ -90,6 +91,7 @@ class Rooms:
     uploads: Uploads
     landed: LandedFiles
     objects: Objects
+    read_ahead: ReadAhead
     budget: MemoryBudget
     layout: LayoutSettings
     unfiled: Unfiled

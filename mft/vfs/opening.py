@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, select
 from mft.catalog.fixed import Fixed
 from mft.catalog.model import UPLOADS
 from mft.catalog.states import PARTIAL, UploadState
+from mft.vfs.readahead import SMALL_BYTES, Lookahead
 from mft.vfs.reading import SealedFile
 from mft.vfs.tree import read_tag
 from protocols.errors import IsADirectoryPathError, NotFoundError, PermissionDeniedError
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from mft.vfs.tree import Leaf
     from protocols.filesystem import ReadHandle
 
-SMALL_BYTES = 128 * 1024
-"""What is not larger lies in one segment, which is fetched when it is opened: what is read of it then is at hand."""
 # Made once: it is run for every file that is opened.
 _UPLOAD = Fixed(select(UPLOADS).where(UPLOADS.c.id == bindparam("of")))
 
@@ -38,6 +37,7 @@ class Opener:
     def __init__(self, finder: Finder) -> None:
         """Open in the name of *finder*'s session."""
         self._finder = finder
+        self._lookahead = Lookahead(finder.rooms.read_ahead, listener=finder.reader.listener)
 
     def digest(self, leaf: Leaf) -> str | None:
         """Return the SHA-256 of what `open` would give; None where it is not known yet."""
@@ -80,9 +80,7 @@ class Opener:
         self._finder.rooms.budget.take()
         try:
             if stored:
-                opened = self._finder.rooms.objects.open(
-                    ObjectKey(row.object_key), spot.entered.residency, self._finder.reader.listener
-                )
+                opened = self._opened(ObjectKey(row.object_key), spot)
                 source: Readable = opened.reader
                 region = opened.region
                 self._check_facts(row, spot, opened)
@@ -105,8 +103,16 @@ class Opener:
         except BaseException:
             self._finder.rooms.budget.give_back()
             raise
+        if stored:
+            self._lookahead.note(spot.place, spot.entered.residency, leaf.name)
         lease = self._finder.rooms.cases.lease(self._finder.reader, spot.tree.number)
         return SealedFile(entry=entry, source=source, lease=lease, released=self._finder.rooms.budget.give_back)
+
+    def _opened(self, key: ObjectKey, spot: Spot) -> OpenedObject:
+        """Return an object, opened now or ahead."""
+        residency = spot.entered.residency
+        ahead = self._lookahead.take(key, residency)
+        return ahead or self._finder.rooms.objects.open(key, residency, self._finder.reader.listener)
 
     def _check_facts(self, row: Row[Any], spot: Spot, opened: OpenedObject) -> None:
         """See that the object says of itself, under its own key, that it is this upload's, and of the case entered.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from mft.catalog.database import Database
     from protocols.filesystem import Row
+    from storage.store import ObjectKey
 
 PAGE = 256
 """Rows that are read at first: most directories have no more."""
@@ -353,6 +354,49 @@ _DIRECTORY = (
 )
 _SENDERS_DIRECTORY = Fixed(_DIRECTORY.where(NODES.c.name == bindparam("called")))
 _READERS_DIRECTORY = Fixed(_DIRECTORY.where(NODES.c.shown_name == bindparam("called")))
+
+
+class Coming(NamedTuple):
+    """A file that stands next in a directory."""
+
+    name: str
+    """Its place in the order of the view."""
+    key: ObjectKey | None
+    """Of the object that the view reads; None: there is none yet."""
+    size: int
+
+
+def _next(*, sender: bool) -> Fixed:
+    """Return the statement for what follows a name in the order of a view: its place, then own and shown objects."""
+    own = (_own.c.state, _own.c.object_key, _own.c.scrubbed_size)
+    head = (_head.c.object_key.label("head_key"), _head.c.scrubbed_size.label("head_size"))
+    key = NODES.c.name if sender else NODES.c.shown_name
+    columns = (key, NODES.c.is_directory, *head)
+    rows = _sender_view((*columns, *own, NODES.c.owner)) if sender else _reader_view(columns)
+    return Fixed(
+        rows.where(NODES.c.parent_id == bindparam("parent"), key > bindparam("after"))
+        .order_by(key)
+        .limit(bindparam("most"))
+    )
+
+
+_SENDERS_NEXT, _READERS_NEXT = _next(sender=True), _next(sender=False)
+
+
+def next_objects(database: Database, place: Place, after: str, most: int) -> list[Coming]:
+    """Return up to *most* names of *place* that follow *after* in the order of its listing; fewer only at its end."""
+    here: dict[str, object] = {"parent": place.node_id, "after": after, "most": most}
+    with database.read() as connection:
+        if not place.sender:
+            return [Coming(name, key, size or 0) for name, _, key, size in _READERS_NEXT.all(connection, here)]
+        rows = _SENDERS_NEXT.all(connection, {**here, "login": place.login})
+    found = []
+    for name, _, key, size, state, own_key, own_size, owner in rows:
+        if state is not None:
+            found.append(Coming(name, own_key if state == _STORED else None, own_size or 0))
+        else:
+            found.append(Coming(name, None if place.own_only and owner != place.login else key, size or 0))
+    return found
 
 
 def find_leaf(database: Database, place: Place, name: str) -> Leaf | None:

@@ -45,6 +45,11 @@ class SharedKey:
     customer_share: bytes
 
 
+def is_shared(blob: bytes) -> bool:
+    """Say whether a wrapped scope key is in two shares, of which a customer has one."""
+    return blob[:1] == bytes([SHARES])
+
+
 def header_of(form: int, key_id: str) -> bytes:
     """Return what stands before the payload."""
     if form == KEYRING:
