@@ -58,6 +58,9 @@ _PACKAGE_BEFORE = re.compile(rb"(?<![\w.])[A-Za-z][\w+.]*-\Z")
 _IN_NAMES = frozenset((b".", b"-", b"_", b"+", b"~"))
 _PORT_AFTER = re.compile(rb"\.([0-9]{1,5})(?=[\s:<>]|\Z)")
 _PATH_BEFORE = re.compile(rb"[A-Za-z][A-Za-z0-9_\-]*/\Z")
+_BROWSER_BEFORE = re.compile(
+    rb"\b(?:Chrom(?:e|ium)|HeadlessChrome|Firefox|Safari|Version|Edge?|EdgA|OPR|CriOS|Electron|Trident)/\Z"
+)
 _HIERARCHY = re.compile(rb"(?<![A-Za-z])(?:[A-Z]+_[A-Z_]+|DIRECT)/\Z")
 """How Squid says whom it asked: HIER_DIRECT/84.2.3.4."""
 _HOST_BEFORE = re.compile(rb"(?<![\w.\-])(?:[A-Za-z0-9][A-Za-z0-9_\-]*\.){2,8}[a-z]{2,24}/\Z")
@@ -182,6 +185,8 @@ def _is_address(  # noqa: C901, PLR0911, PLR0912 - a table of refusals
     if before == b"." and buf[start - 4 : start - 1] == b".so":
         return False
     if before == b"@" and _MODULE_BEFORE.search(context):
+        return False
+    if before == b"/" and _BROWSER_BEFORE.search(context):
         return False
     if private:
         return True

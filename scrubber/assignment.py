@@ -287,7 +287,9 @@ def _unquoted(  # noqa: C901, PLR0911 - a table of what a value may be
         rest = dialects.REST.match(buf, start)
         whole = rest[0] if rest else b""
         if whole.endswith(b"\\") and (lines := dialects.CONTINUED.match(buf, start)):
-            return _literal(buf, lines.span(), key, b"")
+            if (one := dialects.ONE_OF_SEVERAL.match(buf, start)) is None:
+                return _literal(buf, lines.span(), key, b"")
+            whole = one[0]
         if b"#" in whole or b";" in whole or b"//" in whole:
             whole = dialects.COMMENT.sub(b"", whole)
         whole = whole.rstrip()

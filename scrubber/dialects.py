@@ -248,6 +248,10 @@ TRIPLED = {
 """What stands between three quotes, over several lines, in TOML and Python."""
 CONTINUED = re.compile(rb"(?:[^\r\n]{0,2046}\\\r?\n){1,32}[ \t]*[^\r\n]{1,2048}")
 """A value of properties or a shell whose lines end with a backslash."""
+ONE_OF_SEVERAL = re.compile(
+    rb"[^\s\\\"']{1,2048}(?=[ \t]+\\\r?\n[ \t]*(?:[A-Za-z_][\w.]{0,127}=|-{1,2}[A-Za-z]|&&|\|))"
+)
+"""A value of one word, where the line goes on with another variable, option or command: ENV A=x \\, B=y below it."""
 ITEM = re.compile(rb"(?P<q>\\{0,7}[\"'])(?P<value>(?:[^\"'\\\n]|\\(?![\"'])){1,4096})(?P=q)")
 MAP = re.compile(rb"\{[^{}\n]{0,4096}\}")
 ITEM_OF_MAP = re.compile(

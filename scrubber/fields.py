@@ -75,6 +75,8 @@ _CARD = re.compile(rb"[0-9](?:[ \-]?[0-9]){11,18}")
 _ZIP = re.compile(rb"(?=[^0-9]*[0-9])[0-9A-Za-z](?:[0-9A-Za-z]|[ \-](?=[0-9A-Za-z])){2,11}")
 _SIZE = re.compile(rb"[0-9]{1,6} ?[kKmMgGtT][iI]?[bB]?")
 """A number of bytes, as what packs files has it: Size To Zip = 100k."""
+_CLASS = re.compile(rb"[a-z][a-z0-9_]+(?:\.[a-z][a-z0-9_]*){1,8}\.[A-Z]\w*")
+"""A class with its packages before it: oracle.jdbc.OracleDriver, under "driver-name"."""
 _PLATE = re.compile(
     rb"(?=[^0-9]*[0-9])[0-9A-Za-z\x80-\xf4](?:[0-9A-Za-z\x80-\xf4]|[ \-:](?=[0-9A-Za-z\x80-\xf4])){2,20}"
 )
@@ -280,7 +282,8 @@ def _is_name(value: bytes, proven: bool) -> bool:  # noqa: FBT001 - one of a tab
         return _is_caseless_name(text, proven)
     if _NAME.fullmatch(text) is None:
         return False
-    if value.islower() and (b"/" in value or is_vocabulary(value)):  # a volume, a type, a column
+    is_thing = value.islower() and (b"/" in value or is_vocabulary(value))  # a volume, a type, a column
+    if is_thing or _CLASS.fullmatch(value) is not None:
         return False
     words = [word for word in _WORD.findall(text) if not word.startswith("u00")]
     lower = {word.lower() for word in words}

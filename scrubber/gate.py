@@ -176,7 +176,7 @@ def _strength(name: bytes) -> Strength:  # noqa: PLR0911 - a table of refusals
         return Strength.STRONG
     if last in _MEDIUM_LAST or (len(words) == 1 and _PASS_ENDS.search(last) and last not in _FALSE_PASS):
         return Strength.MEDIUM
-    if last in _CODE_LAST:
+    if last in _CODE_LAST or joined.endswith("pincode"):
         return Strength.CODE
     if last in ("key", "keys") and words[-2] in _KEY_KINDS:
         return Strength.STRONG

@@ -373,12 +373,12 @@ class Learner:
             self.take_host(value)
 
     def _take_full(self, value: bytes) -> None:
-        """Learn the domain of a host's full name, and its first label where that is numbered and so no word."""
+        """Learn the domain of a full name, and its first label where that is numbered, or says what it is for."""
         self.take_domain(value)
         label = value.split(b".")[0].lower()
         if (
             is_fqdn(value.strip(b".*").lower())
-            and _NUMBERED.search(label)
+            and (_NUMBERED.search(label) or _is_for_something(label))
             and not is_vocabulary(label)
             and not is_public_domain(value.lower())
         ):
@@ -479,6 +479,18 @@ class Learner:
 
     def _is_common(self, name: bytes) -> bool:
         return is_ordinary(name) or name in words("system_users") or name in words("no_hosts")
+
+
+_ROLES = frozenset(
+    b"db sql srv vm esx esxi vc vcsa dc pbx nas san mx gw fw sw rtr prd prod stg uat tst bck bkp sap ora erp crm ldap "
+    b"kvm hv ts fs ws nsx cucm sbc wlc idrac ilo hmc pos rds".split()
+)
+
+
+def _is_for_something(label: bytes) -> bool:
+    """Say whether a label tells what a machine is for, beside what is no word: vcsa-rou, and not update-rc."""
+    parts = label.split(b"-")
+    return len(parts) > 1 and not _ROLES.isdisjoint(parts) and not all(map(_is_counted, parts))
 
 
 def _is_counted(word: bytes) -> bool:

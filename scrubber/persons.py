@@ -276,7 +276,11 @@ def find_mailbox(pseudonyms: Pseudonymizer) -> Finder:
         group = str(match.lastgroup)
         text = match[group]
         begin, end = match.span(group)
-        if group == "bare" and (cut := re.match(rb"(?:From|To|Cc|Author|By) ", text)):
+        if group == "bare" and (
+            cut := re.match(
+                rb"(?:From|To|Cc|Author|By|Kolleg(?:e|en|in)|Kontakt|Colleague|Contact|Administrator) ", text
+            )
+        ):
             begin += cut.end()
             text = text[cut.end() :]
         field = _FULL_NAME if text[:1] < b"\xd6" else _NAME

@@ -30,7 +30,11 @@ WORD_PSEUDONYM = re.compile(
 """What stands for a word: its kind and eight characters of base32."""
 _DOMAIN_PSEUDONYM = rb"(?:[a-z0-9_\-]{1,63}\.){0,8}dom-[a-z2-7]{8}\.example"
 DOMAIN_PSEUDONYM = re.compile(_DOMAIN_PSEUDONYM, re.IGNORECASE)
-EMAIL_PSEUDONYM = re.compile(rb"user-[a-z2-7]{8}(?:@|%40)" + _DOMAIN_PSEUDONYM, re.IGNORECASE)
+_UUID_PATTERN = rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_UUID = re.compile(_UUID_PATTERN, re.IGNORECASE)
+EMAIL_PSEUDONYM = re.compile(
+    rb"(?:user-[a-z2-7]{8}|" + _UUID_PATTERN + rb")(?:@|%40)" + _DOMAIN_PSEUDONYM, re.IGNORECASE
+)
 _ATTEMPTS = 64
 _HASH_BLOCK = 64
 """Bytes that SHA-256 takes at a time; a longer key is hashed first (RFC 2104, section 2)."""
@@ -106,11 +110,13 @@ class Pseudonymizer:
     def email(self, text: bytes) -> bytes:
         """Map an e-mail address to `user-…@dom-….example` (RFC 2606).
 
-        The local part becomes what a user of that name becomes, the domain what it becomes elsewhere.
+        The local part becomes what a user of that name becomes, the domain what it becomes elsewhere. A UUID, as the
+        identifiers of messages have it (RFC 5322, section 3.6.4), is nobody's name and stays.
         """
         at = b"%40" if b"@" not in text else b"@"
         local, _, domain = text.rpartition(at)
-        return self.word("user", local.lower()) + at + self._domains(domain.lower())
+        user = local if _UUID.fullmatch(local) else self.word("user", local.lower())
+        return user + at + self._domains(domain.lower())
 
     def host(self, text: bytes) -> bytes:
         """Map a host name: a single label to `host-…`, a full name to `host-….dom-….example`.

@@ -88,7 +88,10 @@ _AWKWARD = {
     for separator in _SEPARATORS
 }
 """What makes a row more than what stands between separators: a quote that means something, a lone carriage return."""
-_VALUE = re.compile(rb"\s*(?:N?'((?:[^'\\]|''|\\.){0,8000})'|([^',()]{0,200}))\s*([,)])", re.DOTALL)
+_VALUE = re.compile(
+    rb"\s*(?:(?:N|_utf8(?:mb4)? ?|(?i:date|time(?:stamp)?) ?)?'((?:[^'\\]|''|\\.){0,8000})'|([^',()]{0,200}))\s*([,)])",
+    re.DOTALL,
+)
 _NEXT_TUPLE = re.compile(rb"\s*,?\s*\(")
 
 
@@ -123,8 +126,11 @@ class Columns:
             self.fields = [_STREET if field is not None and field.kind == "street" else field for field in self.fields]
         self.known: list[dict[bytes, _Known]] = [{} for _ in plain]
         """For each column, what was made of its cells."""
+        self.codes = [several and strength(name) is Strength.CODE for name in plain]
+        """Which hold PINs, in a table that tells of people: elsewhere a pin is a plug's."""
         self.secrets = [
-            field is None and strength(name) >= Strength.MEDIUM for field, name in zip(personal, plain, strict=True)
+            field is None and (code or strength(name) >= Strength.MEDIUM)
+            for field, name, code in zip(personal, plain, self.codes, strict=True)
         ]
         self.versions = [
             field is None and not secret and _VERSIONS.fullmatch(name) is not None
@@ -160,6 +166,11 @@ def _defined(found: re.Match[bytes]) -> tuple[bytes, ...]:
 def is_password(text: bytes) -> bool:
     """Say whether *text*, of a column of passwords, is one."""
     return not TAG.search(text) and is_secret(text, Strength.STRONG, quoted=True, prose=False)
+
+
+def is_code(text: bytes) -> bool:
+    """Say whether *text*, of a column of PINs, is one."""
+    return is_secret(text, Strength.CODE, quoted=True, prose=False)
 
 
 @lru_cache(maxsize=1024)
@@ -491,7 +502,7 @@ class TableReader:
         if field is not None:
             if is_kind(field, text):
                 yield begin, begin + len(text), text, self._images.fields[field.kind](text), "person.column"
-        elif columns.secrets[column] and is_password(text):
+        elif columns.secrets[column] and (is_code if columns.codes[column] else is_password)(text):
             yield begin, begin + len(text), text, self._images.secret(text), "password.column"
         elif columns.versions[column] and _VERSION.fullmatch(text):
             yield begin, begin + len(text), text, text, KEPT

@@ -87,6 +87,21 @@ static bool ends_with_example(text host) {
     return true;
 }
 
+enum { UUID_SIZE = 36, USER_SIZE = 13 };
+
+/* `pseudonym._UUID`, of a local part in small letters. */
+static bool is_uuid(text local) {
+    if (local.size != UUID_SIZE)
+        return false;
+    for (size_t i = 0; i < UUID_SIZE; i++) {
+        uint8_t c = local.at[i];
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        if (dash ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+            return false;
+    }
+    return true;
+}
+
 static bool settle_mail(scan *c, text buf, const mail *one) {
     memo *m = &c->of->memo;
     if (m->entries[one->entry].state != KNOWN)
@@ -107,21 +122,26 @@ static bool settle_mail(scan *c, text buf, const mail *one) {
     uint8_t small[LONGEST_LOCAL];
     for (size_t i = 0; i < local.size; i++)
         small[i] = lower(local.at[i]);
-    if (local.size == 13 && memcmp(small, "user-", 5) == 0 && ends_with_example(part(buf, one->sign + 1, end)))
+    bool uuid = is_uuid((text){small, local.size});
+    bool made = uuid || (local.size == USER_SIZE && memcmp(small, "user-", 5) == 0);
+    if (made && ends_with_example(part(buf, one->sign + 1, end)))
         return ask_finder(c, LOOK_MAIL, one->sign, 2); /* it may be a pseudonym */
     uint32_t entry = memo_find(m, MAIL, whole);
     if (entry == NO_ENTRY)
         return false;
     if (m->entries[entry].state == UNKNOWN) {
-        uint8_t image[16 + LONGEST_RUN];
-        if (!user_image(c, (text){small, local.size}, image))
+        uint8_t image[UUID_SIZE + 4 + LONGEST_RUN];
+        size_t user = uuid ? UUID_SIZE : USER_SIZE;
+        if (uuid)
+            memcpy(image, local.at, UUID_SIZE);
+        else if (!user_image(c, (text){small, local.size}, image))
             return false;
         text host = memo_new(m, one->entry);
         if (host.size > LONGEST_RUN)
             return ask_finder(c, LOOK_MAIL, one->sign, 2);
-        image[13] = '@';
-        memcpy(image + 14, host.at, host.size);
-        if (!memo_set(m, entry, KNOWN, 0, (text){image, 14 + host.size}))
+        image[user] = '@';
+        memcpy(image + user + 1, host.at, host.size);
+        if (!memo_set(m, entry, KNOWN, 0, (text){image, user + 1 + host.size}))
             return false;
     }
     return add_hit(c, one->begin, end, entry, c->of->ranks[LOOK_MAIL], MAIL, NO_ENTRY);
