@@ -25,7 +25,7 @@ from urllib.parse import quote
 
 from mft.client.connection import RETRIED, refused
 from mft.client.errors import ChangedError, ClientError, FolderError, MismatchError, UnreachableError
-from mft.client.pace import MOST
+from mft.client.pace import MOST, shrinking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 PIECE = 8 * MIB
-MOST_PIECES = 256
+LEAST_PIECE = 4 * MIB
+_SHARE, _LEAST_SHARE = 256, 2048
+"""Of the file, what a piece of a very large one is at most, and at least."""
 _READ = 256 * 1024
 _NOTES = ".json"
 _LONGEST = 255 - len(".mft-part-3.json.new")
@@ -192,12 +194,7 @@ class Receiver:
             fd=-1,
         )
         target.parent.mkdir(parents=True, exist_ok=True)
-        length = max(PIECE, -(-size // MOST_PIECES))
-        fetch.left = {
-            (at, min(at + length, end))
-            for start, end in _gaps(self._there(fetch), size)
-            for at in range(start, end, length)
-        }
+        fetch.left = set(_cut(_gaps(self._there(fetch), size), size))
         fetch.free.extend(sorted(fetch.left))
         fetch.fd = os.open(fetch.part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         os.ftruncate(fetch.fd, size)
@@ -323,6 +320,19 @@ def _gaps(ranges: Iterable[Range], size: int) -> list[Range]:
             gaps.append((at, start))
         at = max(at, end)
     return [*gaps, (at, size)] if at < size else gaps
+
+
+def _cut(gaps: Iterable[Range], size: int) -> Iterator[Range]:
+    """Yield the pieces in which *gaps* of a file are fetched."""
+    gaps = list(gaps)
+    left = sum(end - start for start, end in gaps)
+    for start, end in gaps:
+        at = start
+        while at < end:
+            length = shrinking(left, max(LEAST_PIECE, size // _LEAST_SHARE), max(PIECE, size // _SHARE))
+            yield at, min(at + length, end)
+            left -= min(length, end - at)
+            at += length
 
 
 def part_of(target: Path, expected: frozenset[Path] = frozenset()) -> Path:

@@ -16,8 +16,19 @@ FAR: Final = 0.02
 """Seconds of a round trip from which on the way is a long one."""
 INTERVAL: Final = 1.5
 """Seconds between two looks: long enough for a new connection to have come up to its speed."""
+_MIB: Final = 1024 * 1024
+_SHARE: Final = 16
+"""A piece is so small a part of what is left that others who begin one now are done at about the same time."""
 _REST: Final = 8
 """Looks after which one more is tried again."""
+
+
+def shrinking(left: int, least: int, most: int) -> int:
+    """Return how much of *left* bytes is sent or fetched next as a piece, between *least* and *most*, in whole MiB.
+
+    Pieces become smaller and smaller, so that all connections come to their end at one time.
+    """
+    return min(most, -(-max(least, left // _SHARE) // _MIB) * _MIB, left)
 
 
 class Pace:

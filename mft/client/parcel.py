@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mft.client.errors import ChangedError, ClientError
+from mft.client.pace import shrinking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 SMALL = 8 * MIB
 """A file up to this goes in one request."""
-MOST_PARTS = 64
+LEAST_PART = 4 * MIB
+_MOST_LEAST = 2048
 KEPT_SECONDS = 30 * 24 * 3600.0
 """How long it is known where the parts of a file are: servers keep them for a week, if nothing else is said."""
 _READ = MIB
@@ -60,6 +62,8 @@ class Parcel:
     parts: list[Part] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     digest: bytes | None = None
+    announced: bool = False
+    """Whether the server was asked to make the file of its parts."""
     given_up: bool = False
     """The server will not have it."""
     _left: collections.deque[Part] = field(default_factory=collections.deque)
@@ -71,9 +75,12 @@ class Parcel:
         self._left.extend(self.parts)
 
     def _cut(self) -> list[Part]:
-        count = min(MOST_PARTS, -(-self.size // SMALL))
-        length = -(-self.size // count // (256 * 1024)) * 256 * 1024
-        return [Part(start=start, length=min(length, self.size - start)) for start in range(0, self.size, length)]
+        parts: list[Part] = []
+        start, least = 0, max(LEAST_PART, self.size // _MOST_LEAST)
+        while start < self.size:
+            parts.append(Part(start=start, length=shrinking(self.size - start, least, self.size)))
+            start += parts[-1].length
+        return parts
 
     def take(self) -> Part | None:
         """Return a part that nobody sends, one that nobody has made just now if there is one; None: there is none."""
@@ -97,14 +104,17 @@ class Parcel:
         """Note the address of a part from `take_unmade`; None: it got none. One that was given in vain expires."""
         with self.lock:
             self._being_made = [each for each in self._being_made if each is not part]
-            if url is None or part.url is not None:
-                return
-            part.url, part.offset = url, 0
-            for index, each in enumerate(self._left):
-                if each is part:
-                    del self._left[index]
-                    self._left.appendleft(part)
-                    break
+            if url is not None and part.url is None:
+                part.url, part.offset = url, 0
+
+    def announce(self) -> tuple[str, ...]:
+        """Return the addresses of all parts, once there are all and they were not told yet; else none."""
+        with self.lock:
+            urls = tuple(part.url for part in self.parts if part.url is not None)
+            if self.announced or len(urls) < len(self.parts):
+                return ()
+            self.announced = True
+            return urls
 
     def give_up(self) -> bool:
         """Have nothing more of it sent; say whether that is news."""

@@ -1,9 +1,9 @@
 """Sending files: small ones whole, large ones as parts by several connections that the server joins (tus 1.0.0).
 
 Each chunk carries its checksum; where one broke off, the next of its part has none, so that the server keeps whatever
-of it gets through. A connection sends a chunk while the answer to the one before is under way, and asks
-for a part's address ahead of the bytes of another, so that no round trip is waited for. The receipt is compared with
-the SHA-256 that was computed here.
+of it gets through. A connection sends a chunk while the answer to the one before is under way, and asks for addresses
+of parts ahead of the bytes of another, so that no round trip is waited for; once all parts have one the server is told
+what they are for, and writes the file as they come. The receipt is compared with the SHA-256 that was computed here.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ CHUNK = 16 * MIB
 """What one request brings of a part at most, with its checksum: what a cut can cost."""
 LEAST_CHUNK = MIB // 8
 """The same where connections break off again and again: after each one brings a quarter, down to this."""
+_AHEAD = 5
+"""Parts whose addresses are asked for at a time."""
 _TINY = 4096
 """A file up to this is sent whole again where its connection broke off."""
 _BARE_PIECE = 1024
@@ -69,14 +71,18 @@ class _Chunk:
     """Of the part, where it ends."""
 
 
+class _Announcement:
+    """A request to make the file of its parts, before they are there: so it is written while they come."""
+
+
 class _Flight:
     """What one connection has under way of a file, in the order in which it is answered."""
 
     def __init__(self, line: Line, parcel: Parcel, meter: Meter) -> None:
         self.line = line
         self.parcel = parcel
-        self.sent: collections.deque[_Chunk | Part] = collections.deque()
-        """Chunks, and parts whose addresses were asked for."""
+        self.sent: collections.deque[_Chunk | Part | _Announcement] = collections.deque()
+        """Chunks, parts whose addresses were asked for, and what the parts are for."""
         self.part: Part | None = None
         """Of which more is to be sent."""
         self.trusted = False
@@ -102,7 +108,7 @@ class _Flight:
         for each in self.sent:
             if isinstance(each, _Chunk):
                 mine.append(each.part)
-            else:
+            elif not isinstance(each, _Announcement):
                 self.parcel.made(each, None)
         given: set[int] = set()
         for part in mine:
@@ -249,6 +255,7 @@ class Sender:
             if answer.status == 200:
                 part.offset = int(answer.headers["upload-offset"])
                 self._prove(part, part.offset)
+                self._announce(flight)
                 return
             if answer.status not in {404, 410}:
                 raise _failed(answer, "a part")
@@ -256,14 +263,25 @@ class Sender:
         answer = _asked(flight.line, "POST", _creation(flight.parcel), _birth(part), (), 0, flight.parcel.name)
         part.url, part.offset = urlsplit(answer.headers["location"]).path, 0
         self._memory.keep(flight.parcel)
+        self._announce(flight)
+
+    @staticmethod
+    def _announce(flight: _Flight) -> None:
+        """Say what the parts are for, once all of them have an address."""
+        urls = flight.parcel.announce()
+        if urls:
+            flight.sent.append(_Announcement())
+            flight.line.send("POST", _creation(flight.parcel), _joining(flight.parcel, urls))
 
     @staticmethod
     def _ask_ahead(flight: _Flight) -> None:
-        """Have another part made while bytes go out."""
+        """Have other parts made while bytes go out: the sooner all are, the sooner it is said what they are for."""
         if any(not isinstance(each, _Chunk) for each in flight.sent):
             return
-        part = flight.parcel.take_unmade()
-        if part is not None:
+        for _ in range(_AHEAD):
+            part = flight.parcel.take_unmade()
+            if part is None:
+                return
             flight.sent.append(part)
             flight.line.send("POST", _creation(flight.parcel), _birth(part))
 
@@ -285,12 +303,16 @@ class Sender:
     def _hear(self, flight: _Flight) -> None:
         """Take the next answer."""
         answer, sent = flight.line.receive(), flight.sent[0]
+        if isinstance(sent, _Announcement):
+            flight.sent.popleft()  # whatever stands against it is told when all parts are there
+            return
         if not isinstance(sent, _Chunk):
             if answer.status != 201:
                 raise _failed(answer, flight.parcel.name)
             flight.sent.popleft()
             flight.parcel.made(sent, urlsplit(answer.headers["location"]).path)
             self._memory.keep(flight.parcel)
+            self._announce(flight)
             return
         _require_kept(answer, flight.parcel, sent.part)
         flight.trusted = True
@@ -319,13 +341,7 @@ class Sender:
         """Have the parts made a file, and compare what came of it."""
         digest = self._digest(parcel)
         parcel.unchanged(parcel.size)
-        urls = " ".join(part.url or "" for part in parcel.parts)
-        headers = {
-            "Tus-Resumable": "1.0.0",
-            "Upload-Concat": f"final;{urls}",
-            "Upload-Metadata": _metadata(parcel),
-        }
-        answer = line.ask("POST", _creation(parcel), headers)
+        answer = line.ask("POST", _creation(parcel), _joining(parcel, [part.url or "" for part in parcel.parts]))
         if answer.status == 410:
             self._memory.forget(parcel)
             raise ClientError(f"{parcel.name}: the server has given its parts up; run it again to send them anew")
@@ -399,6 +415,14 @@ def _metadata(parcel: Parcel) -> str:
 
 def _birth(part: Part) -> dict[str, str]:
     return {"Tus-Resumable": "1.0.0", "Upload-Length": str(part.length), "Upload-Concat": "partial"}
+
+
+def _joining(parcel: Parcel, urls: Iterable[str]) -> dict[str, str]:
+    return {
+        "Tus-Resumable": "1.0.0",
+        "Upload-Concat": f"final;{' '.join(urls)}",
+        "Upload-Metadata": _metadata(parcel),
+    }
 
 
 def _creation(parcel: Parcel) -> str:

@@ -121,6 +121,11 @@ class UploadHandle:
         with translated():
             self._writer.truncate(size)
 
+    def hold(self, amount: int) -> None:
+        """Count *amount* bytes more as reserved: a part of it had them, and has been relieved of them."""
+        with self._lock:
+            self._reserved += amount
+
     def sync(self) -> None:
         """Return when every byte written so far would survive a power cut."""
         self._check_open()

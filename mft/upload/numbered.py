@@ -51,6 +51,10 @@ class NumberedUpload:
         """Store *data*; see `protocols.filesystem.WriteHandle.write`."""
         self._handle.write(offset, data)
 
+    def lend(self, offset: int) -> memoryview | None:
+        """Return memory for bytes from *offset* on; see `protocols.filesystem.Lends.lend`."""
+        return self._handle.lend(offset)
+
     def is_immediate(self, end: int) -> bool:
         """Say whether a write up to *end* needs nobody else."""
         return self._handle.is_immediate(end)

@@ -149,9 +149,16 @@ class Resources:
         for row in files:
             if json.loads(row.parts) == list(ids):
                 return str(row.id)
-            if row.state in PARTIAL or row.landed_as is not None:
+            if row.landed_as is not None or (row.state in PARTIAL and self._can_become(row)):
                 raise RejectedError("a part belongs to another file already")
         return None
+
+    def _can_become(self, row: Row[Any]) -> bool:
+        """Say whether all parts of a file are there, or may still come: else it keeps none from another one."""
+        try:
+            return bool(self.parts_of(row))
+        except GoneError:
+            return False
 
     def distrust(self, upload_id: str, offset: int) -> None:
         """Keep that what comes behind *offset* is not to be trusted yet."""
@@ -178,8 +185,8 @@ class Resources:
             )
             connection.execute(update(UPLOADS).where(UPLOADS.c.id == upload_id).values(announced=length))
 
-    def move_reservations(self, row: Row[Any], parts: Sequence[Row[Any]]) -> None:
-        """Give what the parts hold of quotas to the file that they are copied into."""
+    def move_reservations(self, row: Row[Any], parts: Sequence[Row[Any]]) -> int:
+        """Give what the parts hold of quotas to the file that they are copied into; return how much that is."""
         ids = [part.id for part in parts]
         with self._database.write() as connection:
             held = sum(
@@ -187,6 +194,7 @@ class Resources:
             )
             connection.execute(update(UPLOADS).where(UPLOADS.c.id.in_(ids)).values(reserved=0))
             connection.execute(update(UPLOADS).where(UPLOADS.c.id == row.id).values(reserved=UPLOADS.c.reserved + held))
+        return int(held)
 
     def end_parts(self, parts: Sequence[Row[Any]], into: str) -> None:
         """Let parts go whose bytes lie in a file that has landed."""

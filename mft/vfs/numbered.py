@@ -156,13 +156,14 @@ class NumberedUploadsOfSession:
         )
 
     def _join(self, row: Row[Any], deposit: Deposit) -> None:
-        """Have a file made of its parts, if they are all there and nobody does that."""
+        """Have a file made of its parts, as far as they are there, if nobody does that."""
         if row.state != UploadState.INTERRUPTED:
             return
         parts = self._uploads.resources.parts_of(row)
-        if self._uploads.joins.ready(parts):
-            if row.length is None:
-                self._uploads.resources.set_length(row.id, sum(part.length for part in parts))
+        if self._uploads.joins.ready(row, parts):
+            length = _total(parts)
+            if row.length is None and length is not None:
+                self._uploads.resources.set_length(row.id, length)
             self._uploads.joins.begin(deposit, row, parts)
 
     def _part_came(self, part_id: str) -> None:

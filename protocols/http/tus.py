@@ -229,7 +229,7 @@ class Tus:
             if time.monotonic() >= patience:
                 break
             await asyncio.sleep(pause)
-            pause = min(pause * 2, 0.5)
+            pause = min(pause * 2, 0.1)
             status = await self._crossing.run(numbered(filesystem).upload_status, status.id)
         headers = {hdrs.LOCATION: location(request, status.id), **receipt_headers(status.receipt)}
         if status.complete:

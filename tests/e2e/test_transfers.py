@@ -99,7 +99,7 @@ def test_file_goes_there_and_back(house: House, big: Path, tmp_path: Path) -> No
     assert put.returncode == 0, put.stderr
     assert hashlib.sha256(BIG).hexdigest() in put.stdout
     parts = house.query("SELECT count(*) AS n FROM upload WHERE part")[0]["n"]
-    assert parts == 3
+    assert parts == 6
     assert not list((house.directory / "state" / "mft" / "uploads").glob("*.json"))
     house.until(house.settled, "the end of scrubbing")
     got = mft(house, "get", "-u", "ann", house.url("/files/ACME-1/to-support/there.bin"), tmp_path / "here.bin")

@@ -16,10 +16,11 @@ from mft.cli.remote import folder_of, server_at
 from mft.client import crew
 from mft.client.connection import DEAD, Line, Server, parse_fingerprint, trust
 from mft.client.errors import ClientError, UnreachableError
-from mft.client.getting import part_of
+from mft.client.getting import PIECE, _cut, _gaps, part_of
 from mft.client.pace import FEWEST, FEWEST_FAR, INTERVAL, MOST, Pace
-from mft.client.parcel import KEPT_SECONDS, SMALL, Memory, parcel_of
+from mft.client.parcel import KEPT_SECONDS, LEAST_PART, MIB, SMALL, Memory, parcel_of
 from protocols import tcp
+from protocols.http import HttpSettings
 from tests.protocols.http.house import make_certificate
 
 SECOND = INTERVAL + 0.1
@@ -218,7 +219,7 @@ def test_what_is_sent_is_remembered_where_there_is_room(tmp_path):
 def test_parts_are_sent_once_and_asked_again_after_a_break(tmp_path):
     """What the server has made meanwhile is taken first; what was given back must be asked where it stands."""
     source = tmp_path / "big"
-    source.write_bytes(bytes(3 * SMALL - 5))
+    source.write_bytes(bytes(3 * LEAST_PART - 5))
     parcel = parcel_of(source, "/", "big")
     memory = Memory(tmp_path / "state", "host")
     parcel.cut(memory)
@@ -240,6 +241,44 @@ def test_parts_are_sent_once_and_asked_again_after_a_break(tmp_path):
     assert sum(each.length for each in again.parts) == source.stat().st_size
     memory.forget(parcel)
     assert memory.parts_of(again) is None
+
+
+@pytest.mark.parametrize("size", [LEAST_PART + 1, 192 * MIB, 10 * 1024 * MIB, 1024 * 1024 * MIB])
+def test_parts_become_smaller_and_fit_in_one_request(tmp_path, size):
+    """Whoever sends the last ones is done soon after all others; their addresses are told in one header field."""
+    source = tmp_path / "sparse"
+    with source.open("wb") as file:
+        file.truncate(size)
+    parcel = parcel_of(source, "/", "sparse")
+    parcel.cut(Memory(tmp_path / "state", "host"))
+    lengths = [part.length for part in parcel.parts]
+    assert sum(lengths) == size
+    assert lengths == sorted(lengths, reverse=True)
+    assert lengths[0] <= max(LEAST_PART, size // 16 + MIB)
+    assert len(f"final;{' '.join('/tus/' + 32 * 'f' for _ in lengths)}") < HttpSettings().max_line
+
+
+@pytest.mark.parametrize("there", [[], [(0, 5 * MIB)], [(3, 9 * MIB + 1), (40 * MIB, 90 * MIB)]])
+def test_what_is_missing_of_a_file_is_fetched_in_pieces(there):
+    """Every byte of it once, and nothing else; none is so large that a break costs much."""
+    size = 100 * MIB - 7
+    pieces = list(_cut(_gaps(there, size), size))
+    assert _gaps([*there, *pieces], size) == []
+    assert sum(end - start for start, end in [*there, *pieces]) == size
+    assert max(end - start for start, end in pieces) <= PIECE
+
+
+def test_parts_are_announced_once_they_have_addresses(tmp_path):
+    """So that the server can write the file as they come."""
+    source = tmp_path / "big"
+    source.write_bytes(bytes(2 * LEAST_PART))
+    parcel = parcel_of(source, "/", "big")
+    parcel.cut(Memory(tmp_path / "state", "host"))
+    parcel.made(parcel.parts[0], "/tus/1")
+    assert parcel.announce() == ()
+    parcel.made(parcel.parts[1], "/tus/2")
+    assert parcel.announce() == ("/tus/1", "/tus/2")
+    assert parcel.announce() == ()
 
 
 def test_what_is_remembered_of_files_that_nobody_goes_on_with_is_let_go(tmp_path):

@@ -271,18 +271,39 @@ def test_join_waits_for_its_last_part(core):
     assert core.client("ann").get(f"{IN}/waits") == BIG
 
 
+def until(holds):
+    limit = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+
+
+def test_file_is_written_as_its_parts_come(core):
+    """In one worker or another; little is left to do once the last one is there."""
+    parts = parts_of(core, "by-and-by", [300_000, 600_000])
+    joining, elsewhere = core.uploads("w3:2:a"), core.uploads("w4:2:a")
+    send(fs_of(core), parts[0][0], 0, BIG[:300_000], whole=True)
+    fs = fs_of(core, uploads=joining)
+    upload = fs.join_uploads(order("by-and-by", None), [each[0] for each in parts]).id
+    until(lambda: upload in joining._open and joining._open[upload].received == 300_000)
+    send(fs_of(core, uploads=elsewhere), parts[1][0], 0, BIG[300_000:600_000], whole=True)
+    until(lambda: joining._open[upload].received == 600_000)
+    send(fs, parts[2][0], 0, BIG[600_000:], whole=True)
+    assert landed(fs, upload).receipt.document["sha256"] == hashlib.sha256(BIG).hexdigest()
+    joining.close()
+    elsewhere.close()
+
+
 def test_join_goes_on_in_another_worker(core):
     """Where one died with half of it written."""
     parts = parts_of(core, "halfway", [500_000])
     for upload, start, end in parts[:1]:
         send(fs_of(core), upload, 0, BIG[start:end], whole=True)
-    fs = fs_of(core)
-    upload = fs.join_uploads(order("halfway", None), [each[0] for each in parts]).id
-    row = fs._numbered._uploads.resources.find(upload, "ann")
-    deposit = fs._numbered._checked(row)
-    handle = fs._numbered._uploads._go_on(deposit, row)
-    handle.write(0, BIG[:400_000])
-    handle.abort("the server died")
+    dying = core.uploads("w3:1:a")
+    upload = fs_of(core, uploads=dying).join_uploads(order("halfway", None), [each[0] for each in parts]).id
+    until(lambda: upload in dying._open and dying._open[upload].received == 500_000)
+    dying.close()
+    assert upload not in dying._open
     send(fs_of(core), parts[1][0], 0, BIG[500_000:], whole=True)
     assert landed(fs_of(core), upload).length == len(BIG)
     assert core.client("ann").get(f"{IN}/halfway") == BIG
@@ -300,6 +321,21 @@ def test_parts_count_for_no_file_and_once_for_bytes(tmp_path):
         landed(fs, fs.join_uploads(order("full", None), [each[0] for each in parts]).id)
         with pytest.raises(QuotaExceededError):
             begin(fs, "second", 10)
+
+
+def test_file_that_lost_a_part_keeps_the_others_from_no_other(core):
+    """The lost one is sent again, and all are joined anew."""
+    parts = parts_of(core, "lost", [400_000])
+    fs = fs_of(core)
+    send(fs, parts[0][0], 0, BIG[:400_000], whole=True)
+    fs.join_uploads(order("lost", None), [each[0] for each in parts])
+    again = begin(fs, "lost-again", WHOLE - 400_000, kind=UploadKind.PART)
+    with pytest.raises(RejectedError, match="another file"):
+        fs.join_uploads(order("lost", None), [parts[0][0], again])
+    fs.remove_upload(parts[1][0])
+    upload = fs.join_uploads(order("lost", None), [parts[0][0], again]).id
+    send(fs, again, 0, BIG[400_000:], whole=True)
+    assert landed(fs, upload).receipt.document["sha256"] == hashlib.sha256(BIG).hexdigest()
 
 
 def test_what_is_no_part_is_not_joined(core):
