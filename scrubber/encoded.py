@@ -314,6 +314,9 @@ def _scrub_packed(packed: bytes, scrub: Callable[[bytes], bytes]) -> bytes:
 def _scrub_text(text: bytes, scrub: Callable[[bytes], bytes]) -> bytes:
     if not is_wide(text[:SAMPLE]):
         return scrub(text)
-    plain = text.decode("utf-16-le", "surrogatepass").encode("utf-8", "surrogatepass")
+    whole = len(text) // 2 * 2
+    plain = text[:whole].decode("utf-16-le", "surrogatepass").encode("utf-8", "surrogatepass")
     new = scrub(plain)
-    return text if new == plain else new.decode("utf-8", "surrogatepass").encode("utf-16-le", "surrogatepass")
+    if new == plain:
+        return text
+    return new.decode("utf-8", "surrogatepass").encode("utf-16-le", "surrogatepass") + text[whole:]

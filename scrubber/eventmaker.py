@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from scrubber.anchor import Anchor
 
 _DOT, _EITHER_CASE = rb"\.", rb"passw"
+_CAPITAL, _LOGIN = rb"(?:[A-Z]|[\xc3-\xc5][\x80-\xbf])", rb"[a-z]{3,13}[._]?[a-z]{2,20}[0-9]{0,4}"
+_NAME, _ENCLOSED = 8, 9
 _SIGNS = {
     rb"@": 1,
     rb"://": 2,
@@ -29,10 +31,18 @@ _SIGNS = {
     rb"for ": 5,
     _EITHER_CASE: 6,
     rb"[\[(/][0-9]": 7,
+    _CAPITAL + rb"[a-z\x80-\xff]{2,14} " + _CAPITAL: _NAME,
+    _CAPITAL + rb"[a-z\x80-\xff][A-Za-z'\x80-\xff\-]{0,20} " + _CAPITAL[:-1] + rb"|[vdt][aeo])": _NAME,
+    _CAPITAL + rb"[a-z\x80-\xff][A-Za-z'\x80-\xff\-]{0,20},? " + _CAPITAL[:-1] + rb"|[vdt][aeo])": _NAME,
+    rb"\x27" + _LOGIN + rb"\x27": _ENCLOSED,
+    rb'"' + _LOGIN + rb'\\{0,2}"': _ENCLOSED,
+    rb"[\[{<(`\\]" + _LOGIN + rb"[\]}>)`@]": _ENCLOSED,
 }
 """What the rest of an anchor begins with, as it is written, that is found in C, and its number in native/anchors.c."""
-_BYTES = (0, 1, 3, 1, 5, 4, 5, 2)
-"""How many bytes a sign has, by its number."""
+_BYTES = (0, 1, 3, 1, 5, 4, 5, 2, 0, 0)
+"""How many bytes a sign has, by its number; none where it is more than bytes that are written one by one."""
+_OPENS_NAME = frozenset(b" /[\"'>=:|\t,(;\n")
+"""What stands before the words of a name, as native/anchors.c has it."""
 _LETTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _WORD = 8
 _LONGEST = 160
@@ -110,7 +120,7 @@ def _packed(index: int, anchor: Anchor) -> _Anchor | None:
         return None
     reach = before.longest + 2 if before is not None else 0  # and a byte at either end, for a word's boundary
     packed = _Anchor(index, sign if program is not None else 0, reach, _program(program), _program(before))
-    then = make_program(rest[size:], flags) if program is not None else None
+    then = make_program(rest[size:], flags) if program is not None and _BYTES[sign] else None
     packed.next[:] = then.first if then is not None else b"\xff" * 32
     return packed
 
@@ -127,6 +137,8 @@ def _parted(anchor: Anchor) -> tuple[bytes, bytes, int, int]:
     for sign, number in _SIGNS.items():
         if sign == _DOT and not head:
             continue  # dots are many: for a host of its own Vectorscan is quicker
+        if number == _NAME and not _opens_name(head):
+            continue
         if rest.startswith(sign) and not anchor.once and _is_seen(sign, rest, caseless=anchor.caseless):
             return head, rest, number, len(sign)
     return head, rest, 0, 0
@@ -136,7 +148,17 @@ def _is_seen(sign: bytes, rest: bytes, *, caseless: bool) -> bool:
     """Say whether C sees the *sign* wherever *rest* can match."""
     if sign == _DOT:
         return first_bytes(rest[len(sign) :], caseless=caseless) <= _LETTERS
-    return sign == _EITHER_CASE or not caseless or not sign[-2:-1].isalpha()
+    if sign == _EITHER_CASE:
+        return True
+    return not caseless or not (_SIGNS[sign] in {_NAME, _ENCLOSED} or sign[-2:-1].isalpha())
+
+
+def _opens_name(head: bytes) -> bool:
+    """Say whether *head*, which stands before the words of a name, ends with one of the bytes that C looks for."""
+    last = make_program(head, backwards=True) if head else None
+    return last is not None and all(
+        byte in _OPENS_NAME for byte in range(256) if last.first[byte >> 3] >> (byte & 7) & 1
+    )
 
 
 def _program(program: Program | None) -> _Packed:

@@ -102,6 +102,8 @@ class LongRun:
         lone = self._characters if len(self._characters) == 1 else b""  # nothing that could be decoded
         rest = self._decoded(b"" if lone else self._characters)
         data = self._bytes + self._scrubbed(rest) + self._widened(self._inner.finish())
+        if self._narrow is not None:
+            data += self._narrow.getstate()[0]  # half a character
         self._bytes = b""
         made = self._in_alphabet(data)
         plain = made.rstrip(b"=")

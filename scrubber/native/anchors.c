@@ -17,10 +17,12 @@ typedef struct {
 } packed;
 
 /* By what the rest of an anchor begins that is found here: "@", "://", a dot with a letter behind it, "user " and "User ",
- * "for ", "passw" in letters of any size, and a bracket or slash with a digit behind it. */
-enum { NO_SIGN = 0, SIGN_AT, SIGN_SLASHES, SIGN_DOT, SIGN_USER, SIGN_FOR, SIGN_PASSWORD, SIGN_NUMBER };
+ * "for ", "passw" in letters of any size, a bracket or slash with a digit behind it; two words of which the first has a
+ * capital and the second may be of a name; a word in small letters within quotes or brackets. */
+enum { NO_SIGN = 0, SIGN_AT, SIGN_SLASHES, SIGN_DOT, SIGN_USER, SIGN_FOR, SIGN_PASSWORD, SIGN_NUMBER,
+       SIGN_NAME, SIGN_ENCLOSED, SIGN_COUNT };
 
-static const size_t sign_sizes[] = {0, 1, 3, 1, 5, 4, 5, 2};
+static const size_t sign_sizes[SIGN_COUNT] = {0, 1, 3, 1, 5, 4, 5, 2, 0, 0};
 
 /* An anchor, its sign, how many bytes its head may look at, and the bytes that may follow the sign. */
 typedef struct {
@@ -33,6 +35,9 @@ typedef struct {
     text buf;
     const anchor *anchors;
     size_t count;
+    const anchor **signed_by; /* those that begin with a sign, in the order of the signs */
+    size_t first[SIGN_COUNT + 1];
+    uint8_t next[SIGN_COUNT][32]; /* the bytes that may follow a sign, of any of its anchors */
     matcher matcher;
     bytes events;
     bool good; /* false where Python is to make the events */
@@ -67,6 +72,36 @@ static void see_head(making *m, const anchor *a, size_t at, size_t end) {
         put_event(m, at + 1 - m->matcher.to[0], end, a->index);
 }
 
+/* Bytes of the longest word that a name begins with, and of a word that is enclosed. */
+enum { LONGEST_NAME = 24, SHORTEST_WORD = 5, LONGEST_WORD = 38 };
+
+static bool is_capital(int c) { return is(c, UPPER) || (c >= 0xc3 && c <= 0xc5); }
+static bool is_small(int c) { return c >= 0x80 || (is(c, LETTER) && !is(c, UPPER)); }
+static bool is_of_name(int c) { return c >= 0x80 || is(c, LETTER) || c == '\'' || c == '-'; }
+static bool is_of_login(int c) { return c < 0x80 && (is_small(c) || is(c, DIGIT) || c == '.' || c == '_'); }
+
+/* Say whether two words begin at `at` that may be a name, behind what such an anchor has before it: "Anna Berg, "Anna, B". */
+static bool begins_name(text buf, size_t at) {
+    int before = byte_at(buf, at - 1);
+    if (before <= 0 || strchr(" /[\"'>=:|\t,(;\n", before) == NULL || !is_capital(byte_at(buf, at)))
+        return false;
+    size_t end = at + 1;
+    while (end - at <= LONGEST_NAME && is_of_name(byte_at(buf, end)))
+        end++;
+    end += byte_at(buf, end) == ',';
+    int then = byte_at(buf, end + 1);
+    return byte_at(buf, end) == ' ' && (is_capital(then) || then == 'v' || then == 'd' || then == 't');
+}
+
+/* Say whether a word stands at `at` between quotes or brackets, as logins are written: 'mrossi'. */
+static bool begins_enclosed(text buf, size_t at) {
+    size_t end = at + 1;
+    while (end - at <= LONGEST_WORD && is_of_login(byte_at(buf, end)))
+        end++;
+    int after = byte_at(buf, end);
+    return end - at > SHORTEST_WORD && after > 0 && strchr("'\"]}>)`@\\", after) != NULL;
+}
+
 static uint64_t sign_at(text buf, size_t at) {
     switch (buf.at[at]) {
     case '@':
@@ -83,29 +118,75 @@ static uint64_t sign_at(text buf, size_t at) {
     case '[':
     case '(':
     case '/':
-        return is(byte_at(buf, at + 1), DIGIT) ? SIGN_NUMBER : NO_SIGN;
-    default:
+        if (is(byte_at(buf, at + 1), DIGIT))
+            return SIGN_NUMBER;
+        return buf.at[at] != '/' && begins_enclosed(buf, at) ? SIGN_ENCLOSED : NO_SIGN;
+    case '\'':
+    case '"':
+    case '{':
+    case '<':
+    case '`':
+    case '\\':
+        return begins_enclosed(buf, at) ? SIGN_ENCLOSED : NO_SIGN;
+    case 'p':
+    case 'P':
         return SIGN_PASSWORD;
+    default:
+        return NO_SIGN;
     }
+}
+
+static void see_one(making *m, size_t at, uint64_t sign) {
+    int next = byte_at(m->buf, at + sign_sizes[sign]);
+    if (next < 0)
+        next = '\n'; /* what may end with the text may go on with any byte */
+    if (!(m->next[sign][next >> 3] >> (next & 7) & 1))
+        return;
+    for (size_t i = m->first[sign]; i < m->first[sign + 1]; i++) {
+        const anchor *a = m->signed_by[i];
+        if ((a->next[next >> 3] >> (next & 7) & 1) && match(m, &a->rest, m->buf, at) == MATCHED)
+            see_head(m, a, at, m->matcher.to[0]);
+    }
+}
+
+/* Put the anchors in the order of their signs; give the signs that there are, as bits. */
+static unsigned sort_by_sign(making *m) {
+    unsigned used = 0;
+    size_t filled = 0;
+    for (unsigned sign = NO_SIGN + 1; sign < SIGN_COUNT; sign++) {
+        m->first[sign] = filled;
+        for (size_t i = 0; i < m->count; i++) {
+            const anchor *a = &m->anchors[i];
+            if (a->sign != sign)
+                continue;
+            used |= 1u << sign;
+            m->signed_by[filled++] = a;
+            for (size_t at = 0; at < sizeof a->next; at++)
+                m->next[sign][at] |= a->next[at];
+        }
+    }
+    m->first[SIGN_COUNT] = filled;
+    return used;
 }
 
 static void see_sign(making *m, size_t at) {
     uint64_t sign = sign_at(m->buf, at);
-    if (sign == NO_SIGN)
-        return;
-    int next = byte_at(m->buf, at + sign_sizes[sign]);
-    if (next < 0)
-        next = '\n'; /* what may end with the text may go on with any byte */
-    for (size_t i = 0; i < m->count; i++) {
-        const anchor *a = &m->anchors[i];
-        if (a->sign == sign && (a->next[next >> 3] >> (next & 7) & 1) && match(m, &a->rest, m->buf, at) == MATCHED)
-            see_head(m, a, at, m->matcher.to[0]);
-    }
+    if (sign != NO_SIGN)
+        see_one(m, at, sign);
+    if (is_small(byte_at(m->buf, at + 1)) && begins_name(m->buf, at)) /* a user's or a password's sign as well */
+        see_one(m, at, SIGN_NAME);
 }
 
 /* Mark what may be a sign that is among those `used`, by two bytes; one more than the `STRIDE` is read. */
 #ifdef __SSE2__
 static inline __m128i same(__m128i these, char as) { return _mm_cmpeq_epi8(these, _mm_set1_epi8(as)); }
+
+/* Mark small letters, and whatever is beyond ASCII. */
+static inline __m128i follows_small(__m128i these) {
+    __m128i letter = _mm_sub_epi8(these, _mm_set1_epi8('a'));
+    letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8('z' - 'a')), letter);
+    return _mm_or_si128(letter, _mm_cmplt_epi8(these, _mm_setzero_si128()));
+}
 
 static inline uint64_t marked(const uint8_t *at, unsigned used) {
     const __m128i small = _mm_set1_epi8(0x20), last = _mm_set1_epi8('z' - 'a');
@@ -132,6 +213,18 @@ static inline uint64_t marked(const uint8_t *at, unsigned used) {
             __m128i opening = _mm_or_si128(same(one, '/'), _mm_or_si128(same(one, '['), same(one, '(')));
             marks = _mm_or_si128(marks, _mm_and_si128(opening, digit));
         }
+        if (used >> SIGN_NAME & 1) {
+            __m128i capital = _mm_sub_epi8(one, _mm_set1_epi8('A')), beyond = _mm_sub_epi8(one, _mm_set1_epi8((char)0xc3));
+            capital = _mm_cmpeq_epi8(_mm_min_epu8(capital, last), capital);
+            beyond = _mm_cmpeq_epi8(_mm_min_epu8(beyond, _mm_set1_epi8(2)), beyond);
+            marks = _mm_or_si128(marks, _mm_and_si128(_mm_or_si128(capital, beyond), follows_small(two)));
+        }
+        if (used >> SIGN_ENCLOSED & 1) {
+            __m128i quote = _mm_or_si128(_mm_or_si128(same(one, '\''), same(one, '"')), same(one, '`'));
+            __m128i opening = _mm_or_si128(_mm_or_si128(same(one, '['), same(one, '(')), same(one, '{'));
+            opening = _mm_or_si128(opening, _mm_or_si128(same(one, '<'), same(one, '\\')));
+            marks = _mm_or_si128(marks, _mm_and_si128(_mm_or_si128(quote, opening), follows_small(two)));
+        }
         made |= (uint64_t)(unsigned)_mm_movemask_epi8(marks) << i;
     }
     return made;
@@ -140,31 +233,36 @@ static inline uint64_t marked(const uint8_t *at, unsigned used) {
 static inline uint64_t marked(const uint8_t *at, unsigned used) {
     uint8_t marks[STRIDE], dots = used >> SIGN_DOT & 1, users = used >> SIGN_USER & 1, fors = used >> SIGN_FOR & 1;
     uint8_t passwords = used >> SIGN_PASSWORD & 1, numbers = used >> SIGN_NUMBER & 1;
+    uint8_t named = used >> SIGN_NAME & 1, enclosed = used >> SIGN_ENCLOSED & 1;
     for (int i = 0; i < STRIDE; i++) {
         uint8_t one = at[i], two = at[i + 1], letter = (uint8_t)((two | 0x20) - 'a');
-        uint8_t digit = (uint8_t)(two - '0');
+        uint8_t digit = (uint8_t)(two - '0'), capital = (uint8_t)(one - 'A'), beyond = (uint8_t)(one - 0xc3);
+        uint8_t little = ((uint8_t)(two - 'a') < 26) | (two >= 0x80);
         marks[i] = (uint8_t)((one == '@') | ((one == ':') & (two == '/')) | (dots & (one == '.') & (letter < 26)) |
                              (users & ((one | 0x20) == 'u') & (two == 's')) | (fors & (one == 'f') & (two == 'o')) |
                              (passwords & ((one | 0x20) == 'p') & ((two | 0x20) == 'a')) |
-                             (numbers & ((one == '[') | (one == '(') | (one == '/')) & (digit < 10)));
+                             (numbers & ((one == '[') | (one == '(') | (one == '/')) & (digit < 10)) |
+                             (named & ((capital < 26) | (beyond < 3)) & little) |
+                             (enclosed & little &
+                              ((one == '\'') | (one == '"') | (one == '`') | (one == '[') | (one == '(') | (one == '{') |
+                               (one == '<') | (one == '\\'))));
     }
     return gathered(marks);
 }
 #endif
 
 static void see_signs(making *m) {
-    unsigned used = 0;
-    for (size_t i = 0; i < m->count; i++)
-        used |= 1u << m->anchors[i].sign;
+    m->signed_by = calloc(m->count + 1, sizeof *m->signed_by);
+    m->good = m->signed_by != NULL;
+    unsigned used = m->good ? sort_by_sign(m) : 0;
     size_t at = 0;
-    if ((used & ~(1u << NO_SIGN)) == 0)
+    if (used == 0)
         return;
     for (; at + STRIDE < m->buf.size && m->good; at += STRIDE)
         for (uint64_t marks = marked(m->buf.at + at, used); marks != 0; marks &= marks - 1)
             see_sign(m, at + first_marked(marks));
     for (; at < m->buf.size && m->good; at++)
-        if (m->buf.at[at] != 0 && strchr("@:.uUfpP[(/", m->buf.at[at]) != NULL)
-            see_sign(m, at);
+        see_sign(m, at);
 }
 
 /* Of each match three numbers are `told`: an anchor's, with `HEADED` added where it has a head, its start and its end. Give
@@ -192,6 +290,7 @@ size_t anchors_events(const uint8_t *at, size_t size, const uint8_t *told, size_
     if (m.good)
         see_signs(&m);
     match_free(&m.matcher);
+    free(m.signed_by);
     if (!m.good) {
         free(m.events.at);
         m.events = (bytes){0};

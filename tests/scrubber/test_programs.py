@@ -139,7 +139,7 @@ def test_heads_are_matched_as_with_re():
     """An anchor of which only the rest is scanned for begins where `re` says, and is none where its head is missing."""
     pytest.importorskip("hyperscan")
     headed = [anchor for origin in load_origins() for anchor in origin.anchors if anchor.head]
-    signs = (b"@", b"://", b"user ", b"[Uu]ser ", b"\\buser ", b"\\b[Uu]ser ", b"passw")
+    signs = (b"@", b"://", b"user ", b"[Uu]ser ", b"\\buser ", b"\\b[Uu]ser ", b"passw", b"\\x27[a-z]", b"[\\[{<(`")
     headed += [a for origin in load_origins() for a in origin.anchors if a.before or a.pattern.startswith(signs)]
     headed += [a for rule in load_rules().rules for a in rule.anchors if a.pattern.startswith(signs)]
     headed.append(Anchor(pattern=rb"[<(][a-z]{1,9}(?:x|yy)?@[a-z]", head=rb"[<(][a-z]{1,9}(?:x|yy)?", caseless=True))
@@ -173,12 +173,29 @@ def test_heads_are_matched_as_with_re():
         b"https",
         b"x",
         b"postgres",
+        b" for ",
+        b"'",
+        b'"',
+        b"mrossi",
+        b"jane_doe7",
+        b"Anna ",
+        b"Berg, ",
+        b"User ",
+        b"\xc3\x96zg\xc3\xbcr ",
+        b"van der ",
+        b"{",
+        b"}",
+        b"\\",
+        b"> ",
     ]
-    for size in (0, 1, *(chance.randrange(80) for _ in range(300))):
+    for size in (0, 1, *(chance.randrange(80) for _ in range(600))):
         text = b"".join(chance.choices(pieces, k=size))
         assert sorted(quick.scan(text)) == sorted(plain.scan(text)), text
     text = b" anna@10.1.2.3 from web01.kunde.de\n<qyy@zeus"
     assert len(set(quick.scan(text))) >= 3
+    named = b" Anna Berg, 'mrossi' (jane_doe7) =\"mrossi\" > \xc3\x96zg\xc3\xbcr van der Berg"
+    assert sorted(quick.scan(named)) == sorted(plain.scan(named))
+    assert len(set(quick.scan(named))) >= 6
 
 
 def test_what_goes_back_without_end_is_given_up():

@@ -156,6 +156,19 @@ def test_long_encoded_text_is_scrubbed():
     assert run(data)[0] == out
 
 
+@pytest.mark.parametrize("lines", [3, 50_000])
+@pytest.mark.parametrize("encode", [base64.b64encode, lambda data: data.hex().encode()], ids=["base64", "hex"])
+def test_utf16_that_ends_within_a_character_keeps_its_end(encode, lines):
+    """What is encoded and has a byte too many is scrubbed all the same, however long it is, and the byte stays."""
+    text = "".join(f"mail from 10.20.30.{n % 200 + 1} is here\n" for n in range(lines))
+    out, hits = run(b"x: " + encode(text.encode("utf-16-le") + b" ") + b"\n", 1 << 20, block=1 << 20)
+    body = out.removeprefix(b"x: ").removesuffix(b"\n")
+    data = base64.b64decode(body) if encode is base64.b64encode else bytes.fromhex(body.decode())
+    assert data.endswith("here\n".encode("utf-16-le") + b" ")
+    assert b"1\x000\x00.\x002\x000\x00." not in data
+    assert len(hits) == lines
+
+
 def test_private_key_in_a_kubernetes_secret_goes_and_its_field_stays_base64():
     """A key in base64 within base64 is removed, and what is left still decodes."""
     key = b"-----BEGIN PRIVATE " + b"KEY-----\n" + base64.encodebytes(bytes(range(256)) * 4)
