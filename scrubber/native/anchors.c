@@ -270,6 +270,7 @@ static void see_signs(making *m) {
 size_t anchors_events(const uint8_t *at, size_t size, const uint8_t *told, size_t count, const anchor *anchors,
                       size_t anchor_count, uint8_t **events) {
     making m = {.buf = {at, size}, .anchors = anchors, .count = anchor_count};
+    text_prepare();
     m.good = size < LARGEST && count <= LARGEST / 32 && bytes_reserve(&m.events, count * sizeof(uint64_t) + 1);
     for (size_t i = 0; i < count && m.good; i++) {
         uint64_t match[3];
