@@ -32,12 +32,15 @@ _NO_HOST = frozenset((b"0", b"127", *(b"%d" % first for first in range(224, 256)
 """The first number of what is no host's address: this network, loopback, groups, and the space of our pseudonyms."""
 _UNDERSCORE = 0x5F
 _HYPHEN = 0x2D
+_BEFORE_REST = frozenset(bytes((byte,)) for byte in b"0123456789*; \t\n>")
+"""What stands before a dot behind which numbers are the rest of an identifier: 1.3.6.1, *.6.2.6.0."""
 _METADATA = b"169.254.169.254"
 """The address at which the clouds tell a machine about itself."""
 _INTERNET = b"1.3.6.1"
 """The identifier below which all of SNMP's are (RFC 1155)."""
-_OBJECTS = (b"2.5.4.", b"2.5.29.")
-"""How identifiers of X.500's attributes and of a certificate's extensions begin, no addresses (ITU-T X.520, X.509)."""
+_OBJECTS = (b"2.5.4.", b"2.5.5.", b"2.5.6.", b"2.5.13.", b"2.5.18.", b"2.5.29.")
+"""How identifiers of X.500's attributes, classes, matching rules and of a certificate's extensions begin, and of the
+syntaxes of Active Directory: no addresses (ITU-T X.520, X.509)."""
 _PRIVATE = (b"10.", b"192.168.", b"169.254.", *(b"172.%d." % second for second in range(16, 32)))
 
 _NEAR = 40
@@ -156,8 +159,8 @@ def _is_address(  # noqa: C901, PLR0911, PLR0912 - a table of refusals
 ) -> bool:
     before = buf[start - 1 : start]
     private = text.startswith(_PRIVATE)
-    if before == b"." and buf[start - 2 : start - 1].isdigit():
-        return False
+    if before == b"." and buf[start - 2 : start - 1] in _BEFORE_REST:
+        return False  # the rest of an identifier
     if buf[end : end + 9].lower() == b".in-addr.":
         return False  # turned round
     if buf[end : end + 1] == b"." and buf[end + 1 : end + 2].isdigit():

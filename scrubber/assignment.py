@@ -167,8 +167,10 @@ def _after_separator(  # noqa: PLR0911 - a table of what a value may begin with
     buf: bytes, separator: re.Match[bytes], key: _Key
 ) -> list[Value]:
     start = separator.end()
-    if separator["op"] == b"(" and key.name.lower() in dialects.OBJECTS:
-        return []  # credentials('name-of-one')
+    if separator["op"] == b"(" and (
+        key.name.lower() in dialects.OBJECTS or (key.name == b"pass" and dialects.SEVERAL_WORDS.match(buf, start))
+    ):
+        return []  # credentials('name-of-one'); pass("Third test"), of Perl's tests
     if separator["op"] == b":" and (dialects.RESOURCE.search(key.before) or dialects.DECLARED.search(key.before)):
         return []
     reference = _reference(buf, start, key)
@@ -478,6 +480,8 @@ def _argument(buf: bytes, key: _Key) -> Iterator[Value]:
     """Read the argument of a long option: `--password VALUE`, `"--password", "VALUE"`."""
     gap = dialects.FLAG_GAP.match(buf, key.end)
     if gap is None:
+        return
+    if dialects.USAGE_AFTER.match(buf, key.end):
         return
     span = (dialects.QUOTED[gap["q"]] if gap["q"] else dialects.BARE_ARGUMENT).match(buf, gap.end())
     if span is None or span[0][:1] == b"-":

@@ -85,6 +85,8 @@ COMMAND = re.compile(
     rb"perl|ruby|node)[ \t]+[^`]*"
 )
 """A shell's command whose output is the value, within backticks."""
+USAGE_AFTER = re.compile(rb" {2,8}[A-Z][A-Za-z]{1,20} [a-z]{2,20}[ .,;\r\n]")
+"""What a program's help says of an option, behind two blanks or more: --community   SNMP community to use."""
 BARE_ARGUMENT = re.compile(
     rb"(?!(?:via|on|is|in|and|or|to|for|from|flag|option|instead|with|as|when|argument|can|was|the)[ ][A-Za-z])"
     rb"[^\s\"'`|;&<>]{1,4096}"
@@ -300,6 +302,7 @@ VERB_BEFORE = re.compile(
 """What stands before a verb."""
 DECLARED = re.compile(rb"(?:->|\bclass) \Z")
 """Before a type whose name a colon ends: def load() -> PrivateKey:."""
+SEVERAL_WORDS = re.compile(rb"[\"'][A-Za-z][\w']* [A-Za-z]")
 OBJECTS = {b"secret", b"secrets", b"token", b"credential", b"credentials"}
 NAME_ENDS = {b'"', b"'", b">", b" ", b"=", b":"}
 CODE_LIKE = re.compile(rb"[(\[][\"')]|\(|\A[$={\[]")

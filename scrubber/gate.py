@@ -94,7 +94,7 @@ _PLACEHOLDER = re.compile(
     rb"(?:vault|secretsmanager|ssm|kms|env|file|ref|arn)[:+]/?/?.*|ENC\[.*",
     re.IGNORECASE | re.DOTALL,
 )
-_NAMED = re.compile(rb"\$(?P<name>[A-Za-z_]\w*)")
+_NAMED = re.compile(rb"\$(?P<name>[A-Za-z_]\w*)[\])]*")
 _CALL = re.compile(rb"(?P<name>[A-Za-z_$][\w$]*(?:\.[\w$]+|::\w+|->\w+)*)\((?P<rest>.*)", re.DOTALL)
 _CODE = re.compile(
     rb"(?:self|this|os|args|opts|options|config|cfg|settings|params|process|request|req|ctx|env|data|kwargs|"
@@ -108,6 +108,7 @@ _NOT_SECRET = re.compile(
     rb"(?:sk-)?(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-nistp[0-9]{3})(?:@openssh\.com)?(?:[ ]AAAA.*)?|"  # a public key
     rb"[\w=.]{0,24}\\(?:f[BIRPCW\[(]|[&(-]|\*[\[(]).*|"  # a font or a sign of troff's
     rb"[A-Z0-9]{8,24}/[0-9]{8}/[\w/\-]+|"  # the scope of a signature of AWS's
+    rb"[a-z_]\w*(?:->[a-z_]\w*)+|[a-z_]{2,24}=|"  # a member of C's; the next key, without a value
     rb"![A-Za-z0-9+]{2,16}(?::[!+@\-]?[A-Za-z0-9+\-]{2,16}){1,40}|"  # the end of a list of ciphers: !PSK:!SRP:!kRSA
     rb"(?:filter|app|composite)_factory|"  # of Paste Deployment, behind a module: keystonemiddleware.auth_token:
     rb"[x*!]{1,2}:-?[0-9]{1,10}:.*|"  # the rest of a line of /etc/passwd or /etc/group
@@ -170,7 +171,7 @@ def _strength(name: bytes) -> Strength:  # noqa: PLR0911 - a table of refusals
         or _OF_FILE.search(text)
     ):
         return Strength.NONE
-    if _is_open(words, joined) or name in _NO_SECRETS:
+    if _is_open(text, words, joined) or name in _NO_SECRETS:
         return Strength.NONE
     if _STRONG.search(joined):
         return Strength.STRONG
@@ -222,11 +223,11 @@ _PASSED_ON = frozenset(("fastcgi", "uwsgi", "scgi", "grpc", "memcached"))
 """nginx passes requests on by them: fastcgi_pass localhost:9000."""
 
 
-def _is_open(words: list[str], joined: str) -> bool:
+def _is_open(text: str, words: list[str], joined: str) -> bool:
     """Say whether a key or token is one of a data structure, a page or a parser: primary_key, next_page_token."""
     last = words[-1]
-    if len(words) > 1 and (words[0] in ("is", "has") or last == "t"):
-        return True  # is_impersonated_credential; passwd_exec_t, a type of C's or SELinux'
+    if len(words) > 1 and (words[0] in ("is", "has") or last == "t" or (text.startswith("no-") and words[0] == "no")):
+        return True  # --no-sessionid; is_impersonated_credential; passwd_exec_t, a type of C's or SELinux'
     if last in ("key", "keys"):
         return len(words) == 1 or words[-2] in _FALSE_KEYS
     if last in ("token", "tokens"):
