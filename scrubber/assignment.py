@@ -192,7 +192,7 @@ def _after_separator(  # noqa: PLR0911 - a table of what a value may begin with
         return nested
     if first == b"[" and separator["close"]:
         return list(_listed(buf, start, key))
-    if first in {b"{", b"["} and not buf[start + 1 : start + 2].isalnum():
+    if first in {b"{", b"["} and (not buf[start + 1 : start + 2].isalnum() or dialects.FLOW.match(buf, start)):
         return list(_mapped(buf, start, key)) if dialects.OF_SECRETS.search(key.name) else []
     if first in {b"|", b">"} and (block := dialects.BLOCK.match(buf, start)):
         good = is_secret(block["value"], key.believed, quoted=True, prose=False)

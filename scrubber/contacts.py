@@ -43,7 +43,7 @@ _PHONE_US = re.compile(
     + rb"(?![0-9A-Za-z\-]|:[^ ]|\.[0-9])"
 )
 _PHONE_KEYED = re.compile(
-    rb"(?:phone|mobile|telephone|telefono?|tel\xc3\xa9fono|m\xc3\xb3vil|telem\xc3\xb3vel|t(?:e|\xc3\xa9)l(?:e|\xc3\xa9)phone|handy|gsm|mobiel|portable|cell|fax|tel|t\xc3\xa9l|port|msisdn|"
+    rb"(?:phone|mobile?|telephone|telefono?|tel\xc3\xa9fono|m\xc3\xb3vil|telem\xc3\xb3vel|t(?:e|\xc3\xa9)l(?:e|\xc3\xa9)phone|handy|gsm|mobiel|portable|cell|fax|tel|t\xc3\xa9l|port|msisdn|"
     rb"whatsapp|sms)"
     rb"(?:[ _\-]?(?:number|nummer|num|no|nr|1|2|"
     rb"priv(?:at|ate)?|gesch|dienstl(?:ich)?|mobil|home|work|office|fixe|m(?:\xc3\xb3|o)vil|fijo|casa))?"
@@ -53,7 +53,7 @@ _PHONE_KEYED = re.compile(
 )
 _PHONE_SAID = re.compile(
     rb"(?:[a-z]{4,7} (?:me|us|him|her|them) (?:back )?(?:at|on|under|via)|"
-    rb"[a-z\x80-\xff]{2,12}(?: [a-z\x80-\xff]{2,14}){0,3})[ :]{1,3}"
+    rb"[a-z\x80-\xff]{2,12}(?: [a-z\x80-\xff]{2,14}){0,5})[ :]{1,3}"
     rb"(?P<value>(?:(?:\(?\+|\(?0|\([0-9]{2,4}\))[0-9 ()/.\-]{6,22}[0-9]|"
     rb"[1-9][0-9]{1,2}(?:[ ./\-]?[0-9]{2,4}){2,4})" + EXTENSION + rb")(?![0-9A-Za-z:])",
     re.IGNORECASE,

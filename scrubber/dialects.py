@@ -228,7 +228,7 @@ SET_BEFORE = re.compile(
 )
 SET_TO = re.compile(rb"[\"'`]? to [\"'`]?(?P<value>[^\s\"'`,]{4,256}?)(?=[.,;:!]?(?:[\s\"'`]|\Z))")
 PROSE = re.compile(
-    rb"[\"']?[ \t]{1,4}(?:for [\w.@\\-]{1,64}(?: is|:)|"
+    rb"[\"']?[ \t]{1,4}(?:for [\w.@\\-]{1,64}(?: is|:)|(?:is|was|ist)(?: [a-z]{2,12}){1,5}?:|"
     rb"is(?: still| now)?|was|are|ist(?: noch)?|lautet|war|est|es|"
     rb"set to|changed to|reset to|now|=)(?:[ \t]{0,4}:)?[ \t]{1,4}"
     rb"[\"'`]?(?P<value>[^\s\"'`,]{4,256}?)(?=[.,;:!]?(?:[\s\"'`]|\Z))",
@@ -238,6 +238,8 @@ FLAG_GAP = re.compile(
     rb"(?:[\"']?,?[ \t]{1,8}|[\"'],(?:\r?\n[ \t]{0,40})?(?=[\"'])|"
     rb"[\"']?[ \t]{0,4}\r?\n[ \t]{0,40}-[ \t]{1,4})(?P<q>[\"'])?"
 )
+FLOW = re.compile(rb"\{[A-Za-z_][\w.\-]{0,63}: ")
+"""How a mapping of YAML in one line begins: {name: bob}."""
 BLOCK = re.compile(
     rb"[|>][+\-0-9]{0,2}[ \t]*\r?\n(?P<indent>[ \t]+)"
     rb"(?P<value>(?:\S{8,2048}(?:\r?\n(?P=indent)\S{2,2048}(?=\r?\n|\Z)){1,64})|[^\r\n]{1,2048})"

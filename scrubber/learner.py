@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from scrubber.anchor import INDEX_MASK, START_SHIFT, Anchor
 from scrubber.anchors import AnchorSet, build_scanner
+from scrubber.columns import told_by_columns
 from scrubber.compiled import load_library
 from scrubber.contacts import MEMBER
 from scrubber.errors import RuleError
@@ -91,6 +92,8 @@ class Origin:
     """Whether it names somebody whatever word stands there; else words of manuals and programs are nobody's name."""
     lines: bool
     """Whether it makes up whole files, line by line: where one is, all of a block are read together."""
+    columns: bool
+    """Whether it is the head of a table, whose rows are read by what the head says of their cells."""
     examples: tuple[str, ...]
     counter_examples: tuple[str, ...]
 
@@ -107,6 +110,7 @@ def load_origins() -> tuple[Origin, ...]:
         try:
             caseless = bool(data.get("caseless", False))
             lines = bool(data.get("lines", False))
+            columns = bool(data.get("columns", False))
             behind = [("", each) if isinstance(each, str) else tuple(each) for each in data.get("behind", ())]
             first, name = _NAMED[data["kind"]] if behind else ("", "")
             made.append(
@@ -142,11 +146,18 @@ def load_origins() -> tuple[Origin, ...]:
                             for before, rest in data.get("parted", ())
                         ),
                     ),
-                    expression=(f"(?:{'|'.join(map(''.join, behind))}){name}" if behind else data["pattern"]).encode(),
+                    expression=(
+                        f"(?:{'|'.join(map(''.join, behind))}){name}"
+                        if behind
+                        else data.get("pattern", "")
+                        if columns
+                        else data["pattern"]
+                    ).encode(),
                     flags=re.IGNORECASE if caseless else 0,
                     quick=bool(data.get("quick", False)),
                     sure=bool(data.get("sure", False)),
                     lines=lines,
+                    columns=columns,
                     examples=tuple(data["examples"]),
                     counter_examples=tuple(data["counter_examples"]),
                 )
@@ -203,6 +214,7 @@ class Learner:
             "account": self.take_user,
             "member": self.take_user,
             "host": self.take_host,
+            "hosts": self._take_hosts,
             "domain": self.take_domain,
             "domains": self._take_domains,
             "mail": self._take_mail,
@@ -278,6 +290,10 @@ class Learner:
     def _learn_at(self, buf: bytes, start: int, reader: _Reader) -> None:
         """Take what is told at *start*; a value that was taken once is not looked at again."""
         origin = reader.origin
+        if origin.columns:
+            for column, name in told_by_columns(buf, start):
+                self._takers[_HEARD + column](name)
+            return
         mark = (origin.id, buf[start : start + _QUICK]) if origin.quick else None
         if mark in self._seen:
             return
@@ -298,7 +314,7 @@ class Learner:
         """Give what reads at an anchor, nothing where lines are read of which not each begins what is told."""
         reader = self._reader(self._origins[index])
         origin = reader.origin
-        if origin.lines and not origin.expression.startswith(b"\\n"):
+        if origin.columns or (origin.lines and not origin.expression.startswith(b"\\n")):
             return None
         return Expression(origin.expression, origin.flags, reader.kinds, origin.lines)
 
@@ -401,6 +417,11 @@ class Learner:
     def _take_domains(self, value: bytes) -> None:
         for name in value.split():
             self.take_domain(name.lstrip(b"~"))
+
+    def _take_hosts(self, value: bytes) -> None:
+        """Take each of a list, with its port."""
+        for name in value.split(b","):
+            self._takers[_HEARD + "host"](name.partition(b":")[0].strip())
 
     def _take_users(self, value: bytes) -> None:
         for name in value.split(b","):

@@ -125,7 +125,7 @@ def _compiled(expression: bytes, flags: int) -> re.Pattern[bytes]:
 
 REPLACEMENTS = (
     *("tag", "national", "ssn", "sid", "date", "word", "host"),
-    *("iban", "ipv4", "person", "station", "wildcard", "commas", "reverse", "nibbles"),
+    *("iban", "ipv4", "person", "phone", "station", "wildcard", "commas", "reverse", "nibbles"),
 )
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from scrubber.addresses import MAC_GROUPS
+from scrubber.contacts import country_digits, is_phone_pseudonym
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,12 +69,18 @@ def spellings(pseudonyms: Pseudonymizer) -> dict[str, Callable[[bytes], bytes]]:
         "iban": pseudonyms.iban,
         "ipv4": pseudonyms.ipv4,
         "person": pseudonyms.person,
+        "phone": partial(_phone, pseudonyms),
         "station": partial(_station, pseudonyms),
         "wildcard": partial(_joined, pseudonyms, b"."),
         "commas": partial(_joined, pseudonyms, b","),
         "reverse": partial(_reversed, pseudonyms),
         "nibbles": partial(_nibbles, pseudonyms),
     }
+
+
+def _phone(pseudonyms: Pseudonymizer, text: bytes) -> bytes:
+    """Give the same as wherever the number stands behind a key; nothing for one that was made."""
+    return b"" if is_phone_pseudonym(text) else pseudonyms.phone(text, country_digits(text))
 
 
 def _station(pseudonyms: Pseudonymizer, text: bytes) -> bytes:
