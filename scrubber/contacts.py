@@ -167,6 +167,8 @@ def find_phone(pseudonyms: Pseudonymizer) -> Finder:
         match = _PHONE.match(buf, start) or _PHONE_US.match(buf, start)
         if match is None or (match[0][3:4] == b" " and match[0][:1] != b"+" and _in_row(buf, *match.span())):
             return None
+        if buf[start - 1 : start] == b"/" and match[0][:1].isdigit() and buf[start - 2 : start - 1].isdigit():
+            return None  # times, a status and a size, as HAProxy logs them: 0/0/1/721/661 200 7798
         text = match[0]
         known = made.get(text)
         if known is None:

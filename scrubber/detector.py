@@ -18,7 +18,7 @@ from scrubber.rows import RowSieve
 from scrubber.ruled import SIGNS
 from scrubber.rules import KNOWN_RULE, LEARNED_RULES
 from scrubber.sieve import Confirmers, Look, Sieve, looks_for
-from scrubber.tables import KEPT, CellImages, TableReader
+from scrubber.tables import KEPT, TableReader, cell_images
 from scrubber.terms import Allowed, Terms
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Detector:
         self.lexicon: Lexicon | None = None
         if personal or known:
             self.lexicon = build_lexicon(pseudonyms, terms, known, personal=personal)
-        self._cells = CellImages(pseudonyms)
+        self._cells = cell_images(pseudonyms)
         self._learned = layout.learned
         self._known = layout.known
         self._allowed = Allowed(terms) if terms.allow else None

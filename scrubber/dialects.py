@@ -264,11 +264,11 @@ ITEM_OF_MAP = re.compile(
 )
 """An entry of a mapping whose name says that all of its values are secrets: {"passwords": {"bob": "X"}}."""
 OF_SECRETS = re.compile(rb"(?:passwords|passwds|passphrases)\Z", re.IGNORECASE)
-LOADED = re.compile(rb"\bloaded (?:\w{2,8} )?\Z")
-"""What strongSwan says before a secret's name."""
+LOADED = re.compile(rb"(?:\bloaded (?:\w{2,8} )?|\{\{-? ?(?:(?:with|range|if) )?)\Z")
+"""What strongSwan and templates of Consul's say before a secret's name."""
 JOINED = re.compile(rb"\\\r?\n[ \t]{0,32}")
 """A line's end that is none, right before a value: RouterOS exports such lines."""
-LIST = re.compile(rb"\[[^\]\n]{0,4096}\]")
+LIST = re.compile(rb"\[[^\]\n]{0,4096}\]|\[\s{1,80}(?:\\{0,3}\"[^\"\n]{1,512}\"\s{0,80},?\s{0,80}){1,16}\]")
 
 
 RUNNING_TEXT = re.compile(
@@ -289,7 +289,7 @@ ANNOTATION = re.compile(
     rb"[ \t]*(?:\#|\r?\n|\Z)))"
 )
 """What may be a type behind a name and a colon, with what stands behind types: password: ReadableBuffer, salt: …."""
-OPERATOR_AFTER = re.compile(rb" (?:\|\||\?\?|&&) [A-Za-z_$\"'(!]")
+OPERATOR_AFTER = re.compile(rb" (?:\|\||\?\?|&&|=>) [A-Za-z_$\"'(!\[{]")
 VERDICT = re.compile(
     rb"(?=[^\s]*(?:/|[Tt]est|[Cc]heck|\.(?:exp|sh|py|pl|rb|js|ts|c|t|cc|cpp|java|html|log|tcl)(?![\w]))|[^\s]+[ \t]+\S)"
     rb"[^\r\n]{3}"

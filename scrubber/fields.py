@@ -396,6 +396,10 @@ _CHECKS: dict[str, Callable[[bytes, bool], bool]] = {
 }
 
 
+KINDS = tuple(_CHECKS)
+"""What a field may hold."""
+
+
 def images(pseudonyms: Pseudonymizer) -> dict[str, Callable[[bytes], bytes]]:
     """Give what makes the pseudonym of each kind of field."""
 

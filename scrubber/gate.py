@@ -43,7 +43,7 @@ _STRONG = re.compile(
     r"(?:session|php|jsession|asp|aspnet|web|user)?sess(?:ion)?id$|sessid$|jsessionid|phpsessid|xauthtoken|erlangcookie|"
     r"loggedinkey|noncekey|unsealkey|recoverycode|backupcode|activationcode|registrationcode|regcode$|verificationcode|authtok$|authdata$|serviceaccountkey|"
     r"autoregisterkey$|tokengenerationkey$|joinkey$|propskey$|bcode$|mysapsso2?$|loginpas$|"
-    r"secure?string|passcodes?$|encryptionsalt$|authuserinfo$|hexkey$|keybase$|(?:bind|user|root|admin|ldap|smtp|mail|ftp|auth|login|proxy|wifi)pass$"
+    r"secure?string|passcodes?$|encryptionsalt$|encryptionhash$|authuserinfo$|hexkey$|keybase$|(?:bind|user|root|admin|ldap|smtp|mail|ftp|auth|login|proxy|wifi)pass$"
 )
 _MEDIUM_LAST = frozenset(
     (
@@ -189,7 +189,7 @@ def _strength(name: bytes) -> Strength:  # noqa: PLR0911 - a table of refusals
 _NO_SECRETS = frozenset((b"signingkey", b"user.signingkey"))
 """Keys that are known as they are written: git's, which names a public key."""
 _OPTION = re.compile(r"\A-(?:D|P(?!(?i:ass|wd|sk|w\b|in\b|rivate|hrase)))(?=[A-Za-z])")  # of Java, of Gradle
-_IDS = ("sessionid", "secretid", "sessid", "communityname", "securestring", "phpsessid")
+_IDS = ("sessionid", "secretid", "sessid", "communityname", "securestring", "phpsessid", "encryptionhash")
 _OF_FILE = re.compile(r"\w\.(?:xml|xsd|h|c|cc|cpp|py|sh|md|rst|txt|html|pot?|java|go|rs|rb|pl|pm|texi|tex|css|exp)\Z")
 """A name of a file, behind which a changelog says what was done to it: chpasswd.8.xml: Likewise."""
 _ABOUT_ENDS = (

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from scrubber import inventory
 from scrubber.anchor import INDEX_MASK, START_SHIFT, Anchor
 from scrubber.anchors import AnchorSet, build_scanner
 from scrubber.columns import told_by_columns
@@ -364,6 +365,13 @@ class Learner:
         if is_login(name):
             self._dictionary.learn("user", name)
 
+    def take_cell(self, kind: str, value: bytes) -> None:
+        """Learn what stands in a column of hosts, of users or of persons, unless it is a word of manuals."""
+        if kind == "person":
+            self.take_person(value)
+        else:
+            self._takers[_HEARD + kind](value.rpartition(b"\\")[2])
+
     def take_host(self, value: bytes) -> None:
         """Learn a host's name and, of a full one, its domain."""
         name = value.rstrip(b".").lower()
@@ -536,13 +544,18 @@ class MemberLearner:
         self._secrets_of = name if reader_of(name) is not None else ""
         self._kept = b"\n"
         self._whole = b""
+        self._told: list[bytes] = []
+        self._told_size = 0
 
     def resume(self, context: bytes) -> None:
         """Go on in the midst of a text, behind *context*."""
         self._kept = context[-OVERLAP:]
 
     def know(self, data: bytes) -> None:
-        """Take the beginning of a text that is known by its name."""
+        """Take the beginning of a text, for what its name or its columns say of it."""
+        if self._told_size < inventory.MOST:
+            self._told.append(data[: inventory.MOST - self._told_size])
+            self._told_size += len(self._told[-1])
         if (self._known or self._secrets_of) and len(self._whole) < BLOCK:
             self._whole += data
 
@@ -570,6 +583,8 @@ class MemberLearner:
                 self._learner.take_user(value)
             else:
                 self._learner.take_domain(value)
+        for kind, value in inventory.read_inventory(b"".join(self._told)):
+            self._learner.take_cell(kind, value)
 
 
 def _told_by_name(known: str, text: bytes) -> Iterator[tuple[str, bytes]]:

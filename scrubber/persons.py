@@ -43,6 +43,11 @@ _MAILBOX = re.compile(
     rb"(?P<caseless>(?:(?:[\xd6-\xdf][\x80-\xbf]|[\xe0-\xed][\x80-\xbf]{2}){1,12} ?){1,4}?))"
     rb" ?(?:<|&lt;|\\u003[cC])\Z"
 )
+_CALLED = re.compile(
+    rb"(?:From|To|Cc|Author|By|Ask|Ping|See|Dear|Hi|Hello|Hallo|Liebe|Lieber|Kolleg(?:e|en|in)|Kontakt|Colleague|Contact|"
+    rb"Administrator) "
+)
+"""What no name begins with: a header's, a greeting, a word for somebody one works with."""
 _ENCODED_WORD = re.compile(rb"=\?[\w\-]{2,20}\?(?P<how>[qQbB])\?(?P<text>[^?\s]{3,75})\?= ?<\Z")
 _NEAR = re.compile(
     rb"mail|phone|personnummer|adress|pesel|passport|\bssn\b|\bnif\b|\bdni\b|aadhaar|geburt|nacim|nascita|naissance|urodz|"
@@ -276,11 +281,7 @@ def find_mailbox(pseudonyms: Pseudonymizer) -> Finder:
         group = str(match.lastgroup)
         text = match[group]
         begin, end = match.span(group)
-        if group == "bare" and (
-            cut := re.match(
-                rb"(?:From|To|Cc|Author|By|Kolleg(?:e|en|in)|Kontakt|Colleague|Contact|Administrator) ", text
-            )
-        ):
+        if group == "bare" and (cut := _CALLED.match(text)):
             begin += cut.end()
             text = text[cut.end() :]
         field = _FULL_NAME if text[:1] < b"\xd6" else _NAME

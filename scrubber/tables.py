@@ -9,7 +9,8 @@ nothing. A row longer than what a block looks ahead ends the table.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,8 @@ _DEFINED = re.compile(
 )
 _NESTED = re.compile(rb"\((?:[^()]|\([^()]*\))*\)|'(?:[^']|'')*'")
 _COPY = re.compile(rb"COPY\s+[\w.\"]{1,128}\s*\((?P<columns>[^()]{2,8000})\)\s+FROM\s+stdin;[ \t]*\r?\n", re.IGNORECASE)
-_STATEMENTS = (b"INSERT ", b"insert ", b"COPY ", b"copy ", b"CREATE TABLE ", b"create table ")
+STATEMENTS = (b"INSERT ", b"insert ", b"COPY ", b"copy ", b"CREATE TABLE ", b"create table ")
+"""How tables of SQL begin."""
 
 
 def _cell(separator: bytes) -> re.Pattern[bytes]:
@@ -179,13 +181,20 @@ def _setting_of(name: bytes) -> Columns:
     return Columns([name])
 
 
+@dataclass(frozen=True, slots=True)
 class CellImages:
-    """What makes the pseudonyms of cells; remembered, and shared by all texts under one key."""
+    """What stands for a cell's text, by its field's kind, and for a secret's."""
 
-    def __init__(self, pseudonyms: Pseudonymizer) -> None:
-        """Make pseudonyms with *pseudonyms*."""
-        self.fields = {kind: remembered(image) for kind, image in images(pseudonyms).items()}
-        self.secret = remembered(lambda text: pseudonyms.tag("password", text))
+    fields: Mapping[str, Callable[[bytes], bytes]]
+    secret: Callable[[bytes], bytes]
+
+
+def cell_images(pseudonyms: Pseudonymizer) -> CellImages:
+    """Give what makes the pseudonyms of cells; remembered, and shared by all texts under one key."""
+    return CellImages(
+        {kind: remembered(image) for kind, image in images(pseudonyms).items()},
+        remembered(lambda text: pseudonyms.tag("password", text)),
+    )
 
 
 def _moved(span: Span, by: int) -> Span:
@@ -196,7 +205,7 @@ def _moved(span: Span, by: int) -> Span:
 def _statements(buf: bytes, pos: int, limit: int) -> list[int]:
     """Give where a table of SQL may begin; plain searches, since nearly all texts have none."""
     found = []
-    for word in _STATEMENTS:
+    for word in STATEMENTS:
         at = buf.find(word, pos, limit)
         while at >= 0:
             found.append(at)
