@@ -154,8 +154,9 @@ class Uploads:
             if row is not None:
                 return self._resume(deposit, row)
         begun = self._beginnings.begin(deposit, mode, length)
+        part = deposit.resource is not None and deposit.resource.kind is UploadKind.PART  # its digest is nobody's
         with self._begun(begun.id, 0):
-            writer = self._zones[deposit.home].create(begun.id, begun.key)
+            writer = self._zones[deposit.home].create(begun.id, begun.key, hashed=not part)
         return self._handle(deposit, begun.id, 0, writer, begun.reserved, length=length, metered=begun.is_metered)
 
     def _resume(self, deposit: Deposit, row: Row[tuple[object, ...]]) -> UploadHandle:
@@ -165,7 +166,7 @@ class Uploads:
             resumed = self._resumptions.reopen(deposit, row)
         with self._begun(resumed.id, resumed.epoch, held=max(1, resumed.reserved)):
             key = open_landing_key(self._keys, row)
-            writer = self._resume_log(self._zones[row.region], row.landing_id, key)
+            writer = self._resume_log(self._zones[row.region], row.landing_id, key, hashed=not row.part)
         return self._handle(deposit, resumed.id, resumed.epoch, writer, resumed.reserved)
 
     @contextlib.contextmanager
@@ -190,13 +191,13 @@ class Uploads:
         return here is not None
 
     @staticmethod
-    def _resume_log(zone: LandingZone, landing_id: str, key: bytes) -> LandingWriter:
+    def _resume_log(zone: LandingZone, landing_id: str, key: bytes, *, hashed: bool) -> LandingWriter:
         deadline = time.monotonic() + TAKE_OVER_SECONDS
         while True:
             try:
-                return zone.resume(landing_id, key)
+                return zone.resume(landing_id, key, hashed=hashed)
             except LandingNotFoundError:
-                return zone.create(landing_id, key)  # the row came first, and the file never did
+                return zone.create(landing_id, key, hashed=hashed)  # the row came first, and the file never did
             except LandingBusyError:  # the older handle is being told to let go
                 if time.monotonic() >= deadline:
                     raise
@@ -297,7 +298,8 @@ class Uploads:
         """Look into the landing log of an upload whose process died."""
         try:
             with translated():
-                writer = self._zones[row.region].resume(row.landing_id, open_landing_key(self._keys, row))
+                key = open_landing_key(self._keys, row)
+                writer = self._zones[row.region].resume(row.landing_id, key, hashed=False)
         except (NotFoundError, LockedError):  # the row came first; or somebody just goes on with it
             return 0
         try:

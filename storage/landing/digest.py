@@ -37,8 +37,13 @@ _AT_ONCE = 256 * 1024
 class FrontierDigest:
     """The digest of one upload. Its methods are called by the writer, under the writer's lock."""
 
-    def __init__(self, submit: Callable[[Callable[[], None]], object], read: Callable[[int, int], bytes]) -> None:
-        """Hash on a thread that *submit* provides; *read* gives the sealed bytes from one offset to another."""
+    def __init__(
+        self, submit: Callable[[Callable[[], None]], object] | None, read: Callable[[int, int], bytes]
+    ) -> None:
+        """Hash on a thread that *submit* provides; *read* gives the sealed bytes from one offset to another.
+
+        Without *submit* nothing is hashed.
+        """
         self._submit = submit
         self._read = read
         self._changed = threading.Condition()
@@ -57,7 +62,8 @@ class FrontierDigest:
         """Whether a thread works for this upload, or is asked to."""
         self._hashing = False
         """Whether a step is under way: one at a time."""
-        self._failed = False
+        self._failed = submit is None
+        """Whether the digest cannot be known any more, or was never wanted."""
 
     def take_buffer(self, size: int) -> memoryview:
         """Return a buffer of *size* bytes: one that has been hashed, or a new one."""
@@ -119,7 +125,7 @@ class FrontierDigest:
 
     def _start(self, least: int = _WORTH_WAKING) -> None:
         """Have a thread hash, if *least* buffers wait, or a gap in front of them was closed."""
-        if not self._running and self._work_left() and not 0 < len(self._queue) < least:
+        if self._submit is not None and not self._running and self._work_left() and not 0 < len(self._queue) < least:
             self._running = True
             try:
                 self._submit(self._run)

@@ -35,9 +35,11 @@ class LandingWriter:
     """The one handle that writes an upload's log. Safe to call from several threads."""
 
     def __init__(
-        self, file: Descriptor, path: Path, upload_id: str, key: bytes, *, hashers: Executor, syncers: Executor
+        self, file: Descriptor, path: Path, upload_id: str, key: bytes, *, hashers: Executor | None, syncers: Executor
     ) -> None:
         """Take the log in *file* over, which is closed with this; `LandingZone` calls it.
+
+        Without *hashers* there will be no digest.
 
         Raises:
             LandingBusyError: another handle, in any process, has it.
@@ -47,7 +49,7 @@ class LandingWriter:
         self._id = upload_id
         self._syncers = syncers
         self._log = RecordLog(file, upload_id, key)
-        self._digest = FrontierDigest(hashers.submit, self._log.read)
+        self._digest = FrontierDigest(None if hashers is None else hashers.submit, self._log.read)
         self._lock = threading.RLock()
         self._synced_more = threading.Condition(self._lock)
         self._sync_lock = threading.Lock()

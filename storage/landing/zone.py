@@ -68,12 +68,13 @@ class LandingZone:
         if not is_zone(self._directory):
             raise StoreUnavailableError(f"there is no landing zone at {self._directory}: is its disk mounted?")
 
-    def create(self, upload_id: str, key: bytes) -> LandingWriter:
+    def create(self, upload_id: str, key: bytes, *, hashed: bool = True) -> LandingWriter:
         """Begin the log of a new upload. Its name is durable with the writer's first `sync`.
 
         Args:
             upload_id: letters, digits, `-` and `_`, at most 128.
             key: 32 bytes, of this upload alone.
+            hashed: whether its digest will be asked for; else none is computed.
 
         Raises:
             LandingExistsError: there is one already.
@@ -81,7 +82,7 @@ class LandingZone:
         """
         self.check_is_there()
         try:
-            writer = self._writer(upload_id, key, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+            writer = self._writer(upload_id, key, os.O_RDWR | os.O_CREAT | os.O_EXCL, hashed=hashed)
         except FileExistsError as error:
             raise LandingExistsError(f"{upload_id} has landed here already") from error
         try:
@@ -92,13 +93,14 @@ class LandingZone:
             raise
         return writer
 
-    def resume(self, upload_id: str, key: bytes, *, records: int | None = None) -> LandingWriter:
+    def resume(self, upload_id: str, key: bytes, *, records: int | None = None, hashed: bool = True) -> LandingWriter:
         """Go on with an upload: replay its log, cut off what a crash has torn, make the rest durable.
 
         Args:
             upload_id: as it was created.
             key: the same.
             records: how many records the catalog knows to be durable, if it does.
+            hashed: as for `create`.
 
         Raises:
             LandingNotFoundError: there is no such log.
@@ -108,7 +110,7 @@ class LandingZone:
                 torn tail can be the reason; nothing was cut.
         """
         try:
-            writer = self._writer(upload_id, key, os.O_RDWR)
+            writer = self._writer(upload_id, key, os.O_RDWR, hashed=hashed)
         except FileNotFoundError as error:
             self.check_is_there()
             raise LandingNotFoundError(f"{upload_id} has not landed here") from error
@@ -202,9 +204,9 @@ class LandingZone:
         self._hashers.shutdown()
         self._syncers.shutdown()
 
-    def _writer(self, upload_id: str, key: bytes, flags: int) -> LandingWriter:
-        file = Descriptor(self._open(upload_id, flags))
-        return LandingWriter(file, self._path(upload_id), upload_id, key, hashers=self._hashers, syncers=self._syncers)
+    def _writer(self, upload_id: str, key: bytes, flags: int, *, hashed: bool) -> LandingWriter:
+        file, hashers = Descriptor(self._open(upload_id, flags)), self._hashers if hashed else None
+        return LandingWriter(file, self._path(upload_id), upload_id, key, hashers=hashers, syncers=self._syncers)
 
     def _open(self, upload_id: str, flags: int) -> int:
         with disk_errors(f"opening the landing log {upload_id}"):

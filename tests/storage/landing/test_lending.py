@@ -89,3 +89,27 @@ def test_a_closed_handle_lends_nothing(zone):
     writer.close()
     assert writer.lend(0) is None
     zone.destroy("closed")
+
+
+def test_writer_whose_digest_nobody_wants_computes_none(zone):
+    """Begun or gone on with: every byte is there, and no thread was asked for."""
+    writer = zone.create("unhashed", KEY, hashed=False)
+    try:
+        writer.write(0, DATA[:900_000])
+        assert writer.digest() is None
+        writer.close()
+        writer = zone.resume("unhashed", KEY, hashed=False)
+        writer.write(900_000, DATA[900_000:900_001])
+        while (left := len(DATA) - writer.end) > 0:
+            view = writer.lend(writer.end)
+            size = min(len(view), left)
+            view[:size] = DATA[writer.end : writer.end + size]
+            writer.write(writer.end, view[:size])
+        assert (writer.digest(), writer.prefix) == (None, len(DATA))
+        assert writer.read(0, len(DATA)) == DATA
+        writer.close()
+        writer = zone.resume("unhashed", KEY)
+        assert writer.digest() == hashlib.sha256(DATA).digest()
+    finally:
+        writer.close()
+        zone.destroy("unhashed")
