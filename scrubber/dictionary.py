@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Kind = Literal["user", "host", "domain", "realm", "person"]
+Kind = Literal["user", "host", "domain", "realm", "person", "program"]
 
-KINDS: tuple[Kind, ...] = ("user", "host", "domain", "realm", "person")
+KINDS: tuple[Kind, ...] = ("user", "host", "domain", "realm", "person", "program")
+"""What a name may be. A program's stays: that the customer calls it so says whose login of that name is nobody's."""
 MAX_TERMS = 50_000
 MAX_SETTLED = 100_000
 MAX_TERM = 256
@@ -36,6 +37,7 @@ class Dictionary:
         """
         self._settling = settling
         self._terms: dict[bytes, Kind] = {}
+        self._overruled = 0
         self._owners: dict[bytes, bytes] = {}
         self._images: dict[bytes, bytes] = {}
         self._lock = threading.Lock()
@@ -46,8 +48,13 @@ class Dictionary:
 
     @property
     def extent(self) -> int:
-        """Count all that it holds: it only ever rises."""
-        return len(self._terms) + len(self._owners)
+        """Count all that it holds, and what it has learned better: it only ever rises."""
+        return len(self._terms) + len(self._owners) + self._overruled
+
+    @property
+    def overruled(self) -> int:
+        """Count the logins that turned out to be programs."""
+        return self._overruled
 
     def __repr__(self) -> str:
         """Show nothing of what was learned."""
@@ -63,8 +70,15 @@ class Dictionary:
         return self._settling
 
     def learn(self, kind: Kind, value: bytes) -> bool:
-        """Add *value*, unless it is known already as anything or the dictionary is full; say whether it was added."""
+        """Add *value*, unless it is known already or the dictionary is full; say whether it was added.
+
+        A login that is a program's as well is that: called after the program, it is nobody's.
+        """
         key = value.lower()
+        if kind == "program" and self._terms.get(key) == "user":
+            self._terms[key] = kind
+            self._overruled += 1
+            return True
         if key in self._terms or len(self._terms) >= MAX_TERMS or not 0 < len(key) <= MAX_TERM:
             return False
         self._terms[key] = kind
@@ -160,7 +174,14 @@ class Dictionary:
 
 _HEAD = b"mft names 1\n"
 _SETTLED = b"="
-_LETTERS: dict[Kind, bytes] = {"user": b"u", "host": b"h", "domain": b"d", "realm": b"r", "person": b"p"}
+_LETTERS: dict[Kind, bytes] = {
+    "user": b"u",
+    "host": b"h",
+    "domain": b"d",
+    "realm": b"r",
+    "person": b"p",
+    "program": b"a",
+}
 _KINDS = {letter: kind for kind, letter in _LETTERS.items()}
 
 

@@ -93,7 +93,8 @@ class Ready:
         """Give what looks for the rules of *options*, and for all names that were learned by now."""
         if options.known:  # of one file alone
             return Detector(_rules(options), self.pseudonyms, terms=options.terms, known=options.known)
-        made_for = (options.profile, options.terms, len(self.pseudonyms.dictionary))
+        names = self.pseudonyms.dictionary
+        made_for = (options.profile, options.terms, len(names), names.overruled)
         if self._made is None or self._made[0] != made_for:
             self._made = made_for, Detector(_rules(options), self.pseudonyms, terms=options.terms)
         return self._made[1]

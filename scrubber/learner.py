@@ -235,6 +235,7 @@ class Learner:
             "logins": self.take_user,
             "shownuser": self.take_user,
             "dc": self._take_components,
+            "program": self._take_program,
         }
         self._takers |= {_HEARD + kind: self._doubting(kind) for kind in _DOUBTED}
 
@@ -506,6 +507,14 @@ class Learner:
         if is_formed(name):
             self.take_user(name)
 
+    def _take_program(self, value: bytes) -> None:
+        """Learn what an application is called, whole and without what says which part of it: orders-api, orders."""
+        name = value.lower()
+        first, _, rest = name.partition(b"-")
+        for each in (name, first) if rest and all(map(_is_part, rest.split(b"-"))) else (name,):
+            if len(each) >= _LEAST_LOGIN and not is_formed(each):
+                self._dictionary.learn("program", each)
+
     def _is_common(self, name: bytes) -> bool:
         return is_ordinary(name) or name in words("system_users") or name in words("no_hosts")
 
@@ -520,6 +529,11 @@ def _is_for_something(label: bytes) -> bool:
     """Say whether a label tells what a machine is for, beside what is no word: vcsa-rou, and not update-rc."""
     parts = label.split(b"-")
     return len(parts) > 1 and not _ROLES.isdisjoint(parts) and not all(map(_is_counted, parts))
+
+
+def _is_part(word: bytes) -> bool:
+    """Say whether *word* tells which part of an application it is."""
+    return word in words("application_parts")
 
 
 def _is_counted(word: bytes) -> bool:

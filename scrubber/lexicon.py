@@ -141,7 +141,9 @@ def build_lexicon(
     }
     deny = remembered(lambda text: pseudonyms.word("term", text))
     allowed = {term.encode().lower() for term in terms.allow}
-    learned = [(value, kind) for value, kind in pseudonyms.dictionary.terms() if value not in allowed]
+    learned = [
+        (value, kind) for value, kind in pseudonyms.dictionary.terms() if kind != "program" and value not in allowed
+    ]
     literals = [
         Literal(value, f"identity.{kind}", images[kind], kind == "domain", kind if kind in {"host", "realm"} else "")
         for value, kind in learned

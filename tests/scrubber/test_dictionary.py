@@ -84,3 +84,17 @@ def test_name_that_is_too_long_is_not_learned():
     assert dictionary.settle(b"v4", b"v" * 100, b"i")
     assert dictionary.settled(b"v4", b"v" * 100) is None
     assert dictionary.extent == 0
+
+
+def test_login_that_turns_out_to_be_a_program_stays_a_program():
+    """It keeps its place, is not learned as a login again, and whoever went by the old state can see that."""
+    dictionary = Dictionary()
+    assert dictionary.learn("user", b"storefront")
+    assert dictionary.learn("host", b"zeus")
+    before = dictionary.extent
+    assert dictionary.learn("program", b"storefront")
+    assert not dictionary.learn("user", b"storefront")
+    assert not dictionary.learn("program", b"zeus")
+    assert (dictionary.extent, dictionary.overruled) == (before + 1, 1)
+    assert list(dictionary.terms()) == [(b"storefront", "program"), (b"zeus", "host")]
+    assert list(Dictionary.from_bytes(dictionary.to_bytes()).terms()) == list(dictionary.terms())

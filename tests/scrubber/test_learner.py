@@ -77,7 +77,13 @@ def test_texts_of_chance_teach_the_same_however_they_are_read(seed):
 
 @pytest.mark.parametrize("text", COUNTER)
 def test_counter_example_teaches_nothing(text):
-    """System accounts, vendors, placeholders and ordinary words are not learned."""
+    """System accounts, vendors, placeholders and ordinary words are not learned; an application's name stays."""
+    assert {name: kind for name, kind in learned(text).items() if kind != "program"} == {}
+
+
+@pytest.mark.parametrize("text", ['image: "{{ image }}"', "app: 5", "image: 7", "\nbuild-0a1b2c3d4e-x2x7p2 x"])
+def test_what_is_no_application_is_not_learned_as_one(text):
+    """Templates, numbers, and what only looks like a pod."""
     assert learned(text) == {}
 
 
@@ -141,3 +147,21 @@ def test_of_what_is_told_as_two_things_the_first_counts(how):
     mail, user = "mail to x@anna.berg sent", "arn:aws:iam::123456789012:user/anna.berg"
     assert learned(f"\n{mail}\n{user}\n", **how)[b"anna.berg"] == "domain"
     assert learned(f"\n{user}\n{mail}\n", **how)[b"anna.berg"] == "user"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image: registry.kunde-nord.de/{name}:2026.1\nDB_USERNAME={name}\n",
+        "DB_USERNAME={name}\n\n{name}-api-6c9f7b8d5c-x2x7p   1/1   Running\n",
+        "DB_USERNAME={name}\nspring:\n  application:\n    name: {name}-worker\n",
+    ],
+)
+def test_login_that_is_called_after_the_application_is_nobodys(text):
+    """Replaced everywhere, it would take the application's own name out of images, pods and packages."""
+    assert learned(text.format(name="zeuslager"))[b"zeuslager"] == "program"
+
+
+def test_login_of_a_persons_name_stays_one_whatever_is_called_so():
+    """Who tries something out calls it after himself."""
+    assert learned("app=mrossi\nUSER=mrossi\n")[b"mrossi"] == "user"
