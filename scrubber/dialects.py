@@ -209,7 +209,7 @@ COLUMN = re.compile(rb"[ \t]{1,60}(?P<value>(?![0-9]+:b:)[^\s\"'=]{4,512}?={0,2}
 """A value behind white space, alone with its key on a line: a configuration's directive, or two columns."""
 COMMANDS = frozenset((b"passwd",))
 """Keys that are commands too, of a login."""
-LOGIN_AFTER = re.compile(rb" [a-z_][a-z0-9_\-]{1,31}[ \t]*(?=\r?\n|\Z)")
+LOGIN_AFTER = re.compile(rb" [a-z_][a-z0-9_.\-]{1,31}[ \t]*(?=\r?\n|\Z)")
 TYPED = re.compile(rb"[ \t]{1,8}(?:password|string)[ \t]{1,8}(?P<value>[^\s]{1,512})")
 """What debconf asked for: mysql-server/root_password password X."""
 FROM_TO = re.compile(
