@@ -7,6 +7,7 @@ page is 1047, with LF (0x25) where a file came through a gateway, for which 037 
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 _PAGE: Final = bytes(range(256)).decode("cp037").encode("latin-1")
@@ -35,6 +36,33 @@ _WORDS: Final = bytes(byte for byte in range(256) if chr(_PAGE[byte]).isascii() 
 _SIGNS: Final = bytes(byte for byte in range(256) if 0x20 <= _PAGE[byte] < 0x7F or _PAGE[byte] in b"\t\n\r\f\x85")
 _LEAST: Final = 48
 """Bytes of which less tell nothing."""
+
+
+_AT: Final = 0x7C
+_AT_ELSEWHERE: Final = (0xB5, 0x44, 0x80, 0xEC, 0xAC, 0xAE)
+"""Where the pages of Germany, Austria and Italy (273, 280), France (297), Denmark and Norway (277), Sweden and Finland
+(278), Iceland (871) and Turkey (1026) have the @; others have it at 0x7C."""
+_LETTERS: Final = rb"\x81-\x89\x91-\x99\xa2-\xa9\xc1-\xc9\xd1-\xd9\xe2-\xe9"
+_MAILS: Final = {
+    at: re.compile(
+        rb"[%b\xf0-\xf9][%b\xf0-\xf9\x4b\x60\x6d]{0,63}\x%02x(?:[%b\xf0-\xf9\x60]{1,63}\x4b){1,5}[%b]{2,24}(?![%b\xf0-\xf9])"
+        % (_LETTERS, _LETTERS, at, _LETTERS, _LETTERS, _LETTERS)
+    )
+    for at in (_AT, *_AT_ELSEWHERE)
+}
+"""Addresses of mail, by the byte that their @ would be."""
+
+
+def tables_for(name: str, head: bytes) -> tuple[bytes, bytes]:
+    """Return what each byte of a text of kind *name* that begins with *head* becomes, and the way back.
+
+    The @ of addresses of mail is taken from where the text's own page has it.
+    """
+    found = {at: len(mails.findall(head)) for at, mails in _MAILS.items()}
+    at = max(found, key=found.__getitem__)
+    there = bytearray(TO_ASCII[name])
+    there[_AT], there[at] = there[at], there[_AT]
+    return bytes(there), _inverse(bytes(there))
 
 
 def tell_ebcdic(head: bytes) -> str | None:

@@ -11,7 +11,7 @@ from scrubber.binary import BinaryScrubber
 from scrubber.buried import BuriedStreams
 from scrubber.closed import UNKNOWN, WHOLE
 from scrubber.detector import Detector
-from scrubber.ebcdic import FROM_ASCII, TO_ASCII, has_lines
+from scrubber.ebcdic import has_lines, tables_for
 from scrubber.lane import TextLane, teller
 from scrubber.obstacle import ObstacleError
 from scrubber.secretsfile import reader_of, secrets_in
@@ -70,8 +70,9 @@ def walk_ebcdic(
     Raises:
         ObstacleError: compressed or encrypted data follows the text.
     """
-    same_length = same_length or not has_lines(stream.peek(HEAD))
-    there, back = TO_ASCII[kind.value], FROM_ASCII[kind.value]
+    head = stream.peek(HEAD)
+    same_length = same_length or not has_lines(head)
+    there, back = tables_for(kind.value, head)
     turned = Stream(lambda n: stream.read(n).translate(there))
     walk_text(walk, turned, lambda data: out(data.translate(back)), name, same_length=same_length)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from scrubber.crew import Crew
 from scrubber.detector import Detector
 from scrubber.dictionary import Dictionary
-from scrubber.ebcdic import TO_ASCII
+from scrubber.ebcdic import tables_for
 from scrubber.errors import UnforeseenError
 from scrubber.leaf import EBCDIC, WIDE
 from scrubber.learner import Learner, MemberLearner
@@ -130,7 +130,8 @@ class LearningWalk(Walk):
         if kind is Kind.TEXT:
             self._learn(stream, name, lambda data: data)
         elif kind in EBCDIC:
-            self._learn(stream, name, lambda data: data.translate(TO_ASCII[kind.value]))
+            there, _ = tables_for(kind.value, stream.peek(HEAD))
+            self._learn(stream, name, lambda data: data.translate(there))
         elif kind in WIDE:
             decode = codecs.getincrementaldecoder(kind.value)("replace").decode
             self._learn(stream, name, lambda data: decode(data).encode("utf-8", "replace"))

@@ -54,3 +54,24 @@ def test_what_stands_for_one_stays(scrubbed, value):
         text = PLACES[place].format(json.dumps(value)[1:-1])
         if place != "netrc" or " " not in value:
             assert value in scrubbed(text.encode() + b"\n")[0].decode()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("shift_jis", "設定の確認\nユーザー: tanaka\nパスワード: {}\n接続先はサーバーです。よろしくお願いします。\n"),
+        ("shift_jis", "設定の確認\nﾊﾟｽﾜｰﾄﾞ：{}\n接続先はサーバーです。よろしくお願いします。\n"),  # noqa: RUF001 - as it is written there
+        ("euc_jp", "設定の確認\nパスワードは{}です\n接続先はサーバーです。よろしくお願いします。\n"),
+        ("gbk", "系统配置说明文件\n密码：{}\n请检查数据库服务器的连接设置\n"),  # noqa: RUF001 - as it is written there
+        ("big5", "系統設定說明檔案\n密碼：{}\n請檢查資料庫伺服器的連線設定\n"),  # noqa: RUF001 - as it is written there
+        ("euc_kr", "시스템 설정 안내 파일\n비밀번호: {}\n데이터베이스 서버 연결을 확인하십시오\n"),
+        ("cp1251", "Настройки системы\nПароль: {}\nпроверьте подключение к серверу\n"),  # noqa: RUF001 - as it is written there
+        ("koi8-r", "Настройки системы\nпароль = {}\nпроверьте подключение к серверу\n"),  # noqa: RUF001 - as it is written there
+    ],
+)
+def test_one_goes_in_the_encodings_before_unicode(scrubbed, encoding, text):
+    """Its word is known there too, and all else stays."""
+    before, after = text.split("{}")
+    made = scrubbed(text.format("geheim-12x").encode(encoding))[0]
+    assert made.startswith(before.encode(encoding) + b"[password:")
+    assert made.endswith(b"]" + after.encode(encoding))
