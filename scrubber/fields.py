@@ -84,7 +84,11 @@ _ADDRESS = re.compile(rb"[^{}<>$\[\]=|\\\x00-\x1f]{3,120}")
 _HOUSE = re.compile(rb"[1-9][0-9]{0,4}(?: ?[A-Za-z])?(?: ?[-/] ?[0-9]{1,5}[A-Za-z]?){0,2}")
 """The number of a house, and of a flat in it."""
 _HOST = re.compile(rb"(?=[^.]*[a-z])[a-z0-9](?:[a-z0-9\-_]{0,62})(?:\.[a-z0-9][a-z0-9\-]{0,62}){0,8}")
-_PLACEHOLDER = re.compile(rb"[$%{<\[*]|null\Z|none\Z|n/a\Z|undefined\Z", re.IGNORECASE)
+_PLACEHOLDER = re.compile(
+    rb"[$%{<\[*]|(?:null|none|n/a|undefined|optional|supplied|locality)\Z",
+    re.IGNORECASE,
+)
+"""What stands where a value could, in openssl.cnf too: localityName = Locality Name (eg, city), = optional."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
