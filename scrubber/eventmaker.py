@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from scrubber.anchor import Anchor
 
-_DOT, _EITHER_CASE = rb"\.", rb"passw"
+_DOT, _EITHER_CASE = rb"\.", (rb"passw", rb"bearer ", rb"authorization")
 _CAPITAL, _LOGIN = rb"(?:[A-Z]|[\xc3-\xc5][\x80-\xbf])", rb"[a-z]{3,13}[._]?[a-z]{2,20}[0-9]{0,4}"
 _NAME, _ENCLOSED = 8, 9
 _SIGNS = {
@@ -29,7 +29,7 @@ _SIGNS = {
     rb"user ": 4,
     rb"[Uu]ser ": 4,
     rb"for ": 5,
-    _EITHER_CASE: 6,
+    rb"passw": 6,
     rb"[\[(/][0-9]": 7,
     _CAPITAL + rb"[a-z\x80-\xff]{2,14} " + _CAPITAL: _NAME,
     _CAPITAL + rb"[a-z\x80-\xff][A-Za-z'\x80-\xff\-]{0,20} " + _CAPITAL[:-1] + rb"|[vdt][aeo])": _NAME,
@@ -37,9 +37,11 @@ _SIGNS = {
     rb"\x27" + _LOGIN + rb"\x27": _ENCLOSED,
     rb'"' + _LOGIN + rb'\\{0,2}"': _ENCLOSED,
     rb"[\[{<(`\\]" + _LOGIN + rb"[\]}>)`@]": _ENCLOSED,
+    rb"bearer ": 10,
+    rb"authorization": 11,
 }
 """What the rest of an anchor begins with, as it is written, that is found in C, and its number in native/anchors.c."""
-_BYTES = (0, 1, 3, 1, 5, 4, 5, 2, 0, 0)
+_BYTES = (0, 1, 3, 1, 5, 4, 5, 2, 0, 0, 7, 13)
 """How many bytes a sign has, by its number; none where it is more than bytes that are written one by one."""
 _OPENS_NAME = frozenset(b" /[\"'>=:|\t,(;\n")
 """What stands before the words of a name, as native/anchors.c has it."""
@@ -148,7 +150,7 @@ def _is_seen(sign: bytes, rest: bytes, *, caseless: bool) -> bool:
     """Say whether C sees the *sign* wherever *rest* can match."""
     if sign == _DOT:
         return first_bytes(rest[len(sign) :], caseless=caseless) <= _LETTERS
-    if sign == _EITHER_CASE:
+    if sign in _EITHER_CASE:
         return True
     return not caseless or not (_SIGNS[sign] in {_NAME, _ENCLOSED} or sign[-2:-1].isalpha())
 

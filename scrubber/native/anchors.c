@@ -18,11 +18,12 @@ typedef struct {
 
 /* By what the rest of an anchor begins that is found here: "@", "://", a dot with a letter behind it, "user " and "User ",
  * "for ", "passw" in letters of any size, a bracket or slash with a digit behind it; two words of which the first has a
- * capital and the second may be of a name; a word in small letters within quotes or brackets. */
+ * capital and the second may be of a name; a word in small letters within quotes or brackets; "bearer " and "authorization"
+ * in letters of any size. */
 enum { NO_SIGN = 0, SIGN_AT, SIGN_SLASHES, SIGN_DOT, SIGN_USER, SIGN_FOR, SIGN_PASSWORD, SIGN_NUMBER,
-       SIGN_NAME, SIGN_ENCLOSED, SIGN_COUNT };
+       SIGN_NAME, SIGN_ENCLOSED, SIGN_BEARER, SIGN_AUTHORIZATION, SIGN_COUNT };
 
-static const size_t sign_sizes[SIGN_COUNT] = {0, 1, 3, 1, 5, 4, 5, 2, 0, 0};
+static const size_t sign_sizes[SIGN_COUNT] = {0, 1, 3, 1, 5, 4, 5, 2, 0, 0, 7, 13};
 
 /* An anchor, its sign, how many bytes its head may look at, and the bytes that may follow the sign. */
 typedef struct {
@@ -102,6 +103,18 @@ static bool begins_enclosed(text buf, size_t at) {
     return end - at > SHORTEST_WORD && after > 0 && strchr("'\"]}>)`@\\", after) != NULL;
 }
 
+/* Say whether `word`, of small letters and blanks, stands at `at` in letters of any size. */
+static bool stands_in_any_case(text buf, size_t at, text word) {
+    if (buf.size - at < word.size)
+        return false;
+    for (size_t i = 0; i < word.size; i++)
+        if (lower(buf.at[at + i]) != word.at[i])
+            return false;
+    return true;
+}
+
+static const text bearer = {(const uint8_t *)"bearer ", 7}, authorization = {(const uint8_t *)"authorization", 13};
+
 static uint64_t sign_at(text buf, size_t at) {
     switch (buf.at[at]) {
     case '@':
@@ -131,6 +144,12 @@ static uint64_t sign_at(text buf, size_t at) {
     case 'p':
     case 'P':
         return SIGN_PASSWORD;
+    case 'b':
+    case 'B':
+        return stands_in_any_case(buf, at, bearer) ? SIGN_BEARER : NO_SIGN;
+    case 'a':
+    case 'A':
+        return stands_in_any_case(buf, at, authorization) ? SIGN_AUTHORIZATION : NO_SIGN;
     default:
         return NO_SIGN;
     }
@@ -213,8 +232,13 @@ static inline uint64_t marked(const uint8_t *at, unsigned used) {
             __m128i opening = _mm_or_si128(same(one, '/'), _mm_or_si128(same(one, '['), same(one, '(')));
             marks = _mm_or_si128(marks, _mm_and_si128(opening, digit));
         }
+        if (used >> SIGN_BEARER & 1)
+            marks = _mm_or_si128(marks, _mm_and_si128(same(small_one, 'b'), same(small_two, 'e')));
+        if (used >> SIGN_AUTHORIZATION & 1)
+            marks = _mm_or_si128(marks, _mm_and_si128(same(small_one, 'a'), same(small_two, 'u')));
         if (used >> SIGN_NAME & 1) {
-            __m128i capital = _mm_sub_epi8(one, _mm_set1_epi8('A')), beyond = _mm_sub_epi8(one, _mm_set1_epi8((char)0xc3));
+            __m128i capital = _mm_sub_epi8(one, _mm_set1_epi8('A'));
+            __m128i beyond = _mm_sub_epi8(one, _mm_set1_epi8((char)0xc3));
             capital = _mm_cmpeq_epi8(_mm_min_epu8(capital, last), capital);
             beyond = _mm_cmpeq_epi8(_mm_min_epu8(beyond, _mm_set1_epi8(2)), beyond);
             marks = _mm_or_si128(marks, _mm_and_si128(_mm_or_si128(capital, beyond), follows_small(two)));
@@ -234,6 +258,7 @@ static inline uint64_t marked(const uint8_t *at, unsigned used) {
     uint8_t marks[STRIDE], dots = used >> SIGN_DOT & 1, users = used >> SIGN_USER & 1, fors = used >> SIGN_FOR & 1;
     uint8_t passwords = used >> SIGN_PASSWORD & 1, numbers = used >> SIGN_NUMBER & 1;
     uint8_t named = used >> SIGN_NAME & 1, enclosed = used >> SIGN_ENCLOSED & 1;
+    uint8_t bearers = used >> SIGN_BEARER & 1, authorizations = used >> SIGN_AUTHORIZATION & 1;
     for (int i = 0; i < STRIDE; i++) {
         uint8_t one = at[i], two = at[i + 1], letter = (uint8_t)((two | 0x20) - 'a');
         uint8_t digit = (uint8_t)(two - '0'), capital = (uint8_t)(one - 'A'), beyond = (uint8_t)(one - 0xc3);
@@ -242,6 +267,8 @@ static inline uint64_t marked(const uint8_t *at, unsigned used) {
                              (users & ((one | 0x20) == 'u') & (two == 's')) | (fors & (one == 'f') & (two == 'o')) |
                              (passwords & ((one | 0x20) == 'p') & ((two | 0x20) == 'a')) |
                              (numbers & ((one == '[') | (one == '(') | (one == '/')) & (digit < 10)) |
+                             (bearers & ((one | 0x20) == 'b') & ((two | 0x20) == 'e')) |
+                             (authorizations & ((one | 0x20) == 'a') & ((two | 0x20) == 'u')) |
                              (named & ((capital < 26) | (beyond < 3)) & little) |
                              (enclosed & little &
                               ((one == '\'') | (one == '"') | (one == '`') | (one == '[') | (one == '(') | (one == '{') |

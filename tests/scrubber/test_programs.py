@@ -139,7 +139,19 @@ def test_heads_are_matched_as_with_re():
     """An anchor of which only the rest is scanned for begins where `re` says, and is none where its head is missing."""
     pytest.importorskip("hyperscan")
     headed = [anchor for origin in load_origins() for anchor in origin.anchors if anchor.head]
-    signs = (b"@", b"://", b"user ", b"[Uu]ser ", b"\\buser ", b"\\b[Uu]ser ", b"passw", b"\\x27[a-z]", b"[\\[{<(`")
+    signs = (
+        b"@",
+        b"://",
+        b"user ",
+        b"[Uu]ser ",
+        b"\\buser ",
+        b"\\b[Uu]ser ",
+        b"passw",
+        b"authorization",
+        b"\\bbearer ",
+        b"\\x27[a-z]",
+        b"[\\[{<(`",
+    )
     headed += [a for origin in load_origins() for a in origin.anchors if a.before or a.pattern.startswith(signs)]
     headed += [a for rule in load_rules().rules for a in rule.anchors if a.pattern.startswith(signs)]
     headed.append(Anchor(pattern=rb"[<(][a-z]{1,9}(?:x|yy)?@[a-z]", head=rb"[<(][a-z]{1,9}(?:x|yy)?", caseless=True))
@@ -183,6 +195,8 @@ def test_heads_are_matched_as_with_re():
         b"User ",
         b"\xc3\x96zg\xc3\xbcr ",
         b"van der ",
+        b"Bearer ",
+        b"proxy-AuthoriZation: ",
         b"{",
         b"}",
         b"\\",
