@@ -15,7 +15,7 @@ _DEVICE = re.compile(
 )
 _NUMBERED = re.compile(rb"[abcef][0-9]{5,7}")
 """Logins of a letter and a number, as large companies give them out, that could be hexadecimal."""
-_HEX = re.compile(rb"(?:0x)?[0-9a-f]{6,}|[0-9\-_.]+|[0-9a-f\-]{36}", re.IGNORECASE)
+_HEX = re.compile(rb"(?:0x)?[0-9a-f]{6,}|0x[0-9a-f]+|[0-9\-_.]+|[0-9a-f\-]{36}", re.IGNORECASE)
 _STANDARD = re.compile(
     rb"(?:hmac-?)?(?:sha[0-9-]{1,8}|md[245]|ripemd-?[0-9]{3}|blake[0-9][a-z]{0,2}|shake-?[0-9]{3}|sm[234]|streebog[0-9]{3})|hmac|"
     rb"aes-?[0-9]{0,3}(?:-[a-z]{3,6})?|camellia-?[0-9]{0,3}|aria-?[0-9]{0,3}|chacha(?:20)?|salsa20|poly1305|(?:3|x)?des[0-9]?|"
