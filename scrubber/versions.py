@@ -83,7 +83,8 @@ _SECTION_BEFORE = re.compile(rb"(?:\xc2?\xa7|\b(?:sections?|chapters?|clauses?|a
 _SECTION = re.compile(rb"[0-9]{1,2}(?:\.[0-9]{1,2}){3}")
 _LINE_BEFORE = re.compile(rb"(?:\A|\n)(?:[ \t]*(?P<mark>//+|/\*+|\*)?[ \t]*|[ \t]*<[^\n]{0,120}>)\Z")
 _HEADING_AFTER = re.compile(
-    rb"\.?[ \t]+(?:[A-Z][A-Za-z]|[a-z]+(?:[ \t]+[a-z]+)+|[a-z]+[ \t]*\.{3})|\.[ \t]+[a-z]|[ \t]*\.{4}"
+    rb"\.?(?:[ \t]+|\xc2\xa0)(?:[A-Z][A-Za-z]|[a-z]+(?:[ \t]+[a-z]+)+|[a-z]+[ \t]*\.{3})|"
+    rb"\.(?:[ \t]+|\xc2\xa0)[a-z]|[ \t]*\.{4}"
 )
 _NOTHING_AFTER = re.compile(rb"\.?[ \t]*(?:\r?\n|\Z)")
 _WORD_BEFORE = re.compile(rb"(?:\A|[\s(\[,;:/*|\-])(?:([A-Za-z]+) )?([A-Za-z][\w+.\-]*?),? \Z")
