@@ -1,8 +1,8 @@
 """One captured packet: its addresses get their pseudonyms in place, and what it carries is told for scrubbing.
 
 Ethernet with VLAN tags, Linux cooked captures, BSD loopback and raw IP; ARP, IPv4, IPv6, TCP, UDP, ICMP with the
-packets quoted in it, neighbour discovery, DHCP, DNS. Check sums are brought along by difference (RFC 1624): one that
-was wrong before stays wrong, and one of a packet cut short stays right.
+packets quoted in it, neighbour discovery, DHCP, DNS, PostgreSQL's clear password. Check sums are brought along by
+difference (RFC 1624): one that was wrong before stays wrong, and one of a packet cut short stays right.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ _ICMP, _TCP, _UDP, _ICMPV6 = 1, 6, 17, 58
 _EXTENSIONS = (0, 43, 60, 135)  # hop by hop, routing, destination, mobility (RFC 8200)
 _FAMILIES = {2: _IPV4, 10: _IPV6, 24: _IPV6, 28: _IPV6, 30: _IPV6}
 _QUOTING = {(_ICMP, 3), (_ICMP, 4), (_ICMP, 5), (_ICMP, 11), (_ICMP, 12), *((_ICMPV6, kind) for kind in range(1, 5))}
+_PASSWORD_AT = 5
+"""Bytes before the text of a message of PostgreSQL's: its kind and its length."""
 _DNS_PORTS = {53, 5353, 5355}
 _DHCP_PORTS = {67, 68}
 _DHCP_ADDRESSES = {1: 0, 3: 4, 6: 4, 42: 4, 44: 4, 50: 4, 54: 4}  # options that hold addresses; 1 is a netmask
@@ -60,6 +62,14 @@ class AddressImages:
                 lambda t: bytes.fromhex(pseudonyms.mac(t).decode().replace(":", "")),
             )
         self._known: dict[bytes, tuple[bytes, bytes]] = {}
+        self._password = next((rule for rule in walk.detector.rules.rules if rule.finder == "assignment"), None)
+
+    def blank(self, data: bytearray, at: int, size: int, base: int) -> None:
+        """Overwrite the password of *size* bytes at *at*; see `replace`."""
+        text = bytes(data[at : at + size])
+        if self._password is not None and text.strip(b"x"):
+            data[at : at + size] = b"x" * size
+            self._noted.append((self._password, base + at, size, text))
 
     def replace(self, data: bytearray, at: int, size: int, base: int) -> int:
         """Replace the address of *size* bytes at *at*; give the difference of its 16-bit sums.
@@ -176,8 +186,8 @@ class PacketRewriter:
     def _transport(self, data: bytearray, span: tuple[int, int], protocol: int, difference: int, pair: bytes) -> Part:
         at, end = span
         if protocol == _TCP:
-            adjust(data, at + 16, difference)
             start = at + (data[at + 12] >> 4) * 4
+            adjust(data, at + 16, difference + self._postgres(data, at, start, end))
             return Part(min(start, end), end, pair + data[at : at + 4], (), at, at + 16)
         if protocol == _UDP:
             return self._udp(data, at, end, difference, pair)
@@ -186,6 +196,23 @@ class PacketRewriter:
         if protocol in {4, 41}:  # IP in IP
             return self._ipv4(data, at, end) if protocol == 4 else self._ipv6(data, at, end)
         return Part(min(at, end), end)
+
+    def _postgres(self, data: bytearray, at: int, start: int, end: int) -> int:
+        """Overwrite the password of a PasswordMessage of PostgreSQL's (its manual, 55.7); give the difference."""
+        text = bytes(data[start + _PASSWORD_AT : end - 1])
+        size = int.from_bytes(data[start + 1 : start + _PASSWORD_AT], "big")
+        if (
+            data[start : start + 1] != b"p"
+            or size != end - start - 1
+            or not text
+            or data[end - 1]
+            or not text.isascii()
+            or not text.decode("ascii").isprintable()
+        ):
+            return 0  # of SASL, with more than one part
+        before = sum_words(bytes(data[at:end]))
+        self._images.blank(data, start + _PASSWORD_AT, len(text), self._base)
+        return sum_words(bytes(data[at:end])) - before
 
     def _udp(self, data: bytearray, at: int, end: int, difference: int, pair: bytes) -> Part:
         ports = set(struct.unpack_from(">HH", data, at))

@@ -174,6 +174,21 @@ def test_pcapng_is_scrubbed_in_place(scrubbed):
     assert scrubbed(out)[0] == out
 
 
+@pytest.mark.parametrize("password", [b"Gh7kLmn2", b"sunflower", b"odd length"])
+def test_clear_password_of_postgresql_is_overwritten(scrubbed, password):
+    """It has no word before it, only its message's kind and length; the check sum stays right."""
+    message = b"p" + struct.pack(">I", 5 + len(password)) + password + b"\0"
+    data = pcap([tcp(ANN, BOB, message)])
+    out, report = scrubbed(data, "trace.pcap")
+    packet = read_pcap(out)[0]
+    assert password not in out
+    assert len(out) == len(data)
+    assert packet.endswith(message[:5] + b"x" * len(password) + b"\0")
+    assert is_right(packet)
+    assert "password.assignment" in {finding.rule for finding in report.findings}
+    assert scrubbed(out, "trace.pcap")[0] == out
+
+
 def test_capture_cut_short_is_still_scrubbed(scrubbed):
     """A capture that ended in the middle of a packet is ordinary; packets cut by the snap length keep right sums."""
     data = pcap(PACKETS)[:-30]
