@@ -248,6 +248,8 @@ def _nested(buf: bytes, start: int, key: _Key) -> list[Value] | None:
 
 def _listed(buf: bytes, start: int, key: _Key) -> Iterator[Value]:
     listed = dialects.LIST.match(buf, start)
+    if listed is not None and b"\n" in listed[0] and key.believed is not Strength.STRONG:
+        return
     for item in dialects.ITEM.finditer(buf, start, listed.end()) if listed else ():
         if is_secret(item["value"], key.believed, quoted=True, prose=False):
             yield Value(*item.span("value"), b"")

@@ -179,6 +179,14 @@ def test_secret_of_several_lines_goes_whole(run, text):
     assert text.rsplit("⟧", 1)[1] in out
 
 
+@pytest.mark.parametrize("rest", ["JAVA_OPTS=-Xmx2g", "--verbose", "&& make"])
+def test_a_line_that_goes_on_with_something_else_ends_the_value(run, rest):
+    """A variable, an option or a command below a broken line is not the value's."""
+    out = run(f"ENV DB_PASSWORD=kp2pianox72 \\\n    {rest}\n")
+    assert "kp2pianox72" not in out
+    assert out.endswith(f" \\\n    {rest}\n")
+
+
 def test_a_value_behind_a_broken_line_and_a_comment_goes(scrubbed):
     """RouterOS breaks a line behind the sign, an answer file has a comment before the value."""
     broken = b"set a encryption-password=\\\n    Sommer2024x name=lager\n"
