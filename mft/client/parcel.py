@@ -64,6 +64,8 @@ class Parcel:
     digest: bytes | None = None
     announced: bool = False
     """Whether the server was asked to make the file of its parts."""
+    announcing: threading.Event = field(default_factory=threading.Event)
+    """Set while it has not answered that."""
     given_up: bool = False
     """The server will not have it."""
     _left: collections.deque[Part] = field(default_factory=collections.deque)
@@ -104,8 +106,13 @@ class Parcel:
         """Note the address of a part from `take_unmade`; None: it got none. One that was given in vain expires."""
         with self.lock:
             self._being_made = [each for each in self._being_made if each is not part]
-            if url is not None and part.url is None:
-                part.url, part.offset = url, 0
+        if url is not None and part.url is None:
+            self.address(part, url)
+
+    def address(self, part: Part, url: str) -> None:
+        """Note where a part was made that nothing was sent of; where two had it made, the first place counts."""
+        with self.lock:
+            part.url, part.offset = part.url or url, 0
 
     def announce(self) -> tuple[str, ...]:
         """Return the addresses of all parts, once there are all and they were not told yet; else none."""
@@ -114,6 +121,7 @@ class Parcel:
             if self.announced or len(urls) < len(self.parts):
                 return ()
             self.announced = True
+            self.announcing.set()
             return urls
 
     def give_up(self) -> bool:

@@ -108,7 +108,9 @@ class _Flight:
         for each in self.sent:
             if isinstance(each, _Chunk):
                 mine.append(each.part)
-            elif not isinstance(each, _Announcement):
+            elif isinstance(each, _Announcement):
+                self.parcel.announcing.clear()
+            else:
                 self.parcel.made(each, None)
         given: set[int] = set()
         for part in mine:
@@ -261,7 +263,7 @@ class Sender:
                 raise _failed(answer, "a part")
             part.url = None
         answer = _asked(flight.line, "POST", _creation(flight.parcel), _birth(part), (), 0, flight.parcel.name)
-        part.url, part.offset = urlsplit(answer.headers["location"]).path, 0
+        flight.parcel.address(part, urlsplit(answer.headers["location"]).path)
         self._memory.keep(flight.parcel)
         self._announce(flight)
 
@@ -305,6 +307,7 @@ class Sender:
         answer, sent = flight.line.receive(), flight.sent[0]
         if isinstance(sent, _Announcement):
             flight.sent.popleft()  # whatever stands against it is told when all parts are there
+            flight.parcel.announcing.clear()
             return
         if not isinstance(sent, _Chunk):
             if answer.status != 201:
@@ -341,6 +344,8 @@ class Sender:
         """Have the parts made a file, and compare what came of it."""
         digest = self._digest(parcel)
         parcel.unchanged(parcel.size)
+        while parcel.announcing.is_set():  # the same is not to be asked for twice at a time
+            time.sleep(0.01)
         answer = line.ask("POST", _creation(parcel), _joining(parcel, [part.url or "" for part in parcel.parts]))
         if answer.status == 410:
             self._memory.forget(parcel)

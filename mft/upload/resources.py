@@ -30,9 +30,26 @@ FINISHED_SECONDS = 24 * 3600.0
 _NOTHING = "there is no such upload"
 
 
+class JoinedMeanwhileError(Exception):
+    """Another request has just asked for the same file of the same parts."""
+
+
 def keep_resource(connection: Connection, upload_id: str, resource: Resource) -> None:
-    """Write the row of a new upload's address, in the transaction of the upload's own."""
+    """Write the row of a new upload's address, in the transaction of the upload's own.
+
+    Raises:
+        JoinedMeanwhileError: there is one for the file of these parts.
+    """
     parts = json.dumps(resource.parts) if resource.kind is UploadKind.JOINED else None
+    if parts is not None:
+        into = select(UPLOAD_RESOURCES.c.joined_into).where(UPLOAD_RESOURCES.c.upload_id == resource.parts[0])
+        same = select(UPLOAD_RESOURCES.c.upload_id).where(
+            UPLOAD_RESOURCES.c.upload_id == into.scalar_subquery(),
+            UPLOAD_RESOURCES.c.parts == parts,
+            UPLOAD_RESOURCES.c.ended_at.is_(None),
+        )
+        if connection.execute(same).first() is not None:
+            raise JoinedMeanwhileError
     connection.execute(
         insert(UPLOAD_RESOURCES).values(
             upload_id=upload_id,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mft.catalog.states import PARTIAL, UploadState
 from mft.faults import translated
 from mft.upload.deposit import Resource
+from mft.upload.resources import JoinedMeanwhileError
 from protocols.errors import FileSystemError, GoneError, QuotaExceededError, RejectedError
 from protocols.path import parse_path
 from protocols.resumable import Dialect, UploadKind, UploadStatus
@@ -61,7 +62,10 @@ class NumberedUploadsOfSession:
             limit = self._uploads.limit
             if limit is not None and length is not None and length > limit:
                 raise QuotaExceededError(f"an upload may have {limit} bytes; this one has {length}")
-            upload = self._begin(replace(order, kind=UploadKind.JOINED, length=length), parts)
+            try:
+                upload = self._begin(replace(order, kind=UploadKind.JOINED, length=length), parts)
+            except JoinedMeanwhileError:
+                return self.upload_status(resources.joined_before(parts, self._login) or "")
             upload.abort("its parts are to come, or to be joined")
             return self.upload_status(upload.id)
 

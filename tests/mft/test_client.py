@@ -281,6 +281,18 @@ def test_parts_are_announced_once_they_have_addresses(tmp_path):
     assert parcel.announce() == ()
 
 
+def test_part_that_two_had_made_lies_at_one_place(tmp_path):
+    """The first counts: it may have been told already."""
+    source = tmp_path / "big"
+    source.write_bytes(bytes(2 * LEAST_PART))
+    parcel = parcel_of(source, "/", "big")
+    parcel.cut(Memory(tmp_path / "state", "host"))
+    part = parcel.take_unmade()
+    parcel.made(part, "/tus/1")
+    parcel.address(part, "/tus/2")
+    assert (part.url, part.offset) == ("/tus/1", 0)
+
+
 def test_what_is_remembered_of_files_that_nobody_goes_on_with_is_let_go(tmp_path):
     """Servers have given their parts up long before."""
     source = tmp_path / "big"

@@ -323,6 +323,24 @@ def test_parts_count_for_no_file_and_once_for_bytes(tmp_path):
             begin(fs, "second", 10)
 
 
+def test_file_that_is_asked_for_twice_at_a_time_is_one(core, monkeypatch):
+    """Neither request knew of the other when it looked."""
+    parts = parts_of(core, "at-once", [400_000])
+    ids = [each[0] for each in parts]
+    fs = fs_of(core, uploads=core.uploads("w9:1:a"))
+    resources = fs._numbered._uploads.resources
+    look, first = resources.joined_before, []
+
+    def late(asked, login):
+        if not first:
+            first.append(fs_of(core).join_uploads(order("at-once", None), ids).id)
+            return None
+        return look(asked, login)
+
+    monkeypatch.setattr(resources, "joined_before", late)
+    assert fs.join_uploads(order("at-once", None), ids).id == first[0]
+
+
 def test_file_that_lost_a_part_keeps_the_others_from_no_other(core):
     """The lost one is sent again, and all are joined anew."""
     parts = parts_of(core, "lost", [400_000])
