@@ -317,6 +317,8 @@ def _unquoted(  # noqa: C901, PLR0911 - a table of what a value may be
         good = is_secret(buf[inner.start : inner.end], key.believed, quoted=True, prose=False)
         return [inner] if good else []
     value = inline[0].rstrip(b".:!") if spaced and op.startswith(b":") else inline[0]
+    if value[-1:] == b"[" and buf.startswith(b"\\r][\\n]", inline.end()):
+        value = value[:-1]  # how Apache's HttpClient logs the end of a line
     prose = op in dialects.UNSURE
     if op == b":" and spaced and not close:
         goes_on = buf[inline.end() : inline.end() + 1] == b" " and not dialects.MORE_PAIRS.match(buf, inline.end())
