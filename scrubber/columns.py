@@ -16,6 +16,8 @@ _REACH = 8 << 10
 _LONGEST_HEAD = 2048
 _MARKS = (b",", b";", b"\t", b"|")
 _TITLE = re.compile(rb"[A-Za-z_\x80-\xff][\w .\-/()#\x80-\xff]{0,60}\*?")
+_LISTED = re.compile(rb"(?:and|or|und|oder|et|ou|y|e) ")
+"""How the last of several begins in a sentence: the PID, user, and mount namespaces."""
 _CELL = re.compile(rb"[ \t]*(?:\"((?:[^\"\n]|\"\")*)\"|'([^'\n]*)'|([^\n]*?))[ \t]*")
 _NAME = re.compile(rb"[A-Za-z_][\w.\-]{1,252}\$?")
 _OF = {"host": "host", "login": "user"}
@@ -47,7 +49,12 @@ def _head(line: bytes) -> tuple[bytes, tuple[tuple[int, str], ...], int]:
     mark = max(_MARKS, key=line.count)
     titles = _cells(line, mark)
     inner = titles[1:-1] if mark == b"|" and titles and not titles[0] and not titles[-1] else titles
-    if len(inner) < 2 or len(set(inner)) < len(inner) or not all(map(_TITLE.fullmatch, inner)):
+    if (
+        len(inner) < 2
+        or len(set(inner)) < len(inner)
+        or not all(map(_TITLE.fullmatch, inner))
+        or _LISTED.match(inner[-1])
+    ):
         return mark, (), 0
     found = ((at, column_of(title)) for at, title in enumerate(titles))
     return mark, tuple((at, _OF[field.kind]) for at, field in found if field and field.kind in _OF), len(titles)
