@@ -139,7 +139,7 @@ class ValueReader:
             found = _after_separator(buf, separator, key)
         else:
             found = list(_without_separator(buf, key))
-        found = [value for value in found if not _is_type(buf, value, key)]
+        found = [each for each in found if not (_is_type(buf, each, key) or _is_itself(buf, each, key))]
         return [*found, *_changed(buf, found[0], key)] if len(found) == 1 else found
 
 
@@ -155,6 +155,13 @@ def _is_type(buf: bytes, value: Value, key: _Key) -> bool:
         return False  # a key within quotes is no name of a variable
     given = dialects.ANNOTATION.match(buf, value.start)
     return given is not None and is_type(given[0].rstrip(b"?[]"))
+
+
+def _is_itself(buf: bytes, value: Value, key: _Key) -> bool:
+    """Say whether a value without quotes is the key's own name: self.privateKey = privateKey, login=login_."""
+    if buf[value.start - 1 : value.start] in _OPENINGS:
+        return False
+    return buf[value.start : value.end].strip(b"_") == key.name.rpartition(b".")[2].strip(b"_")
 
 
 def _is_named(buf: bytes, separator: re.Match[bytes], key: _Key) -> bool:

@@ -109,6 +109,7 @@ _NOT_SECRET = re.compile(
     rb"[\w=.]{0,24}\\(?:f[BIRPCW\[(]|[&(-]|\*[\[(]).*|"  # a font or a sign of troff's
     rb"[A-Z0-9]{8,24}/[0-9]{8}/[\w/\-]+|"  # the scope of a signature of AWS's
     rb"\$[A-Za-z_]\w*(?:::\w+|(?:/[\w.%+\-]+)+)#?|"  # of openssl.cnf's: $dir/private/cakey.pem
+    rb"\*/|"  # the end of a comment
     rb"[a-z_]\w*(?:->[a-z_]\w*)+|[a-z_]{2,24}=|"  # a member of C's; the next key, without a value
     rb"![A-Za-z0-9+]{2,16}(?::[!+@\-]?[A-Za-z0-9+\-]{2,16}){1,40}|"  # the end of a list of ciphers: !PSK:!SRP:!kRSA
     rb"(?:filter|app|composite)_factory|"  # of Paste Deployment, behind a module: keystonemiddleware.auth_token:

@@ -164,6 +164,14 @@ static bool may_be_changed(text buf, size_t end) {
            (at > blank && here == 't' && next == 'o');
 }
 
+/* Say whether a value may be the key's own name (`assignment._is_itself`). */
+static bool may_be_its_key(text key, text value) {
+    size_t size = key.size;
+    while (size > 0 && key.at[size - 1] == '_')
+        size--;
+    return value.size <= size && memcmp(key.at + size - value.size, value.at, value.size) == 0;
+}
+
 /* Look at the key of which a word was seen; `*ask` where Python must, `*later` once it has said what the name is worth. */
 bool see_assignment(scan *c, text buf, size_t seen, uint32_t rank, bool *ask, bool *later) {
     memo *m = &c->of->memo;
@@ -199,6 +207,9 @@ bool see_assignment(scan *c, text buf, size_t seen, uint32_t rank, bool *ask, bo
         *ask = false;
         return true;
     }
+    text value = part(buf, from, to);
+    if (!quoted && may_be_its_key(part(buf, start, end), value))
+        return true;
     if (!quoted) {
         int at_start = at_line_start(buf, start);
         int after = byte_at(buf, to);
@@ -209,7 +220,6 @@ bool see_assignment(scan *c, text buf, size_t seen, uint32_t rank, bool *ask, bo
             digits = digits && is(buf.at[i], DIGIT);
         quoted = at_start == YES && strength == STRENGTH_STRONG && !digits;
     }
-    text value = part(buf, from, to);
     int secret = is_secret(c->of, value, strength, quoted);
     if (secret == ASK || may_hold_tag(value) || may_be_type(value) || (secret == YES && may_be_changed(buf, to)))
         return true;
