@@ -211,6 +211,10 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
+_SPACED = 32
+"""Bytes from which on what has blanks and not one control is text: chance has a control in every tenth byte."""
+
+
 def _is_multibyte(data: bytes) -> bool:
     """Say whether *data* is valid in one of the East Asian encodings, or in a one-byte one whose letters are high."""
     if _TEXT_CONTROLS and any(c in data for c in _TEXT_CONTROLS):
@@ -223,7 +227,9 @@ def _is_multibyte(data: bytes) -> bool:
                 continue
         return True
     letters = len(data) - len(data.translate(None, bytes(range(0xC0, 0x100)) + b"\xa3\xb3\xa8\xb8 \n"))
-    return letters * 10 > len(data) * 8  # Cyrillic, Greek and the like
+    if letters * 10 > len(data) * 8:  # Cyrillic, Greek and the like
+        return True
+    return len(data) >= _SPACED and (data.count(b" ") + data.count(b"\n")) * 25 > len(data)  # the same as DOS had it
 
 
 def binary_within(block: bytes) -> bool:

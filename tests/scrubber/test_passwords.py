@@ -65,6 +65,8 @@ def test_what_stands_for_one_stays(scrubbed, value):
         ("gbk", "系统配置说明文件\n密码：{}\n请检查数据库服务器的连接设置\n"),  # noqa: RUF001 - as it is written there
         ("big5", "系統設定說明檔案\n密碼：{}\n請檢查資料庫伺服器的連線設定\n"),  # noqa: RUF001 - as it is written there
         ("euc_kr", "시스템 설정 안내 파일\n비밀번호: {}\n데이터베이스 서버 연결을 확인하십시오\n"),
+        ("euc_kr", "시스템 설정 안내 파일\n암호: {}\n데이터베이스 서버 연결을 확인하십시오\n"),
+        ("cp866", "Ошибка: доступ запрещён для пользователя\nПароль: {}\nпроверьте подключение к серверу\n"),  # noqa: RUF001 - as it is written there
         ("cp1251", "Настройки системы\nПароль: {}\nпроверьте подключение к серверу\n"),  # noqa: RUF001 - as it is written there
         ("koi8-r", "Настройки системы\nпароль = {}\nпроверьте подключение к серверу\n"),  # noqa: RUF001 - as it is written there
     ],

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scrubber.detector import Detector
 from scrubber.pseudonym import Pseudonymizer
 from scrubber.rules import load_rules
+from scrubber.sniff import looks_like_text
 from scrubber.text import AHEAD, BLOCK, HISTORY, TextScrubber
 
 KEY = Pseudonymizer(b"k" * 32)
@@ -171,3 +172,22 @@ def test_mixed_fragments_are_stable(data):
     """
     once = run(data)
     assert run(once) == once
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp866", "Ошибка подключения: доступ запрещён для пользователя\n"),
+        ("cp737", "Σφάλμα σύνδεσης με τον διακομιστή\n"),
+        ("cp862", "שגיאה בחיבור לשרת הנתונים\n" * 2),
+    ],
+)
+def test_short_text_in_an_encoding_of_dos_is_text(encoding, text):
+    """Letters beyond ASCII alone, with blanks and without a control: no binary data is like that."""
+    assert looks_like_text(text.encode(encoding))
+
+
+def test_noise_is_no_text():
+    """However short it is, what is compressed or encrypted does not pass."""
+    chance = random.Random(7)
+    assert not any(looks_like_text(chance.randbytes(size)) for size in range(40, 2000))
