@@ -33,8 +33,11 @@ _IN_A_ROW = 3
 """Files of a directory, opened one after the other in its order, after which more are expected."""
 _FIRST, _MOST = 4, 16
 """Objects that are opened ahead at first, and at most, for one session."""
-_TOGETHER = 2
-"""Objects whose keys are asked for together; each such batch has a thread."""
+_MANY, _FEW = 8, 2
+"""Objects that a thread opens, one after the other, with one question for their keys: where that is quick, and where
+the store is waited for at each, so that the threads wait beside one another."""
+_SLOW = 0.005
+"""Seconds for an object from which on a store is waited for."""
 _WASTED = 8
 """Objects more than were asked for, after which a session's guesses in a directory count as wrong."""
 
@@ -81,6 +84,13 @@ class ReadAhead:
         self._lock = threading.Lock()
         self._batches: dict[_Batch, None] = {}
         """In the order in which they were begun."""
+        self._pace = 0.0
+        """Seconds that an object has taken of late."""
+
+    @property
+    def together(self) -> int:
+        """Number of objects that make a batch."""
+        return _FEW if self._pace > _SLOW else _MANY
 
     @property
     def waiting(self) -> int:
@@ -155,11 +165,13 @@ class ReadAhead:
         if not batch.opened.set_running_or_notify_cancel():
             return
         opened: Mapping[ObjectKey, OpenedObject] = {}
+        start = self.clock()
         with contextlib.suppress(Exception):  # whoever asks for one of them opens it himself, and is told
             opened = self._objects.open_together(keys, residency, listener)
             for each in opened.values():
                 with contextlib.suppress(StorageError):  # which the first read says
                     each.reader.read(0, 1)
+        self._pace = (self._pace + (self.clock() - start) / len(keys)) / 2
         batch.opened.set_result(opened)
 
 
@@ -244,8 +256,9 @@ class Lookahead:
         if found:
             self._reached = found[-1].name
         small = [each for each in found if each.key is not None and each.size <= SMALL_BYTES]
-        for start in range(0, len(small), _TOGETHER):
-            some = small[start : start + _TOGETHER]
+        together = self._ahead.together
+        for start in range(0, len(small), together):
+            some = small[start : start + together]
             batch = self._ahead.begin([each.key for each in some if each.key is not None], residency, self._listener)
             if batch is not None:
                 self._opened |= {each.key: (each.name, batch) for each in some if each.key is not None}

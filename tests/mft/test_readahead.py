@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -175,12 +176,31 @@ def test_a_store_that_is_slow_is_waited_for_once_for_several(house, monkeypatch)
     monkeypatch.setattr(EncryptedStore, "open_together", slowly)
     reader = house.client("eve")
     fetch(reader, range(3))
-    until(lambda: waiting[:2] == [2, 2])
+    until(lambda: waiting == [4])
     done = threading.Thread(target=fetch, args=(reader, range(3, FILES)))
     done.start()
     gate.set()
     done.join(20)
     assert not done.is_alive()
+
+
+def test_where_each_object_takes_its_time_the_threads_share_them(house, monkeypatch):
+    """A quick store is asked for many by one thread, a slow one for few by each of several."""
+    original, asked = EncryptedStore.open_together, []
+
+    def slowly(self, keys):
+        asked.append(len(keys))
+        time.sleep(0.03 * len(keys))
+        return original(self, keys)
+
+    fetch(house.client("eve"), range(FILES))
+    assert house.read_ahead.together == 8
+    monkeypatch.setattr(EncryptedStore, "open_together", slowly)
+    for _ in range(2):
+        fetch(house.client("eve"), range(FILES))
+    assert house.read_ahead.together == 2
+    assert asked[0] == 4
+    assert max(asked[-3:]) == 2
 
 
 def test_the_end_of_the_process_closes_everything(house, still_open):
