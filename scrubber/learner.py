@@ -21,7 +21,7 @@ from scrubber.columns import told_by_columns
 from scrubber.compiled import load_library
 from scrubber.contacts import MEMBER
 from scrubber.errors import RuleError
-from scrubber.givennames import is_capital_name, is_formed, is_plain_name, is_whole_name
+from scrubber.givennames import is_capital_name, is_formed, is_given, is_plain_name, is_whole_name
 from scrubber.hostnames import is_fqdn, is_public_domain, split_host, words
 from scrubber.informant import Expression, Informant
 from scrubber.logins import is_login, is_odd, is_ordinary
@@ -512,7 +512,7 @@ class Learner:
         name = value.lower()
         first, _, rest = name.partition(b"-")
         for each in (name, first) if rest and all(map(_is_part, rest.split(b"-"))) else (name,):
-            if len(each) >= _LEAST_LOGIN and not is_formed(each):
+            if len(each) >= _LEAST_LOGIN and not is_formed(each) and not is_given(each.title()):
                 self._dictionary.learn("program", each)
 
     def _is_common(self, name: bytes) -> bool:

@@ -162,6 +162,8 @@ def test_login_that_is_called_after_the_application_is_nobodys(text):
     assert learned(text.format(name="zeuslager"))[b"zeuslager"] == "program"
 
 
-def test_login_of_a_persons_name_stays_one_whatever_is_called_so():
+@pytest.mark.parametrize("name", ["mrossi", "annika"])
+def test_login_of_a_persons_name_stays_one_whatever_is_called_so(name):
     """Who tries something out calls it after himself."""
-    assert learned("app=mrossi\nUSER=mrossi\n")[b"mrossi"] == "user"
+    assert learned(f"app={name}\nUSER={name}\n")[name.encode()] == "user"
+    assert learned(f"USER={name}\napp={name}-api\n")[name.encode()] == "user"
